@@ -1,0 +1,1 @@
+//! Text for `iptables-restore --noflush` and `ip6tables-restore --noflush`.

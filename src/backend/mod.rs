@@ -1,0 +1,7 @@
+//! Ruleset to text: one module a language, each one total function.
+//!
+//! A backend writes an IR exactly or says beforehand what it cannot; it never approximates.
+
+pub mod iptables;
+pub mod nft;
+pub mod routing;

@@ -1,0 +1,1 @@
+//! A script for `nft -f`, and the same ruleset as libnftables JSON.

@@ -1,0 +1,259 @@
+//! What packets meet: tables of chains of rules, as the kernel runs them.
+//!
+//! The types here say what happens to a packet, never how a tool spells it. Everything in which
+//! iptables and nft differ is a value: whether a negated owner matches a packet that has no user
+//! socket ([`Owner`]), what happens when no transparent proxy listens ([`Action::Tproxy`]), which
+//! family a rule is for ([`Rule::families`]), which bits of a mark change ([`MarkChange`]).
+//! Facts about the kernel were observed on Linux 6.18 with iptables 1.8.9 and nft 1.0.6.
+//!
+//! # How a packet runs
+//!
+//! 1. At each [`Hook`], base chains run in ascending [`Base::priority`]; at equal priority, in the
+//!    order of [`Ruleset::tables`] and [`Table::chains`].
+//! 2. A chain runs its rules in order. A rule whose family is not the packet's, or any of whose
+//!    matches fails, does nothing. Otherwise its [`Action`] happens.
+//! 3. [`Action::Jump`] runs another chain of the same table and comes back to the next rule;
+//!    [`Action::Goto`] runs it instead of the rest of this chain. [`Action::Return`], and the end
+//!    of a chain, go back to behind the last jump; from a base chain, that means accept.
+//! 4. Accepting ends the base chain, and only it: the next base chain at the hook runs. Dropping
+//!    ends everything.
+//! 5. Changes of marks are seen by every later match, in this base chain and in later ones.
+//! 6. A [`ChainKind::Nat`] chain runs for the first packet of a connection only, and the first
+//!    translation wins: once a nat chain of a hook has translated, later nat chains there do not
+//!    run.
+
+mod matches;
+mod origin;
+
+use crate::net::{Families, Name};
+
+pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
+pub use origin::{Origin, Rung};
+
+/// Everything that is loaded together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The tables.
+    pub tables: Vec<Table>,
+}
+
+/// A name space for chains and sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Upstream's name, as nft has it: `istio-proxy-nat`.
+    pub name: Name,
+    /// The families whose packets the table sees. Connection tracking is switched on for these
+    /// only, so a table never claims a family that the policy leaves alone.
+    pub families: Families,
+    /// Sets that others fill while the ruleset is loaded.
+    pub sets: Vec<AddressSet>,
+    /// The chains. A chain may jump to any other of the table, but not in a circle.
+    pub chains: Vec<Chain>,
+}
+
+/// A named set of single addresses whose contents are not ours: the node's agent fills it, and a
+/// reload keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressSet {
+    /// Its name.
+    pub name: Name,
+    /// The family of its addresses.
+    pub family: crate::net::Family,
+}
+
+/// An ordered list of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name within the table: `istio-output`; of a base chain, `output`.
+    pub name: Name,
+    /// Where the kernel enters it; `None` if only jumps do.
+    pub base: Option<Base>,
+    /// The rules, in the order in which they run.
+    pub rules: Vec<Rule>,
+}
+
+/// Where and when the kernel enters a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Base {
+    /// What the chain may do.
+    pub kind: ChainKind,
+    /// Where on a packet's way.
+    pub hook: Hook,
+    /// When, among the base chains of the hook: lower first.
+    pub priority: i32,
+}
+
+/// What a base chain may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChainKind {
+    /// See every packet.
+    Filter,
+    /// Translate addresses; sees the first packet of a connection only.
+    Nat,
+    /// See every packet; a packet whose mark changed is routed again.
+    Route,
+}
+
+/// Where on a packet's way through the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hook {
+    /// It came in on an interface and is not routed yet.
+    Prerouting,
+    /// It is for a local socket.
+    Input,
+    /// It came in and goes out again.
+    Forward,
+    /// A local process, or the kernel, sent it.
+    Output,
+    /// It is about to leave on an interface.
+    Postrouting,
+}
+
+/// If the packet is of one of the families and every match holds, the action happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The families of packets that the rule sees. A match on an address narrows this to the
+    /// address's family.
+    pub families: Families,
+    /// Conditions, all of which must hold. Empty: every packet.
+    pub when: Vec<Match>,
+    /// What happens then.
+    pub then: Action,
+    /// Why the rule exists.
+    pub origin: Origin,
+}
+
+/// What a rule does to a packet that it matches.
+///
+/// After an action that is not marked final, the next rule runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ends this base chain; the next one at the hook runs. Final.
+    Accept,
+    /// Ends the packet. Final.
+    Drop,
+    /// Goes back to behind the jump that led here; accepts, in a base chain. Final.
+    Return,
+    /// Runs a chain of the same table, then the next rule.
+    Jump(Name),
+    /// Runs a chain of the same table instead of the rest of this one. Final.
+    Goto(Name),
+    /// Sends the connection to this port of the machine: the destination address becomes loopback
+    /// at [`Hook::Output`], and the first address of the incoming interface at
+    /// [`Hook::Prerouting`]. In nat chains, for TCP and UDP, which the rule's matches ensure.
+    /// Accepts. Final.
+    Redirect {
+        /// The port, 1 to 65535.
+        port: u16,
+    },
+    /// Gives the connection this source address, of the rule's family. In nat chains at
+    /// [`Hook::Postrouting`]. Accepts. Final.
+    Snat {
+        /// The source.
+        to: std::net::IpAddr,
+    },
+    /// Hands the packet to a transparent socket on this port, at [`Hook::Prerouting`], for TCP and
+    /// UDP, which the rule's matches ensure.
+    ///
+    /// If a transparent socket listens there (or the packet belongs to one of its connections),
+    /// the mark changes and the packet is accepted: final. If none does, the mark does not change
+    /// and `on_miss` happens. iptables drops (final), nft goes on with the next rule.
+    Tproxy {
+        /// The port, 1 to 65535.
+        port: u16,
+        /// How the packet mark changes if a socket takes the packet.
+        mark: MarkChange,
+        /// What happens if none does.
+        on_miss: crate::net::OnMiss,
+    },
+    /// Changes the packet mark.
+    SetMark(MarkChange),
+    /// Changes the mark of the packet's connection; nothing, if it has none.
+    SetConnmark(MarkChange),
+    /// Copies packet mark to connection mark: `ct = (ct & !ct_mask) ^ (packet & packet_mask)`.
+    /// Nothing, if the packet has no connection.
+    SaveMark(MaskPair),
+    /// Copies connection mark to packet mark: `packet = (packet & !packet_mask) ^ (ct & ct_mask)`.
+    /// Nothing, if the packet has no connection.
+    RestoreMark(MaskPair),
+    /// Tracks the packet's connection in this zone, apart from those of other zones. The first
+    /// zone that is set wins; before tracking begins, that is at priorities below -200.
+    SetZone(u16),
+    /// Writes to the kernel log. Changes nothing that is compared.
+    Log,
+}
+
+impl Action {
+    /// Whether no rule of this base chain runs after the action.
+    ///
+    /// [`Action::Return`] and [`Action::Goto`] end a chain, not the base chain; they are not
+    /// terminal in this sense.
+    #[must_use]
+    pub const fn ends_base_chain(&self) -> bool {
+        match self {
+            Self::Accept | Self::Drop | Self::Redirect { .. } | Self::Snat { .. } => true,
+            Self::Tproxy { on_miss, .. } => matches!(on_miss, crate::net::OnMiss::Drop),
+            _ => false,
+        }
+    }
+}
+
+/// `new = (old & !clear) ^ flip`, which every way of setting a mark comes to.
+///
+/// | iptables | `clear` | `flip` |
+/// |---|---|---|
+/// | `--set-mark V` | all | V |
+/// | `--set-mark V/M` | M \| V | V |
+/// | `--set-xmark V/M` | M | V |
+/// | `--and-mark V` | !V | 0 |
+/// | `--or-mark V` | V | V |
+/// | `--xor-mark V` | 0 | V |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MarkChange {
+    /// Bits set to 0 first.
+    pub clear: u32,
+    /// Bits inverted then.
+    pub flip: u32,
+}
+
+impl MarkChange {
+    /// Sets the whole mark.
+    #[must_use]
+    pub const fn set(value: u32) -> Self {
+        Self { clear: u32::MAX, flip: value }
+    }
+
+    /// Sets the bits of a mark under its mask.
+    #[must_use]
+    pub const fn set_masked(mark: crate::net::Mark) -> Self {
+        Self { clear: mark.mask(), flip: mark.value() }
+    }
+
+    /// The mark after the change.
+    #[must_use]
+    pub const fn apply(self, old: u32) -> u32 {
+        (old & !self.clear) ^ self.flip
+    }
+}
+
+/// The bits that take part when marks are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MaskPair {
+    /// Of the packet mark (iptables `--nfmask`).
+    pub packet: u32,
+    /// Of the connection mark (iptables `--ctmask`).
+    pub connection: u32,
+}
+
+impl MaskPair {
+    /// All bits of both.
+    pub const FULL: Self = Self { packet: u32::MAX, connection: u32::MAX };
+}
+
+impl Table {
+    /// The chain called `name`.
+    #[must_use]
+    pub fn chain(&self, name: &Name) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.name == *name)
+    }
+}

@@ -1,0 +1,94 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A network-layer protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// Both, IPv4 first.
+    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// Bits in an address: 32 or 128.
+    #[must_use]
+    pub const fn address_bits(self) -> u8 {
+        match self {
+            Self::Ipv4 => 32,
+            Self::Ipv6 => 128,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
+/// One family, or both. Never none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Families {
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+    /// IPv4 and IPv6.
+    Both,
+}
+
+impl Families {
+    /// Whether `family` is one of them.
+    #[must_use]
+    pub const fn has(self, family: Family) -> bool {
+        match self {
+            Self::Ipv4 => matches!(family, Family::Ipv4),
+            Self::Ipv6 => matches!(family, Family::Ipv6),
+            Self::Both => true,
+        }
+    }
+
+    /// The families, IPv4 first.
+    pub fn iter(self) -> impl Iterator<Item = Family> {
+        Family::ALL.into_iter().filter(move |family| self.has(*family))
+    }
+
+    /// Those in both `self` and `other`, if there are any.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Both, families) | (families, Self::Both) => Some(families),
+            (Self::Ipv4, Self::Ipv4) => Some(Self::Ipv4),
+            (Self::Ipv6, Self::Ipv6) => Some(Self::Ipv6),
+            (Self::Ipv4, Self::Ipv6) | (Self::Ipv6, Self::Ipv4) => None,
+        }
+    }
+}
+
+impl From<Family> for Families {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::Ipv4,
+            Family::Ipv6 => Self::Ipv6,
+        }
+    }
+}
+
+/// A value for each family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PerFamily<A, B> {
+    /// For IPv4.
+    pub ipv4: A,
+    /// For IPv6.
+    pub ipv6: B,
+}

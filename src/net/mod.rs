@@ -1,0 +1,20 @@
+//! The nouns of packet filtering: families, ports, addresses, interfaces, marks, names.
+//!
+//! Policies and rulesets are both made of them. Every type has one constructor that checks, so
+//! that a value in hand is a value that every backend can write.
+
+mod address;
+mod family;
+mod interface;
+mod mark;
+mod name;
+mod port;
+mod tproxy;
+
+pub use address::{Nets, aggregate};
+pub use family::{Families, Family, PerFamily};
+pub use interface::{BadInterface, Interface};
+pub use mark::{BadMark, Mark};
+pub use name::{BadName, Name};
+pub use port::{PortRange, PortSet};
+pub use tproxy::OnMiss;

@@ -1,0 +1,81 @@
+use std::ops::Deref;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::span::Span;
+
+/// A value of a policy, and the clause that set it.
+///
+/// Reads like the value (it dereferences to it), is equal if the value is, and serialises as the
+/// value: where something was written does not change what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// The clause; `None` if the value is the default, or came from no text.
+    pub clause: Option<Span>,
+}
+
+impl<T> Setting<T> {
+    /// A value that no clause set.
+    pub const fn default_to(value: T) -> Self {
+        Self { value, clause: None }
+    }
+
+    /// A value, and the clause that set it.
+    pub const fn written(value: T, clause: Span) -> Self {
+        Self { value, clause: Some(clause) }
+    }
+}
+
+impl<T> Deref for Setting<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Setting<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Setting<T> {}
+
+impl<T: Serialize> Serialize for Setting<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::default_to)
+    }
+}
+
+/// `*`, a list, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selection<T> {
+    /// `*`: everything.
+    All,
+    /// These, in the order in which they were written. Empty for `none`.
+    Only(Vec<T>),
+}
+
+impl<T> Selection<T> {
+    /// Nothing.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self::Only(Vec::new())
+    }
+
+    /// Whether nothing is selected.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        matches!(self, Self::Only(list) if list.is_empty())
+    }
+}

@@ -1,0 +1,1 @@
+//! Rulesets that others wrote, back to the IR, exactly or as an error.

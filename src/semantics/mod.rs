@@ -1,0 +1,1 @@
+//! What a ruleset does to one packet, and to all of them.

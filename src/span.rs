@@ -1,0 +1,133 @@
+//! Where something was written: files, and byte ranges in them.
+
+use std::fmt;
+
+/// A source file, by its place in [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(u32);
+
+/// Bytes `start..end` of one file, on `char` boundaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The smallest span that covers `self` and `other`, which lie in the same file.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// The empty span behind the last byte.
+    #[must_use]
+    pub fn behind(self) -> Self {
+        Self { start: self.end, ..self }
+    }
+}
+
+/// A value and where it was written.
+///
+/// Equality is the value's: two trees are equal if they say the same, wherever.
+#[derive(Clone, Copy, Debug)]
+pub struct Spanned<T> {
+    /// The value.
+    pub node: T,
+    /// Where it was written.
+    pub span: Span,
+}
+
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
+}
+
+impl<T: Eq> Eq for Spanned<T> {}
+
+impl<T> Spanned<T> {
+    /// `node`, written at `span`.
+    pub const fn new(node: T, span: Span) -> Self {
+        Self { node, span }
+    }
+}
+
+/// One source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The name it was asked for by; a path, usually.
+    pub name: String,
+    /// Its text, without a byte-order mark.
+    pub text: String,
+}
+
+/// Every file that a compilation read, in the order in which it read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    /// Most bytes a file may have, so that every offset fits a [`Span`] and a
+    /// mistaken input (a disk image, say) is refused before it is parsed.
+    pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+    /// Adds a file. A byte-order mark is dropped: it says nothing in UTF-8.
+    ///
+    /// The caller has checked [`Sources::MAX_BYTES`].
+    pub fn add(&mut self, name: impl Into<String>, text: &str) -> FileId {
+        let id = FileId(u32::try_from(self.files.len()).expect("fewer files than 2^32"));
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+        self.files.push(Source { name: name.into(), text });
+        id
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self, id: FileId) -> &Source {
+        &self.files[id.0 as usize]
+    }
+
+    /// The text at `span`.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &str {
+        &self.file(span.file).text[span.start as usize..span.end as usize]
+    }
+
+    /// Line and column of the first byte of `span`, both from 1; the column counts characters.
+    #[must_use]
+    pub fn line_column(&self, span: Span) -> (usize, usize) {
+        let before = &self.file(span.file).text[..span.start as usize];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// `file:line:column`, which terminals and editors make clickable.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place<'_> {
+        let (line, column) = self.line_column(span);
+        Place { file: &self.file(span.file).name, line, column }
+    }
+}
+
+/// A place in a source, for people. Displays as `file:line:column`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The name of the file.
+    pub file: &'a str,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
