@@ -257,7 +257,7 @@ impl Builder {
             return false;
         };
         self.diagnostics.push(
-            Problem::Punctuation { what: "missing `{`", instead: "write `{` at the end of the line" }
+            Problem::MissingSeparator { separator: '{', instead: None }
                 .at(header.span.behind(), "expected `{` here")
                 .also(close, "this would close it"),
         );

@@ -73,7 +73,8 @@ impl Covers for IpNet {
 
 impl Covers for Interface {
     fn order(&self, other: &Self) -> Ordering {
-        (self.stem(), Reverse(self.is_wildcard())).cmp(&(other.stem(), Reverse(other.is_wildcard())))
+        (self.stem(), Reverse(self.is_wildcard()))
+            .cmp(&(other.stem(), Reverse(other.is_wildcard())))
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -175,7 +176,10 @@ impl<T: Covers> List<T> {
             let Some(by) = covering(&excludes, &item.value) else { continue };
             if let Some(at) = item.at.filter(|_| item.own || by.own) {
                 let value = item.value.written();
-                let label = format!("`{}` excludes all of it", by.value.written());
+                let label = match by.value.written() {
+                    same if same == value => "excluded here".to_owned(),
+                    wider => format!("`{wider}` excludes all of it"),
+                };
                 let problem = Problem::CapturedAndExcluded { what, value };
                 report.push(problem.at(at, "captured here").and(by.at, label));
             }
@@ -239,7 +243,8 @@ mod tests {
     fn items<T: Clone>(values: &[T]) -> Vec<Item<T>> {
         let file = Sources::default().add("x", "");
         let at = |n: usize| Span { file, start: u32::try_from(n).unwrap(), end: 0 };
-        let item = |(n, value): (usize, &T)| Item { value: value.clone(), at: Some(at(n)), own: true };
+        let item =
+            |(n, value): (usize, &T)| Item { value: value.clone(), at: Some(at(n)), own: true };
         values.iter().enumerate().map(item).collect()
     }
 

@@ -55,7 +55,18 @@ pub struct Checked {
 #[must_use]
 pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     let mut report = loaded.diagnostics.clone();
-    let mut lets = Lets::default();
+    let is_unread = |diagnostic: &Diagnostic| {
+        matches!(
+            diagnostic.problem,
+            Problem::Unreadable { .. }
+                | Problem::TooLarge { .. }
+                | Problem::NotText { .. }
+                | Problem::NotAPath { .. }
+                | Problem::IncludeTooDeep
+        )
+    };
+    let may_lack_some = report.iter().any(is_unread);
+    let mut lets = Lets::new(may_lack_some);
     let mut headers = Headers::read(loaded, &mut lets, &mut report);
     lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let order = headers.order(&mut report);
@@ -81,10 +92,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     {
         report.push(Problem::NoPolicy.at(Span { file: *file, start: 0, end: 0 }, ""));
     }
-    Checked {
-        policies: policies.into_iter().flatten().collect(),
-        diagnostics: in_order(report),
-    }
+    Checked { policies: policies.into_iter().flatten().collect(), diagnostics: in_order(report) }
 }
 
 /// A compilation while its policies are checked.
