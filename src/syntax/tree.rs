@@ -187,6 +187,7 @@ impl Builder {
                 self.settle();
                 comment.after_gap = self.take_gap();
                 self.items.push(Item::Comment(comment));
+                self.line_begun = true;
             }
         }
     }
