@@ -16,7 +16,7 @@ impl Problem {
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
             Self::Invisible { character } => invisible(*character).to_owned(),
             Self::TooDeep => "no clause stands deeper than 3 blocks".to_owned(),
-            Self::MissingValue { example, .. } | Self::MissingBlock { example, .. } => {
+            Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
             Self::Punctuation { instead, .. } => (*instead).to_owned(),

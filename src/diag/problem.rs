@@ -66,12 +66,14 @@ pub enum Problem {
     /// `E107`: blocks in blocks in blocks.
     #[error("blocks are nested more than {} deep", crate::syntax::MOST_NESTED)]
     TooDeep,
-    /// `E108`: a clause that ends where its value should be.
-    #[error("`{clause}` has no value")]
-    MissingValue {
+    /// `E108`: a clause that ends where its value or name should be.
+    #[error("`{clause}` has no {what}")]
+    Missing {
+        /// What is missing: `value`, `name`.
+        what: &'static str,
         /// The clause.
         clause: String,
-        /// It with a value.
+        /// It with what is missing.
         example: String,
     },
     /// `E109`: punctuation with nothing for it to part or open.
@@ -465,7 +467,7 @@ impl Problem {
             Self::StrayBrace => "E105",
             Self::Invisible { .. } => "E106",
             Self::TooDeep => "E107",
-            Self::MissingValue { .. } => "E108",
+            Self::Missing { .. } => "E108",
             Self::Punctuation { .. } => "E109",
             Self::MissingBlock { .. } => "E110",
             Self::SurplusBlock { .. } => "E111",

@@ -125,11 +125,12 @@ pub(super) fn read<'a, D: Draft>(
     for Found { form, also, values: terms, span } in found {
         let (values, all) = context.lets.values(terms, span, &mut context.report);
         is_whole &= all;
+        let is_whole = all;
         if values.is_empty() && !terms.is_empty() {
             continue;
         }
         let (clause, example) = (form.words, form.example);
-        let mut given = Given { context, clause, example, values, also, span };
+        let mut given = Given { context, clause, example, values, is_whole, also, span };
         if !example.is_empty() || given.has_no_value() {
             (form.apply)(draft, &mut given);
         }
@@ -200,7 +201,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         let words = if also { &terms[1..] } else { terms };
         let Some(first) = words.first() else {
             let example = "`also exclude port 15020`".to_owned();
-            let problem = Problem::MissingValue { clause: "also".to_owned(), example };
+            let problem = Problem::Missing { what: "clause", clause: "also".to_owned(), example };
             return self.spoiled(problem.at(terms[0].span.behind(), "expected a clause here"));
         };
         if first.kind != TermKind::Word {
@@ -267,6 +268,9 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             let begins_clause =
                 is_word(term, "also") || form_of::<D>(block, &terms[at..]).is_some();
             if at > 0 || begins_clause && terms.len() > 1 {
+                if at == 0 {
+                    return Ok(terms.split_at(0));
+                }
                 if begins_clause {
                     let problem = Problem::MissingSeparator { separator: ';', instead: None };
                     let label = "expected `;` or a new line here";
@@ -423,6 +427,13 @@ impl Misread<'_> {
             .iter()
             .filter_map(|s| s.words.strip_prefix(&*first.text)?.strip_prefix(' '))
             .collect();
+        let verbs: Vec<&str> = here
+            .iter()
+            .filter_map(|s| s.words.strip_suffix(&*first.text)?.strip_suffix(' '))
+            .collect();
+        if !verbs.is_empty() && second.is_none_or(|second| !verbs.contains(&&*second.text)) {
+            return self.without_verb(first, &verbs);
+        }
         if let Some(elsewhere) = self.elsewhere(&all, !kinds.is_empty()) {
             return elsewhere;
         }
@@ -448,6 +459,15 @@ impl Misread<'_> {
         let label = hint(&first.text, &candidates);
         Problem::Unknown { what: "clause", found: shown(&first.text), instead: None }
             .at(first.span, label)
+    }
+
+    /// `port 80`.
+    fn without_verb(&self, first: &Term, verbs: &[&str]) -> Diagnostic {
+        let rest = shown(&text_of(self.words));
+        let ways: Vec<_> = verbs.iter().map(|verb| format!("`{verb} {rest}`")).collect();
+        let instead = Some(format!("write {}", ways.join(" or ")));
+        Problem::Unknown { what: "clause", found: first.text.to_string(), instead }
+            .at(first.span, format!("expected {} before it", super::words::either(verbs)))
     }
 
     /// `exclude 80`, `exclude ports 80`.

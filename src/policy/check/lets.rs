@@ -182,7 +182,7 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
             }
             let clause = format!("let {}", shown(&name.text));
             let example = format!("`{clause} = 15020, 15021`");
-            Problem::MissingValue { clause, example }
+            Problem::Missing { what: "value", clause, example }
         }
         [_, name, ..] if name.kind == TermKind::Variable => Problem::Punctuation {
             what: "a `$` before the name of a list",
@@ -192,7 +192,8 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
             what: "a list without `=`",
             instead: "write `let name = 15020, 15021`",
         },
-        _ => Problem::MissingValue {
+        _ => Problem::Missing {
+            what: "name",
             clause: "let".to_owned(),
             example: "`let name = 15020, 15021`".to_owned(),
         },

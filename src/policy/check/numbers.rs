@@ -227,7 +227,9 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
     } else if let Some(port) = service(text).filter(|_| kind.highest == PORT.highest) {
         (port.to_string(), "names of services are not known here")
     } else {
-        return Mistake::new(not_a(kind, text, kind.form.to_owned()), "");
+        let is_name = kind.name == "user" && text.starts_with(|c: char| c.is_ascii_alphabetic());
+        let label = if is_name { "names of users are not known here" } else { "" };
+        return Mistake::new(not_a(kind, text, kind.form.to_owned()), label);
     };
     // A help that would be the next mistake is none.
     let instead = match number(&plain, kind) {
