@@ -316,11 +316,11 @@ pub enum Problem {
         instead: String,
     },
     /// `E322`: a clause of another block or another kind of policy.
-    #[error("`{clause}` does not belong in {place}")]
+    #[error("`{clause}` does not belong {place}")]
     WrongPlace {
         /// The clause.
         clause: String,
-        /// Where it stands: `` `inbound` ``, `an ambient-pod policy`.
+        /// Where it stands: `` in `inbound` ``, `in an ambient-pod policy`.
         place: String,
         /// Where it belongs: `outbound { exclude to … }`.
         instead: String,

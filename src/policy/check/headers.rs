@@ -258,7 +258,7 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
     let inside = |block: bool| {
         let inside = if block { format!("{word} {{ … }}") } else { format!("{word} …") };
         let instead = format!("write it inside of a policy: `sidecar NAME {{ {inside} }}`");
-        let place = "the top level".to_owned();
+        let place = "at the top level".to_owned();
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
     if super::forms::is_block(&first.text) {
