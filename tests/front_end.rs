@@ -188,6 +188,27 @@ fn files_are_read_once_and_names_are_shared() {
     assert_eq!(lines, [line("80, 81, 82"), line("80, 81"), line("80, 81, 82")]);
 }
 
+#[test]
+fn the_reference_is_right() {
+    let company = ("company.weir".to_owned(), String::new());
+    let examples = include_str!("../docs/language.md").split("```weir\n").skip(1);
+    let mut everything = 0;
+    for example in examples.map(|text| text.split_once("```").unwrap().0) {
+        let files = BTreeMap::from([company.clone()]);
+        let checked = check(&load("x.weir", example, &files), &GroupIds::new());
+        assert_eq!(checked.diagnostics, [], "{example}");
+        // The examples that show every clause with its default are complete and formatted.
+        for policy in checked.policies.iter().filter(|p| p.node.name.as_str() == "everything") {
+            let default = format!("{} everything {{}}", policy.node.kind.keyword());
+            assert_eq!(policy.node, self::policy(&default), "{example}");
+            let printed = print(&policy.node, Detail::Everything);
+            assert_eq!(tree(&printed), tree(example), "{printed}");
+            everything += 1;
+        }
+    }
+    assert_eq!(everything, 3);
+}
+
 /// A text near a right one, or near a wrong one.
 fn nearly() -> impl Strategy<Value = String> {
     let mut texts = mistakes();

@@ -205,7 +205,10 @@ impl Printer {
                 self.list(("outbound", "exclude group"), groups);
             }
         }
-        let loopback = |of: &Outbound| PerFamily { ipv4: of.loopback.ipv4, ipv6: of.loopback.ipv6 };
+        let loopback = |of: &Outbound| PerFamily {
+            ipv4: written_net(of.loopback.ipv4.into()),
+            ipv6: written_net(of.loopback.ipv6.into()),
+        };
         let at = ("outbound", "loopback");
         self.addresses(at, families, &loopback(outbound), &loopback(default));
         let words =
@@ -269,14 +272,11 @@ impl Printer {
     }
 }
 
-/// Prefixes as the language writes them: that of one address is the address.
 fn written(nets: &[IpNet]) -> Vec<String> {
-    let written = |net: &IpNet| {
-        if net.prefix_len() == net.max_prefix_len() {
-            net.addr().to_string()
-        } else {
-            net.to_string()
-        }
-    };
-    nets.iter().map(written).collect()
+    nets.iter().copied().map(written_net).collect()
+}
+
+/// The prefix as the language writes it: that of one address is the address.
+pub(super) fn written_net(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
 }
