@@ -419,6 +419,9 @@ fn snippet() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    // A case that fails belongs into a table above, not into a file of seeds.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn printed_policies_are_read_again(policy in policies()) {
         for detail in [Detail::Everything, Detail::Differences] {
