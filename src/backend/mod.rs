@@ -5,3 +5,4 @@
 pub mod iptables;
 pub mod nft;
 pub mod routing;
+pub mod teardown;
