@@ -6,3 +6,4 @@ pub mod dump;
 pub mod iptables;
 pub mod nft;
 pub mod routing;
+pub mod teardown;
