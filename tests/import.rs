@@ -5,7 +5,8 @@ use std::{env, fs};
 use ipnet::IpNet;
 use netweir::import::istio::{self, Context, Imported, Refused};
 use netweir::net::{Families, Family};
-use netweir::policy::{Kind, Mode, Policy, Selection, Sidecar};
+use netweir::policy::{Groups, Kind, Mode, Policy, Selection, Sidecar};
+use proptest::prelude::*;
 use serde_json::Value;
 
 /// A text option of a configuration.
@@ -123,6 +124,8 @@ fn every_configuration_of_upstream_is_imported() {
     assert_eq!(imported.policies.len(), entries.len());
     for (entry, policy) in entries.iter().zip(&imported.policies) {
         agrees_with_upstream(entry, policy);
+        let json = serde_json::to_string(policy).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), *policy);
     }
 }
 
@@ -379,4 +382,104 @@ fn every_mistake_is_reported_at_once() {
              32 bits, like `127.0.0.1/32`",
         ]
     );
+}
+
+/// Pieces of configurations, good and bad.
+const PIECES: &[&str] = &[
+    "-b",
+    "-d",
+    "-i",
+    "-x",
+    "-o",
+    "-q",
+    "-c",
+    "-k",
+    "-u",
+    "-g",
+    "-m",
+    "-t",
+    "-r",
+    "-n",
+    "-p=",
+    "--redirect-dns",
+    "--capture-all-dns=",
+    "--",
+    "-",
+    "*",
+    "80",
+    "80:90",
+    "0",
+    ",",
+    ",,",
+    "eth+",
+    "10.0.0.0/8",
+    "::/0",
+    "127.0.0.1/0",
+    "TPROXY",
+    "0x1",
+    "4294967295",
+    "é",
+    "\"",
+    "'",
+    "\\",
+    "#",
+    "ISTIO_OUTBOUND_OWNER_GROUPS=",
+    "ISTIO_OUTBOUND_OWNER_GROUPS=1",
+    "export",
+    "=",
+    " ",
+    "\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    "---\n",
+    "- ",
+    "kind: Pod\n",
+    "spec:\n",
+    "  containers: []\n",
+    "metadata: {annotations: {",
+    "sidecar.istio.io/inject: 'true'",
+    "}}\n",
+    "{\"config\": {}}",
+    "&a ",
+    "*a ",
+    "<<: ",
+    "!!str ",
+    "|\n",
+    "\t",
+];
+
+proptest! {
+    #[test]
+    fn no_text_panics(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 0..24),
+        noise in ".{0,40}",
+        environment in ".{0,40}",
+    ) {
+        let context = Context::default();
+        for text in [pieces.concat(), pieces.join(" "), noise] {
+            let _ = istio::configurations(&text, &context);
+            let _ = istio::pods(&text, &context);
+            let words = istio::split(&text);
+            for environment in [&text, &environment] {
+                let _ = words.as_ref().map(|words| istio::arguments(words, environment, &context));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_imported_is_a_policy(words in prop::collection::vec(prop::sample::select(PIECES), 0..8)) {
+        let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+        if let Ok(imported) = istio::arguments(&words, "", &Context::default()) {
+            let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
+            let json = serde_json::to_string(policy).expect("a policy is JSON");
+            prop_assert_eq!(&serde_json::from_str::<Policy>(&json).expect("and back"), policy);
+            let Kind::Sidecar(sidecar) = &policy.kind else { panic!("a command sets up a sidecar") };
+            prop_assert!(*sidecar.outbound.groups != Groups::Only(Vec::new()));
+            prop_assert!(!sidecar.proxy.users.is_empty() && !sidecar.proxy.groups.is_empty());
+            prop_assert!(*sidecar.proxy.outbound_port != 0);
+        }
+    }
 }

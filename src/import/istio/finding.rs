@@ -211,7 +211,7 @@ pub enum Remark {
     )]
     AsCniPlugin,
     /// An object without a pod.
-    #[error("a {kind} has no pod")]
+    #[error("no pod in this {kind}")]
     NoPod {
         /// Its kind.
         kind: String,

@@ -94,7 +94,7 @@ pub(super) fn pods<'a>(object: &'a Value, report: &mut Report) -> Vec<Pod<'a>> {
     let name = name(&object["metadata"]);
     report.about = name.map(str::to_owned);
     if !template["spec"]["containers"].is_array() {
-        let kind = if object.is_object() { kind } else { "document without a kind" };
+        let kind = if object.is_object() { kind } else { "document" };
         report.remark(Remark::NoPod { kind: kind.to_owned() });
         return Vec::new();
     }
@@ -222,14 +222,14 @@ mod tests {
             ),
             (
                 r#"{"kind": "List", "items": [{"kind": "Pod", "spec": {"containers": []}}, 7]}"#,
-                "pod -\na document without a kind has no pod",
+                "pod -\nno pod in this document",
             ),
             (
                 "kind: Service\nmetadata: {name: a}\n---\n---\nkind: Rollout\n\
                  spec: {template: {spec: {containers: []}}}\n",
-                "pod -\na: a Service has no pod",
+                "pod -\na: no pod in this Service",
             ),
-            ("kind: HelmRelease\nspec: {template: text}", "a HelmRelease has no pod"),
+            ("kind: HelmRelease\nspec: {template: text}", "no pod in this HelmRelease"),
             ("", ""),
         ] {
             assert_eq!(told(text), expected, "{text}");
