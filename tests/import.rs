@@ -1,5 +1,7 @@
 //! Istio's configuration becomes policies that say the same.
 
+#![cfg(feature = "import-pod")]
+
 use std::{env, fs};
 
 use ipnet::IpNet;
@@ -360,6 +362,14 @@ fn what_upstream_refuses_in_a_pod_is_a_mistake() {
         let refused = istio::pods(&text, &Context::default()).unwrap_err().to_string();
         assert!(refused.lines().any(|line| line == expected), "{text}\n{refused}");
     }
+    let twice = pod(
+        "",
+        "initContainers: [{name: istio-proxy, env: [{name: ISTIO_META_DNS_CAPTURE, value: maybe}]}]",
+    );
+    let notes = istio::pods(&twice, &Context::default()).unwrap().notes;
+    let ignored = "`ISTIO_META_DNS_CAPTURE: maybe`: not a boolean, so it is ignored";
+    assert_eq!(notes.iter().filter(|note| note.to_string() == ignored).count(), 1);
+
     let nothing = istio::pods("# nothing\n", &Context::default()).unwrap_err();
     assert_eq!(nothing.to_string(), "there is nothing to import");
 }
@@ -481,5 +491,19 @@ proptest! {
             prop_assert!(!sidecar.proxy.users.is_empty() && !sidecar.proxy.groups.is_empty());
             prop_assert!(*sidecar.proxy.outbound_port != 0);
         }
+    }
+}
+
+#[test]
+fn a_pod_has_one_proxy() {
+    let ambient = "kind: Pod\nmetadata: {name: p, labels: {istio.io/dataplane-mode: ambient";
+    for (labels, spec, expected) in [
+        ("", "", "ambient-pod"),
+        (", sidecar.istio.io/inject: 'true'", "", "sidecar"),
+        ("", "initContainers: [{name: istio-proxy}]", "sidecar"),
+    ] {
+        let text = format!("{ambient}{labels}}}}}\nspec: {{containers: [], {spec}}}\n");
+        let imported = istio::pods(&text, &Context::default()).unwrap();
+        assert_eq!(imported.policies[0].kind.keyword(), expected, "{text}");
     }
 }

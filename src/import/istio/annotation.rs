@@ -4,11 +4,11 @@ use super::config::wrong_type;
 use super::environment::Environment;
 use super::finding::{Given, Reason, Remark, Report};
 use super::manifest::{self, Pod};
-use super::option::{OPTIONS, Opt, Options};
+use super::option::{OPTIONS, Opt, Options, boolean};
 use super::value;
 
 /// Turns injection on or off; a label or an annotation.
-pub(super) const INJECT: &str = "sidecar.istio.io/inject";
+const INJECT: &str = "sidecar.istio.io/inject";
 /// Written by upstream when it injects.
 pub(super) const STATUS: &str = "sidecar.istio.io/status";
 /// `REDIRECT`, `TPROXY` or `NONE`.
@@ -85,6 +85,11 @@ const SWITCHES: &[(&str, &[Opt])] = &[
     ("ISTIO_DUAL_STACK", &[Opt::DualStack]),
     ("INVALID_DROP", &[Opt::DropInvalid]),
 ];
+
+/// What the pod says about injection. Its label wins over its annotation.
+pub(super) fn inject(pod: &Pod<'_>) -> Option<bool> {
+    boolean(pod.labels.get(INJECT).or(pod.annotations.get(INJECT))?)
+}
 
 /// What upstream's CNI plugin makes of a pod's annotations and of the environment of its proxy.
 ///
@@ -210,10 +215,14 @@ fn ids(pod: &Pod<'_>, options: &mut Options) {
 
 fn switches(environment: &Environment, options: &mut Options, report: &mut Report) {
     for (name, switched) in SWITCHES {
-        if let Some(value) = environment.get(*name) {
-            for option in *switched {
-                options.set(*option, Given::field(*name, value), report);
-            }
+        let Some(value) = environment.get(*name) else { continue };
+        let given = Given::field(*name, value);
+        if boolean(value).is_none() {
+            report.note(&given, Remark::BooleanIgnored);
+            continue;
+        }
+        for option in *switched {
+            options.set(*option, given.clone(), report);
         }
     }
     let known = OPTIONS.iter().flat_map(|spec| spec.environment);

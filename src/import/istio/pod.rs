@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::ambient::Ambient;
-use super::annotation::{self, ANNOTATIONS, BYPASS_INBOUND, DNS_CAPTURE, INJECT, REROUTE, STATUS};
+use super::annotation::{self, ANNOTATIONS, BYPASS_INBOUND, DNS_CAPTURE, REROUTE, STATUS};
 use super::environment::Environment;
 use super::finding::{Given, NoRules, Reason, Remark, Report};
 use super::manifest::{self, Pod};
@@ -100,7 +100,9 @@ fn init(container: &Value, report: &mut Report) -> Options {
 
 /// Whether the pod is one of ambient mode, as far as it says itself: its namespace may ask, too.
 fn is_ambient(pod: &Pod<'_>) -> bool {
-    if is_injected(pod) || pod.container("istio-proxy").is_some() {
+    // Injection comes first, and upstream does not give a pod two proxies.
+    let injected = is_injected(pod) || pod.container("istio-proxy").is_some();
+    if injected || annotation::inject(pod) == Some(true) {
         return false;
     }
     match pod.labels.get(DATAPLANE_MODE) {
@@ -118,8 +120,7 @@ fn is_injected(pod: &Pod<'_>) -> bool {
 
 /// Why the CNI plugin would make no rules (`cni/pkg/plugin/plugin.go`), or the injector no proxy.
 fn without_rules(pod: &Pod<'_>, environment: &Environment) -> Result<(), NoRules> {
-    let inject = pod.labels.get(INJECT).or(pod.annotations.get(INJECT)).copied();
-    let inject = inject.and_then(boolean);
+    let inject = annotation::inject(pod);
     let proxy = pod.container("istio-proxy");
     let asks = is_injected(pod)
         || proxy.is_some()
