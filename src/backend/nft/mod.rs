@@ -14,6 +14,8 @@ mod build;
 mod json;
 mod label;
 mod legal;
+#[cfg(test)]
+mod legal_tests;
 mod names;
 mod owner;
 mod program;

@@ -26,7 +26,7 @@ pub(super) struct Program<'a> {
 pub(super) struct Table<'a> {
     pub(super) family: TableFamily,
     pub(super) name: &'a Name,
-    /// Whether it stays, emptied of rules only, because others fill sets of it.
+    /// Whether it stays, emptied of rules only, because others fill its sets. None is ours then.
     pub(super) kept: bool,
     pub(super) sets: Vec<Set<'a>>,
     pub(super) chains: Vec<Chain<'a>>,
