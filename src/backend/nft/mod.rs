@@ -21,6 +21,8 @@ mod owner;
 mod program;
 mod sets;
 mod target;
+#[cfg(test)]
+mod tests;
 mod text;
 mod unsupported;
 

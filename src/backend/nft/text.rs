@@ -130,10 +130,10 @@ fn write_chain(out: &mut String, chain: &Chain<'_>) -> fmt::Result {
         }
     }
     for (at, rule) in chain.rules.iter().enumerate() {
+        if at > 0 && rule.begins_group {
+            out.push('\n');
+        }
         if let Some(heading) = &rule.heading {
-            if at > 0 {
-                out.push('\n');
-            }
             writeln!(out, "        # {heading}")?;
         }
         writeln!(out, "        {}", Nft(rule))?;
