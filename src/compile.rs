@@ -4,7 +4,7 @@ use crate::backend::{dump, nft, routing, teardown};
 use crate::diag::{Diagnostic, Severity};
 use crate::ir::Ruleset;
 use crate::lower::{Layout, lower, owned_tables};
-use crate::net::Name;
+use crate::net::{Family, Name};
 use crate::policy::{Detail, GroupIds, Policy, check, print};
 use crate::span::Sources;
 use crate::syntax::{self, Loader};
@@ -55,21 +55,22 @@ pub enum View {
     Ir,
     /// A shell script with the `ip` commands that the ruleset needs beside it.
     Routing,
-    /// The same commands for `ip -batch`.
-    RoutingBatch,
+    /// The same commands for `ip -batch` (IPv4) or `ip -6 -batch` (IPv6).
+    RoutingBatch(Family),
     /// A shell script that removes what loading and routing added.
     Teardown,
 }
 
 impl View {
     /// Every view.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Nft,
         Self::Json,
         Self::Policy,
         Self::Ir,
         Self::Routing,
-        Self::RoutingBatch,
+        Self::RoutingBatch(Family::Ipv4),
+        Self::RoutingBatch(Family::Ipv6),
         Self::Teardown,
     ];
 
@@ -82,7 +83,8 @@ impl View {
             Self::Policy => "weir",
             Self::Ir => "ir.txt",
             Self::Routing => "routing.sh",
-            Self::RoutingBatch => "routing.batch",
+            Self::RoutingBatch(Family::Ipv4) => "routing.batch",
+            Self::RoutingBatch(Family::Ipv6) => "routing6.batch",
             Self::Teardown => "teardown.sh",
         }
     }
@@ -145,7 +147,7 @@ impl Compilation {
             View::Policy => Ok(print(policy, Detail::Everything)),
             View::Ir => Ok(dump::dump(&self.ruleset(policy), &self.sources)),
             View::Routing => Ok(routing::emit(policy, routing::Form::Shell)),
-            View::RoutingBatch => Ok(routing::emit(policy, routing::Form::Batch)),
+            View::RoutingBatch(family) => Ok(routing::emit(policy, routing::Form::Batch(family))),
             View::Teardown => Ok(teardown::emit(policy)),
         }
     }

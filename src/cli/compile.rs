@@ -8,7 +8,7 @@ use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;
-use crate::net::Name;
+use crate::net::{Family, Name};
 use crate::policy::Policy;
 use crate::{Compilation, Layout, Options, View};
 
@@ -67,8 +67,11 @@ enum Emit {
     Ir,
     /// The `ip` commands that TPROXY and IPv6 need, as a POSIX shell script.
     Routing,
-    /// The same commands, for `ip -force -batch`.
+    /// Those for IPv4, for `ip -batch`.
     RoutingBatch,
+    /// Those for IPv6, for `ip -6 -batch`.
+    #[value(name = "routing6-batch")]
+    Routing6Batch,
     /// A POSIX shell script that removes what the others added.
     Teardown,
 }
@@ -90,7 +93,8 @@ impl From<Emit> for View {
             Emit::Policy => Self::Policy,
             Emit::Ir => Self::Ir,
             Emit::Routing => Self::Routing,
-            Emit::RoutingBatch => Self::RoutingBatch,
+            Emit::RoutingBatch => Self::RoutingBatch(Family::Ipv4),
+            Emit::Routing6Batch => Self::RoutingBatch(Family::Ipv6),
             Emit::Teardown => Self::Teardown,
         }
     }
