@@ -144,6 +144,10 @@ impl fmt::Display for Words<'_, Match> {
             Match::CtState { states, not: n } => {
                 write!(f, "{}{}", not(*n), Words(states))
             }
+            Match::Local { of, not: n } => {
+                write!(f, "{}{} an address of this machine", not(*n), end(*of))
+            }
+            Match::TransparentSocket => f.write_str("for a transparent socket"),
         }
     }
 }

@@ -1,13 +1,13 @@
-use super::plan::{self, Kind, Plan, name};
+use super::plan::{self, Plan, name};
 use super::when::tcp;
-use crate::ir::{Action, AddressSet, Hook, Origin, Owner, Rung};
+use crate::ir::{Action, AddressSet, BuiltInTable, Hook, Origin, Owner, Rung};
 use crate::net::{Family, Name};
 use crate::policy::{AmbientHost, ProbeOwner};
 
 pub(super) fn plan(host: &AmbientHost) -> Plan {
     let families = *host.families;
     let mut plan = Plan::new(plan::AMBIENT, families);
-    plan.enter(Kind::Nat, Hook::Postrouting, plan::POSTROUTING);
+    plan.enter(BuiltInTable::Nat, Hook::Postrouting, plan::POSTROUTING);
     for family in families.iter() {
         let set = pod_set(host, family);
         plan.declare(AddressSet { name: set.clone(), family });
@@ -20,7 +20,7 @@ pub(super) fn plan(host: &AmbientHost) -> Plan {
             Family::Ipv6 => host.probe.from.ipv6.into(),
         };
         let origin = Origin::new(Rung::HostProbe, host.probe.from.clause);
-        plan.chain(Kind::Nat, plan::POSTROUTING)
+        plan.chain(BuiltInTable::Nat, plan::POSTROUTING)
             .push(from_here.in_set(set).then(Action::Snat { to }, origin));
     }
     plan

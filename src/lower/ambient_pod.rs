@@ -1,9 +1,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::layout::Layout;
-use super::plan::{self, Kind, Plan};
+use super::plan::{self, Plan};
 use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, Hook, MarkChange, MaskPair, Origin, Protocol, Rule, Rung};
+use crate::ir::{Action, BuiltInTable, Hook, MarkChange, MaskPair, Origin, Protocol, Rule, Rung};
 use crate::net::{Family, Interface, Nets, PerFamily};
 use crate::policy::AmbientPod;
 
@@ -16,16 +16,16 @@ pub(super) fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
     let families = *pod.families;
     let mut plan = Plan::new(plan::AMBIENT, families);
     marks(pod, &mut plan);
-    plan.enter(Kind::Nat, Hook::Prerouting, plan::PREROUTING);
-    plan.enter(Kind::Nat, Hook::Output, plan::OUTPUT);
+    plan.enter(BuiltInTable::Nat, Hook::Prerouting, plan::PREROUTING);
+    plan.enter(BuiltInTable::Nat, Hook::Output, plan::OUTPUT);
     // Upstream makes the chain even where nothing is captured inbound.
-    let prerouting = plan.chain(Kind::Nat, plan::PREROUTING);
+    let prerouting = plan.chain(BuiltInTable::Nat, plan::PREROUTING);
     prerouting.extend(rerouted(pod, layout));
     if *pod.capture_inbound {
         prerouting.extend(probe(pod, When::from));
         prerouting.extend(inbound(pod));
     }
-    let output = plan.chain(Kind::Nat, plan::OUTPUT);
+    let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
     output.extend(probe(pod, When::to));
     if let Some(port) = *pod.dns {
         output.extend(dns(pod, port));
@@ -40,15 +40,15 @@ pub(super) fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
 /// Remembers which connections the proxy opened, and gives replies to it their mark.
 fn marks(pod: &AmbientPod, plan: &mut Plan) {
     let families = *pod.families;
-    plan.enter(Kind::Mangle, Hook::Prerouting, plan::PREROUTING);
-    plan.enter(Kind::Mangle, Hook::Output, plan::OUTPUT);
+    plan.enter(BuiltInTable::Mangle, Hook::Prerouting, plan::PREROUTING);
+    plan.enter(BuiltInTable::Mangle, Hook::Output, plan::OUTPUT);
     let remember = Action::SetConnmark(MarkChange::set_masked(*pod.proxy.connmark));
     let origin = Origin::new(Rung::AmbientConnmark, pod.proxy.mark.clause);
-    plan.chain(Kind::Mangle, plan::PREROUTING)
+    plan.chain(BuiltInTable::Mangle, plan::PREROUTING)
         .push(any(families).marked(*pod.proxy.mark).then(remember, origin));
     let restore = Action::RestoreMark(MaskPair::FULL);
     let origin = Origin::new(Rung::AmbientRestore, pod.proxy.connmark.clause);
-    plan.chain(Kind::Mangle, plan::OUTPUT)
+    plan.chain(BuiltInTable::Mangle, plan::OUTPUT)
         .push(any(families).connmarked(*pod.proxy.connmark).then(restore, origin));
 }
 
@@ -126,12 +126,14 @@ fn outbound(pod: &AmbientPod) -> Vec<Rule> {
 fn zones(pod: &AmbientPod, plan: &mut Plan) {
     let families = *pod.families;
     let origin = Origin::new(Rung::AmbientZone, pod.dns.clause);
-    plan.enter(Kind::Raw, Hook::Prerouting, plan::PREROUTING);
-    plan.enter(Kind::Raw, Hook::Output, plan::OUTPUT);
+    plan.enter(BuiltInTable::Raw, Hook::Prerouting, plan::PREROUTING);
+    plan.enter(BuiltInTable::Raw, Hook::Output, plan::OUTPUT);
     let query = udp(families).dport(DNS).marked(*pod.proxy.mark);
-    plan.chain(Kind::Raw, plan::OUTPUT).push(query.then(Action::SetZone(ZONE_PROXY), origin));
+    plan.chain(BuiltInTable::Raw, plan::OUTPUT)
+        .push(query.then(Action::SetZone(ZONE_PROXY), origin));
     let answer = udp(families).sport(DNS).not_marked(*pod.proxy.mark);
-    plan.chain(Kind::Raw, plan::PREROUTING).push(answer.then(Action::SetZone(ZONE_PROXY), origin));
+    plan.chain(BuiltInTable::Raw, plan::PREROUTING)
+        .push(answer.then(Action::SetZone(ZONE_PROXY), origin));
 }
 
 fn not_to_itself(when: When, family: Family) -> When {

@@ -1,9 +1,9 @@
 use ipnet::IpNet;
 
-use super::plan::{self, Kind, Plan, jump};
+use super::plan::{self, Plan, jump};
 use super::sidecar::Lowering;
 use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, Hook, Origin, Rule, Rung};
+use crate::ir::{Action, BuiltInTable, Hook, Origin, Rule, Rung};
 use crate::net::{Families, Family, Nets, PortRange, PortSet};
 use crate::policy::{Dns, Selection};
 
@@ -57,19 +57,19 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
 
     if let Some(families) = entered(&servers) {
         let enter = any(families).then(jump(plan::OUTPUT_DNS), Origin::ENTRY);
-        plan.chain(Kind::Nat, plan::OUTPUT).push(enter);
+        plan.chain(BuiltInTable::Nat, plan::OUTPUT).push(enter);
     }
     for transport in [tcp, udp] as [Transport; 2] {
         for servers in &servers {
             let redirect = Action::Redirect { port: dns.port };
             let rule = servers.query(transport).then(redirect, Origin::new(Rung::Dns, clause));
-            plan.chain(Kind::Nat, plan::OUTPUT_DNS).push(rule);
+            plan.chain(BuiltInTable::Nat, plan::OUTPUT_DNS).push(rule);
         }
     }
 
-    plan.enter(Kind::Raw, Hook::Output, plan::OUTPUT_DNS);
+    plan.enter(BuiltInTable::Raw, Hook::Output, plan::OUTPUT_DNS);
     for proxy in lowering.proxy_owners() {
-        let output = plan.chain(Kind::Raw, plan::OUTPUT_DNS);
+        let output = plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS);
         let query = udp(families).dport(port()).owner(proxy.owner, proxy.ids());
         output.push(zone(query, ZONE_PROXY, Origin::new(Rung::ZoneProxyQuery, proxy.clause)));
         let answer = udp(families).sport(dns.port).owner(proxy.owner, proxy.ids());
@@ -81,16 +81,16 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
     }
     if let Some(families) = entered(&servers) {
         let enter = any(families).then(jump(plan::INBOUND), Origin::ENTRY);
-        plan.at(Kind::Raw, Hook::Prerouting).push(enter);
+        plan.at(BuiltInTable::Raw, Hook::Prerouting).push(enter);
     }
     for servers in &servers {
         let query = servers.query(udp);
-        plan.chain(Kind::Raw, plan::OUTPUT_DNS).push(zone(
+        plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS).push(zone(
             query,
             ZONE_APPLICATION,
             Origin::new(Rung::ZoneQuery, clause),
         ));
-        plan.chain(Kind::Raw, plan::INBOUND).push(zone(
+        plan.chain(BuiltInTable::Raw, plan::INBOUND).push(zone(
             servers.answer(),
             ZONE_PROXY,
             Origin::new(Rung::ZoneAnswer, clause),

@@ -16,7 +16,7 @@ mod when;
 
 pub use layout::Layout;
 
-use crate::ir::Ruleset;
+use crate::ir::{BuiltInTable, Ruleset};
 use crate::net::Name;
 use crate::policy::{Kind, Policy};
 
@@ -42,9 +42,11 @@ pub fn owned_tables(kind: &Kind) -> Vec<Name> {
         Kind::Sidecar(_) => plan::SIDECAR,
         Kind::AmbientPod(_) | Kind::AmbientHost(_) => plan::AMBIENT,
     };
-    let tables: &[plan::Kind] = match kind {
-        Kind::Sidecar(_) | Kind::AmbientPod(_) => &plan::Kind::ALL,
-        Kind::AmbientHost(_) => &[plan::Kind::Nat],
+    let tables: &[BuiltInTable] = match kind {
+        Kind::Sidecar(_) | Kind::AmbientPod(_) => {
+            &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat]
+        }
+        Kind::AmbientHost(_) => &[BuiltInTable::Nat],
     };
-    tables.iter().map(|table| table.name(prefix)).collect()
+    tables.iter().map(|table| plan::table_name(prefix, *table)).collect()
 }

@@ -1,5 +1,7 @@
 use super::layout::Layout;
-use crate::ir::{Action, AddressSet, Base, Chain, ChainKind, Hook, Origin, Rule, Ruleset, Table};
+use crate::ir::{
+    Action, AddressSet, Base, BuiltInTable, Chain, Hook, Origin, Rule, Ruleset, Table,
+};
 use crate::net::{Families, Name};
 
 /// Beginning of the names of a sidecar's tables.
@@ -18,52 +20,28 @@ pub(super) const DROP: &str = "istio-drop";
 pub(super) const PREROUTING: &str = "istio-prerouting";
 pub(super) const POSTROUTING: &str = "istio-postrouting";
 
-/// iptables' tables, each of which is an nft table of its own upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Raw,
-    Mangle,
-    Nat,
+/// The nft table that stands for one of iptables', as upstream calls it.
+pub(super) fn table_name(prefix: &str, table: BuiltInTable) -> Name {
+    name(&format!("{prefix}-{}", table.name()))
 }
 
-impl Kind {
-    /// In the order in which a packet meets them.
-    pub(super) const ALL: [Self; 3] = [Self::Raw, Self::Mangle, Self::Nat];
-
-    pub(super) fn name(self, prefix: &str) -> Name {
-        let kind = match self {
-            Self::Raw => "raw",
-            Self::Mangle => "mangle",
-            Self::Nat => "nat",
-        };
-        name(&format!("{prefix}-{kind}"))
-    }
-
-    /// Priorities of the kernel's own iptables hooks (`uapi/linux/netfilter_ipv4.h`, Linux 6.18).
-    fn base(self, hook: Hook) -> Base {
-        let (kind, priority) = match (self, hook) {
-            (Self::Raw, _) => (ChainKind::Filter, -300),
-            (Self::Mangle, Hook::Output) => (ChainKind::Route, -150),
-            (Self::Mangle, _) => (ChainKind::Filter, -150),
-            (Self::Nat, Hook::Input | Hook::Postrouting) => (ChainKind::Nat, 100),
-            (Self::Nat, _) => (ChainKind::Nat, -100),
-        };
-        Base { kind, hook, priority }
-    }
-}
-
-/// A ruleset in the making: three tables of a policy.
+/// A ruleset in the making: the chains of each of iptables' tables, which are nft tables upstream.
 #[derive(Debug)]
 pub(super) struct Plan {
     prefix: &'static str,
     families: Families,
-    tables: [Vec<Chain>; 3],
+    tables: [Vec<Chain>; BuiltInTable::ALL.len()],
     sets: Vec<AddressSet>,
 }
 
 impl Plan {
     pub(super) fn new(prefix: &'static str, families: Families) -> Self {
-        Self { prefix, families, tables: [const { Vec::new() }; 3], sets: Vec::new() }
+        Self {
+            prefix,
+            families,
+            tables: [const { Vec::new() }; BuiltInTable::ALL.len()],
+            sets: Vec::new(),
+        }
     }
 
     /// Declares a set of the nat table that others fill.
@@ -72,24 +50,19 @@ impl Plan {
     }
 
     /// The rules at a hook, to add to.
-    pub(super) fn at(&mut self, kind: Kind, hook: Hook) -> &mut Vec<Rule> {
-        let chain = match hook {
-            Hook::Prerouting => "prerouting",
-            Hook::Input => "input",
-            Hook::Forward => "forward",
-            Hook::Output => "output",
-            Hook::Postrouting => "postrouting",
-        };
-        self.rules(kind, chain, Some(kind.base(hook)))
+    pub(super) fn at(&mut self, table: BuiltInTable, hook: Hook) -> &mut Vec<Rule> {
+        let chain = hook.built_in_chain().to_ascii_lowercase();
+        let base = table.base(hook).expect("the table has a chain at the hook");
+        self.rules(table, &chain, Some(base))
     }
 
     /// The rules of a chain that only jumps enter, to add to.
-    pub(super) fn chain(&mut self, kind: Kind, chain: &str) -> &mut Vec<Rule> {
-        self.rules(kind, chain, None)
+    pub(super) fn chain(&mut self, table: BuiltInTable, chain: &str) -> &mut Vec<Rule> {
+        self.rules(table, chain, None)
     }
 
-    fn rules(&mut self, kind: Kind, chain: &str, base: Option<Base>) -> &mut Vec<Rule> {
-        let chains = &mut self.tables[kind as usize];
+    fn rules(&mut self, table: BuiltInTable, chain: &str, base: Option<Base>) -> &mut Vec<Rule> {
+        let chains = &mut self.tables[table as usize];
         let at =
             chains.iter().position(|known| known.name.as_str() == chain).unwrap_or_else(|| {
                 chains.push(Chain { name: name(chain), base, rules: Vec::new() });
@@ -99,21 +72,22 @@ impl Plan {
     }
 
     /// Sends what `from` makes of every packet of the hook to `chain`.
-    pub(super) fn enter(&mut self, kind: Kind, hook: Hook, chain: &str) {
+    pub(super) fn enter(&mut self, table: BuiltInTable, hook: Hook, chain: &str) {
         let rule = super::when::any(self.families).then(jump(chain), Origin::ENTRY);
-        self.at(kind, hook).push(rule);
+        self.at(table, hook).push(rule);
     }
 
     pub(super) fn into_ruleset(self, layout: Layout) -> Ruleset {
         let Self { prefix, families, tables, mut sets } = self;
-        let tables = Kind::ALL.into_iter().zip(tables).map(|(kind, mut chains)| {
+        let tables = BuiltInTable::ALL.into_iter().zip(tables).map(|(table, mut chains)| {
             if layout == Layout::Compact {
                 drop_unreachable(&mut chains);
             }
             // Base chains first: they are where reading begins.
             chains.sort_by_key(|chain| chain.base.is_none());
-            let sets = if kind == Kind::Nat { std::mem::take(&mut sets) } else { Vec::new() };
-            Table { name: kind.name(prefix), families, sets, chains }
+            let sets =
+                if table == BuiltInTable::Nat { std::mem::take(&mut sets) } else { Vec::new() };
+            Table { name: table_name(prefix, table), families, sets, chains }
         });
         Ruleset { tables: tables.filter(|table| !table.chains.is_empty()).collect() }
     }

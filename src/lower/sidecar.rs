@@ -1,9 +1,9 @@
 use super::dns;
 use super::layout::{Layout, id_ranges};
-use super::plan::{self, Kind, Plan, jump};
+use super::plan::{self, Plan, jump};
 use super::tproxy;
 use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, CtState, Hook, Origin, Owner, Rule, Rung};
+use crate::ir::{Action, BuiltInTable, CtState, Hook, Origin, Owner, Rule, Rung};
 use crate::net::{Families, Family, Interface, Nets, PortRange, PortSet};
 use crate::policy::{Groups, Mode, Selection, Setting, Sidecar};
 use crate::span::Span;
@@ -93,16 +93,16 @@ impl Lowering<'_> {
         let inbound = Origin::new(Rung::InboundInterface, excluded.clause);
         let outbound = Origin::new(Rung::OutboundInterface, excluded.clause);
         // In redirect mode the mangle table only drops invalid packets, on every interface.
-        let kinds: &[Kind] = match *self.sidecar.mode {
-            Mode::Redirect => &[Kind::Nat],
-            Mode::Tproxy(_) => &[Kind::Nat, Kind::Mangle],
+        let tables: &[BuiltInTable] = match *self.sidecar.mode {
+            Mode::Redirect => &[BuiltInTable::Nat],
+            Mode::Tproxy(_) => &[BuiltInTable::Nat, BuiltInTable::Mangle],
         };
-        for kind in kinds {
+        for table in tables {
             for names in self.layout.interfaces(excluded) {
                 let arrives = any(self.families).arrives_on(names.clone());
-                plan.at(*kind, Hook::Prerouting).push(arrives.then(Action::Return, inbound));
+                plan.at(*table, Hook::Prerouting).push(arrives.then(Action::Return, inbound));
                 let leaves = any(self.families).leaves_on(names);
-                plan.at(*kind, Hook::Output).push(leaves.then(Action::Return, outbound));
+                plan.at(*table, Hook::Output).push(leaves.then(Action::Return, outbound));
             }
         }
     }
@@ -114,8 +114,10 @@ impl Lowering<'_> {
         }
         let origin = Origin::new(Rung::DropInvalid, drop_invalid.clause);
         let invalid = any(self.families).state([CtState::Invalid]);
-        plan.at(Kind::Mangle, Hook::Prerouting).push(invalid.then(jump(plan::DROP), origin));
-        plan.chain(Kind::Mangle, plan::DROP).push(any(self.families).then(Action::Drop, origin));
+        plan.at(BuiltInTable::Mangle, Hook::Prerouting)
+            .push(invalid.then(jump(plan::DROP), origin));
+        plan.chain(BuiltInTable::Mangle, plan::DROP)
+            .push(any(self.families).then(Action::Drop, origin));
     }
 
     /// Rules that upstream inserts before all others, each in front of the last.
@@ -141,26 +143,29 @@ impl Lowering<'_> {
                 .into_iter()
                 .map(|names| any(self.families).arrives_on(names).then(Action::Return, origin)),
         );
-        plan.at(Kind::Nat, Hook::Prerouting).splice(0..0, first);
+        plan.at(BuiltInTable::Nat, Hook::Prerouting).splice(0..0, first);
     }
 
     fn inbound(&self, plan: &mut Plan) {
         let sidecar = self.sidecar;
         let tunnel = Origin::new(Rung::Tunnel, sidecar.proxy.tunnel_port.clause);
-        plan.chain(Kind::Nat, plan::INBOUND).push(
+        plan.chain(BuiltInTable::Nat, plan::INBOUND).push(
             tcp(self.families).dport(*sidecar.proxy.tunnel_port).then(Action::Return, tunnel),
         );
+        if let Mode::Tproxy(numbers) = *sidecar.mode {
+            tproxy::before_inbound(self, numbers, plan);
+        }
         if !self.captures_inbound() {
             return;
         }
-        let kind = match *sidecar.mode {
-            Mode::Redirect => Kind::Nat,
-            Mode::Tproxy(_) => Kind::Mangle,
+        let table = match *sidecar.mode {
+            Mode::Redirect => BuiltInTable::Nat,
+            Mode::Tproxy(_) => BuiltInTable::Mangle,
         };
         let enter = tcp(self.families).then(jump(plan::INBOUND), Origin::ENTRY);
-        plan.at(kind, Hook::Prerouting).push(enter);
+        plan.at(table, Hook::Prerouting).push(enter);
         if let Mode::Tproxy(numbers) = *sidecar.mode {
-            tproxy::before_inbound(self, numbers, plan);
+            tproxy::targets(self, numbers, plan);
         }
 
         let captured = Origin::new(Rung::InboundCapturedPort, sidecar.inbound.capture_ports.clause);
@@ -170,14 +175,14 @@ impl Lowering<'_> {
         } else {
             for ports in self.layout.ports(&sidecar.inbound.exclude_ports) {
                 let dport = tcp(self.families).dport(ports);
-                plan.chain(kind, plan::INBOUND).push(dport.then(Action::Return, excluded));
+                plan.chain(table, plan::INBOUND).push(dport.then(Action::Return, excluded));
             }
             vec![tcp(self.families)]
         };
         for when in packets {
             match *sidecar.mode {
                 Mode::Redirect => plan
-                    .chain(kind, plan::INBOUND)
+                    .chain(table, plan::INBOUND)
                     .push(when.then(jump(plan::IN_REDIRECT), captured)),
                 Mode::Tproxy(_) => tproxy::capture(when, captured, plan),
             }
@@ -185,7 +190,7 @@ impl Lowering<'_> {
     }
 
     fn outbound(&self, plan: &mut Plan) {
-        plan.enter(Kind::Nat, Hook::Output, plan::OUTPUT);
+        plan.enter(BuiltInTable::Nat, Hook::Output, plan::OUTPUT);
         self.excluded_ports(plan);
         self.passthrough_source(plan);
         for owner in self.proxy_owners() {
@@ -201,7 +206,7 @@ impl Lowering<'_> {
     fn excluded_ports(&self, plan: &mut Plan) {
         let excluded = &self.sidecar.outbound.exclude_ports;
         let origin = Origin::new(Rung::OutboundExcludedPort, excluded.clause);
-        let output = plan.chain(Kind::Nat, plan::OUTPUT);
+        let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
         for ports in self.layout.ports(excluded) {
             output.push(tcp(self.families).dport(ports.clone()).then(Action::Return, origin));
             output.push(udp(self.families).dport(ports).then(Action::Return, origin));
@@ -213,7 +218,8 @@ impl Lowering<'_> {
         for family in self.families.iter() {
             let over_lo = any(self.families).leaves_on(vec![Interface::lo()]);
             let passthrough = over_lo.from(self.passthrough(family));
-            plan.chain(Kind::Nat, plan::OUTPUT).push(passthrough.then(Action::Return, origin));
+            plan.chain(BuiltInTable::Nat, plan::OUTPUT)
+                .push(passthrough.then(Action::Return, origin));
         }
     }
 
@@ -234,7 +240,7 @@ impl Lowering<'_> {
                 .not_to(self.loopback(family))
                 .not_dport(kept.clone())
                 .owner(proxy.owner, proxy.ids());
-            plan.chain(Kind::Nat, plan::OUTPUT)
+            plan.chain(BuiltInTable::Nat, plan::OUTPUT)
                 .push(self_call.then(jump(plan::IN_REDIRECT), origin(Rung::SelfCall)));
         }
         if !*sidecar.outbound.capture_loopback {
@@ -244,17 +250,18 @@ impl Lowering<'_> {
                 over_lo(any(self.families))
             };
             let local = local.not_owner(proxy.owner, proxy.ids());
-            plan.chain(Kind::Nat, plan::OUTPUT)
+            plan.chain(BuiltInTable::Nat, plan::OUTPUT)
                 .push(local.then(Action::Return, origin(Rung::Local)));
         }
         let own = any(self.families).owner(proxy.owner, proxy.ids());
-        plan.chain(Kind::Nat, plan::OUTPUT).push(own.then(Action::Return, origin(Rung::FromProxy)));
+        plan.chain(BuiltInTable::Nat, plan::OUTPUT)
+            .push(own.then(Action::Return, origin(Rung::FromProxy)));
     }
 
     fn groups(&self, plan: &mut Plan) {
         let groups = &self.sidecar.outbound.groups;
         let origin = Origin::new(Rung::Group, groups.clause);
-        let output = plan.chain(Kind::Nat, plan::OUTPUT);
+        let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
         match &**groups {
             Groups::Except(ids) => {
                 for ids in self.layout.ids(ids) {
@@ -272,7 +279,7 @@ impl Lowering<'_> {
 
     fn destinations(&self, plan: &mut Plan) {
         let outbound = &self.sidecar.outbound;
-        let output = plan.chain(Kind::Nat, plan::OUTPUT);
+        let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
         for family in self.families.iter() {
             let to_itself = any(self.families).to(self.loopback(family));
             let origin = Origin::new(Rung::Loopback, outbound.loopback.clause);
@@ -316,7 +323,7 @@ impl Lowering<'_> {
             [(plan::REDIRECT, &proxy.outbound_port), (plan::IN_REDIRECT, &proxy.inbound_port)]
         {
             let origin = Origin::new(Rung::ToProxy, port.clause);
-            plan.chain(Kind::Nat, chain)
+            plan.chain(BuiltInTable::Nat, chain)
                 .push(tcp(self.families).then(Action::Redirect { port: **port }, origin));
         }
     }

@@ -1,7 +1,7 @@
-use super::plan::{self, Kind, Plan, jump};
+use super::plan::{self, Plan, jump};
 use super::sidecar::Lowering;
 use super::when::{When, any, tcp};
-use crate::ir::{Action, CtState, Hook, MarkChange, MaskPair, Origin, Rung};
+use crate::ir::{Action, BuiltInTable, CtState, Hook, MarkChange, MaskPair, Origin, Rung};
 use crate::net::{Interface, Mark};
 use crate::policy::Tproxy;
 
@@ -10,7 +10,7 @@ pub(super) fn before_inbound(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mu
     let families = lowering.families;
     let sidecar = lowering.sidecar;
     let origin = |rung| Origin::new(rung, sidecar.mode.clause);
-    let inbound = plan.chain(Kind::Mangle, plan::INBOUND);
+    let inbound = plan.chain(BuiltInTable::Mangle, plan::INBOUND);
 
     let marked = tcp(families).marked(Mark::exactly(numbers.mark));
     inbound.push(marked.then(Action::Return, origin(Rung::TproxyMarked)));
@@ -24,11 +24,16 @@ pub(super) fn before_inbound(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mu
         .arrives_on(vec![Interface::lo()])
         .not_marked(Mark::exactly(numbers.outbound_mark));
     inbound.push(local.then(Action::Return, origin(Rung::TproxyLocal)));
+}
 
-    let divert = origin(Rung::TproxyDivert);
+/// What is done with a packet that is captured.
+pub(super) fn targets(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mut Plan) {
+    let families = lowering.families;
+    let sidecar = lowering.sidecar;
+    let divert = Origin::new(Rung::TproxyDivert, sidecar.mode.clause);
     let mark = Action::SetMark(MarkChange::set(numbers.mark));
-    plan.chain(Kind::Mangle, plan::DIVERT).push(any(families).then(mark, divert));
-    plan.chain(Kind::Mangle, plan::DIVERT).push(any(families).then(Action::Accept, divert));
+    plan.chain(BuiltInTable::Mangle, plan::DIVERT).push(any(families).then(mark, divert));
+    plan.chain(BuiltInTable::Mangle, plan::DIVERT).push(any(families).then(Action::Accept, divert));
 
     let to_proxy = Origin::new(Rung::ToProxy, sidecar.proxy.inbound_port.clause);
     for family in families.iter() {
@@ -38,7 +43,7 @@ pub(super) fn before_inbound(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mu
             on_miss: numbers.on_miss,
         };
         let elsewhere = tcp(families).not_to(lowering.loopback(family));
-        plan.chain(Kind::Mangle, plan::TPROXY).push(elsewhere.then(tproxy, to_proxy));
+        plan.chain(BuiltInTable::Mangle, plan::TPROXY).push(elsewhere.then(tproxy, to_proxy));
     }
 }
 
@@ -46,7 +51,7 @@ pub(super) fn before_inbound(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mu
 pub(super) fn capture(when: When, captured: Origin, plan: &mut Plan) {
     let known = when.clone().state([CtState::Related, CtState::Established]);
     let divert = Origin { rung: Rung::TproxyDivert, ..captured };
-    let inbound = plan.chain(Kind::Mangle, plan::INBOUND);
+    let inbound = plan.chain(BuiltInTable::Mangle, plan::INBOUND);
     inbound.push(known.then(jump(plan::DIVERT), divert));
     inbound.push(when.then(jump(plan::TPROXY), captured));
 }
@@ -59,10 +64,10 @@ pub(super) fn marks(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mut Plan) {
     let mark = Mark::exactly(numbers.mark);
 
     let save = Action::SaveMark(MaskPair::FULL);
-    plan.at(Kind::Mangle, Hook::Prerouting)
+    plan.at(BuiltInTable::Mangle, Hook::Prerouting)
         .push(tcp(families).marked(mark).then(save, origin(Rung::TproxySave)));
 
-    let output = plan.at(Kind::Mangle, Hook::Output);
+    let output = plan.at(BuiltInTable::Mangle, Hook::Output);
     output.push(over_lo().marked(mark).then(Action::Return, origin(Rung::TproxyKeep)));
     for proxy in lowering.proxy_owners() {
         for family in families.iter() {

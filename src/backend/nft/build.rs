@@ -221,6 +221,16 @@ impl<'a> Statements<'a, '_> {
                     }
                 }
             }
+            Match::Local { of, not } => {
+                let flags = match of {
+                    Direction::Source => ["saddr"],
+                    Direction::Destination => ["daddr"],
+                };
+                let kind = Expr::Fib { result: "type", flags };
+                compare(*not, kind, Right::One(Element::Word("local")))
+            }
+            // `unsupported` has refused it.
+            Match::TransparentSocket => return None,
         })
     }
 

@@ -120,7 +120,9 @@ pub(super) fn address_family(condition: &Match, sets: &[AddressSet]) -> Option<F
         | Match::SocketExists { .. }
         | Match::Mark { .. }
         | Match::Connmark { .. }
-        | Match::CtState { .. } => None,
+        | Match::CtState { .. }
+        | Match::Local { .. }
+        | Match::TransparentSocket => None,
     }
 }
 
@@ -230,7 +232,9 @@ fn simplify(condition: &Match, protocols: &Protocols, owned: bool) -> Simple {
         | Match::InSet { .. }
         | Match::SocketExists { .. }
         | Match::Mark { .. }
-        | Match::Connmark { .. } => Simple::one(condition.clone()),
+        | Match::Connmark { .. }
+        | Match::Local { .. }
+        | Match::TransparentSocket => Simple::one(condition.clone()),
     }
 }
 
@@ -300,6 +304,6 @@ fn place(condition: &Match) -> u8 {
         Match::Connmark { .. } => 6,
         Match::Owner { .. } => 7,
         Match::InSet { .. } => 8,
-        Match::SocketExists { .. } => 9,
+        Match::SocketExists { .. } | Match::Local { .. } | Match::TransparentSocket => 9,
     }
 }

@@ -62,6 +62,9 @@ pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Unsupported> {
                 if rule.when.iter().any(|one| matches!(one, Match::SocketExists { .. })) && !exact {
                     report("whether a socket exists, other than for TCP in postrouting nat", at);
                 }
+                if rule.when.contains(&Match::TransparentSocket) {
+                    report("whether a transparent socket takes the packet", at);
+                }
             }
         }
     }
