@@ -1,6 +1,6 @@
 //! Problems: what is wrong, where, and what to write instead.
 //!
-//! A diagnostic is plain data. Only [`render`](crate::cli) knows a terminal.
+//! A diagnostic is plain data. Only the command's renderer knows a terminal.
 
 mod problem;
 

@@ -64,3 +64,26 @@ impl Hook {
         }
     }
 }
+
+/// Upstream's chains whose names its two backends abbreviate differently: nft, iptables (Istio
+/// 86c9f01f of 2026-08-22).
+const ABBREVIATED: [(&str, &str); 2] =
+    [("istio-prerouting", "ISTIO_PRERT"), ("istio-postrouting", "ISTIO_POSTRT")];
+
+/// What iptables calls the chain that nft calls `name`: `ISTIO_OUTPUT` of `istio-output`.
+#[must_use]
+pub fn to_iptables_chain(name: &str) -> String {
+    let abbreviated = ABBREVIATED.iter().find(|(nft, _)| *nft == name);
+    abbreviated.map_or_else(
+        || name.to_ascii_uppercase().replace('-', "_"),
+        |(_, iptables)| (*iptables).to_owned(),
+    )
+}
+
+/// What nft calls the chain that iptables calls `name`: `istio-output` of `ISTIO_OUTPUT`.
+#[must_use]
+pub fn from_iptables_chain(name: &str) -> String {
+    let abbreviated = ABBREVIATED.iter().find(|(_, iptables)| *iptables == name);
+    abbreviated
+        .map_or_else(|| name.to_ascii_lowercase().replace('_', "-"), |(nft, _)| (*nft).to_owned())
+}

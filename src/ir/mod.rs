@@ -28,7 +28,7 @@ mod origin;
 
 use crate::net::{Families, Name};
 
-pub use builtin::BuiltInTable;
+pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub use origin::{Origin, Rung};
 

@@ -13,7 +13,7 @@ mod rule;
 use std::fmt::Write;
 
 use crate::diag::{Diagnostic, Label, Problem};
-use crate::ir::{Base, BuiltInTable, Chain, Origin, Ruleset, Table};
+use crate::ir::{Base, BuiltInTable, Chain, Origin, Ruleset, Table, to_iptables_chain};
 use crate::net::{Family, Name};
 
 const TARGET: &str = "iptables 1.8.9";
@@ -182,7 +182,7 @@ fn chain_text(
 
 /// `ISTIO_OUTPUT` of `istio-output`.
 fn chain_name(name: &Name) -> String {
-    name.as_str().to_ascii_uppercase().replace('-', "_")
+    to_iptables_chain(name.as_str())
 }
 
 fn unsupported_table(table: &Table, what: &str) -> Diagnostic {

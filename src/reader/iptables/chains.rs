@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rule::Spec;
 use super::words::Words;
 use super::{Options, ReadError, ReadProblem};
-use crate::ir::{Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table};
+use crate::ir::{
+    Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table, from_iptables_chain,
+};
 use crate::net::{Families, Family, Name};
 
 /// One family's text.
@@ -59,7 +61,7 @@ fn built_in(table: BuiltInTable, name: &str) -> Option<Hook> {
 
 /// The IR's name for a chain.
 pub(super) fn chain_name(text: &str) -> Result<Name, ReadProblem> {
-    Name::new(&text.to_ascii_lowercase().replace('_', "-"))
+    Name::new(&from_iptables_chain(text))
         .map_err(|why| ReadProblem::ChainName { chain: text.to_owned(), why: why.to_string() })
 }
 

@@ -1,0 +1,137 @@
+//! libnftables JSON, schema version 1.
+
+use serde::Serialize;
+
+use super::program::{Chain, Element, Program, Rule, Set, SetOf, Statement, Table, TableFamily};
+use super::text::{hook_name, kind_name};
+use crate::net::Name;
+
+/// `program` as JSON, one command a line.
+///
+/// What nft accepts and means otherwise is avoided: a priority is an integer, flags are an array,
+/// a prefix is an object, `elem` is left out rather than empty, and nothing is named before it is
+/// there.
+pub(super) fn print(program: &Program<'_>) -> String {
+    let mut text = String::from("{\"nftables\": [\n");
+    write(&mut text, &Command::Metainfo { json_schema_version: 1 });
+    for &(family, name) in &program.replaced {
+        next(&mut text, &Command::Add(Object::Table { family, name }));
+        next(&mut text, &Command::Delete(Object::Table { family, name }));
+    }
+    for table in &program.tables {
+        write_table(&mut text, table);
+    }
+    text.push_str("\n]}\n");
+    text
+}
+
+fn write_table(text: &mut String, table: &Table<'_>) {
+    let &Table { family, name, .. } = table;
+    next(text, &Command::Add(Object::Table { family, name }));
+    if table.kept {
+        next(text, &Command::Flush(Object::Table { family, name }));
+        for chain in &table.chains {
+            let bare =
+                || Object::chain(family, name, &Chain { base: None, rules: Vec::new(), ..*chain });
+            next(text, &Command::Add(bare()));
+            next(text, &Command::Delete(bare()));
+        }
+    }
+    for set in &table.sets {
+        next(text, &Command::Add(Object::set(family, name, set)));
+    }
+    for chain in &table.chains {
+        next(text, &Command::Add(Object::chain(family, name, chain)));
+    }
+    for chain in &table.chains {
+        for rule in &chain.rules {
+            next(text, &Command::Add(Object::rule(family, name, chain.name, rule)));
+        }
+    }
+}
+
+/// Appends a command to those before it.
+fn next(text: &mut String, command: &Command<'_>) {
+    text.push_str(",\n");
+    write(text, command);
+}
+
+fn write(text: &mut String, command: &Command<'_>) {
+    let json = serde_json::to_string(command).expect("its keys are strings, and nothing fails");
+    text.push_str(&json);
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Command<'a> {
+    Metainfo { json_schema_version: u8 },
+    Add(Object<'a>),
+    Delete(Object<'a>),
+    Flush(Object<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Object<'a> {
+    Table {
+        family: TableFamily,
+        name: &'a Name,
+    },
+    Set {
+        family: TableFamily,
+        table: &'a Name,
+        name: &'a str,
+        #[serde(rename = "type")]
+        of: SetOf,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        flags: &'static [&'static str],
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        elem: &'a [Element<'a>],
+    },
+    Chain {
+        family: TableFamily,
+        table: &'a Name,
+        name: &'a Name,
+        #[serde(flatten)]
+        base: Option<Base>,
+    },
+    Rule {
+        family: TableFamily,
+        table: &'a Name,
+        chain: &'a Name,
+        expr: &'a [Statement<'a>],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        comment: Option<&'a str>,
+    },
+}
+
+#[derive(Serialize)]
+struct Base {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    hook: &'static str,
+    prio: i32,
+    policy: &'static str,
+}
+
+impl<'a> Object<'a> {
+    fn set(family: TableFamily, table: &'a Name, set: &'a Set<'_>) -> Self {
+        let flags: &[_] = if set.interval { &["interval"] } else { &[] };
+        Self::Set { family, table, name: &set.name, of: set.of, flags, elem: &set.elements }
+    }
+
+    fn chain(family: TableFamily, table: &'a Name, chain: &Chain<'a>) -> Self {
+        let base = chain.base.map(|base| Base {
+            kind: kind_name(base.kind),
+            hook: hook_name(base.hook),
+            prio: base.priority,
+            policy: "accept",
+        });
+        Self::Chain { family, table, name: chain.name, base }
+    }
+
+    fn rule(family: TableFamily, table: &'a Name, chain: &'a Name, rule: &'a Rule<'_>) -> Self {
+        let comment = rule.comment.as_deref();
+        Self::Rule { family, table, chain, expr: &rule.statements, comment }
+    }
+}
