@@ -12,8 +12,17 @@ pub(crate) struct Netns {
     holder: Child,
     /// How to get in: its own user namespace too, if it has one.
     enter: &'static [&'static str],
-    /// What `nft` is called.
-    nft: String,
+}
+
+/// The environment variable that tells the `probe` of a test binary what to do.
+pub(crate) const PROBE: &str = "WEIR_PROBE";
+
+/// What a running probe says in the end.
+pub(crate) fn answer(probe: Child) -> String {
+    let output = probe.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer = text.lines().find_map(|line| line.split("probe: ").nth(1));
+    answer.unwrap_or_else(|| panic!("{output:?}")).to_owned()
 }
 
 /// What a command did.
@@ -55,13 +64,6 @@ impl Netns {
         Self::try_new().unwrap()
     }
 
-    /// A fresh one in which `nft` is the one at `path`.
-    pub(crate) fn with_nft(path: &str) -> Self {
-        let mut netns = Self::new();
-        path.clone_into(&mut netns.nft);
-        netns
-    }
-
     fn try_new() -> Result<Self, String> {
         let mut last = String::new();
         // An ordinary user needs a user namespace around it.
@@ -79,7 +81,7 @@ impl Netns {
             let stdout = holder.stdout.take().ok_or("unshare has no output")?;
             BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
             if line == "ready\n" {
-                return Ok(Self { holder, enter, nft: "nft".to_owned() });
+                return Ok(Self { holder, enter });
             }
             last = format!("`unshare {flags}` fails");
             holder.wait().map_err(|error| error.to_string())?;
@@ -112,14 +114,37 @@ impl Netns {
 
     /// A command in it, to be spawned by the caller.
     pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
-        let program = if program == "nft" { self.nft.as_str() } else { program };
         let mut command = Command::new("nsenter");
+        command.args(["-t", &self.pid()]).args(self.enter).arg(program).args(args);
         command
-            .args(["-t", &self.holder.id().to_string()])
-            .args(self.enter)
-            .arg(program)
-            .args(args);
+    }
+
+    /// The process to name where `ip` wants a namespace.
+    pub(crate) fn pid(&self) -> String {
+        self.holder.id().to_string()
+    }
+
+    /// Whether processes in it can have another user than root.
+    pub(crate) fn has_users(&self) -> bool {
+        self.enter.len() == 1
+    }
+
+    /// A command that runs `probe` in it as `user`: the test of that name of this test binary,
+    /// with [`PROBE`] set to `task`.
+    pub(crate) fn probe(&self, user: u32, task: &str) -> Command {
+        let this = std::env::current_exe().unwrap();
+        let user = user.to_string();
+        let ids = if self.has_users() { vec!["-S", &user, "-G", &user] } else { Vec::new() };
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.pid()]).args(self.enter).args(ids).arg(this);
+        command.args(["--exact", "probe", "--nocapture"]).env(PROBE, task);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// What `probe` says about `task`, as `user`.
+    pub(crate) fn ask(&self, user: u32, task: &str) -> String {
+        answer(self.probe(user, task).spawn().unwrap())
     }
 
     /// Standard output of `program`, which must succeed.

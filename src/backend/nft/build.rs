@@ -12,6 +12,8 @@ use crate::ir::{
 };
 use crate::net::{Families, Family, Mark, Name, PortSet};
 
+/// What is said about the rule that follows a transparent-proxy rule and drops.
+const MISS: &str = "no transparent proxy listens: dropped";
 const PACKET_MARK: Expr = Expr::Meta { key: "mark" };
 const CONNMARK: Expr = Expr::Ct { key: "mark" };
 
@@ -48,16 +50,12 @@ fn build_table<'a>(table: &'a ir::Table, options: &Options, labels: &mut Labels<
         .chains
         .iter()
         .map(|chain| {
-            let mut before = None;
-            let rules = chain.rules.iter().map(|rule| {
-                // Origins are equal to each other, so their parts are compared.
-                let origin = (rule.origin.rung, rule.origin.clause);
-                let first = before.replace(origin) != Some(origin);
+            let rules = chain.rules.iter().enumerate().map(|(at, rule)| {
+                let before = at.checked_sub(1).map(|at| &chain.rules[at]);
+                let statements = Statements { table, chain, rule, sets: &mut sets };
                 Rule {
-                    heading: if first { labels.heading(rule.origin) } else { None },
-                    comment: if options.comments { labels.comment(rule.origin) } else { None },
-                    statements: Statements { table, chain, rule, sets: &mut sets }
-                        .build(options.counters),
+                    statements: statements.build(options.counters),
+                    ..build_label(before, rule, options, labels)
                 }
             });
             Chain { name: &chain.name, base: chain.base, rules: rules.collect() }
@@ -70,6 +68,28 @@ fn build_table<'a>(table: &'a ir::Table, options: &Options, labels: &mut Labels<
         sets: sets.finish(),
         chains,
     }
+}
+
+/// What is said about `rule`, which follows `before`. No statements yet.
+fn build_label<'a>(
+    before: Option<&ir::Rule>,
+    rule: &ir::Rule,
+    options: &Options,
+    labels: &mut Labels<'_>,
+) -> Rule<'a> {
+    let is_tproxy = |before: &ir::Rule| matches!(before.then, Action::Tproxy { .. });
+    let is_miss = rule.then == Action::Drop
+        && before.is_some_and(|before| is_tproxy(before) && before.when == rule.when);
+    // Any two origins are equal, so their parts are compared.
+    let parts = |rule: &ir::Rule| (rule.origin.rung, rule.origin.clause);
+    let begins_group = before.map(parts) != Some(parts(rule));
+    let (heading, comment) = if is_miss {
+        (Some(MISS.to_owned()), options.comments.then(|| MISS.to_owned()))
+    } else {
+        let heading = if begins_group { labels.heading(rule.origin) } else { None };
+        (heading, if options.comments { labels.comment(rule.origin) } else { None })
+    };
+    Rule { begins_group, heading, comment, statements: Vec::new() }
 }
 
 /// A rule, where it stands, and the sets that it may need.

@@ -12,7 +12,7 @@ use crate::net::Name;
 /// a prefix is an object, `elem` is left out rather than empty, and nothing is named before it is
 /// there.
 pub(super) fn print(program: &Program<'_>) -> String {
-    let mut text = String::from("{\"nftables\": [\n");
+    let mut text = b"{\"nftables\": [\n".to_vec();
     write(&mut text, &Command::Metainfo { json_schema_version: 1 });
     for &(family, name) in &program.replaced {
         next(&mut text, &Command::Add(Object::Table { family, name }));
@@ -21,11 +21,11 @@ pub(super) fn print(program: &Program<'_>) -> String {
     for table in &program.tables {
         write_table(&mut text, table);
     }
-    text.push_str("\n]}\n");
-    text
+    text.extend_from_slice(b"\n]}\n");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-fn write_table(text: &mut String, table: &Table<'_>) {
+fn write_table(text: &mut Vec<u8>, table: &Table<'_>) {
     let &Table { family, name, .. } = table;
     next(text, &Command::Add(Object::Table { family, name }));
     if table.kept {
@@ -51,14 +51,13 @@ fn write_table(text: &mut String, table: &Table<'_>) {
 }
 
 /// Appends a command to those before it.
-fn next(text: &mut String, command: &Command<'_>) {
-    text.push_str(",\n");
+fn next(text: &mut Vec<u8>, command: &Command<'_>) {
+    text.extend_from_slice(b",\n");
     write(text, command);
 }
 
-fn write(text: &mut String, command: &Command<'_>) {
-    let json = serde_json::to_string(command).expect("its keys are strings, and nothing fails");
-    text.push_str(&json);
+fn write(text: &mut Vec<u8>, command: &Command<'_>) {
+    serde_json::to_writer(text, command).expect("a Vec takes every write, and keys are strings");
 }
 
 #[derive(Serialize)]

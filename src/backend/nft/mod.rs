@@ -14,11 +14,15 @@ mod build;
 mod json;
 mod label;
 mod legal;
+#[cfg(test)]
+mod legal_tests;
 mod names;
 mod owner;
 mod program;
 mod sets;
 mod target;
+#[cfg(test)]
+mod tests;
 mod text;
 mod unsupported;
 

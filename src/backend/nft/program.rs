@@ -26,7 +26,7 @@ pub(super) struct Program<'a> {
 pub(super) struct Table<'a> {
     pub(super) family: TableFamily,
     pub(super) name: &'a Name,
-    /// Whether it stays, emptied of rules only, because others fill sets of it.
+    /// Whether it stays, emptied of rules only, because others fill its sets. None is ours then.
     pub(super) kept: bool,
     pub(super) sets: Vec<Set<'a>>,
     pub(super) chains: Vec<Chain<'a>>,
@@ -77,6 +77,8 @@ pub(super) struct Chain<'a> {
 
 /// A rule.
 pub(super) struct Rule<'a> {
+    /// Whether the rule before is there for another reason.
+    pub(super) begins_group: bool,
     /// What it is for; `None` if the rule before says so already, or there is nothing to say.
     pub(super) heading: Option<String>,
     /// What the kernel keeps with the rule. At most 128 bytes; no `"`, no `\`.

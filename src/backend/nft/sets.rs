@@ -12,6 +12,7 @@ const MOST_INLINE: usize = 8;
 /// The named sets of a table.
 pub(super) struct Sets<'a> {
     names: Names,
+    most_inline: usize,
     found: Vec<Set<'a>>,
     by_value: BTreeMap<(SetOf, Values<'a>), usize>,
 }
@@ -39,6 +40,9 @@ impl<'a> Sets<'a> {
         };
         Self {
             names: Names::of(foreign.iter().map(|set| set.name.as_str())),
+            // A table with sets of others stays as it is, and a set of ours would keep its old
+            // elements.
+            most_inline: if foreign.is_empty() { MOST_INLINE } else { usize::MAX },
             found: foreign.iter().map(set).collect(),
             by_value: BTreeMap::new(),
         }
@@ -53,7 +57,7 @@ impl<'a> Sets<'a> {
         chain: &Name,
         rung: Rung,
     ) -> Right<'a> {
-        if values.len() > MOST_INLINE {
+        if values.len() > self.most_inline {
             return Right::Named(self.named(of, values, chain, rung));
         }
         let mut elements = values.elements();

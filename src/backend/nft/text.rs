@@ -47,11 +47,11 @@ fn write_program(out: &mut String, program: &Program<'_>) -> fmt::Result {
 fn write_table(out: &mut String, table: &Table<'_>) -> fmt::Result {
     let full = Full(table.family, table.name);
     if table.kept {
-        writeln!(
-            out,
-            "# Others fill sets of this table, so only its rules and chains are replaced."
-        )?;
+        writeln!(out, "# Others fill sets of this table, so it stays; its chains are replaced.")?;
         writeln!(out, "add table {full}; flush table {full}")?;
+        for set in &table.sets {
+            writeln!(out, "add set {full} {} {{ type {}; }}", set.name, set.of.name())?;
+        }
         for chain in &table.chains {
             let chain = chain.name;
             writeln!(out, "add chain {full} {chain}; delete chain {full} {chain}")?;
@@ -59,7 +59,9 @@ fn write_table(out: &mut String, table: &Table<'_>) -> fmt::Result {
     }
     writeln!(out, "table {full} {{")?;
     let mut first = true;
-    for set in &table.sets {
+    // Not those of a table that stays: nft 0.9.8 crashes on a set in the block of a table that it
+    // knows already.
+    for set in table.sets.iter().filter(|_| !table.kept) {
         separate(out, &mut first);
         write_set(out, set)?;
     }
@@ -84,9 +86,7 @@ fn write_set(out: &mut String, set: &Set<'_>) -> fmt::Result {
     if set.interval {
         writeln!(out, "        flags interval")?;
     }
-    if !set.elements.is_empty() {
-        write_elements(out, &set.elements)?;
-    }
+    write_elements(out, &set.elements)?;
     writeln!(out, "    }}")
 }
 
@@ -130,10 +130,10 @@ fn write_chain(out: &mut String, chain: &Chain<'_>) -> fmt::Result {
         }
     }
     for (at, rule) in chain.rules.iter().enumerate() {
+        if at > 0 && rule.begins_group {
+            out.push('\n');
+        }
         if let Some(heading) = &rule.heading {
-            if at > 0 {
-                out.push('\n');
-            }
             writeln!(out, "        # {heading}")?;
         }
         writeln!(out, "        {}", Nft(rule))?;
