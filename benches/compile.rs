@@ -27,7 +27,10 @@ fn excluding(count: u32) -> String {
             format!("{}.{b}.{c}.0/24", 16 + a)
         })
         .collect();
-    format!("sidecar many {{\n  outbound {{\n    capture to *\n    exclude to {}\n  }}\n}}\n", networks.join(", "))
+    format!(
+        "sidecar many {{\n  outbound {{\n    capture to *\n    exclude to {}\n  }}\n}}\n",
+        networks.join(", ")
+    )
 }
 
 /// Source text to nft script and JSON; the size of both, so that nothing is optimised away.

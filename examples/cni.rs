@@ -25,21 +25,21 @@ fn main() -> Result<(), String> {
     let pod = "include \"company.weir\"\n\
                sidecar web-7d9c extends company { outbound { exclude to 10.20.0.0/16 } }\n";
 
-    let compilation = compile("web-7d9c.weir", pod, &loader, &Options::default()).map_err(|failure| {
-        let lines = failure.diagnostics.iter().map(|found| {
-            let place = failure.sources.place(found.labels[0].at);
-            format!("{place}: {}: {}", found.problem.code(), found.problem)
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    })?;
+    let compilation =
+        compile("web-7d9c.weir", pod, &loader, &Options::default()).map_err(|failure| {
+            let lines = failure.diagnostics.iter().map(|found| {
+                let place = failure.sources.place(found.labels[0].at);
+                format!("{place}: {}: {}", found.problem.code(), found.problem)
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        })?;
     for warning in &compilation.warnings {
         eprintln!("{}: {}", compilation.sources.place(warning.labels[0].at), warning.problem);
     }
 
     let policy = &compilation.policies[0];
-    let script = compilation
-        .emit(policy, View::Nft)
-        .map_err(|problems| problems[0].problem.to_string())?;
+    let script =
+        compilation.emit(policy, View::Nft).map_err(|problems| problems[0].problem.to_string())?;
     // A plugin would enter the pod's network namespace and hand this to `nft -f -`.
     print!("{script}");
     Ok(())

@@ -117,7 +117,7 @@ pub fn compile(
 ) -> Result<Compilation, Failure> {
     let loaded = syntax::load(name, text, loader);
     let checked = check(&loaded, &options.groups);
-    let (main, _) = loaded.main();
+    let main = loaded.main();
     let sources = loaded.sources;
     let diagnostics = checked.diagnostics;
     if diagnostics.iter().any(|found| found.problem.severity() == Severity::Error) {

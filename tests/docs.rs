@@ -117,6 +117,7 @@ fn runnable(command: &str) -> Option<Vec<&'static str>> {
     if command.starts_with("cargo ") || command.starts_with("git ") || command.starts_with(".ci/") {
         return None;
     }
-    let needs_kernel = ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool));
+    let needs_kernel =
+        ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool));
     if needs_kernel { common::netns::enter() } else { Some(vec!["env"]) }
 }

@@ -17,7 +17,12 @@ fn every_ruleset_in_every_view() {
         ] {
             let options = Options { layout, ..Options::default() };
             let compilation = compile_file(path, &options);
-            assert!(compilation.warnings.is_empty(), "{}: {:?}", path.display(), compilation.warnings);
+            assert!(
+                compilation.warnings.is_empty(),
+                "{}: {:?}",
+                path.display(),
+                compilation.warnings
+            );
             for view in views {
                 let texts: Vec<String> = compilation
                     .policies

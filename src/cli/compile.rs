@@ -29,7 +29,7 @@ pub(super) struct Compile {
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
     /// Oldest nft that must load the output.
-    #[arg(long, default_value_t, value_name = "nft=VERSION")]
+    #[arg(long, default_value = "nft=1.0.1", value_parser = target, value_name = "nft=VERSION")]
     target: nft::Target,
     /// Leave the packet counters out.
     #[arg(long)]
@@ -157,6 +157,12 @@ impl Compile {
         }
         Ok(Outcome::Good)
     }
+}
+
+/// `nft=1.0.1`: a backend and its version.
+fn target(text: &str) -> Result<nft::Target, String> {
+    let version = text.strip_prefix("nft=").ok_or("write the tool too: `nft=1.0.6`")?;
+    version.parse().map_err(|bad: nft::BadTarget| bad.to_string())
 }
 
 impl Selected {

@@ -15,8 +15,13 @@ pub(super) struct ExplainCode {
 impl ExplainCode {
     pub(super) fn run(&self) -> io::Result<Outcome> {
         let Some(code) = &self.code else {
-            let list: String =
-                diag::codes().map(|(code, title)| format!("{code}  {title}\n")).collect();
+            // The first line of a page is its heading, the code and what it is about.
+            let heading = |code| diag::explain(code)?.lines().next()?.strip_prefix("# ");
+            let list: String = diag::CODES
+                .iter()
+                .filter_map(|code| heading(code))
+                .map(|line| format!("{line}\n"))
+                .collect();
             return output::print(list.as_bytes());
         };
         match diag::explain(&code.to_ascii_uppercase()) {

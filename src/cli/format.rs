@@ -3,10 +3,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::input::{is_standard, load};
+use super::input::{is_standard, name, read};
 use super::report::Messages;
 use super::{Outcome, output};
-use crate::diag::Severity;
+use crate::span::Sources;
 use crate::syntax;
 
 /// Format policy files
@@ -26,22 +26,15 @@ impl Format {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let mut outcome = Outcome::Good;
         for file in &self.files {
-            let loaded = load(file)?;
-            let (id, tree) = loaded.main();
-            let of_file: Vec<_> = loaded
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.labels.iter().any(|label| label.at.file == id))
-                .filter(|diagnostic| diagnostic.problem.severity() == Severity::Error)
-                .filter(|diagnostic| diagnostic.problem.is_syntax())
-                .cloned()
-                .collect();
-            if messages.report(&loaded.sources, &of_file)? == Outcome::Bad {
+            let mut sources = Sources::default();
+            let id = sources.add(name(file), &read(file)?);
+            let parsed = syntax::parse(&sources, id);
+            if messages.report(&sources, &parsed.diagnostics)? == Outcome::Bad {
                 outcome = Outcome::Bad;
                 continue;
             }
-            let formatted = syntax::format(tree);
-            let changed = formatted != loaded.sources.file(id).text;
+            let formatted = syntax::format(&parsed.tree);
+            let changed = formatted != sources.file(id).text;
             match (self.check, changed) {
                 (true, true) => {
                     output::print(format!("{}\n", file.display()).as_bytes())?;

@@ -11,7 +11,7 @@ use super::groups;
 use super::report::Messages;
 use crate::policy::GroupIds;
 use crate::span::Sources;
-use crate::syntax::{self, Loaded, Loader};
+use crate::syntax::Loader;
 use crate::{Compilation, Options, compile};
 
 /// The policy file and what its meaning depends on.
@@ -58,13 +58,8 @@ impl Input {
 }
 
 /// What diagnostics call the file.
-fn name(file: &Path) -> Cow<'_, str> {
+pub(super) fn name(file: &Path) -> Cow<'_, str> {
     if is_standard(file) { "<stdin>".into() } else { file.to_string_lossy() }
-}
-
-/// Reads and parses a policy file and what it includes.
-pub(super) fn load(file: &Path) -> io::Result<Loaded> {
-    Ok(syntax::load(&name(file), &read(file)?, &Files))
 }
 
 /// Whether `path` means standard input or output.
@@ -73,7 +68,7 @@ pub(super) fn is_standard(path: &Path) -> bool {
 }
 
 /// The text of a file, or of standard input. Never more than [`Sources::MAX_BYTES`] and a byte.
-fn read(path: &Path) -> io::Result<String> {
+pub(super) fn read(path: &Path) -> io::Result<String> {
     let named = |error: io::Error| {
         io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
     };

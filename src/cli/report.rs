@@ -91,7 +91,10 @@ impl Messages {
         let text = match self.message_format {
             Form::Human | Form::Short => format!("error: {error}\n"),
             Form::Json => {
-                format!("{}\n", serde_json::json!({"severity": "error", "message": error.to_string()}))
+                format!(
+                    "{}\n",
+                    serde_json::json!({"severity": "error", "message": error.to_string()})
+                )
             }
         };
         // Standard error is gone too; the exit status is all that is left.

@@ -27,9 +27,7 @@ impl Problem {
             Self::IncludeCycle { hops, .. } => {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }
-            Self::Unreadable { .. } => {
-                "a path is relative to the file that includes it".to_owned()
-            }
+            Self::Unreadable { .. } => "a path is relative to the file that includes it".to_owned(),
             Self::TooLarge { .. } => {
                 format!("the most is {} bytes", Sources::MAX_BYTES)
             }
@@ -78,9 +76,7 @@ impl Problem {
                 "a name begins with a letter and has 1 to {} characters out of `A-Z a-z 0-9 _ -`",
                 Name::MAX_LEN
             ),
-            Self::UnknownParent { .. } => {
-                "define it, or include the file that does".to_owned()
-            }
+            Self::UnknownParent { .. } => "define it, or include the file that does".to_owned(),
             Self::OtherKind { .. } => "a policy extends one of its own kind".to_owned(),
             Self::ExtendsCycle { .. } => "remove one `extends` of the cycle".to_owned(),
             Self::TooLong { .. } => "build on one that is nearer to the first".to_owned(),
@@ -119,10 +115,10 @@ impl Problem {
             }
             Self::SamePort { .. } => "give each its own port".to_owned(),
             Self::NoEffect { reason, .. } => (*reason).to_owned(),
-            Self::NoPolicy => "write one: `sidecar istio {}` does what Istio does by default".to_owned(),
-            Self::CapturesNothing { .. } => {
-                "capture something, or remove the policy".to_owned()
+            Self::NoPolicy => {
+                "write one: `sidecar istio {}` does what Istio does by default".to_owned()
             }
+            Self::CapturesNothing { .. } => "capture something, or remove the policy".to_owned(),
         };
         Some(help)
     }

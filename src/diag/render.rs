@@ -19,8 +19,7 @@ use crate::span::{FileId, Sources, Span};
 /// A line of the source that is very long is cut, and so is a label at the end of its first line.
 #[must_use]
 pub fn human(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> String {
-    let theme =
-        if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_context_lines(1)
         .with_wrap_lines(false)
@@ -49,8 +48,14 @@ pub fn short(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
             write!(text, "{}:{line}:{column}: ", harmless(&sources.file(at.file).name))
                 .expect("a String accepts every write");
         }
-        write!(text, "{}[{}]: {}", problem.severity(), problem.code(), harmless(&problem.to_string()))
-            .expect("a String accepts every write");
+        write!(
+            text,
+            "{}[{}]: {}",
+            problem.severity(),
+            problem.code(),
+            harmless(&problem.to_string())
+        )
+        .expect("a String accepts every write");
         if let Some(label) = diagnostic.labels.first().filter(|label| !label.text.is_empty()) {
             write!(text, " ({})", harmless(&label.text)).expect("a String accepts every write");
         }

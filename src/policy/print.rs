@@ -206,13 +206,11 @@ impl Printer {
                 self.list(("outbound", "exclude group"), groups);
             }
         }
-        let loopback = |of: &Outbound| PerFamily {
-            ipv4: of.loopback.ipv4,
-            ipv6: of.loopback.ipv6,
-        };
+        let loopback = |of: &Outbound| PerFamily { ipv4: of.loopback.ipv4, ipv6: of.loopback.ipv6 };
         let at = ("outbound", "loopback");
         self.addresses(at, families, &loopback(outbound), &loopback(default));
-        let words = if *outbound.capture_loopback { "capture loopback" } else { "exclude loopback" };
+        let words =
+            if *outbound.capture_loopback { "capture loopback" } else { "exclude loopback" };
         let is_implied = *outbound.capture_loopback == outbound.names_loopback();
         self.clause(("outbound", words), [""; 0], is_implied);
     }

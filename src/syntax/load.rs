@@ -19,6 +19,14 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Loaded {
+    /// The file asked for.
+    #[must_use]
+    pub fn main(&self) -> FileId {
+        self.files[0].0
+    }
+}
+
 /// Where included files come from. The library itself opens no file.
 pub trait Loader {
     /// The text of the file at `path`, which has `/` between its parts and no `.` or needless `..`.
@@ -53,11 +61,7 @@ impl Loader for BTreeMap<String, String> {
 pub fn load(name: &str, text: &str, loader: &dyn Loader) -> Loaded {
     let mut loading = Loading {
         loader,
-        loaded: Loaded {
-            sources: Sources::default(),
-            files: Vec::new(),
-            diagnostics: Vec::new(),
-        },
+        loaded: Loaded { sources: Sources::default(), files: Vec::new(), diagnostics: Vec::new() },
         seen: BTreeSet::from([normalized(name)]),
         open: Vec::new(),
     };
@@ -124,9 +128,9 @@ impl Loading<'_> {
                 let path = path.map_or("company.weir", |path| {
                     path.text.trim_matches(['\'', '“', '”', '<', '>'])
                 });
-                self.loaded.diagnostics.push(
-                    Problem::NotAPath { path: path.to_owned() }.at(include.head(), ""),
-                );
+                self.loaded
+                    .diagnostics
+                    .push(Problem::NotAPath { path: path.to_owned() }.at(include.head(), ""));
                 None
             }
         }
@@ -144,9 +148,7 @@ impl Loading<'_> {
             };
             let hops = self.open[first..].iter().filter_map(|(_, at)| at.map(hop)).collect();
             let label = format!("`{path}` is still being read");
-            self.loaded
-                .diagnostics
-                .push(Problem::IncludeCycle { file: path, hops }.at(at, label));
+            self.loaded.diagnostics.push(Problem::IncludeCycle { file: path, hops }.at(at, label));
             return;
         }
         if self.open.len() == MOST_INCLUDES {
@@ -159,9 +161,7 @@ impl Loading<'_> {
         match self.loader.read(&path) {
             Ok(text) => self.file(&path.clone(), path, &text, Some(at)),
             Err(reason) => {
-                self.loaded
-                    .diagnostics
-                    .push(Problem::Unreadable { file: path }.at(at, reason));
+                self.loaded.diagnostics.push(Problem::Unreadable { file: path }.at(at, reason));
             }
         }
     }

@@ -197,6 +197,5 @@ fn is_plain(word: &str) -> bool {
 /// Control characters but tabs, and those that change the order in which text is shown, so that
 /// a line does something else than it seems to (CVE-2021-42574).
 fn is_deceptive(c: char) -> bool {
-    (c.is_control() && c != '\t')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -257,9 +257,12 @@ impl Builder {
             return false;
         };
         self.diagnostics.push(
-            Problem::Punctuation { what: "missing `{`", instead: "write `{` at the end of the line" }
-                .at(header.span.behind(), "expected `{` here")
-                .also(close, "this would close it"),
+            Problem::Punctuation {
+                what: "missing `{`",
+                instead: "write `{` at the end of the line",
+            }
+            .at(header.span.behind(), "expected `{` here")
+            .also(close, "this would close it"),
         );
         let open = header.span.behind();
         let block = Block { comment: None, items: Vec::new(), open, on_one_line: false };

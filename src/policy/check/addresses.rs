@@ -23,10 +23,8 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
     };
     let start = text.len() - length.len();
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let length = self::length(length, address).map_err(|mistake| Mistake {
-        part: start..start + length.len(),
-        ..mistake
-    })?;
+    let length = self::length(length, address)
+        .map_err(|mistake| Mistake { part: start..start + length.len(), ..mistake })?;
     let net = IpNet::new(address, length).map_err(|_| not(text, PREFIX, form(PREFIX), ""))?;
     let network = net.trunc();
     if network == net {
@@ -203,11 +201,7 @@ pub(super) fn loopback(text: &str) -> Result<IpNet, Mistake> {
         IpNet::V4(net) => Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).contains(&net),
         IpNet::V6(net) => net == Ipv6Net::from(Ipv6Addr::LOCALHOST),
     };
-    if fits {
-        Ok(net)
-    } else {
-        Err(Mistake::new(Problem::NotLoopback { found: shown(text) }, ""))
-    }
+    if fits { Ok(net) } else { Err(Mistake::new(Problem::NotLoopback { found: shown(text) }, "")) }
 }
 
 #[cfg(test)]
@@ -246,18 +240,12 @@ mod tests {
                 "E302: write `fd00::/127` for the network, or `fd00::1/128` for the one host \
                  [fd00::1/127: the last bit must be 0]",
             ),
-            (
-                "10.0.0.0/33",
-                "E301: an IPv4 prefix length is `0` to `32` [33: the longest is 32]",
-            ),
+            ("10.0.0.0/33", "E301: an IPv4 prefix length is `0` to `32` [33: the longest is 32]"),
             ("::/129", "E301: an IPv6 prefix length is `0` to `128` [129: the longest is 128]"),
             ("10.0.0.0/", "E307: an IPv4 prefix length is `0` to `32` [10.0.0.0/: ]"),
             ("10.0.0.0/08", "E307: an IPv4 prefix length is `0` to `32` [08: ]"),
             ("10.0.0.0/255.0.0.0", "E307: write `10.0.0.0/8` [255.0.0.0: ]"),
-            (
-                "10.0.0/24",
-                "E308: write `10.0.0.0/24` [10.0.0/24: an IPv4 address has four parts]",
-            ),
+            ("10.0.0/24", "E308: write `10.0.0.0/24` [10.0.0/24: an IPv4 address has four parts]"),
             ("010.0.0.1", "E308: write `10.0.0.1` [010.0.0.1: a part has no zeros before it]"),
             ("[::1]", "E308: write `::1` [[::1]: no brackets stand here]"),
             ("fe80::1%eth0", "E308: write `fe80::1` [%eth0: no zone stands here]"),

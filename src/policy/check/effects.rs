@@ -118,11 +118,7 @@ pub(super) fn rerouted_and_excluded(
 }
 
 /// Reports an exclude of port 53 where `dns` captures it.
-pub(super) fn dns_excluded(
-    dns: Option<Span>,
-    exclude: &List<PortRange>,
-    ending: &mut Ending<'_>,
-) {
+pub(super) fn dns_excluded(dns: Option<Span>, exclude: &List<PortRange>, ending: &mut Ending<'_>) {
     let excluded = exclude.items.iter().find(|item| item.value.contains(53));
     if let Some(item) = excluded.filter(|item| item.own || ending.has(dns))
         && let Some(at) = item.at
@@ -143,7 +139,8 @@ pub(super) fn same_ports(ports: &[Port], ending: &mut Ending<'_>) {
     for (at, second) in ports.iter().enumerate() {
         for first in &ports[..at] {
             let (one, other) = (first.port.clause, second.port.clause);
-            let Some(place) = other.filter(|_| ending.has(other)).or(one.filter(|_| ending.has(one)))
+            let Some(place) =
+                other.filter(|_| ending.has(other)).or(one.filter(|_| ending.has(one)))
             else {
                 continue;
             };

@@ -77,6 +77,8 @@ impl Strays {
             };
             diagnostic = diagnostic.also(*span, label);
         }
-        ending.report.push(diagnostic.and(self.clause, format!("only {} is governed", self.family)));
+        ending
+            .report
+            .push(diagnostic.and(self.clause, format!("only {} is governed", self.family)));
     }
 }

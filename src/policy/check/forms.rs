@@ -1,9 +1,9 @@
 //! Which clauses there are, and which of them a line is.
 
-use super::given::{Context, Given, Seen};
-use super::words::{hint, shown, suggest};
 use super::ambient::{HostDraft, PodDraft};
+use super::given::{Context, Given, Seen};
 use super::sidecar::SidecarDraft;
+use super::words::{hint, shown, suggest};
 use super::{addresses, numbers};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy::Kind;
@@ -147,9 +147,12 @@ fn once_each<D>(found: &[Found<'_, D>], context: &mut Context<'_>) -> Seen {
             continue;
         };
         context.report.push(
-            Problem::Duplicate { clause: second.form.words.to_owned(), joined: joined(first, second) }
-                .at(second.span, "second")
-                .also(first.span, "first"),
+            Problem::Duplicate {
+                clause: second.form.words.to_owned(),
+                joined: joined(first, second),
+            }
+            .at(second.span, "second")
+            .also(first.span, "first"),
         );
     }
     seen.into_iter().map(|(key, found)| (key, found.span)).collect()
@@ -261,7 +264,8 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             if before.comma {
                 continue;
             }
-            let begins_clause = is_word(term, "also") || form_of::<D>(block, &terms[at..]).is_some();
+            let begins_clause =
+                is_word(term, "also") || form_of::<D>(block, &terms[at..]).is_some();
             if at > 0 || begins_clause && terms.len() > 1 {
                 if begins_clause {
                     let problem = Problem::MissingSeparator { separator: ';', instead: None };
@@ -303,8 +307,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
                 self.found.push(Found { form, also: false, values, span: line.head() });
             }
             None if !values.is_empty() => {
-                let problem =
-                    Problem::TooManyValues { clause: name.to_owned(), most: "no value" };
+                let problem = Problem::TooManyValues { clause: name.to_owned(), most: "no value" };
                 let at = values[0].span.to(values[values.len() - 1].span);
                 self.context.report.push(problem.at(at, "expected `{` before it"));
             }
@@ -497,7 +500,8 @@ impl Misread<'_> {
             let at = first.span.to(self.words[count - 1].span);
             Problem::WrongPlace { clause: clause.to_owned(), place, instead }.at(at, "")
         };
-        if !self.block.is_empty() && all.iter().any(|s| s.kind == self.kind && *s.block == *first.text)
+        if !self.block.is_empty()
+            && all.iter().any(|s| s.kind == self.kind && *s.block == *first.text)
         {
             let instead = format!("close `{}` before it with a `}}`", self.block);
             return Some(wrong(&first.text, place, instead, 1));

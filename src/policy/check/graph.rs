@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_long_row_does_not_overflow() {
-        let row: Vec<_> = (1..=100_000).map(|n| if n < 100_000 { vec![n] } else { vec![] }).collect();
+        let row: Vec<_> =
+            (1..=100_000).map(|n| if n < 100_000 { vec![n] } else { vec![] }).collect();
         assert_eq!(order(&row).depth[0], 100_000);
     }
 }

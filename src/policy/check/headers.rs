@@ -69,8 +69,7 @@ impl<'a> Headers<'a> {
         for (at, header) in self.list.iter().enumerate() {
             let Some(name) = &header.name else { continue };
             if let Some(&first) = by_name.get(&name.node) {
-                let problem =
-                    Problem::DefinedTwice { what: "policy", name: name.node.to_string() };
+                let problem = Problem::DefinedTwice { what: "policy", name: name.node.to_string() };
                 report.push(problem.at(name.span, "second").also(self.list[first].at, "first"));
                 twice.push(at);
             } else {
@@ -81,8 +80,7 @@ impl<'a> Headers<'a> {
         let mut orphans = twice;
         for (at, header) in self.list.iter().enumerate() {
             let Some(extends) = header.extends else { continue };
-            let parent =
-                Name::new(&extends.text).ok().and_then(|name| by_name.get(&name).copied());
+            let parent = Name::new(&extends.text).ok().and_then(|name| by_name.get(&name).copied());
             match parent {
                 Some(parent) if self.list[parent].kind == header.kind => {
                     parents[at] = Some(parent);
@@ -166,11 +164,7 @@ impl<'a> Headers<'a> {
 }
 
 /// Reads the words before the block of a policy.
-fn header<'a>(
-    kind: &'static str,
-    clause: &'a Clause,
-    report: &mut Vec<Diagnostic>,
-) -> Header<'a> {
+fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Header<'a> {
     let before = report.len();
     let words = &clause.terms[1..];
     let mut header = Header {

@@ -172,12 +172,10 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
             let example = format!("`{clause} = 15020, 15021`");
             Problem::MissingValue { clause, example }
         }
-        [_, _, ..] => {
-            Problem::Punctuation {
-                what: "a list without `=`",
-                instead: "write `let name = 15020, 15021`",
-            }
-        }
+        [_, _, ..] => Problem::Punctuation {
+            what: "a list without `=`",
+            instead: "write `let name = 15020, 15021`",
+        },
         _ => Problem::MissingValue {
             clause: "let".to_owned(),
             example: "`let name = 15020, 15021`".to_owned(),

@@ -73,7 +73,8 @@ impl Covers for IpNet {
 
 impl Covers for Interface {
     fn order(&self, other: &Self) -> Ordering {
-        (self.stem(), Reverse(self.is_wildcard())).cmp(&(other.stem(), Reverse(other.is_wildcard())))
+        (self.stem(), Reverse(self.is_wildcard()))
+            .cmp(&(other.stem(), Reverse(other.is_wildcard())))
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -239,7 +240,8 @@ mod tests {
     fn items<T: Clone>(values: &[T]) -> Vec<Item<T>> {
         let file = Sources::default().add("x", "");
         let at = |n: usize| Span { file, start: u32::try_from(n).unwrap(), end: 0 };
-        let item = |(n, value): (usize, &T)| Item { value: value.clone(), at: Some(at(n)), own: true };
+        let item =
+            |(n, value): (usize, &T)| Item { value: value.clone(), at: Some(at(n)), own: true };
         values.iter().enumerate().map(item).collect()
     }
 

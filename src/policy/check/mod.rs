@@ -81,10 +81,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     {
         report.push(Problem::NoPolicy.at(Span { file: *file, start: 0, end: 0 }, ""));
     }
-    Checked {
-        policies: policies.into_iter().flatten().collect(),
-        diagnostics: in_order(report),
-    }
+    Checked { policies: policies.into_iter().flatten().collect(), diagnostics: in_order(report) }
 }
 
 /// A compilation while its policies are checked.

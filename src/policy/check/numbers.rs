@@ -121,7 +121,9 @@ pub(super) fn number(text: &str, kind: &Number) -> Result<u32, Mistake> {
     }
     let value = u32::from_str_radix(digits, radix).ok();
     let label = match value {
-        Some(value) if value < kind.lowest => format!("the lowest {} is {}", kind.name, kind.lowest),
+        Some(value) if value < kind.lowest => {
+            format!("the lowest {} is {}", kind.name, kind.lowest)
+        }
         Some(value) if value <= kind.highest => return Ok(value),
         _ => format!("the highest {} is {}", kind.name, kind.highest),
     };
@@ -141,15 +143,15 @@ fn small(text: &str, kind: &Number) -> Result<u16, Mistake> {
 /// Reads a port or a range of ports: `80`, `8000-8999`.
 pub(super) fn ports(text: &str) -> Result<PortRange, Mistake> {
     let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
-        return small(text, &LISTED_PORT).map(PortRange::one).map_err(|mistake| {
-            match range_otherwise(text) {
+        return small(text, &LISTED_PORT).map(PortRange::one).map_err(
+            |mistake| match range_otherwise(text) {
                 Some(range) => Mistake::new(
                     not_a(&LISTED_PORT, text, format!("write `{range}`")),
                     "a range has a `-`",
                 ),
                 None => mistake,
-            }
-        });
+            },
+        );
     };
     let end = |text: &str, start| small(text, &LISTED_PORT).map_err(|m| m.moved(start, text));
     if last.is_empty() || last.contains('-') {
@@ -285,7 +287,10 @@ mod tests {
             ("80-090", "E307: write `90` [090: a number has no zeros before it]".to_owned()),
             ("+5", "E307: write `5` [+5: a number has no sign]".to_owned()),
             ("-5", format!("E307: {form} [-5: ]")),
-            ("1_000", "E307: write `1000` [1_000: digits stand without anything between]".to_owned()),
+            (
+                "1_000",
+                "E307: write `1000` [1_000: digits stand without anything between]".to_owned(),
+            ),
             ("0x50", "E307: write `80` [0x50: only marks may be hexadecimal]".to_owned()),
             ("https", "E307: write `443` [https: names of services are not known here]".to_owned()),
             ("80:90", "E307: write `80-90` [80:90: a range has a `-`]".to_owned()),
@@ -324,8 +329,14 @@ mod tests {
             assert_eq!(masked(text).unwrap().to_string(), shown);
         }
         for (text, expected) in [
-            ("0x539/0xff", "E328: write `0x39/0xff` [0x539/0xff: the mask does not have the bits 0x500]"),
-            ("0x100/0xff", "E328: write `0x100/0x1ff` [0x100/0xff: the mask does not have the bits 0x100]"),
+            (
+                "0x539/0xff",
+                "E328: write `0x39/0xff` [0x539/0xff: the mask does not have the bits 0x500]",
+            ),
+            (
+                "0x100/0xff",
+                "E328: write `0x100/0x1ff` [0x100/0xff: the mask does not have the bits 0x100]",
+            ),
             ("0x1/0x", "E307: a mask is `1` to `4294967295`, or `0x1` to `0xffffffff` [0x: ]"),
             ("0X539", "E307: write `0x539` [0X539: ]"),
         ] {

@@ -366,10 +366,10 @@ impl SidecarDraft {
             clause: self.capture_to.clause.filter(|_| names_loopback),
         });
         sidecar.dns = Setting {
-            value: self.dns_on.value.then(|| Dns {
-                servers: self.dns_servers.selection().value,
-                port: *self.dns_port,
-            }),
+            value: self
+                .dns_on
+                .value
+                .then(|| Dns { servers: self.dns_servers.selection().value, port: *self.dns_port }),
             clause: self.dns_on.clause,
         };
         sidecar.interfaces.exclude = self.exclude_interfaces.setting();
