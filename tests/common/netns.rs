@@ -36,11 +36,25 @@ pub(crate) struct Done {
     pub(crate) err: String,
 }
 
-/// A way to make namespaces, or a printed note if there is none.
+/// Whether namespaces can be made that are root's, or a printed note.
+pub(crate) fn available_to_root() -> bool {
+    let available = available() && Netns::new().is_roots();
+    if !available {
+        skip("root has to make the namespaces");
+    }
+    available
+}
+
+/// Says so without the test harness, which keeps what a passing test prints to itself.
+fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Whether namespaces can be made, or a printed note.
 ///
 /// # Panics
 ///
-/// If there is none and `WEIR_REQUIRE_KERNEL` is 1.
+/// If they cannot and `WEIR_REQUIRE_KERNEL` is 1.
 pub(crate) fn available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
@@ -52,8 +66,7 @@ pub(crate) fn available() -> bool {
         };
         let required = std::env::var_os("WEIR_REQUIRE_KERNEL").is_some_and(|value| value == "1");
         assert!(!required, "no namespace to test in: {missing}");
-        // Not `eprintln`, which the test harness keeps to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: no namespace to test in: {missing}");
+        skip(&format!("no namespace to test in: {missing}"));
         false
     })
 }
@@ -124,8 +137,9 @@ impl Netns {
         self.holder.id().to_string()
     }
 
-    /// Whether processes in it can have another user than root.
-    pub(crate) fn has_users(&self) -> bool {
+    /// Whether root made it. In a user namespace, there are no other users, no links to other
+    /// namespaces, and only transactions that fit an ordinary socket buffer.
+    pub(crate) fn is_roots(&self) -> bool {
         self.enter.len() == 1
     }
 
@@ -134,7 +148,7 @@ impl Netns {
     pub(crate) fn probe(&self, user: u32, task: &str) -> Command {
         let this = std::env::current_exe().unwrap();
         let user = user.to_string();
-        let ids = if self.has_users() { vec!["-S", &user, "-G", &user] } else { Vec::new() };
+        let ids = if self.is_roots() { vec!["-S", &user, "-G", &user] } else { Vec::new() };
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.pid()]).args(self.enter).args(ids).arg(this);
         command.args(["--exact", "probe", "--nocapture"]).env(PROBE, task);

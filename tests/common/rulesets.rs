@@ -226,6 +226,8 @@ fn destinations() -> Vec<Rule> {
         destination(vec![to(&many6)]),
         destination(vec![nets(Source, &many, true)]),
         destination(vec![to("0.0.0.0/0")]),
+        destination(vec![Match::Local { of: Source, not: false }]),
+        destination(vec![tcp(), Match::Local { of: Destination, not: true }]),
     ];
     rules[3].origin.clause = Some(span);
     rules
