@@ -3,16 +3,12 @@
 //! Every test has namespaces of its own. Where `unshare`, `nft` or `ip` is missing, tests print a
 //! line and pass; with `WEIR_REQUIRE_KERNEL=1` they fail.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use common::netns::{self, Netns, same_ruleset};
-use common::rulesets::{self, base, name, not_owner, owner, rule, table, tcp};
+use crate::common::netns::{self, Netns, same_ruleset};
+use crate::common::rulesets::{self, base, name, not_owner, owner, rule, table, tcp};
 use netweir::backend::nft::{self, Context, Options};
 use netweir::backend::routing::{self, Form};
 use netweir::backend::teardown;

@@ -1,7 +1,5 @@
 //! Istio's configuration becomes policies that say the same.
 
-#![cfg(feature = "import-pod")]
-
 use std::{env, fs};
 
 use ipnet::IpNet;

@@ -5,13 +5,11 @@
 //! prints (both streams). `…` on a line of its own stands for any lines. Commands that need nft, or
 //! root, end with a comment that says so, and are run where they can be.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::root;
+use crate::common::root;
 
 struct Step {
     command: String,

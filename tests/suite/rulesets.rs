@@ -1,10 +1,8 @@
 //! Every ruleset that ships, in every view, as snapshots that show input and output together.
 
-mod common;
-
 use std::fs;
 
-use common::{compile_file, snapshot};
+use crate::common::{compile_file, snapshot};
 use netweir::{Layout, Options, View};
 
 #[test]

@@ -1,13 +1,11 @@
 //! The command as a user meets it: arguments, streams, files, exit status.
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::root;
+use crate::common::root;
 
 /// Runs `weir` in the root of the repository.
 fn weir(arguments: &[&str]) -> Output {
