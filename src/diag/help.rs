@@ -56,10 +56,9 @@ impl Problem {
             Self::ExcludedOutside { block, .. } => format!(
                 "remove it: `{block}` captures only the listed ports, and this is none of them"
             ),
-            Self::OtherFamily { other, .. } => format!(
-                "remove them, or govern both families: `family ipv4, ipv6`; as it is, {other} is \
-                 left untouched"
-            ),
+            Self::OtherFamily { other, .. } => {
+                format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
+            }
             Self::Contradiction { instead, .. } => (*instead).to_owned(),
             Self::UnknownGroup { .. } => {
                 "write its number, or pass the file that has it with `--group-file /etc/group`"

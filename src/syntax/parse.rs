@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use pest::Parser;
 use pest::iterators::Pair;
 
@@ -29,7 +31,12 @@ pub struct Parsed {
 /// Never fails: a mistake spoils its own clause, and everything else is in the tree.
 #[must_use]
 pub fn parse(sources: &Sources, file: FileId) -> Parsed {
-    let mut reading = Reading { file, pieces: Vec::new(), diagnostics: Vec::new() };
+    let mut reading = Reading {
+        file,
+        pieces: Vec::new(),
+        diagnostics: Vec::new(),
+        on_this_line: BTreeSet::new(),
+    };
     // `stray` takes every character that nothing else does, so the rule `file` takes every text.
     for root in Grammar::parse(Rule::file, &sources.file(file).text).into_iter().flatten() {
         let mut pairs = root.into_inner().peekable();
@@ -49,6 +56,8 @@ struct Reading {
     file: FileId,
     pieces: Vec<Piece>,
     diagnostics: Vec<Diagnostic>,
+    /// The invisible characters that were reported on this line.
+    on_this_line: BTreeSet<char>,
 }
 
 impl Reading {
@@ -56,7 +65,10 @@ impl Reading {
         let span = self.span(&pair);
         let piece = match pair.as_rule() {
             Rule::clause => return self.clause(pair, before_block),
-            Rule::newline => Piece::Newline(span),
+            Rule::newline => {
+                self.on_this_line.clear();
+                Piece::Newline(span)
+            }
             Rule::comment => Piece::Comment(self.comment(&pair, true)),
             Rule::semicolon => Piece::Semicolon,
             Rule::comma => Piece::Comma(span),
@@ -84,6 +96,7 @@ impl Reading {
                 }
                 Rule::newline => {
                     line_ended = true;
+                    self.on_this_line.clear();
                     continue;
                 }
                 Rule::comment => {
@@ -164,17 +177,10 @@ impl Reading {
         true
     }
 
-    /// Reports the one character `text`, unless the one before it was reported: a run of them is
-    /// one mistake.
+    /// Reports the one character `text`, once on a line.
     fn invisible(&mut self, text: &str, span: Span) {
-        let last = self.diagnostics.last_mut().filter(|last| {
-            matches!(last.problem, Problem::Invisible { .. })
-                && last.at().is_some_and(|at| at.end == span.start)
-        });
-        if let Some(label) = last.and_then(|last| last.labels.first_mut()) {
-            label.at = label.at.to(span);
-        } else {
-            let character = text.chars().next().unwrap_or_default();
+        let character = text.chars().next().unwrap_or_default();
+        if self.on_this_line.insert(character) {
             self.diagnostics.push(Problem::Invisible { character }.at(span, ""));
         }
     }

@@ -187,6 +187,7 @@ impl Builder {
                 self.settle();
                 comment.after_gap = self.take_gap();
                 self.items.push(Item::Comment(comment));
+                self.line_begun = true;
             }
         }
     }
@@ -257,12 +258,9 @@ impl Builder {
             return false;
         };
         self.diagnostics.push(
-            Problem::Punctuation {
-                what: "missing `{`",
-                instead: "write `{` at the end of the line",
-            }
-            .at(header.span.behind(), "expected `{` here")
-            .also(close, "this would close it"),
+            Problem::MissingSeparator { separator: '{', instead: None }
+                .at(header.span.behind(), "expected `{` here")
+                .also(close, "this would close it"),
         );
         let open = header.span.behind();
         let block = Block { comment: None, items: Vec::new(), open, on_one_line: false };

@@ -14,12 +14,14 @@ const ADDRESS: &str = "an address";
 /// Reads a prefix; an address is the prefix of itself: `10.96.0.0/12`, `fd00::a`.
 pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
     let (address, length) = match text.split_once('/') {
-        None => return address_as(text, PREFIX).map(IpNet::from),
-        Some((address, length)) => (address_as(address, PREFIX), length),
+        None => {
+            let address = text.parse::<IpAddr>();
+            return address.map(IpNet::from).map_err(|_| not_an_address(text, None, PREFIX));
+        }
+        Some(parts) => parts,
     };
-    let address = match address {
-        Ok(address) => address,
-        Err(mistake) => return Err(with_length(mistake, text, length)),
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return Err(not_an_address(address, Some(length), PREFIX));
     };
     let start = text.len() - length.len();
     let most = if address.is_ipv4() { 32 } else { 128 };
@@ -54,12 +56,8 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Mistake> {
             let instead = format!("write `{address}`");
             Err(Mistake { part, ..not(text, ADDRESS, instead, "no prefix stands here") })
         }
-        _ => address_as(text, ADDRESS),
+        _ => text.parse().map_err(|_| not_an_address(text, None, ADDRESS)),
     }
-}
-
-fn address_as(text: &str, what: &'static str) -> Result<IpAddr, Mistake> {
-    text.parse().map_err(|_| not_an_address(text, what))
 }
 
 /// Reads the length of a prefix of `address`.
@@ -102,76 +100,63 @@ fn form(what: &str) -> String {
     .to_owned()
 }
 
-/// The mistake of an address as that of the prefix `text`: the help keeps the length.
-fn with_length(mistake: Mistake, text: &str, length: &str) -> Mistake {
-    let Problem::NotAnAddress { what, instead, .. } = mistake.problem else { return mistake };
-    let instead = match instead.strip_prefix("write `").and_then(|rest| rest.strip_suffix('`')) {
-        Some(address) if address.parse::<IpAddr>().is_ok() => format!("write `{address}/{length}`"),
-        _ => instead,
-    };
-    let problem = Problem::NotAnAddress { what, found: shown(text), instead };
-    Mistake { problem, ..mistake }
-}
-
-fn not_an_address(text: &str, what: &'static str) -> Mistake {
-    let write = |address: String| format!("write `{address}`");
-    if let Some(inside) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'))
+/// Why `address` is not one, perhaps with a prefix length behind it.
+fn not_an_address(address: &str, length: Option<&str>, what: &'static str) -> Mistake {
+    let whole = length.map_or_else(|| address.to_owned(), |length| format!("{address}/{length}"));
+    let behind = length.map_or_else(String::new, |length| format!("/{length}"));
+    let write = |address: &str| format!("write `{address}{behind}`");
+    let not = |instead: String, label: &str| not(&whole, what, instead, label);
+    if let Some(inside) = address.strip_prefix('[').and_then(|text| text.strip_suffix(']'))
         && inside.parse::<Ipv6Addr>().is_ok()
     {
-        return not(text, what, write(inside.to_owned()), "no brackets stand here");
+        return not(write(inside), "no brackets stand here");
     }
-    if let Some((address, _)) = text.split_once('%')
-        && address.parse::<Ipv6Addr>().is_ok()
+    if let Some((inside, _)) = address.split_once('%')
+        && inside.parse::<Ipv6Addr>().is_ok()
     {
-        let part = address.len()..text.len();
         return Mistake {
-            part,
-            ..not(text, what, write(address.to_owned()), "no zone stands here")
+            part: inside.len()..address.len(),
+            ..not(write(inside), "no zone stands here")
         };
     }
-    if let Some((first, last)) = text.split_once('-')
+    if let Some((first, last)) = address.split_once('-')
         && let (Ok(first), Ok(last)) = (first.parse(), last.parse())
     {
-        let nets = covering(first, last);
-        let instead = match &nets[..] {
+        let instead = match &covering(first, last)[..] {
             [] => form(what),
-            nets => write(nets.join(", ")),
+            nets => format!("write `{}`", nets.join(", ")),
         };
-        return not(text, what, instead, "ranges are written as prefixes");
+        return not(instead, "ranges are written as prefixes");
     }
-    let parts: Vec<&str> = text.split('.').collect();
+    let parts: Vec<&str> = address.split('.').collect();
     let is_digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() > 1 && parts.iter().all(is_digits) {
-        return not_ipv4(text, &parts, what);
+    if parts.len() < 2 || !parts.iter().all(is_digits) {
+        let is_name = address.contains('.') && address.contains(|c: char| c.is_ascii_alphabetic());
+        return not(form(what), if is_name { "names are not resolved" } else { "" });
     }
-    if text.contains(':') {
-        return not(text, what, form(what), "");
-    }
-    let is_name = text.contains('.') && text.contains(|c: char| c.is_ascii_alphabetic());
-    let label = if is_name { "names are not resolved" } else { "" };
-    not(text, what, form(what), label)
-}
-
-/// `10.0.0`, `010.0.0.1`, `10.0.0.256`.
-fn not_ipv4(text: &str, parts: &[&str], what: &'static str) -> Mistake {
+    let mut octets = Vec::new();
     let mut start = 0;
-    for part in parts {
-        if part.parse::<u8>().is_err() {
-            let mistake = not(text, what, form(what), "the highest is 255");
-            return Mistake { part: start..start + part.len(), ..mistake };
-        }
+    for part in &parts {
+        let Ok(octet) = part.parse::<u8>() else {
+            return Mistake {
+                part: start..start + part.len(),
+                ..not(form(what), "the highest is 255")
+            };
+        };
+        octets.push(octet);
         start += part.len() + 1;
     }
-    let plain = parts.iter().map(|part| part.parse::<u8>().unwrap_or_default());
-    let mut octets: Vec<_> = plain.collect();
-    let label = match octets.len() {
-        0..4 => "an IPv4 address has four parts",
-        4 => "a part has no zeros before it",
-        _ => return not(text, what, form(what), "an IPv4 address has four parts"),
-    };
+    let count = octets.len();
     octets.resize(4, 0);
-    let address = Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3]);
-    not(text, what, format!("write `{address}`"), label)
+    let full = Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3]);
+    match count {
+        4 => not(write(&full.to_string()), "a part has no zeros before it"),
+        0..4 if length.is_some() => not(write(&full.to_string()), "an IPv4 address has four parts"),
+        0..4 if what == PREFIX => {
+            not(format!("write `{full}/{}`", count * 8), "an IPv4 address has four parts")
+        }
+        _ => not(form(what), "an IPv4 address has four parts"),
+    }
 }
 
 /// The prefixes that make up a range, if they are few.

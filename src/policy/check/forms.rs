@@ -423,7 +423,7 @@ impl Misread<'_> {
             .iter()
             .filter_map(|s| s.words.strip_prefix(&*first.text)?.strip_prefix(' '))
             .collect();
-        if let Some(elsewhere) = self.elsewhere(&all) {
+        if let Some(elsewhere) = self.elsewhere(&all, !kinds.is_empty()) {
             return elsewhere;
         }
         if !kinds.is_empty() {
@@ -483,10 +483,13 @@ impl Misread<'_> {
     }
 
     /// The report on a line that is a clause, but not here.
-    fn elsewhere(&self, all: &[Spelling]) -> Option<Diagnostic> {
+    ///
+    /// A first word that clauses here begin with counts only together with the second.
+    fn elsewhere(&self, all: &[Spelling], begins_here: bool) -> Option<Diagnostic> {
         let starts = |words: &str| {
             let count = words.split(' ').count();
             !words.is_empty()
+                && (count > 1 || !begins_here)
                 && self.words.len() >= count
                 && self.words.iter().zip(words.split(' ')).all(|(term, word)| is_word(term, word))
         };
@@ -506,7 +509,7 @@ impl Misread<'_> {
             let instead = format!("close `{}` before it with a `}}`", self.block);
             return Some(wrong(&first.text, place, instead, 1));
         }
-        if TOP_LEVEL.contains(&&*first.text) {
+        if self.block.is_empty() && TOP_LEVEL.contains(&&*first.text) {
             let instead = "write it at the top level, outside of every policy".to_owned();
             return Some(wrong(&first.text, place, instead, 1));
         }

@@ -172,12 +172,9 @@ impl<'a> Given<'_, 'a> {
         if self.also && list.all {
             let instead = format!("leave out `also` for only these: `{} …`", self.clause);
             let problem = Problem::AddsNothing { clause: self.clause.to_owned(), instead };
-            let diagnostic = problem.at(self.span, "");
-            let diagnostic = match list.clause {
-                Some(clause) => diagnostic.also(clause, "this is everything already"),
-                None => diagnostic,
-            };
-            self.context.report.push(diagnostic);
+            let label = if list.clause.is_some() { "" } else { "the default is `*`" };
+            let diagnostic = problem.at(self.span, label);
+            self.context.report.push(diagnostic.and(list.clause, "everything already"));
             return;
         }
         if !self.also {
@@ -386,7 +383,7 @@ impl<'a> Given<'_, 'a> {
     /// Whether the value is `none`, the only one that `dns` has without a block.
     pub(super) fn dns_none(&mut self) -> bool {
         const HELP: &str = "write `dns none` for no DNS capture, or `dns { capture * }`";
-        self.choice("value of `dns`", &[("none", ())], HELP).is_some()
+        self.choice("DNS capture", &[("none", ())], HELP).is_some()
     }
 
     /// The only value, if there is exactly one.

@@ -58,12 +58,12 @@ impl<'a> Headers<'a> {
             }
         }
         let mut headers = Self { list };
-        headers.resolve(report);
+        headers.resolve(lets, report);
         headers
     }
 
     /// Finds what every policy extends.
-    fn resolve(&mut self, report: &mut Vec<Diagnostic>) {
+    fn resolve(&mut self, lets: &Lets<'_>, report: &mut Vec<Diagnostic>) {
         let mut by_name: BTreeMap<&Name, usize> = BTreeMap::new();
         let mut twice = Vec::new();
         for (at, header) in self.list.iter().enumerate() {
@@ -87,6 +87,8 @@ impl<'a> Headers<'a> {
                     continue;
                 }
                 Some(parent) => report.push(self.other_kind(header, extends, parent)),
+                // Perhaps it is in a file that was not read.
+                None if lets.may_lack_some => {}
                 None => report.push(self.unknown_parent(header, extends)),
             }
             orphans.push(at);

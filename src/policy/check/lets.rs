@@ -15,6 +15,8 @@ use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
 pub(super) struct Lets<'a> {
     lists: Vec<Let<'a>>,
     by_name: BTreeMap<&'a str, usize>,
+    /// Whether a file was not read, so that nothing is known to be undefined or unused.
+    pub(super) may_lack_some: bool,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,11 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Lets<'a> {
+    /// No list yet.
+    pub(super) fn new(may_lack_some: bool) -> Self {
+        Self { may_lack_some, ..Self::default() }
+    }
+
     /// Adds the `let` that `clause` is.
     pub(super) fn define(&mut self, clause: &'a Clause, report: &mut Vec<Diagnostic>) {
         let Some((name, values)) = parts(clause, report) else { return };
@@ -93,6 +100,9 @@ impl<'a> Lets<'a> {
             let is_sound = on[list].iter().all(|&below| self.lists[below].is_sound);
             self.lists[list].is_sound &= is_sound;
         }
+        if self.may_lack_some {
+            return;
+        }
         let mut used = BTreeSet::new();
         for file in files {
             mentioned(&file.items, &mut used);
@@ -139,7 +149,9 @@ impl<'a> Lets<'a> {
             let names: Vec<_> = self.by_name.keys().copied().collect();
             let nearest = suggest(&term.text, &names);
             let label = nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
-            report.push(Problem::Undefined { name: shown(&term.text) }.at(term.span, label));
+            if !self.may_lack_some {
+                report.push(Problem::Undefined { name: shown(&term.text) }.at(term.span, label));
+            }
             return false;
         };
         let list = &self.lists[list];
@@ -172,6 +184,10 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
             let example = format!("`{clause} = 15020, 15021`");
             Problem::MissingValue { clause, example }
         }
+        [_, name, ..] if name.kind == TermKind::Variable => Problem::Punctuation {
+            what: "a `$` before the name of a list",
+            instead: "write it only where the list is used: `let name = 15020, 15021`",
+        },
         [_, _, ..] => Problem::Punctuation {
             what: "a list without `=`",
             instead: "write `let name = 15020, 15021`",

@@ -176,7 +176,10 @@ impl<T: Covers> List<T> {
             let Some(by) = covering(&excludes, &item.value) else { continue };
             if let Some(at) = item.at.filter(|_| item.own || by.own) {
                 let value = item.value.written();
-                let label = format!("`{}` excludes all of it", by.value.written());
+                let label = match by.value.written() {
+                    same if same == value => "excluded here".to_owned(),
+                    wider => format!("`{wider}` excludes all of it"),
+                };
                 let problem = Problem::CapturedAndExcluded { what, value };
                 report.push(problem.at(at, "captured here").and(by.at, label));
             }

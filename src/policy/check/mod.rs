@@ -55,7 +55,18 @@ pub struct Checked {
 #[must_use]
 pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     let mut report = loaded.diagnostics.clone();
-    let mut lets = Lets::default();
+    let is_unread = |diagnostic: &Diagnostic| {
+        matches!(
+            diagnostic.problem,
+            Problem::Unreadable { .. }
+                | Problem::TooLarge { .. }
+                | Problem::NotText { .. }
+                | Problem::NotAPath { .. }
+                | Problem::IncludeTooDeep
+        )
+    };
+    let may_lack_some = report.iter().any(is_unread);
+    let mut lets = Lets::new(may_lack_some);
     let mut headers = Headers::read(loaded, &mut lets, &mut report);
     lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let order = headers.order(&mut report);

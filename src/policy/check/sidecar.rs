@@ -80,13 +80,16 @@ impl Draft for SidecarDraft {
         Form::one("", "family", "ipv4", |draft, given| given.families(&mut draft.plain.families)),
         Form::one("", "mode", "tproxy", Self::mode),
         Form::one("mode", "mark", "1337", |draft, given| {
-            given.number(&MARK).map(|mark| draft.tproxy(given.span).mark = mark);
+            let mark = given.number(&MARK);
+            draft.tproxy(given.span, |tproxy| &mut tproxy.mark, mark);
         }),
         Form::one("mode", "outbound-mark", "1338", |draft, given| {
-            given.number(&MARK).map(|mark| draft.tproxy(given.span).outbound_mark = mark);
+            let mark = given.number(&MARK);
+            draft.tproxy(given.span, |tproxy| &mut tproxy.outbound_mark, mark);
         }),
         Form::one("mode", "table", "133", |draft, given| {
-            given.table().map(|table| draft.tproxy(given.span).table = table);
+            let table = given.table();
+            draft.tproxy(given.span, |tproxy| &mut tproxy.table, table);
         }),
         Form::one("mode", "on-miss", "drop", |draft, given| {
             const CHOICES: &[(&str, OnMiss)] =
@@ -94,7 +97,7 @@ impl Draft for SidecarDraft {
             const HELP: &str = "while no proxy listens, `drop` drops new connections, and \
                                 `continue` lets them past the proxy";
             let chosen = given.choice("answer", CHOICES, HELP);
-            chosen.map(|on_miss| draft.tproxy(given.span).on_miss = on_miss);
+            draft.tproxy(given.span, |tproxy| &mut tproxy.on_miss, chosen);
         }),
         Form::list("proxy", "user", "1337", |draft, given| given.users(&mut draft.users)),
         Form::list("proxy", "group", "1337", |draft, given| {
@@ -217,23 +220,26 @@ impl SidecarDraft {
     fn mode(&mut self, given: &mut Given<'_, '_>) {
         const CHOICES: &[(&str, bool)] = &[("redirect", false), ("tproxy", true)];
         const HELP: &str = "`redirect` rewrites the destination (NAT), `tproxy` keeps it";
-        match given.choice("mode", CHOICES, HELP) {
-            Some(true) => _ = self.tproxy(given.span),
-            Some(false) => self.plain.mode = Setting::written(Mode::Redirect, given.span),
-            None => {}
-        }
+        let Some(is_tproxy) = given.choice("mode", CHOICES, HELP) else { return };
+        let mode = match *self.plain.mode {
+            Mode::Tproxy(tproxy) if is_tproxy => Mode::Tproxy(tproxy),
+            _ if is_tproxy => Mode::Tproxy(Tproxy::default()),
+            _ => Mode::Redirect,
+        };
+        self.plain.mode = Setting::written(mode, given.span);
     }
 
-    /// The numbers of TPROXY mode, which `clause` sets or changes.
-    fn tproxy(&mut self, clause: Span) -> &mut Tproxy {
-        let mode = &mut self.plain.mode;
-        mode.clause = Some(clause);
-        if mode.value == Mode::Redirect {
-            mode.value = Mode::Tproxy(Tproxy::default());
-        }
-        match &mut mode.value {
-            Mode::Tproxy(tproxy) => tproxy,
-            Mode::Redirect => unreachable!("the mode was just set"),
+    /// Sets one of the numbers of TPROXY mode. Those of another mode are reported when the policy
+    /// is complete.
+    fn tproxy<T>(
+        &mut self,
+        clause: Span,
+        place: impl FnOnce(&mut Tproxy) -> &mut T,
+        value: Option<T>,
+    ) {
+        if let (Mode::Tproxy(tproxy), Some(value)) = (&mut self.plain.mode.value, value) {
+            *place(tproxy) = value;
+            self.plain.mode.clause = Some(clause);
         }
     }
 
