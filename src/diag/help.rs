@@ -16,7 +16,7 @@ impl Problem {
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
             Self::Invisible { character } => invisible(*character).to_owned(),
             Self::TooDeep => "no clause stands deeper than 3 blocks".to_owned(),
-            Self::MissingValue { example, .. } | Self::MissingBlock { example, .. } => {
+            Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
             Self::Punctuation { instead, .. } => (*instead).to_owned(),
@@ -82,7 +82,12 @@ impl Problem {
             Self::AddsNothing { instead, .. } => instead.clone(),
             Self::WrongPlace { instead, .. } => instead.clone(),
             Self::NotAList { instead, .. } => instead.clone(),
-            Self::TooManyValues { .. } => "remove the others".to_owned(),
+            Self::TooManyValues { most, .. } => match *most {
+                "no value" => "remove it",
+                "one value" => "keep one of them",
+                _ => "keep one IPv4 and one IPv6 address",
+            }
+            .to_owned(),
             Self::NobodysProxy => {
                 "give one of them, or the proxy's own connections are sent to the proxy: \
                  `user 1337`"

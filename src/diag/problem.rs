@@ -66,12 +66,14 @@ pub enum Problem {
     /// `E107`: blocks in blocks in blocks.
     #[error("blocks are nested more than {} deep", crate::syntax::MOST_NESTED)]
     TooDeep,
-    /// `E108`: a clause that ends where its value should be.
-    #[error("`{clause}` has no value")]
-    MissingValue {
+    /// `E108`: a clause that ends where its value or name should be.
+    #[error("`{clause}` has no {what}")]
+    Missing {
+        /// What is missing: `value`, `name`.
+        what: &'static str,
         /// The clause.
         clause: String,
-        /// It with a value.
+        /// It with what is missing.
         example: String,
     },
     /// `E109`: punctuation with nothing for it to part or open.
@@ -314,11 +316,11 @@ pub enum Problem {
         instead: String,
     },
     /// `E322`: a clause of another block or another kind of policy.
-    #[error("`{clause}` does not belong in {place}")]
+    #[error("`{clause}` does not belong {place}")]
     WrongPlace {
         /// The clause.
         clause: String,
-        /// Where it stands: `` `inbound` ``, `an ambient-pod policy`.
+        /// Where it stands: `` in `inbound` ``, `in an ambient-pod policy`.
         place: String,
         /// Where it belongs: `outbound { exclude to … }`.
         instead: String,
@@ -465,7 +467,7 @@ impl Problem {
             Self::StrayBrace => "E105",
             Self::Invisible { .. } => "E106",
             Self::TooDeep => "E107",
-            Self::MissingValue { .. } => "E108",
+            Self::Missing { .. } => "E108",
             Self::Punctuation { .. } => "E109",
             Self::MissingBlock { .. } => "E110",
             Self::SurplusBlock { .. } => "E111",

@@ -84,6 +84,7 @@ impl Reading {
         let mut pairs = pair.into_inner().peekable();
         let mut comma: Option<Span> = None;
         let mut line_ended = false;
+        let mut swallowed = Vec::new();
         while let Some(pair) = pairs.next() {
             let span = self.span(&pair);
             let kind = match pair.as_rule() {
@@ -113,6 +114,7 @@ impl Reading {
                     let opened = Span { end: span.start + 1, ..span };
                     self.diagnostics.push(Problem::UnclosedText.at(opened, "opened here"));
                     clause.broken = true;
+                    swallowed = self.closing(pair.as_str(), span);
                     continue;
                 }
                 _ => {
@@ -144,6 +146,18 @@ impl Reading {
         }
         let behind = clause.span.behind();
         self.finish(&mut clause, behind);
+        self.pieces.extend(swallowed);
+    }
+
+    /// The braces at the end of a text that is not closed, which are probably not meant to be in
+    /// it.
+    fn closing(&self, text: &str, span: Span) -> Vec<Piece> {
+        let ends = text.trim_end_matches(|c: char| c == '}' || c.is_whitespace()).len();
+        let brace = |(at, _): (usize, &str)| {
+            let start = span.start + offset(ends + at);
+            Piece::Close(Span { file: self.file, start, end: start + 1 })
+        };
+        text[ends..].match_indices('}').map(brace).collect()
     }
 
     /// Ends the clause before `next`, where another one begins.

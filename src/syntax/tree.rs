@@ -215,13 +215,14 @@ impl Builder {
             return;
         }
         let mut header = self.pending.take().unwrap_or_else(|| {
-            self.diagnostics.push(
-                Problem::Punctuation {
+            // One in another is part of the same mistake.
+            if self.open.last().is_none_or(|around| !around.header.terms.is_empty()) {
+                let problem = Problem::Punctuation {
                     what: "a block without a name",
                     instead: "write what it is about before the `{`: `outbound {`",
-                }
-                .at(span, "opened here"),
-            );
+                };
+                self.diagnostics.push(problem.at(span, "opened here"));
+            }
             Clause { broken: true, ..Clause::empty(span) }
         });
         let comment = header.comment.take();

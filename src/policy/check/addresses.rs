@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::numbers::Mistake;
-use super::words::shown;
+use super::words::{bare, shown};
 use crate::diag::Problem;
 
 const PREFIX: &str = "an address or a prefix";
@@ -106,10 +106,9 @@ fn not_an_address(address: &str, length: Option<&str>, what: &'static str) -> Mi
     let behind = length.map_or_else(String::new, |length| format!("/{length}"));
     let write = |address: &str| format!("write `{address}{behind}`");
     let not = |instead: String, label: &str| not(&whole, what, instead, label);
-    if let Some(inside) = address.strip_prefix('[').and_then(|text| text.strip_suffix(']'))
-        && inside.parse::<Ipv6Addr>().is_ok()
-    {
-        return not(write(inside), "no brackets stand here");
+    let inside = bare(address);
+    if inside.parse::<IpAddr>().is_ok() {
+        return not(write(inside), "an address stands alone");
     }
     if let Some((inside, _)) = address.split_once('%')
         && inside.parse::<Ipv6Addr>().is_ok()
@@ -232,7 +231,7 @@ mod tests {
             ("10.0.0.0/255.0.0.0", "E307: write `10.0.0.0/8` [255.0.0.0: ]"),
             ("10.0.0/24", "E308: write `10.0.0.0/24` [10.0.0/24: an IPv4 address has four parts]"),
             ("010.0.0.1", "E308: write `10.0.0.1` [010.0.0.1: a part has no zeros before it]"),
-            ("[::1]", "E308: write `::1` [[::1]: no brackets stand here]"),
+            ("[::1]", "E308: write `::1` [[::1]: an address stands alone]"),
             ("fe80::1%eth0", "E308: write `fe80::1` [%eth0: no zone stands here]"),
             (
                 "10.0.0.0-10.0.0.255",

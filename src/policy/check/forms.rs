@@ -1,5 +1,7 @@
 //! Which clauses there are, and which of them a line is.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::ambient::{HostDraft, PodDraft};
 use super::given::{Context, Given, Seen};
 use super::sidecar::SidecarDraft;
@@ -125,11 +127,12 @@ pub(super) fn read<'a, D: Draft>(
     for Found { form, also, values: terms, span } in found {
         let (values, all) = context.lets.values(terms, span, &mut context.report);
         is_whole &= all;
+        let is_whole = all;
         if values.is_empty() && !terms.is_empty() {
             continue;
         }
         let (clause, example) = (form.words, form.example);
-        let mut given = Given { context, clause, example, values, also, span };
+        let mut given = Given { context, clause, example, values, is_whole, also, span };
         if !example.is_empty() || given.has_no_value() {
             (form.apply)(draft, &mut given);
         }
@@ -139,7 +142,7 @@ pub(super) fn read<'a, D: Draft>(
 
 /// Reports what is given twice.
 fn once_each<D>(found: &[Found<'_, D>], context: &mut Context<'_>) -> Seen {
-    let mut seen: std::collections::BTreeMap<_, &Found<'_, D>> = Default::default();
+    let mut seen: BTreeMap<_, &Found<'_, D>> = Default::default();
     for second in found {
         let key = (second.form.block, second.form.words);
         let Some(first) = seen.get(&key).filter(|_| !second.form.words.is_empty()) else {
@@ -200,7 +203,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         let words = if also { &terms[1..] } else { terms };
         let Some(first) = words.first() else {
             let example = "`also exclude port 15020`".to_owned();
-            let problem = Problem::MissingValue { clause: "also".to_owned(), example };
+            let problem = Problem::Missing { what: "clause", clause: "also".to_owned(), example };
             return self.spoiled(problem.at(terms[0].span.behind(), "expected a clause here"));
         };
         if first.kind != TermKind::Word {
@@ -267,13 +270,25 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             let begins_clause =
                 is_word(term, "also") || form_of::<D>(block, &terms[at..]).is_some();
             if at > 0 || begins_clause && terms.len() > 1 {
+                if at == 0 {
+                    return Ok(terms.split_at(0));
+                }
                 if begins_clause {
                     let problem = Problem::MissingSeparator { separator: ';', instead: None };
                     let label = "expected `;` or a new line here";
                     self.context.report.push(problem.at(before.span.behind(), label));
                     return Ok(terms.split_at(at));
                 }
-                let diagnostic = if is_word(term, "-") && at + 1 < terms.len() {
+                let sign = [before, term]
+                    .into_iter()
+                    .find(|term| matches!(term.kind, TermKind::Equals | TermKind::Arrow));
+                let diagnostic = if let Some(sign) = sign {
+                    Problem::Punctuation {
+                        what: "a sign where a value belongs",
+                        instead: "values stand right behind the words: `exclude port 80`",
+                    }
+                    .at(sign.span, "")
+                } else if is_word(term, "-") && at + 1 < terms.len() {
                     Problem::Punctuation {
                         what: "a range with spaces in it",
                         instead: "write it without: `8000-8999`",
@@ -423,11 +438,12 @@ impl Misread<'_> {
             .iter()
             .filter_map(|s| s.words.strip_prefix(&*first.text)?.strip_prefix(' '))
             .collect();
-        if let Some(elsewhere) = self.elsewhere(&all, !kinds.is_empty()) {
-            return elsewhere;
-        }
-        if !kinds.is_empty() {
-            return self.without_kind(first, second, &kinds);
+        let verbs: Vec<&str> = here
+            .iter()
+            .filter_map(|s| s.words.strip_suffix(&*first.text)?.strip_suffix(' '))
+            .collect();
+        if !verbs.is_empty() && second.is_none_or(|second| !verbs.contains(&&*second.text)) {
+            return self.without_verb(first, &verbs);
         }
         if let Some(second) = second {
             let turned = format!("{} {}", second.text, first.text);
@@ -437,17 +453,31 @@ impl Misread<'_> {
                     .at(first.span.to(second.span), format!("did you mean `{turned}`?"));
             }
         }
+        if let Some(elsewhere) = self.elsewhere(&all, !kinds.is_empty()) {
+            return elsewhere;
+        }
+        if !kinds.is_empty() {
+            return self.without_kind(first, second, &kinds);
+        }
         let mut candidates: Vec<&str> =
             here.iter().filter_map(|s| s.words.split(' ').next()).collect();
         if self.block.is_empty() {
             candidates.extend(all.iter().filter(|s| s.kind == self.kind).map(|s| s.block));
         }
-        candidates.retain(|word| !word.is_empty());
-        candidates.sort_unstable();
-        candidates.dedup();
+        let mut seen = BTreeSet::new();
+        candidates.retain(|word| !word.is_empty() && seen.insert(*word));
         let label = hint(&first.text, &candidates);
         Problem::Unknown { what: "clause", found: shown(&first.text), instead: None }
             .at(first.span, label)
+    }
+
+    /// `port 80`.
+    fn without_verb(&self, first: &Term, verbs: &[&str]) -> Diagnostic {
+        let rest = shown(&text_of(self.words));
+        let ways: Vec<_> = verbs.iter().map(|verb| format!("`{verb} {rest}`")).collect();
+        let instead = Some(format!("write {}", ways.join(" or ")));
+        Problem::Unknown { what: "clause", found: first.text.to_string(), instead }
+            .at(first.span, format!("expected {} before it", super::words::either(verbs)))
     }
 
     /// `exclude 80`, `exclude ports 80`.
@@ -471,7 +501,16 @@ impl Misread<'_> {
         } else {
             let word = text.starts_with(|c: char| c.is_ascii_alphabetic());
             if word {
-                return unknown(found, None).at(second.span, hint(text, kinds));
+                let label = hint(text, kinds);
+                let is_interface = suggest(text, kinds).is_none()
+                    && spellings().iter().any(|s| {
+                        s.kind == self.kind && s.block == "interface" && s.words == &*first.text
+                    });
+                let instead = is_interface.then(|| {
+                    let rest = shown(&text_of(&self.words[1..]));
+                    format!("if it is an interface, write `interface {{ {} {rest} }}`", first.text)
+                });
+                return unknown(found, instead).at(second.span, label);
             }
             None
         };
@@ -495,9 +534,9 @@ impl Misread<'_> {
         };
         let first = &self.words[0];
         let place = if self.block.is_empty() {
-            format!("{} {} policy", article(self.kind), self.kind)
+            format!("in {} {} policy", article(self.kind), self.kind)
         } else {
-            format!("`{}`", self.block)
+            format!("in `{}`", self.block)
         };
         let wrong = |clause: &str, place: String, instead: String, count: usize| {
             let at = first.span.to(self.words[count - 1].span);
@@ -525,7 +564,7 @@ impl Misread<'_> {
         let same_kind: Vec<_> = fits.iter().filter(|s| s.kind == self.kind).collect();
         if same_kind.is_empty() {
             let kind = fits[0].kind;
-            let place = format!("{} {} policy", article(self.kind), self.kind);
+            let place = format!("in {} {} policy", article(self.kind), self.kind);
             let instead = format!("it is a clause of {} {kind} policy", article(kind));
             return Some(wrong(fits[0].words, place, instead, count));
         }

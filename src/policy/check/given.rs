@@ -31,6 +31,8 @@ pub(super) struct Given<'c, 'a> {
     /// `15020`.
     pub(super) example: &'static str,
     pub(super) values: Vec<Value<'a>>,
+    /// Whether these are all of the values, and not only those that could be had.
+    pub(super) is_whole: bool,
     /// Whether it adds to what there is.
     pub(super) also: bool,
     /// All of it.
@@ -144,6 +146,7 @@ impl<'a> Given<'_, 'a> {
             return;
         }
         let alone = self.values.len() == 1;
+        let mut is_whole = self.is_whole;
         let mut items = Vec::with_capacity(self.values.len());
         for at in 0..self.values.len() {
             let given = self.values[at];
@@ -155,10 +158,10 @@ impl<'a> Given<'_, 'a> {
             };
             match special {
                 None => {
-                    if let Some(read) = self.value(given) {
-                        let at = Some(given.term.span);
-                        items.push(Item { value: value(read), at, own: true });
-                    }
+                    let read = self.value(given);
+                    is_whole &= read.is_some();
+                    let at = Some(given.term.span);
+                    items.extend(read.map(|read| Item { value: value(read), at, own: true }));
                 }
                 Some((found, None)) if alone && !self.also => {
                     list.all = found == "*";
@@ -175,6 +178,10 @@ impl<'a> Given<'_, 'a> {
             let label = if list.clause.is_some() { "" } else { "the default is `*`" };
             let diagnostic = problem.at(self.span, label);
             self.context.report.push(diagnostic.and(list.clause, "everything already"));
+            return;
+        }
+        // What is made of a list in which something is wrong would be wrong again.
+        if !is_whole {
             return;
         }
         if !self.also {
@@ -408,7 +415,7 @@ impl<'a> Given<'_, 'a> {
             let clause = self.clause.to_owned();
             let example = format!("`{} {}`", self.clause, self.example);
             self.context.report.push(
-                Problem::MissingValue { clause, example }
+                Problem::Missing { what: "value", clause, example }
                     .at(self.span.behind(), "expected a value here"),
             );
         }
@@ -417,7 +424,16 @@ impl<'a> Given<'_, 'a> {
 
     fn value<T: Read>(&mut self, value: Value<'a>) -> Option<T> {
         let groups = self.context.groups;
-        self.read(value, T::QUOTED, |text| T::read(text, groups))
+        self.read(value, T::QUOTED, |text| {
+            T::read(text, groups).map_err(|mut mistake| {
+                if let Some(word) = suggest(text, &["*", "none"])
+                    && mistake.label.is_empty()
+                {
+                    mistake.label = format!("did you mean `{word}`?");
+                }
+                mistake
+            })
+        })
     }
 
     fn read<T>(
@@ -457,11 +473,7 @@ impl<'a> Given<'_, 'a> {
                         ..at
                     }
                 };
-                let label = match suggest(text, &["*", "none"]) {
-                    Some(word) if mistake.label.is_empty() => format!("did you mean `{word}`?"),
-                    _ => mistake.label,
-                };
-                self.push(mistake.problem.at(place, label), value);
+                self.push(mistake.problem.at(place, mistake.label), value);
                 None
             }
         }

@@ -200,7 +200,7 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
         }
     } else {
         let example = format!("`{kind} NAME {{ … }}`");
-        let problem = Problem::MissingValue { clause: kind.to_owned(), example };
+        let problem = Problem::Missing { what: "name", clause: kind.to_owned(), example };
         report.push(problem.at(clause.head().behind(), "expected a name here"));
     }
     if let Some(comma) = clause.terms.iter().find(|term| term.comma) {
@@ -209,6 +209,7 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
             instead: "a policy has one name, and extends one other",
         };
         report.push(problem.at(comma.span.behind(), ""));
+        return header;
     }
     match words {
         [] | [_] => {}
@@ -216,7 +217,7 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
         [_, extends] if &*extends.text == "extends" => {
             let clause = "extends".to_owned();
             let example = format!("`{kind} {name} extends NAME {{ … }}`");
-            let problem = Problem::MissingValue { clause, example };
+            let problem = Problem::Missing { what: "name", clause, example };
             report.push(problem.at(extends.span.behind(), "expected the name of a policy here"));
         }
         [_, extends, _, surplus, ..] if &*extends.text == "extends" => {
@@ -234,7 +235,7 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
             report.push(problem.at(surplus.span, label));
         }
     }
-    if clause.block.is_none() {
+    if clause.block.is_none() && !words.is_empty() {
         let example = format!("`{kind} {name} {{ … }}`");
         let problem = Problem::MissingBlock { clause: format!("{kind} {name}"), example };
         report.push(problem.at(clause.head().behind(), "expected `{` here"));
@@ -257,7 +258,7 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
     let inside = |block: bool| {
         let inside = if block { format!("{word} {{ … }}") } else { format!("{word} …") };
         let instead = format!("write it inside of a policy: `sidecar NAME {{ {inside} }}`");
-        let place = "the top level".to_owned();
+        let place = "at the top level".to_owned();
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
     if super::forms::is_block(&first.text) {

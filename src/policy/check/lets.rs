@@ -182,8 +182,13 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
             }
             let clause = format!("let {}", shown(&name.text));
             let example = format!("`{clause} = 15020, 15021`");
-            Problem::MissingValue { clause, example }
+            Problem::Missing { what: "value", clause, example }
         }
+        [_, equals, ..] if equals.kind == TermKind::Equals => Problem::Missing {
+            what: "name",
+            clause: "let".to_owned(),
+            example: "`let name = 15020, 15021`".to_owned(),
+        },
         [_, name, ..] if name.kind == TermKind::Variable => Problem::Punctuation {
             what: "a `$` before the name of a list",
             instead: "write it only where the list is used: `let name = 15020, 15021`",
@@ -192,7 +197,8 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
             what: "a list without `=`",
             instead: "write `let name = 15020, 15021`",
         },
-        _ => Problem::MissingValue {
+        _ => Problem::Missing {
+            what: "name",
             clause: "let".to_owned(),
             example: "`let name = 15020, 15021`".to_owned(),
         },
@@ -203,18 +209,17 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
 
 /// The first place where `values` are not values with commas between.
 fn malformed(values: &[Term]) -> Option<(Problem, Span)> {
-    for pair in values.windows(2) {
-        if !pair[0].comma {
-            let problem = Problem::MissingSeparator { separator: ',', instead: None };
-            return Some((problem, pair[0].span.behind()));
-        }
+    let is_sign = |term: &&Term| matches!(term.kind, TermKind::Equals | TermKind::Arrow);
+    if let Some(sign) = values.iter().find(is_sign) {
+        let problem = Problem::Punctuation {
+            what: "a sign where a value belongs",
+            instead: "write `let name = 15020, 15021`",
+        };
+        return Some((problem, sign.span));
     }
-    let sign = values.iter().find(|v| matches!(v.kind, TermKind::Equals | TermKind::Arrow))?;
-    let problem = Problem::Punctuation {
-        what: "a sign where a value belongs",
-        instead: "write `let name = 15020, 15021`",
-    };
-    Some((problem, sign.span))
+    let pair = values.windows(2).find(|pair| !pair[0].comma)?;
+    let problem = Problem::MissingSeparator { separator: ',', instead: None };
+    Some((problem, pair[0].span.behind()))
 }
 
 /// Every name that some clause has with a `$`, whether or not the clause means something.

@@ -63,6 +63,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
                 | Problem::NotText { .. }
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
+                | Problem::UnclosedText
         )
     };
     let may_lack_some = report.iter().any(is_unread);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::words::shown;
+use super::words::{bare, shown};
 use crate::diag::Problem;
 use crate::net::{Mark, PortRange};
 
@@ -220,6 +220,8 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         && is_digits(&text.replace(['_', '\''], ""))
     {
         (text.replace(['_', '\''], ""), "digits stand without anything between")
+    } else if bare(text) != text && number(bare(text), kind).is_ok() {
+        (bare(text).to_owned(), "a value stands alone")
     } else if let Some(value) = hexadecimal(text) {
         let plain = if kind.hexadecimal { format!("{value:#x}") } else { value.to_string() };
         let label = if kind.hexadecimal { "" } else { "only marks may be hexadecimal" };
@@ -227,7 +229,9 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
     } else if let Some(port) = service(text).filter(|_| kind.highest == PORT.highest) {
         (port.to_string(), "names of services are not known here")
     } else {
-        return Mistake::new(not_a(kind, text, kind.form.to_owned()), "");
+        let is_name = kind.name == "user" && text.starts_with(|c: char| c.is_ascii_alphabetic());
+        let label = if is_name { "names of users are not known here" } else { "" };
+        return Mistake::new(not_a(kind, text, kind.form.to_owned()), label);
     };
     // A help that would be the next mistake is none.
     let instead = match number(&plain, kind) {

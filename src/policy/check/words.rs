@@ -53,7 +53,7 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("outbound-port", &["envoy-port", "proxy-port", "listen-port"]),
     ("inbound-port", &["inbound-capture-port", "capture-port"]),
     ("tunnel-port", &["inbound-tunnel-port", "hbone-port", "hbone"]),
-    ("passthrough", &["pass-through", "source"]),
+    ("passthrough", &["pass-through", "passthru", "source"]),
     ("mark", &["fwmark", "tproxy-mark", "packet-mark"]),
     ("connmark", &["ctmark", "connection-mark", "ct-mark"]),
     ("table", &["route-table", "routing-table", "tproxy-route-table"]),
@@ -124,6 +124,11 @@ pub(super) fn either(words: &[&str]) -> String {
         write!(text, "{before}`{word}`").expect("a String accepts every write");
     }
     text
+}
+
+/// `text` without the punctuation that other languages put around values.
+pub(super) fn bare(text: &str) -> &str {
+    text.trim_matches(['(', ')', '[', ']', '\'', '`', '<', '>', '!', '“', '”'])
 }
 
 /// `text` as messages show it: its beginning, if it is very long.
