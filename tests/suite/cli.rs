@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::root;
+use crate::common::shipped::{self, root};
 
 /// Runs `weir` in the root of the repository.
 fn weir(arguments: &[&str]) -> Output {
@@ -199,7 +199,7 @@ fn format_rewrites_and_check_only_looks() {
 
 #[test]
 fn shipped_policies_are_formatted() {
-    for path in common::rulesets() {
+    for path in shipped::rulesets() {
         exits(&weir(&["format", "--check", path.to_str().unwrap()]), 0);
     }
 }

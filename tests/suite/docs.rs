@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::root;
+use crate::common::netns::{self, Netns};
+use crate::common::shipped::root;
 
 struct Step {
     command: String,
@@ -85,17 +86,21 @@ fn console_blocks_do_what_they_show() {
     for document in documents() {
         for step in steps(&fs::read_to_string(&document).unwrap()) {
             let place = format!("{}:{}", document.display(), step.line);
-            let Some(program) = runnable(&step.command) else {
-                println!("{place}: not run here: {}", step.command);
+            if is_readers_own(&step.command) {
                 continue;
+            }
+            let script = format!("{{ {}\n}} 2>&1", step.command);
+            let netns = needs_kernel(&step.command).then(|| netns::available().then(Netns::new));
+            let mut command = match &netns {
+                Some(None) => continue,
+                Some(Some(netns)) => netns.command("sh", &["-c", &script]),
+                None => {
+                    let mut command = Command::new("sh");
+                    command.args(["-c", &script]);
+                    command
+                }
             };
-            let output = Command::new(program[0])
-                .args(&program[1..])
-                .args(["sh", "-c", &format!("{{ {}\n}} 2>&1", step.command)])
-                .current_dir(root())
-                .env("PATH", &path)
-                .output()
-                .unwrap();
+            let output = command.current_dir(root()).env("PATH", &path).output().unwrap();
             let printed = String::from_utf8(output.stdout).unwrap();
             ran += 1;
             if !agrees(&step.shown, &printed.lines().collect::<Vec<_>>()) {
@@ -107,15 +112,12 @@ fn console_blocks_do_what_they_show() {
     assert!(ran >= 5, "only {ran} console blocks were run");
 }
 
-/// What to run a command with; `None` if it cannot be run here.
-///
-/// Commands that build or install weir are the reader's own first steps, and those of the
-/// developer run this test themselves.
-fn runnable(command: &str) -> Option<Vec<&'static str>> {
-    if command.starts_with("cargo ") || command.starts_with("git ") || command.starts_with(".ci/") {
-        return None;
-    }
-    let needs_kernel =
-        ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool));
-    if needs_kernel { common::netns::enter() } else { Some(vec!["env"]) }
+/// Whether the command builds, installs or tests weir: the reader's own first steps.
+fn is_readers_own(command: &str) -> bool {
+    ["cargo ", "git ", ".ci/"].iter().any(|start| command.starts_with(start))
+}
+
+/// Whether the command touches the network, and so gets a namespace of its own.
+fn needs_kernel(command: &str) -> bool {
+    ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool))
 }

@@ -1,6 +1,5 @@
 //! Laws of reading, checking, printing and formatting.
 
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

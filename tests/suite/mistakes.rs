@@ -31,7 +31,7 @@ fn groups() -> GroupIds {
 #[test]
 fn mistakes() {
     let files = files();
-    insta::glob!("mistakes", "*.weir", |path| {
+    insta::glob!("../mistakes", "*.weir", |path| {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let loaded = load(name, &text, &files);
@@ -46,7 +46,7 @@ fn mistakes() {
 /// reviewer sees cause and effect together.
 fn snapshot(input: &Path, text: &str, output: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../snapshots");
+    settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     // `glob!` would append the path below the inputs' common prefix.
