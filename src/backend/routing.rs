@@ -1,1 +1,273 @@
 //! The `ip rule`, `ip route` and `ip addr` commands that a policy needs beside its rules.
+//!
+//! They come to what upstream does with netlink (Istio 86c9f01f of 2026-08-22,
+//! `tools/common/tproxy/run_linux.go` and `cni/pkg/iptables/iptables_linux.go`), with one
+//! difference: running them twice is running them once, where upstream's sidecar adds its rule
+//! again. Tried with iproute2 6.1; `ip rule flush` takes a selector since 4.14 of 2017.
+
+use std::fmt::{self, Write};
+use std::net::Ipv6Addr;
+
+use crate::net::{Family, Mark};
+use crate::policy::{Kind, Mode, Policy};
+
+/// What the commands are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A POSIX shell script for both families. Where the kernel has IPv6 off, it leaves IPv6 out.
+    Shell,
+    /// A file for `ip -batch` (IPv4) or `ip -6 -batch` (IPv6): one process, no shell. A line of
+    /// such a file cannot choose a family, so each has its own.
+    ///
+    /// Running it again takes the rule away for a moment, in which a marked packet finds none.
+    Batch(Family),
+}
+
+/// The commands that `policy` needs. Run them before its rules are loaded.
+#[must_use]
+pub fn emit(policy: &Policy, form: Form) -> String {
+    let name = &policy.name;
+    let mut out = String::new();
+    let written = match form {
+        Form::Shell => {
+            writeln!(out, "#!/bin/sh\n# Routing of policy `{name}`. Twice is like once.\nset -eu")
+                .and_then(|()| write_shell(&mut out, policy, add_in_shell))
+        }
+        Form::Batch(family) => {
+            let option = if family == Family::Ipv6 { "-6 " } else { "" };
+            writeln!(
+                out,
+                "# Routing of policy `{name}`, for `ip {option}-batch`. Twice is like once."
+            )
+            .and_then(|()| {
+                let commands = steps(policy, family).iter().flat_map(Step::add).collect();
+                write_lines(&mut out, commands)
+            })
+        }
+    };
+    written.expect("a String takes every write");
+    out
+}
+
+/// Appends to a shell script what takes away what [`emit`] adds, and does nothing where it is not
+/// there.
+pub(super) fn write_removal(out: &mut String, policy: &Policy) -> fmt::Result {
+    write_shell(out, policy, |steps| {
+        let remove = |step: &Step| step.remove().into_iter().map(|it| step.ip(&it)).collect();
+        steps.iter().rev().flat_map::<Vec<_>, _>(remove).collect()
+    })
+}
+
+/// Appends the commands for each family; for IPv6, to run only where the kernel has it on.
+fn write_shell(
+    out: &mut String,
+    policy: &Policy,
+    commands: impl Fn(&[Step]) -> Vec<String>,
+) -> fmt::Result {
+    write_lines(out, commands(&steps(policy, Family::Ipv4)))?;
+    let ipv6 = commands(&steps(policy, Family::Ipv6));
+    if ipv6.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "# Where IPv6 is off, it has no addresses, routes or rules.")?;
+    writeln!(out, "off=/proc/sys/net/ipv6/conf/lo/disable_ipv6")?;
+    writeln!(out, "if [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then")?;
+    write_lines(out, ipv6.into_iter().map(|command| format!("    {command}")).collect())?;
+    writeln!(out, "fi")
+}
+
+fn write_lines(out: &mut String, lines: Vec<String>) -> fmt::Result {
+    lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// As [`Step::add`], but without a moment in which the rule is gone.
+fn add_in_shell(steps: &[Step]) -> Vec<String> {
+    let command = |step: &Step| match step.what {
+        What::Address(_) | What::Route { .. } => {
+            step.add().into_iter().map(|command| step.ip(&command)).collect()
+        }
+        What::Rule { .. } => {
+            let [list, add] = [format!("rule list {step}"), format!("rule add {step}")];
+            vec![format!("[ -n \"$({})\" ] || {}", step.ip(&list), step.ip(&add))]
+        }
+    };
+    steps.iter().flat_map(command).collect()
+}
+
+/// Something beside the rules. Displays as `ip` selects it.
+struct Step {
+    family: Family,
+    what: What,
+}
+
+enum What {
+    /// An address of the loopback interface, for the proxy to bind.
+    Address(Ipv6Addr),
+    /// In this table, every destination is this machine.
+    Route { table: u32 },
+    /// Packets with this mark look there.
+    Rule { mark: Mark, table: u32, priority: Option<u32> },
+}
+
+/// What `policy` needs for `family`, in the order in which it may appear: a route before the rule
+/// that leads to it.
+fn steps(policy: &Policy, family: Family) -> Vec<Step> {
+    if !policy.families().has(family) {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    match &policy.kind {
+        Kind::Sidecar(sidecar) => {
+            let passthrough = sidecar.proxy.passthrough.ipv6;
+            // All of 127.0.0.0/8 is local, but of IPv6 only `::1`, which is not ours to remove.
+            if family == Family::Ipv6 && !passthrough.is_loopback() {
+                steps.push(What::Address(passthrough));
+            }
+            if let Mode::Tproxy(tproxy) = *sidecar.mode
+                && !sidecar.inbound.capture_ports.is_none()
+            {
+                let (mark, table) = (Mark::exactly(tproxy.mark), tproxy.table);
+                steps.extend([What::Route { table }, What::Rule { mark, table, priority: None }]);
+            }
+        }
+        Kind::AmbientPod(pod) => {
+            let (mark, table) = (*pod.proxy.connmark, *pod.route.table);
+            let priority = Some(*pod.route.priority);
+            steps.extend([What::Route { table }, What::Rule { mark, table, priority }]);
+        }
+        Kind::AmbientHost(_) => {}
+    }
+    steps.into_iter().map(|what| Step { family, what }).collect()
+}
+
+impl Step {
+    /// The arguments of `ip` that add it, also if it is there.
+    fn add(&self) -> Vec<String> {
+        match self.what {
+            What::Address(_) => vec![format!("addr replace {self} nodad")],
+            What::Route { .. } => vec![format!("route replace {self}")],
+            What::Rule { .. } => vec![format!("rule flush {self}"), format!("rule add {self}")],
+        }
+    }
+
+    /// The arguments of `ip` that remove it, also if it is not there.
+    fn remove(&self) -> Vec<String> {
+        match self.what {
+            What::Address(address) => vec![format!("addr flush dev lo to {address}/128")],
+            // `del` alone fails where there is no such route, and `flush` where there is no table.
+            What::Route { .. } => {
+                vec![format!("route replace {self}"), format!("route del {self}")]
+            }
+            What::Rule { .. } => vec![format!("rule flush {self}")],
+        }
+    }
+
+    /// The command with these arguments.
+    fn ip(&self, arguments: &str) -> String {
+        match self.family {
+            Family::Ipv4 => format!("ip -4 {arguments}"),
+            Family::Ipv6 => format!("ip -6 {arguments}"),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.what {
+            What::Address(address) => write!(f, "{address}/128 dev lo"),
+            What::Route { table } => {
+                let everything = match self.family {
+                    Family::Ipv4 => "0.0.0.0/0",
+                    Family::Ipv6 => "::/0",
+                };
+                write!(f, "local {everything} dev lo table {table}")
+            }
+            What::Rule { mark, table, priority } => {
+                write!(f, "fwmark {mark} table {table}")?;
+                match priority {
+                    Some(priority) => write!(f, " priority {priority}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Family, Form, emit};
+    use crate::net::{Families, Name, PerFamily};
+    use crate::policy::{AmbientHost, AmbientPod, Kind, Mode, Policy, Selection, Setting, Sidecar};
+
+    fn policy(kind: Kind) -> Policy {
+        Policy { name: Name::new("reviews").unwrap(), kind }
+    }
+
+    fn tproxy() -> Sidecar {
+        let mode = Setting::default_to(Mode::Tproxy(crate::policy::Tproxy::default()));
+        Sidecar { mode, ..Sidecar::default() }
+    }
+
+    #[test]
+    fn the_shell_script_of_a_tproxy_sidecar() {
+        let script = emit(&policy(Kind::Sidecar(Box::new(tproxy()))), Form::Shell);
+        insta::assert_snapshot!(script, @r#"
+        #!/bin/sh
+        # Routing of policy `reviews`. Twice is like once.
+        set -eu
+        ip -4 route replace local 0.0.0.0/0 dev lo table 133
+        [ -n "$(ip -4 rule list fwmark 0x539 table 133)" ] || ip -4 rule add fwmark 0x539 table 133
+        # Where IPv6 is off, it has no addresses, routes or rules.
+        off=/proc/sys/net/ipv6/conf/lo/disable_ipv6
+        if [ -e $off ] && [ "$(cat $off)" = 0 ]; then
+            ip -6 addr replace ::6/128 dev lo nodad
+            ip -6 route replace local ::/0 dev lo table 133
+            [ -n "$(ip -6 rule list fwmark 0x539 table 133)" ] || ip -6 rule add fwmark 0x539 table 133
+        fi
+        "#);
+    }
+
+    #[test]
+    fn the_batches_of_an_ambient_pod() {
+        let pod = policy(Kind::AmbientPod(Box::default()));
+        insta::assert_snapshot!(emit(&pod, Form::Batch(Family::Ipv4)), @"
+        # Routing of policy `reviews`, for `ip -batch`. Twice is like once.
+        route replace local 0.0.0.0/0 dev lo table 100
+        rule flush fwmark 0x111/0xfff table 100 priority 32764
+        rule add fwmark 0x111/0xfff table 100 priority 32764
+        ");
+        insta::assert_snapshot!(emit(&pod, Form::Batch(Family::Ipv6)), @"
+        # Routing of policy `reviews`, for `ip -6 -batch`. Twice is like once.
+        route replace local ::/0 dev lo table 100
+        rule flush fwmark 0x111/0xfff table 100 priority 32764
+        rule add fwmark 0x111/0xfff table 100 priority 32764
+        ");
+    }
+
+    #[test]
+    fn nothing_is_routed_without_a_reason() {
+        let mut ipv4_only = tproxy();
+        ipv4_only.families = Setting::default_to(Families::Ipv4);
+        let mut nothing_inbound = tproxy();
+        nothing_inbound.inbound.capture_ports = Setting::default_to(Selection::none());
+        let mut bound_to_loopback = Sidecar::default();
+        bound_to_loopback.proxy.passthrough = Setting::default_to(PerFamily {
+            ipv4: std::net::Ipv4Addr::LOCALHOST,
+            ipv6: std::net::Ipv6Addr::LOCALHOST,
+        });
+        for (kind, lines) in [
+            (Kind::Sidecar(Box::default()), [0, 1]),
+            (Kind::Sidecar(Box::new(tproxy())), [3, 4]),
+            (Kind::Sidecar(Box::new(ipv4_only)), [3, 0]),
+            (Kind::Sidecar(Box::new(nothing_inbound)), [0, 1]),
+            (Kind::Sidecar(Box::new(bound_to_loopback)), [0, 0]),
+            (Kind::AmbientPod(Box::<AmbientPod>::default()), [3, 3]),
+            (Kind::AmbientHost(Box::<AmbientHost>::default()), [0, 0]),
+        ] {
+            let policy = policy(kind);
+            let written = Family::ALL
+                .map(|family| emit(&policy, Form::Batch(family)).lines().skip(1).count());
+            assert_eq!(written, lines, "{policy:?}");
+        }
+    }
+}

@@ -37,6 +37,13 @@ impl Problem {
     pub fn at(self, at: Span, text: impl Into<String>) -> Diagnostic {
         Diagnostic { problem: self, labels: vec![Label { at, text: text.into() }] }
     }
+
+    /// The problem, at the clause that leads to it, if one does.
+    #[must_use]
+    pub fn of(self, clause: Option<Span>) -> Diagnostic {
+        let label = |at| Label { at, text: String::new() };
+        Diagnostic { problem: self, labels: clause.map(label).into_iter().collect() }
+    }
 }
 
 impl Diagnostic {

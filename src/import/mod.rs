@@ -1,1 +1,3 @@
 //! Other systems' configuration, to policies.
+
+pub mod istio;

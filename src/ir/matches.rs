@@ -87,6 +87,16 @@ pub enum Match {
         /// Whether all other states are meant.
         not: bool,
     },
+    /// The address is (not) one of this machine's: a local route of its namespace leads there.
+    Local {
+        /// Source or destination address.
+        of: Direction,
+        /// Whether all other addresses are meant.
+        not: bool,
+    },
+    /// A transparent socket of this machine that is bound to an address of its own takes the
+    /// packet (iptables `-m socket --transparent`, nft `socket transparent 1 socket wildcard 0`).
+    TransparentSocket,
 }
 
 /// A layer-4 protocol that rulesets tell apart.
@@ -141,7 +151,7 @@ pub struct CtStates(u8);
 /// What connection tracking says of a packet. Every packet has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CtState {
-    /// It belongs to no connection and cannot begin one.
+    /// It belongs to no connection and cannot begin one. It has no connection mark.
     Invalid,
     /// It begins a connection.
     New,
@@ -149,7 +159,7 @@ pub enum CtState {
     Established,
     /// It begins a connection that another one announced, or is an ICMP error about one.
     Related,
-    /// It is exempt from tracking.
+    /// It is exempt from tracking. It has no connection mark.
     Untracked,
 }
 
@@ -168,6 +178,12 @@ impl CtState {
             Self::Related => "related",
             Self::Untracked => "untracked",
         }
+    }
+
+    /// Whether a packet in this state has a connection, and so a connection mark.
+    #[must_use]
+    pub const fn has_connection(self) -> bool {
+        !matches!(self, Self::Invalid | Self::Untracked)
     }
 }
 

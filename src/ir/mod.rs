@@ -22,11 +22,13 @@
 //!    translation wins: once a nat chain of a hook has translated, later nat chains there do not
 //!    run.
 
+mod builtin;
 mod matches;
 mod origin;
 
 use crate::net::{Families, Name};
 
+pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub use origin::{Origin, Rung};
 

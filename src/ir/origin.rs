@@ -42,6 +42,12 @@ macro_rules! rungs {
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$rung => $title,)* }
             }
+
+            /// What it is about: the title up to its colon.
+            #[must_use]
+            pub fn subject(self) -> &'static str {
+                self.title().split(':').next().unwrap_or_default()
+            }
         }
     };
 }

@@ -65,6 +65,15 @@ impl Nets {
     }
 }
 
+impl<'a> IntoIterator for &'a Nets {
+    type Item = IpNet;
+    type IntoIter = Box<dyn ExactSizeIterator<Item = IpNet> + 'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl From<IpNet> for Nets {
     /// The addresses of one prefix. Bits behind the prefix do not count.
     fn from(net: IpNet) -> Self {

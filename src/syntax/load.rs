@@ -19,6 +19,14 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Loaded {
+    /// The file asked for.
+    #[must_use]
+    pub fn main(&self) -> FileId {
+        self.files[0].0
+    }
+}
+
 /// Where included files come from. The library itself opens no file.
 pub trait Loader {
     /// The text of the file at `path`, which has `/` between its parts and no `.` or needless `..`.

@@ -1,1 +1,0 @@
-//! Text for `iptables-restore --noflush` and `ip6tables-restore --noflush`.

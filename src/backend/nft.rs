@@ -1,1 +1,0 @@
-//! A script for `nft -f`, and the same ruleset as libnftables JSON.

@@ -1,0 +1,135 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::names::Names;
+use super::program::{Element, Right, Set, SetOf};
+use crate::ir::{AddressSet, Rung};
+use crate::net::{Family, Interface, Name, Nets, PortSet};
+
+/// Most elements that a rule lists itself; more become a named set.
+const MOST_INLINE: usize = 8;
+
+/// The named sets of a table.
+pub(super) struct Sets<'a> {
+    names: Names,
+    most_inline: usize,
+    found: Vec<Set<'a>>,
+    by_value: BTreeMap<(SetOf, Values<'a>), usize>,
+}
+
+/// The values of a set, as the IR holds them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Values<'a> {
+    Nets(&'a Nets),
+    Ports(&'a PortSet),
+    Owners(&'a [(u32, u32)]),
+    Interfaces(&'a [Interface]),
+}
+
+impl<'a> Sets<'a> {
+    /// `foreign` are those that others fill.
+    pub(super) fn new(foreign: &'a [AddressSet]) -> Self {
+        let set = |set: &'a AddressSet| Set {
+            name: Cow::Borrowed(set.name.as_str()),
+            of: match set.family {
+                Family::Ipv4 => SetOf::Ipv4,
+                Family::Ipv6 => SetOf::Ipv6,
+            },
+            interval: false,
+            elements: Vec::new(),
+        };
+        Self {
+            names: Names::of(foreign.iter().map(|set| set.name.as_str())),
+            // A table with sets of others stays as it is, and a set of ours would keep its old
+            // elements.
+            most_inline: if foreign.is_empty() { MOST_INLINE } else { usize::MAX },
+            found: foreign.iter().map(set).collect(),
+            by_value: BTreeMap::new(),
+        }
+    }
+
+    /// What a rule compares with: one value, a short list, or a named set, shared by all rules
+    /// that compare with the same values. The first of them, in `chain` for `rung`, names it.
+    pub(super) fn right(
+        &mut self,
+        of: SetOf,
+        values: Values<'a>,
+        chain: &Name,
+        rung: Rung,
+    ) -> Right<'a> {
+        if values.len() > self.most_inline {
+            return Right::Named(self.named(of, values, chain, rung));
+        }
+        let mut elements = values.elements();
+        match elements.pop() {
+            Some(only) if elements.is_empty() => Right::One(only),
+            last => {
+                elements.extend(last);
+                Right::Set(elements)
+            }
+        }
+    }
+
+    /// The sets, in the order in which rules need them; those that others fill first.
+    pub(super) fn finish(self) -> Vec<Set<'a>> {
+        self.found
+    }
+
+    fn named(&mut self, of: SetOf, values: Values<'a>, chain: &Name, rung: Rung) -> String {
+        let at = *self.by_value.entry((of, values)).or_insert_with(|| {
+            let elements = values.elements();
+            let stem = stem(chain, rung);
+            // `excluded-ports` rather than `excluded-port-ports`.
+            let singular = of.noun().strip_suffix('s').and_then(|noun| stem.strip_suffix(noun));
+            let stem = singular.and_then(|stem| stem.strip_suffix('-')).unwrap_or(&stem);
+            let name = self.names.fresh(stem, of.noun());
+            self.found.push(Set {
+                name: Cow::Owned(name.into()),
+                of,
+                interval: elements.iter().any(Element::is_interval),
+                elements,
+            });
+            self.found.len() - 1
+        });
+        format!("@{}", self.found[at].name)
+    }
+}
+
+/// `o8-excluded-destination`: number and first words of the rung, or else the chain's name.
+///
+/// No keyword of nft: those have no digit before their first `-`.
+fn stem(chain: &Name, rung: Rung) -> String {
+    if rung.number().is_empty() {
+        return chain.as_str().to_owned();
+    }
+    let words = rung.subject().split(|c: char| !c.is_ascii_alphanumeric());
+    std::iter::once(rung.number())
+        .chain(words.filter(|word| !word.is_empty()))
+        .collect::<Vec<_>>()
+        .join("-")
+        .to_ascii_lowercase()
+}
+
+impl<'a> Values<'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::Nets(nets) => nets.len(),
+            Self::Ports(ports) => ports.ranges().len(),
+            Self::Owners(ids) => ids.len(),
+            Self::Interfaces(names) => names.len(),
+        }
+    }
+
+    fn elements(self) -> Vec<Element<'a>> {
+        match self {
+            Self::Nets(nets) => nets.iter().map(Element::from).collect(),
+            Self::Ports(ports) => ports
+                .ranges()
+                .iter()
+                .map(|range| Element::from((range.first().into(), range.last().into())))
+                .collect(),
+            Self::Owners(ids) => ids.iter().copied().map(Element::from).collect(),
+            Self::Interfaces(names) => names.iter().map(Element::Interface).collect(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+use std::collections::BTreeSet;
+
+use super::{Target, legalise};
+use crate::diag::{Diagnostic, Problem};
+use crate::ir::{
+    Action, Base, Chain, ChainKind, Hook, MaskPair, Match, Protocol, Rule, Ruleset, Table,
+};
+use crate::net::Name;
+use crate::span::Span;
+
+/// Chains that a packet can be in at once, the base chain among them: Linux 6.18 refuses more.
+const MOST_NESTED: usize = 16;
+
+/// What nft of version `target` cannot do exactly, each thing of each clause once.
+///
+/// - Copying some bits of a mark into another and keeping the rest, before nft 1.1.2.
+/// - A match on whether a socket exists, other than for TCP in a postrouting nat chain. There it
+///   is written `fib saddr type local`: is the source an address of this machine? Nat chains see
+///   the packet that begins a connection. Observed on Linux 6.18, those of processes match,
+///   whatever the user, and forwarded ones do not; only the address counts, so the kernel's own
+///   sockets match as well. Left out are sockets bound to an address that is not the machine's
+///   (`IP_TRANSPARENT`), and taken in are packets whose socket is gone, if conntrack has forgotten
+///   their connection. The other forms are worse: `meta skuid >= 0` leaves out the kernel's
+///   sockets, and `meta iif 0` takes in every forwarded packet on kernels that do not know the
+///   incoming interface at postrouting.
+/// - Chains that jump deeper than the kernel allows.
+/// - Names that nft could take for a word of its own.
+#[must_use]
+pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut report = |what: &str, at: Option<Span>| {
+        let problem = Problem::Unsupported { target: target.to_string(), what: what.to_owned() };
+        let one = problem.of(at);
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    };
+    for table in &legalise(ruleset).tables {
+        for name in names(table).filter(|name| may_be_keyword(name)) {
+            report(&format!("the name `{name}` may be a word of its own"), None);
+        }
+        if is_too_deep(table) {
+            report(&format!("chains of `{}` jump more than {MOST_NESTED} deep", table.name), None);
+        }
+        let sees_first_packets = only_in_postrouting_nat(table);
+        for chain in &table.chains {
+            for rule in &chain.rules {
+                let at = rule.origin.clause;
+                if combines_marks(&rule.then) && !target.combines_marks() {
+                    report("copying some bits of a mark needs nft 1.1.2", at);
+                }
+                let exact = sees_first_packets.contains(&chain.name) && is_tcp(rule);
+                if rule.when.iter().any(|one| matches!(one, Match::SocketExists { .. })) && !exact {
+                    report("whether a socket exists, other than for TCP in postrouting nat", at);
+                }
+                if rule.when.contains(&Match::TransparentSocket) {
+                    report("whether a transparent socket takes the packet", at);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Every name of the table that stands in the script, its own first.
+fn names(table: &Table) -> impl Iterator<Item = &Name> {
+    let sets = table.sets.iter().map(|set| &set.name);
+    let chains = table.chains.iter().map(|chain| &chain.name);
+    std::iter::once(&table.name).chain(sets).chain(chains)
+}
+
+/// Whether nft, up to 1.1.7, may have a word of its own that reads like `name`. No such word has
+/// an upper-case letter, has `istio` in it or ends like the names of sets of ours, and those for
+/// hooks may be names as well.
+fn may_be_keyword(name: &Name) -> bool {
+    let name = name.as_str();
+    let is_hook = matches!(name, "prerouting" | "input" | "forward" | "output" | "postrouting");
+    !(is_hook
+        || name.contains("istio")
+        || name.ends_with("-v4")
+        || name.ends_with("-v6")
+        || name.bytes().any(|byte| byte.is_ascii_uppercase()))
+}
+
+/// Whether a packet could be in more chains at once than the kernel allows.
+fn is_too_deep(table: &Table) -> bool {
+    let mut inner: BTreeSet<&Name> = bases(table, |_| true).map(|chain| &chain.name).collect();
+    for _ in 0..MOST_NESTED {
+        inner = inner.into_iter().flat_map(|name| targets(table, name)).collect();
+    }
+    !inner.is_empty()
+}
+
+/// The chains that packets reach in postrouting nat, and nowhere else.
+fn only_in_postrouting_nat(table: &Table) -> BTreeSet<&Name> {
+    let is_it = |base: Base| base.kind == ChainKind::Nat && base.hook == Hook::Postrouting;
+    let elsewhere = reached(table, bases(table, |base| !is_it(base)));
+    reached(table, bases(table, is_it)).difference(&elsewhere).copied().collect()
+}
+
+fn bases(table: &Table, which: impl Fn(Base) -> bool) -> impl Iterator<Item = &Chain> {
+    table.chains.iter().filter(move |chain| chain.base.is_some_and(&which))
+}
+
+/// `from`, and every chain that a jump leads to from there.
+fn reached<'a>(table: &'a Table, from: impl Iterator<Item = &'a Chain>) -> BTreeSet<&'a Name> {
+    let mut open: Vec<_> = from.map(|chain| &chain.name).collect();
+    let mut reached = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if reached.insert(name) {
+            open.extend(targets(table, name));
+        }
+    }
+    reached
+}
+
+/// The chains that rules of the chain called `name` jump or go to.
+fn targets<'a>(table: &'a Table, name: &'a Name) -> impl Iterator<Item = &'a Name> {
+    table.chain(name).into_iter().flat_map(|chain| &chain.rules).filter_map(|rule| {
+        if let Action::Jump(target) | Action::Goto(target) = &rule.then {
+            Some(target)
+        } else {
+            None
+        }
+    })
+}
+
+/// Whether the action needs two marks to compute one.
+fn combines_marks(action: &Action) -> bool {
+    let (kept, copied) = match action {
+        Action::SaveMark(MaskPair { packet, connection }) => (!connection, *packet),
+        Action::RestoreMark(MaskPair { packet, connection }) => (!packet, *connection),
+        Action::Accept
+        | Action::Drop
+        | Action::Return
+        | Action::Jump(_)
+        | Action::Goto(_)
+        | Action::Redirect { .. }
+        | Action::Snat { .. }
+        | Action::Tproxy { .. }
+        | Action::SetMark(_)
+        | Action::SetConnmark(_)
+        | Action::SetZone(_)
+        | Action::Log => return false,
+    };
+    kept != 0 && copied != 0
+}
+
+/// Whether the rule is about TCP only.
+fn is_tcp(rule: &Rule) -> bool {
+    rule.when.contains(&Match::Protocol { protocol: Protocol::Tcp, not: false })
+}

@@ -1,0 +1,74 @@
+//! The way back: a shell script that removes what a policy added, and nothing else.
+
+use std::fmt::{self, Write};
+
+use super::routing;
+use crate::lower::owned_tables;
+use crate::policy::Policy;
+
+/// A POSIX shell script that removes the nft tables of policies like `policy`, whatever clauses
+/// and families they were made with, and the rules, routes and addresses of `policy`.
+///
+/// It does nothing where they are not there. The tables go first and in one transaction, so that
+/// no packet meets half of them.
+#[must_use]
+pub fn emit(policy: &Policy) -> String {
+    let mut script = String::new();
+    write(&mut script, policy).expect("a String takes every write");
+    script
+}
+
+fn write(out: &mut String, policy: &Policy) -> fmt::Result {
+    writeln!(out, "#!/bin/sh")?;
+    writeln!(out, "# Removes policy `{}`. Does nothing where it is not loaded.", policy.name)?;
+    writeln!(out, "set -eu")?;
+    writeln!(out, "# `add` first, because `delete` fails for a table that is not there.")?;
+    writeln!(out, "nft -f - <<'END'")?;
+    for table in owned_tables(&policy.kind) {
+        for family in ["inet", "ip", "ip6"] {
+            writeln!(out, "add table {family} {table}; delete table {family} {table}")?;
+        }
+    }
+    writeln!(out, "END")?;
+    routing::write_removal(out, policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::emit;
+    use crate::net::Name;
+    use crate::policy::{Kind, Policy};
+
+    #[test]
+    fn the_script_of_an_ambient_pod() {
+        let name = Name::new("reviews").unwrap();
+        let script = emit(&Policy { name, kind: Kind::AmbientPod(Box::default()) });
+        insta::assert_snapshot!(script, @r#"
+        #!/bin/sh
+        # Removes policy `reviews`. Does nothing where it is not loaded.
+        set -eu
+        # `add` first, because `delete` fails for a table that is not there.
+        nft -f - <<'END'
+        add table inet istio-ambient-raw; delete table inet istio-ambient-raw
+        add table ip istio-ambient-raw; delete table ip istio-ambient-raw
+        add table ip6 istio-ambient-raw; delete table ip6 istio-ambient-raw
+        add table inet istio-ambient-mangle; delete table inet istio-ambient-mangle
+        add table ip istio-ambient-mangle; delete table ip istio-ambient-mangle
+        add table ip6 istio-ambient-mangle; delete table ip6 istio-ambient-mangle
+        add table inet istio-ambient-nat; delete table inet istio-ambient-nat
+        add table ip istio-ambient-nat; delete table ip istio-ambient-nat
+        add table ip6 istio-ambient-nat; delete table ip6 istio-ambient-nat
+        END
+        ip -4 rule flush fwmark 0x111/0xfff table 100 priority 32764
+        ip -4 route replace local 0.0.0.0/0 dev lo table 100
+        ip -4 route del local 0.0.0.0/0 dev lo table 100
+        # Where IPv6 is off, it has no addresses, routes or rules.
+        off=/proc/sys/net/ipv6/conf/lo/disable_ipv6
+        if [ -e $off ] && [ "$(cat $off)" = 0 ]; then
+            ip -6 rule flush fwmark 0x111/0xfff table 100 priority 32764
+            ip -6 route replace local ::/0 dev lo table 100
+            ip -6 route del local ::/0 dev lo table 100
+        fi
+        "#);
+    }
+}

@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+
+use super::finding::{Given, Reason, Remark, Report, Source};
+use super::option::{OPTIONS, Opt, Options};
+use super::shell::split;
+use super::words::nearest;
+
+/// Variables and their values.
+pub(super) type Environment = BTreeMap<String, String>;
+
+/// Variables that upstream declares and never reads (istio 1.29), and the ones it reads.
+const NEVER_READ: &[(&str, &str)] = &[
+    ("INBOUND_INTERCEPTION_MODE", "ISTIO_INBOUND_INTERCEPTION_MODE"),
+    ("INBOUND_TPROXY_MARK", "ISTIO_INBOUND_TPROXY_MARK"),
+];
+
+/// Reads assignments as a shell does: `NAME=value`, with or without `export`, with quotes and
+/// comments. Nothing is expanded; the last assignment counts.
+pub(super) fn parse(text: &str, report: &mut Report) -> Environment {
+    let mut environment = Environment::new();
+    let Some(words) = split(text) else {
+        report.fail(Reason::OpenQuote);
+        return environment;
+    };
+    for (line, word) in words {
+        match word.split_once('=') {
+            Some((name, value)) if is_name(name) => {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
+            _ if word == "export" => {}
+            _ => report.fail(Reason::NotAssignment { line, word }),
+        }
+    }
+    environment
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Sets the options that have a variable in `environment`.
+pub(super) fn read(environment: &Environment, options: &mut Options, report: &mut Report) {
+    for spec in OPTIONS {
+        for &name in spec.environment {
+            if let Some(value) = environment.get(name) {
+                options.set(spec.option, given(name, value), report);
+            }
+        }
+    }
+    for (name, instead) in NEVER_READ {
+        if let Some(value) = environment.get(*name) {
+            report.note(&given(name, value), Remark::NeverRead { instead });
+        }
+    }
+    for (name, value) in environment {
+        // A misspelt option is worth a word; any other variable is somebody else's.
+        if let Some(near) = misspelt(name) {
+            let nearest = Some(near.to_owned());
+            report.note(&given(name, value), Remark::NotAnOption { nearest });
+        }
+    }
+}
+
+/// Notes that a user is not looked up, if nothing else says who the proxy is.
+pub(super) fn note_user(environment: &Environment, options: &Options, report: &mut Report) {
+    if let Some(user) = environment.get("ENVOY_USER")
+        && options.text(Opt::ProxyUid).is_empty()
+    {
+        report.note(&given("ENVOY_USER", user), Remark::UserNotLookedUp);
+    }
+}
+
+pub(super) fn given(name: &str, value: &str) -> Given {
+    Given { option: name.to_owned(), value: value.to_owned(), source: Source::Environment }
+}
+
+/// The variable that `name` is one or two letters away from.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let known = || OPTIONS.iter().flat_map(|spec| spec.environment).copied();
+    if known().any(|known| known == name) || name.len() < 8 {
+        return None;
+    }
+    nearest(name, known()).filter(|near| strsim::damerau_levenshtein(name, near) <= 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Report;
+    use super::super::option::{OPTIONS, Options};
+    use super::{parse, read};
+
+    fn told(text: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+        let (mut options, mut report) = (Options::new(), Report::default());
+        let environment = parse(text, &mut report);
+        read(&environment, &mut options, &mut report);
+        let changed = OPTIONS.iter().filter(|spec| options.is_changed(spec.option));
+        (
+            changed.map(|spec| format!("{}={}", spec.key, options.text(spec.option))).collect(),
+            report.notes.iter().map(ToString::to_string).collect(),
+            report.mistakes.iter().map(ToString::to_string).collect(),
+        )
+    }
+
+    #[test]
+    fn assignments_are_read_as_a_shell_reads_them() {
+        let text = "# sidecar\nexport ISTIO_INBOUND_PORTS='*' # all\n\nPROXY_UID=\"1337,\
+                    1338\"\nISTIO_SERVICE_CIDR=10.0.0.0/8 PROXY_GID=\nHOME=/root\n";
+        assert_eq!(
+            told(text).0,
+            [
+                "PROXY_UID=1337,1338",
+                "INBOUND_PORTS_INCLUDE=*",
+                "OUTBOUND_IPRANGES_INCLUDE=10.0.0.0/8"
+            ]
+        );
+        assert_eq!(told("ISTIO_META_DNS_CAPTURE=1\nREDIRECT_DNS=f").0, ["REDIRECT_DNS=true"]);
+        assert_eq!(told("ENVOY_PORT=1\n").0, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_ignored_is_noted() {
+        for (text, notes) in [
+            ("REDIRECT_DNS=yes", &["`REDIRECT_DNS=yes`: not a boolean, so it is ignored"][..]),
+            (
+                "REDIRECT_DNS=0\nISTIO_META_DNS_CAPTURE=true",
+                &["`REDIRECT_DNS=false`: no effect, because of `ISTIO_META_DNS_CAPTURE=true`"],
+            ),
+            (
+                "ISTIO_INBOUND_PORT=80",
+                &["`ISTIO_INBOUND_PORT=80`: not an option; did you mean `ISTIO_INBOUND_PORTS`?"],
+            ),
+            (
+                "INBOUND_TPROXY_MARK=1",
+                &["`INBOUND_TPROXY_MARK=1`: declared upstream, but never read; \
+                   `ISTIO_INBOUND_TPROXY_MARK` is"],
+            ),
+            ("PATH=/bin\nISTIO_META_CLUSTER_ID=x", &[]),
+        ] {
+            assert_eq!(told(text).1, notes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_assignment_is_a_mistake() {
+        for (text, mistake) in [
+            ("A=1\nB C=2", "line 2: `B` is not of the form `NAME=value`"),
+            ("1A=2", "line 1: `1A=2` is not of the form `NAME=value`"),
+            ("A='b", "a quote or a `\\` is not closed"),
+        ] {
+            assert_eq!(told(text).2, [mistake], "{text}");
+        }
+    }
+}

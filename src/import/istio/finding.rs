@@ -1,0 +1,477 @@
+use std::fmt;
+
+use super::words::{did_you_mean, shortened};
+use crate::net::{BadInterface, Family};
+
+/// Where an option was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Nowhere: upstream's default.
+    Default,
+    /// A command line.
+    Argument,
+    /// An environment variable.
+    Environment,
+    /// An annotation, a label, or a field of a manifest or of a configuration.
+    Field,
+}
+
+/// An option and its value, as they were written.
+///
+/// Displays as they were written, too: `-d 15090`, `ISTIO_INBOUND_PORTS=80`, `PROXY_UID: 1337`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The flag, variable, annotation or field.
+    pub option: String,
+    /// Its text.
+    pub value: String,
+    /// Where it was read.
+    pub source: Source,
+}
+
+impl Given {
+    /// `value`, from a field called `option`.
+    pub(super) fn field(option: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { option: option.into(), value: value.into(), source: Source::Field }
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joint = match self.source {
+            Source::Argument if !self.option.starts_with("--") => " ",
+            Source::Argument | Source::Environment => "=",
+            Source::Default | Source::Field => ": ",
+        };
+        if self.value.is_empty() {
+            return write!(f, "{}", shortened(&self.option));
+        }
+        write!(f, "{}{joint}{}", shortened(&self.option), shortened(&self.value))
+    }
+}
+
+/// Something to know about what was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding<T> {
+    /// The pod or configuration concerned, if the input holds several.
+    pub about: Option<String>,
+    /// The option concerned, if there is one.
+    pub given: Option<Given>,
+    /// What there is to know.
+    pub what: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Finding<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(about) = &self.about {
+            write!(f, "{}: ", shortened(about))?;
+        }
+        if let Some(given) = &self.given {
+            write!(f, "`{given}`: ")?;
+        }
+        self.what.fmt(f)
+    }
+}
+
+/// What the policy does not carry over, or says in another way.
+pub type Note = Finding<Remark>;
+
+/// Why there is no policy.
+pub type Mistake = Finding<Reason>;
+
+/// What a [`Note`] says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Remark {
+    /// Something else decides.
+    #[error("no effect, because of `{by}`")]
+    Overridden {
+        /// What decides.
+        by: String,
+    },
+    /// An older spelling.
+    #[error("deprecated, now `{now}`")]
+    Deprecated {
+        /// The newer one.
+        now: &'static str,
+    },
+    /// Neither a flag nor the value of one.
+    #[error("`{word}` is not a flag, and is ignored")]
+    StrayWord {
+        /// The word.
+        word: String,
+    },
+    /// How, not which.
+    #[error("says how rules are applied or logged, not which: not carried over")]
+    NotTraffic,
+    /// The backends differ.
+    #[error(
+        "the policy says what upstream's iptables rules do, from which its nft rules differ in \
+         places"
+    )]
+    NativeNftables,
+    /// Excluded inbound ports without a wildcard to exclude from.
+    #[error("no effect: ports are excluded only where every inbound port is captured")]
+    InboundExcludesUnused,
+    /// Excluded groups without a wildcard to exclude from.
+    #[error("no effect: groups are excluded only where every group is captured")]
+    GroupExcludesUnused,
+    /// The list of groups is there, but empty.
+    #[error(
+        "no group is captured, so nothing outbound is, except what the proxy sends to its own \
+         workload"
+    )]
+    NoGroup,
+    /// IPv6 values without IPv6.
+    #[error("{items}: no effect, because IPv6 is not captured")]
+    FamilyOff {
+        /// The values, quoted.
+        items: String,
+    },
+    /// Host bits.
+    #[error("`{written}` means `{network}`")]
+    HostBits {
+        /// As written.
+        written: String,
+        /// Without the bits behind the prefix.
+        network: String,
+    },
+    /// A loopback destination among the captured ones.
+    #[error(
+        "`{prefix}` is a loopback address, so what the workload sends over loopback is captured \
+         like the rest, in both families"
+    )]
+    LoopbackCaptured {
+        /// The first such prefix, as written.
+        prefix: String,
+    },
+    /// DNS capture without servers.
+    #[error("no effect: no DNS server is known, and not every one is captured")]
+    NoResolver,
+    /// A DNS option without DNS capture.
+    #[error("no effect: DNS is not captured")]
+    DnsOff,
+    /// DNS servers beside all of them.
+    #[error("no effect: every DNS server is captured")]
+    ResolversUnused,
+    /// A resolver that is not an address.
+    #[error("`{item}` is not an address, and is ignored")]
+    ResolverIgnored {
+        /// The word.
+        item: String,
+    },
+    /// Neither REDIRECT nor TPROXY.
+    #[error("read as `REDIRECT`, like every value but `TPROXY`")]
+    AsRedirect,
+    /// A TPROXY number without TPROXY.
+    #[error("no effect: the mode is not TPROXY")]
+    TproxyUnused,
+    /// A mark in hexadecimal.
+    #[error("upstream's rules take hexadecimal, but its routes need the mark in decimal")]
+    HexadecimalMark,
+    /// The family depends on the pod.
+    #[error(
+        "the workload's addresses decide whether IPv6 is captured, and they are not known: it is"
+    )]
+    FamiliesUnknown,
+    /// Two addresses, but one family.
+    #[error("the workload has IPv6 addresses, which upstream leaves alone without `DUAL_STACK`")]
+    SingleStack,
+    /// A boolean that is not one.
+    #[error("not a boolean, so it is ignored")]
+    BooleanIgnored,
+    /// The name of the proxy's user.
+    #[error("users are not looked up; the proxy's is taken to be 1337")]
+    UserNotLookedUp,
+    /// Declared, but nowhere read.
+    #[error("declared upstream, but never read; `{instead}` is")]
+    NeverRead {
+        /// The variable that is read.
+        instead: &'static str,
+    },
+    /// A word near a known one.
+    #[error("not an option{}", did_you_mean(.nearest.as_deref()))]
+    NotAnOption {
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A variable that only the init container reads.
+    #[error("only the `istio-init` container reads this, and the pod has none")]
+    InitOnly,
+    /// A variable whose value is elsewhere.
+    #[error("the value is not in the manifest; it is left at its default")]
+    ValueElsewhere,
+    /// Variables whose names are elsewhere.
+    #[error("`envFrom` may set more options; what it refers to is not in the manifest")]
+    EnvironmentElsewhere,
+    /// Rules that the plugin makes.
+    #[error(
+        "read as Istio's CNI plugin reads it, which also excludes inbound ports 15020, 15021 and \
+         15090, and outbound port 15020 unless the pod excludes others"
+    )]
+    AsCniPlugin,
+    /// An object without a pod.
+    #[error("no pod in this {kind}")]
+    NoPod {
+        /// Its kind.
+        kind: String,
+    },
+    /// A pod for which upstream makes no rules.
+    #[error("no policy, because {0}")]
+    NoRules(NoRules),
+    /// Another name.
+    #[error("called `{name}` here, because `{written}` {why}")]
+    Renamed {
+        /// The name here.
+        name: String,
+        /// The name there.
+        written: String,
+        /// What is the matter with it.
+        why: &'static str,
+    },
+}
+
+/// Why upstream makes no rules for a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRules {
+    /// It shares the node's network.
+    #[error("the pod is in the node's network namespace")]
+    HostNetwork,
+    /// Somebody said so.
+    #[error("injection is off")]
+    InjectionOff,
+    /// The mode says so.
+    #[error("the mode is NONE")]
+    ModeNone,
+    /// A gateway or a waypoint.
+    #[error("its proxy is not a sidecar")]
+    NotSidecar,
+    /// The proxy does not run.
+    #[error("`DISABLE_ENVOY` is set")]
+    EnvoyDisabled,
+    /// Nothing says that Istio has to do with it.
+    #[error("nothing in it asks for Istio")]
+    NotIstio,
+}
+
+/// What a [`Mistake`] says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No such flag.
+    #[error("unknown flag `{flag}`{}", did_you_mean(.nearest.as_deref()))]
+    UnknownFlag {
+        /// As written.
+        flag: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A flag at the end.
+    #[error("a value is missing behind it")]
+    MissingValue,
+    /// Shell quoting.
+    #[error("a quote or a `\\` is not closed")]
+    OpenQuote,
+    /// A line of an environment file.
+    #[error("line {line}: `{word}` is not of the form `NAME=value`")]
+    NotAssignment {
+        /// The line, from 1.
+        line: usize,
+        /// The word.
+        word: String,
+    },
+    /// Go's `strconv.ParseBool`.
+    #[error("not a boolean: `true` or `false`")]
+    NotBoolean,
+    /// Not a port.
+    #[error("`{item}` is neither a port of 1 to 65535 nor a range like `8000:8999`")]
+    NotPort {
+        /// As written.
+        item: String,
+    },
+    /// Not one port.
+    #[error("`{item}` is not a port of 1 to 65535")]
+    NotOnePort {
+        /// As written.
+        item: String,
+    },
+    /// A wildcard among ports.
+    #[error("`*` is every port only where it stands alone among the captured inbound ports")]
+    WildcardPort,
+    /// A wildcard among excluded destinations.
+    #[error("`*` would exclude every destination, which upstream refuses")]
+    WildcardExcluded,
+    /// Not a prefix.
+    #[error("`{item}` is not a prefix like `10.0.0.0/8`")]
+    NotPrefix {
+        /// As written.
+        item: String,
+    },
+    /// An address in place of a prefix.
+    #[error("`{item}` has no prefix length; the one address is `{prefix}`")]
+    BareAddress {
+        /// As written.
+        item: String,
+        /// The prefix of that address alone.
+        prefix: String,
+    },
+    /// Not an address.
+    #[error("`{item}` is not an {family} address")]
+    NotAddress {
+        /// As written.
+        item: String,
+        /// The family that was expected.
+        family: Family,
+    },
+    /// The loopback prefix.
+    #[error("not an IPv4 loopback prefix of 8 to 32 bits, like `127.0.0.1/32`")]
+    NotLoopback,
+    /// Too many groups: upstream puts them into one rule.
+    #[error("{count} captured groups, and upstream takes 64 at most")]
+    TooManyGroups {
+        /// How many there are.
+        count: usize,
+    },
+    /// A group by name.
+    #[error("the number of group `{name}` is not known; a group file can give it")]
+    UnknownGroup {
+        /// As written.
+        name: String,
+    },
+    /// A range of users or groups.
+    #[error("`{item}` is a range of ids, which a policy cannot say; list them instead")]
+    IdRange {
+        /// As written.
+        item: String,
+    },
+    /// Not a number of a user or group.
+    #[error("`{item}` is not an id of 0 to 4294967294")]
+    NotId {
+        /// As written.
+        item: String,
+    },
+    /// No proxy.
+    #[error("names nobody, and without the proxy's ids its own connections come back to it")]
+    NoProxy,
+    /// Not an interface.
+    #[error("`{item}` is not an interface: {why}")]
+    NotInterface {
+        /// As written.
+        item: String,
+        /// What is the matter with it.
+        why: BadInterface,
+    },
+    /// A character that upstream does not allow in an annotation.
+    #[error(
+        "`{item}` is not an interface: in an annotation a name begins with a letter and ends without `+`"
+    )]
+    NotAnnotatedInterface {
+        /// As written.
+        item: String,
+    },
+    /// Not a mode.
+    #[error("the modes are `REDIRECT`, `TPROXY` and `NONE`")]
+    NotMode,
+    /// Not a mark.
+    #[error("not a mark of 1 to 4294967295")]
+    NotMark,
+    /// Not a table.
+    #[error("not a routing table of 1 to 252 or 256 to 4294967295")]
+    NotTable,
+    /// Not a binary.
+    #[error("the binaries are `legacy` and `nft`")]
+    NotBinary,
+    /// Two commas, or one at an end.
+    #[error("an item of the list is empty, which upstream refuses in annotations")]
+    EmptyItem,
+    /// A range of ports in an annotation.
+    #[error("`{item}` is a range, which upstream refuses in annotations")]
+    RangeInAnnotation {
+        /// As written.
+        item: String,
+    },
+    /// DNS servers of the pod.
+    #[error("the DNS servers in the pod's resolv.conf are captured, and they are not known")]
+    ResolversUnknown,
+    /// No group, but something after it.
+    #[error("no group is captured, but {what} is, which a policy cannot say")]
+    NoGroupBut {
+        /// What is captured all the same.
+        what: &'static str,
+    },
+    /// Unreadable text.
+    #[error("not {form}: {why} (line {line}, column {column})")]
+    Unreadable {
+        /// The form that was expected.
+        form: &'static str,
+        /// The reader's words.
+        why: String,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+    },
+    /// The wrong type.
+    #[error("{found} where {expected} is expected")]
+    WrongType {
+        /// What is there.
+        found: &'static str,
+        /// What should be.
+        expected: &'static str,
+    },
+    /// Not an option of upstream's.
+    #[error("unknown option{}", did_you_mean(.nearest.as_deref()))]
+    UnknownOption {
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// Not a kind of configuration.
+    #[error("the kinds are `sidecar`, `ambient-pod` and `ambient-host`")]
+    UnknownKind,
+    /// No value among those that upstream knows.
+    #[error("neither `enabled` nor `disabled`")]
+    NotOverride,
+    /// Nothing there.
+    #[error("there is nothing to import")]
+    Nothing,
+}
+
+/// Findings as they are made.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// What they are about.
+    pub(super) about: Option<String>,
+    pub(super) notes: Vec<Note>,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Report {
+    /// Leaves out what findings are about: there is one thing only.
+    #[cfg(feature = "import-pod")]
+    pub(super) fn forget_about(&mut self) {
+        self.about = None;
+        self.notes.iter_mut().for_each(|note| note.about = None);
+        self.mistakes.iter_mut().for_each(|mistake| mistake.about = None);
+    }
+
+    /// Adds a note on an option.
+    pub(super) fn note(&mut self, given: &Given, what: Remark) {
+        self.notes.push(Finding { about: self.about.clone(), given: Some(given.clone()), what });
+    }
+
+    /// Adds a note on no option.
+    pub(super) fn remark(&mut self, what: Remark) {
+        self.notes.push(Finding { about: self.about.clone(), given: None, what });
+    }
+
+    /// Adds a mistake in an option.
+    pub(super) fn refuse(&mut self, given: &Given, what: Reason) {
+        self.mistakes.push(Finding { about: self.about.clone(), given: Some(given.clone()), what });
+    }
+
+    /// Adds a mistake in no option.
+    pub(super) fn fail(&mut self, what: Reason) {
+        self.mistakes.push(Finding { about: self.about.clone(), given: None, what });
+    }
+}

@@ -1,0 +1,141 @@
+use std::net::IpAddr;
+
+use super::Context;
+use super::finding::{Given, Reason, Remark, Report};
+use super::option::{Opt, Options};
+
+/// Decides about IPv6 as upstream does (`FillConfigFromEnvironment`): the first address of the
+/// workload that is neither loopback nor link-local says it; with dual stack, any of them does.
+///
+/// Linux lists IPv4 addresses first, so without dual stack one IPv4 address turns IPv6 off.
+pub(super) fn families(
+    options: &mut Options,
+    addresses: &[IpAddr],
+    context: &Context,
+    report: &mut Report,
+) {
+    let any_ipv4 = addresses.iter().any(IpAddr::is_ipv4);
+    let any_ipv6 = addresses.iter().any(IpAddr::is_ipv6);
+    let ipv6 = match context.ipv6 {
+        Some(ipv6) => ipv6,
+        None if addresses.is_empty() => {
+            report.remark(Remark::FamiliesUnknown);
+            true
+        }
+        None if options.is_on(Opt::DualStack) => any_ipv6,
+        None => {
+            if any_ipv4 && any_ipv6 {
+                report.remark(Remark::SingleStack);
+            }
+            !any_ipv4
+        }
+    };
+    options.set(Opt::Ipv6, Given::field("IPv6", ipv6.to_string()), report);
+}
+
+/// Fills in the DNS servers, if they are captured one by one: those of the caller's resolv.conf,
+/// or `own`, which the pod has instead of its node's.
+pub(super) fn servers(
+    options: &mut Options,
+    own: Option<Vec<String>>,
+    context: &Context,
+    report: &mut Report,
+) {
+    if !options.is_on(Opt::Dns) || options.is_on(Opt::AllDns) {
+        return;
+    }
+    let listed = context.resolv_conf.as_deref().map(name_servers).or(own);
+    let Some(listed) = listed else {
+        return report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+    };
+    let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
+    for server in listed {
+        match server.parse() {
+            Ok(IpAddr::V4(_)) => ipv4.push(server),
+            Ok(IpAddr::V6(_)) => ipv6.push(server),
+            // Go reads an address with a zone, and `ip6tables` then refuses it.
+            Err(_) if server.contains('%') => ipv6.push(server),
+            Err(_) => report.remark(Remark::ResolverIgnored { item: server }),
+        }
+    }
+    for (option, servers) in [(Opt::ResolversV4, ipv4), (Opt::ResolversV6, ipv6)] {
+        options.set(option, Given::field("nameserver", servers.join(",")), report);
+    }
+}
+
+/// The servers of a resolv.conf, as the Go library that upstream uses reads it.
+fn name_servers(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            words.next().filter(|word| *word == "nameserver")?;
+            words.next().map(str::to_owned)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Context;
+    use super::super::finding::{Given, Report};
+    use super::super::option::{Opt, Options};
+    use super::{families, servers};
+
+    #[test]
+    fn addresses_decide_about_ipv6() {
+        for (addresses, dual_stack, asked, expected) in [
+            (&["10.0.0.1"][..], false, None, "false "),
+            (&["fd00::1"], false, None, "true "),
+            (
+                &["fd00::1", "10.0.0.1"],
+                false,
+                None,
+                "false the workload has IPv6 addresses, which upstream leaves alone without \
+                 `DUAL_STACK`",
+            ),
+            (&["10.0.0.1", "fd00::1"], true, None, "true "),
+            (&["10.0.0.1"], true, None, "false "),
+            (&["10.0.0.1"], true, Some(true), "true "),
+            (&[], false, Some(false), "false "),
+            (
+                &[],
+                true,
+                None,
+                "true the workload's addresses decide whether IPv6 is captured, and they are not \
+                 known: it is",
+            ),
+        ] {
+            let (mut options, mut report) = (Options::new(), Report::default());
+            let given = Given::field("DUAL_STACK", dual_stack.to_string());
+            options.set(Opt::DualStack, given, &mut report);
+            let context = Context { ipv6: asked, ..Context::default() };
+            let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+            families(&mut options, &addresses, &context, &mut report);
+            let notes: Vec<_> = report.notes.iter().map(ToString::to_string).collect();
+            assert_eq!(format!("{} {}", options.is_on(Opt::Ipv6), notes.concat()), expected);
+        }
+    }
+
+    #[test]
+    fn servers_come_from_resolv_conf() {
+        let text = "# cluster\nsearch default.svc\nnameserver 10.96.0.10 # first\n nameserver\n\
+                    nameserver fd00::a\nnameserver dns.local\n";
+        let (mut options, mut report) = (Options::new(), Report::default());
+        let context = Context { resolv_conf: Some(text.to_owned()), ..Context::default() };
+        servers(&mut options, None, &context, &mut report);
+        assert_eq!(options.text(Opt::ResolversV4), "", "DNS is off");
+
+        options.set(Opt::Dns, Given::field("REDIRECT_DNS", "true"), &mut report);
+        servers(&mut options, Some(vec!["1.1.1.1".to_owned()]), &context, &mut report);
+        assert_eq!(options.text(Opt::ResolversV4), "10.96.0.10");
+        assert_eq!(options.text(Opt::ResolversV6), "fd00::a");
+        assert_eq!(report.notes[0].to_string(), "`dns.local` is not an address, and is ignored");
+
+        servers(&mut options, None, &Context::default(), &mut report);
+        assert_eq!(
+            report.mistakes[0].to_string(),
+            "`REDIRECT_DNS: true`: the DNS servers in the pod's resolv.conf are captured, and \
+             they are not known"
+        );
+    }
+}

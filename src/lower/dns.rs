@@ -1,0 +1,130 @@
+use ipnet::IpNet;
+
+use super::plan::{self, Plan, jump};
+use super::sidecar::Lowering;
+use super::when::{When, any, tcp, udp};
+use crate::ir::{Action, BuiltInTable, Hook, Origin, Rule, Rung};
+use crate::net::{Families, Family, Nets, PortRange, PortSet};
+use crate::policy::{Dns, Selection};
+
+/// Where DNS servers listen.
+pub(super) const PORT: PortRange = PortRange::one(53);
+
+/// Conntrack zone of the proxy's own DNS traffic.
+const ZONE_PROXY: u16 = 1;
+/// Conntrack zone of the applications' DNS traffic.
+const ZONE_APPLICATION: u16 = 2;
+
+/// UDP or TCP of some families, to add conditions to.
+type Transport = fn(Families) -> When;
+
+/// The servers of one family that one rule is about.
+enum Servers {
+    Any(Families),
+    These(Nets),
+}
+
+impl Servers {
+    fn families(&self) -> Families {
+        match self {
+            Self::Any(families) => *families,
+            Self::These(nets) => nets.family().into(),
+        }
+    }
+
+    fn query(&self, transport: Transport) -> When {
+        let when = transport(self.families()).dport(port());
+        match self {
+            Self::Any(_) => when,
+            Self::These(nets) => when.to(nets.clone()),
+        }
+    }
+
+    fn answer(&self) -> When {
+        let when = udp(self.families()).sport(port());
+        match self {
+            Self::Any(_) => when,
+            Self::These(nets) => when.from(nets.clone()),
+        }
+    }
+}
+
+/// Sends DNS to the agent, and keeps its UDP connections apart from the applications'.
+pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
+    let clause = lowering.sidecar.dns.clause;
+    let families = lowering.families;
+    let servers = servers(lowering, dns);
+
+    if let Some(families) = entered(&servers) {
+        let enter = any(families).then(jump(plan::OUTPUT_DNS), Origin::ENTRY);
+        plan.chain(BuiltInTable::Nat, plan::OUTPUT).push(enter);
+    }
+    for transport in [tcp, udp] as [Transport; 2] {
+        for servers in &servers {
+            let redirect = Action::Redirect { port: dns.port };
+            let rule = servers.query(transport).then(redirect, Origin::new(Rung::Dns, clause));
+            plan.chain(BuiltInTable::Nat, plan::OUTPUT_DNS).push(rule);
+        }
+    }
+
+    plan.enter(BuiltInTable::Raw, Hook::Output, plan::OUTPUT_DNS);
+    for proxy in lowering.proxy_owners() {
+        let output = plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS);
+        let query = udp(families).dport(port()).owner(proxy.owner, proxy.ids());
+        output.push(zone(query, ZONE_PROXY, Origin::new(Rung::ZoneProxyQuery, proxy.clause)));
+        let answer = udp(families).sport(dns.port).owner(proxy.owner, proxy.ids());
+        output.push(zone(
+            answer,
+            ZONE_APPLICATION,
+            Origin::new(Rung::ZoneProxyAnswer, proxy.clause),
+        ));
+    }
+    if let Some(families) = entered(&servers) {
+        let enter = any(families).then(jump(plan::INBOUND), Origin::ENTRY);
+        plan.at(BuiltInTable::Raw, Hook::Prerouting).push(enter);
+    }
+    for servers in &servers {
+        let query = servers.query(udp);
+        plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS).push(zone(
+            query,
+            ZONE_APPLICATION,
+            Origin::new(Rung::ZoneQuery, clause),
+        ));
+        plan.chain(BuiltInTable::Raw, plan::INBOUND).push(zone(
+            servers.answer(),
+            ZONE_PROXY,
+            Origin::new(Rung::ZoneAnswer, clause),
+        ));
+    }
+}
+
+/// The captured servers, one a rule.
+fn servers(lowering: &Lowering<'_>, dns: &Dns) -> Vec<Servers> {
+    match &dns.servers {
+        Selection::All => vec![Servers::Any(lowering.families)],
+        Selection::Only(addresses) => {
+            let hosts: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
+            let of = |family| lowering.layout.nets(&hosts, family).into_iter().map(Servers::These);
+            lowering.families.iter().flat_map(of).collect()
+        }
+    }
+}
+
+/// The families that have a captured server, as few as say it.
+fn entered(servers: &[Servers]) -> Option<Families> {
+    let has = |family: Family| servers.iter().any(|servers| servers.families().has(family));
+    match (has(Family::Ipv4), has(Family::Ipv6)) {
+        (true, true) => Some(Families::Both),
+        (true, false) => Some(Families::Ipv4),
+        (false, true) => Some(Families::Ipv6),
+        (false, false) => None,
+    }
+}
+
+fn zone(when: When, zone: u16, origin: Origin) -> Rule {
+    when.then(Action::SetZone(zone), origin)
+}
+
+fn port() -> PortSet {
+    [PORT].into_iter().collect()
+}

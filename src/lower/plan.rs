@@ -1,0 +1,119 @@
+use super::layout::Layout;
+use crate::ir::{
+    Action, AddressSet, Base, BuiltInTable, Chain, Hook, Origin, Rule, Ruleset, Table,
+};
+use crate::net::{Families, Name};
+
+/// Beginning of the names of a sidecar's tables.
+pub(super) const SIDECAR: &str = "istio-proxy";
+/// Beginning of the names of ambient tables.
+pub(super) const AMBIENT: &str = "istio-ambient";
+
+pub(super) const INBOUND: &str = "istio-inbound";
+pub(super) const OUTPUT: &str = "istio-output";
+pub(super) const OUTPUT_DNS: &str = "istio-output-dns";
+pub(super) const REDIRECT: &str = "istio-redirect";
+pub(super) const IN_REDIRECT: &str = "istio-in-redirect";
+pub(super) const DIVERT: &str = "istio-divert";
+pub(super) const TPROXY: &str = "istio-tproxy";
+pub(super) const DROP: &str = "istio-drop";
+pub(super) const PREROUTING: &str = "istio-prerouting";
+pub(super) const POSTROUTING: &str = "istio-postrouting";
+
+/// The nft table that stands for one of iptables', as upstream calls it.
+pub(super) fn table_name(prefix: &str, table: BuiltInTable) -> Name {
+    name(&format!("{prefix}-{}", table.name()))
+}
+
+/// A ruleset in the making: the chains of each of iptables' tables, which are nft tables upstream.
+#[derive(Debug)]
+pub(super) struct Plan {
+    prefix: &'static str,
+    families: Families,
+    tables: [Vec<Chain>; BuiltInTable::ALL.len()],
+    sets: Vec<AddressSet>,
+}
+
+impl Plan {
+    pub(super) fn new(prefix: &'static str, families: Families) -> Self {
+        Self {
+            prefix,
+            families,
+            tables: [const { Vec::new() }; BuiltInTable::ALL.len()],
+            sets: Vec::new(),
+        }
+    }
+
+    /// Declares a set of the nat table that others fill.
+    pub(super) fn declare(&mut self, set: AddressSet) {
+        self.sets.push(set);
+    }
+
+    /// The rules at a hook, to add to.
+    pub(super) fn at(&mut self, table: BuiltInTable, hook: Hook) -> &mut Vec<Rule> {
+        let chain = hook.built_in_chain().to_ascii_lowercase();
+        let base = table.base(hook).expect("the table has a chain at the hook");
+        self.rules(table, &chain, Some(base))
+    }
+
+    /// The rules of a chain that only jumps enter, to add to.
+    pub(super) fn chain(&mut self, table: BuiltInTable, chain: &str) -> &mut Vec<Rule> {
+        self.rules(table, chain, None)
+    }
+
+    fn rules(&mut self, table: BuiltInTable, chain: &str, base: Option<Base>) -> &mut Vec<Rule> {
+        let chains = &mut self.tables[table as usize];
+        let at =
+            chains.iter().position(|known| known.name.as_str() == chain).unwrap_or_else(|| {
+                chains.push(Chain { name: name(chain), base, rules: Vec::new() });
+                chains.len() - 1
+            });
+        &mut chains[at].rules
+    }
+
+    /// Sends what `from` makes of every packet of the hook to `chain`.
+    pub(super) fn enter(&mut self, table: BuiltInTable, hook: Hook, chain: &str) {
+        let rule = super::when::any(self.families).then(jump(chain), Origin::ENTRY);
+        self.at(table, hook).push(rule);
+    }
+
+    pub(super) fn into_ruleset(self, layout: Layout) -> Ruleset {
+        let Self { prefix, families, tables, mut sets } = self;
+        let tables = BuiltInTable::ALL.into_iter().zip(tables).map(|(table, mut chains)| {
+            if layout == Layout::Compact {
+                drop_unreachable(&mut chains);
+            }
+            // Base chains first: they are where reading begins.
+            chains.sort_by_key(|chain| chain.base.is_none());
+            let sets =
+                if table == BuiltInTable::Nat { std::mem::take(&mut sets) } else { Vec::new() };
+            Table { name: table_name(prefix, table), families, sets, chains }
+        });
+        Ruleset { tables: tables.filter(|table| !table.chains.is_empty()).collect() }
+    }
+}
+
+/// Drops chains that no packet enters.
+fn drop_unreachable(chains: &mut Vec<Chain>) {
+    let mut reached: Vec<Name> = Vec::new();
+    let mut entered: Vec<&Chain> = chains.iter().filter(|chain| chain.base.is_some()).collect();
+    while let Some(chain) = entered.pop() {
+        reached.push(chain.name.clone());
+        for rule in &chain.rules {
+            if let Action::Jump(target) | Action::Goto(target) = &rule.then
+                && !reached.contains(target)
+            {
+                entered.extend(chains.iter().filter(|chain| chain.name == *target));
+            }
+        }
+    }
+    chains.retain(|chain| reached.contains(&chain.name));
+}
+
+pub(super) fn jump(chain: &str) -> Action {
+    Action::Jump(name(chain))
+}
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).expect("names of ours are names")
+}

@@ -1,0 +1,377 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rule::Spec;
+use super::words::Words;
+use super::{Options, ReadError, ReadProblem};
+use crate::ir::{
+    Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table, from_iptables_chain,
+};
+use crate::net::{Families, Family, Name};
+
+/// One family's text.
+#[derive(Default)]
+pub(super) struct Text {
+    tables: BTreeMap<BuiltInTable, TableText>,
+}
+
+/// What a text says of one table.
+#[derive(Default)]
+struct TableText {
+    chains: Vec<ChainText>,
+}
+
+struct ChainText {
+    /// As the text has it.
+    name: String,
+    /// The line that mentions it first.
+    line: usize,
+    /// What each line came to: several rules where the IR needs them, none where it has no effect.
+    /// Positions in `-I` count lines.
+    lines: Vec<(usize, Vec<Rule>)>,
+}
+
+impl TableText {
+    /// The chain called `name`; of a built-in one, also if this is its first mention.
+    fn chain(
+        &mut self,
+        table: BuiltInTable,
+        name: &str,
+        line: usize,
+    ) -> Result<&mut ChainText, ReadProblem> {
+        let at = self.chains.iter().position(|chain| chain.name == name);
+        if at.is_none() && built_in(table, name).is_none() {
+            return Err(ReadProblem::NoChain { chain: name.to_owned() });
+        }
+        Ok(match at {
+            Some(at) => &mut self.chains[at],
+            None => self.add(name, line),
+        })
+    }
+
+    fn add(&mut self, name: &str, line: usize) -> &mut ChainText {
+        self.chains.push(ChainText { name: name.to_owned(), line, lines: Vec::new() });
+        self.chains.last_mut().expect("one was pushed")
+    }
+}
+
+/// The hook of the built-in chain called `name`.
+fn built_in(table: BuiltInTable, name: &str) -> Option<Hook> {
+    Hook::ALL.into_iter().find(|hook| hook.built_in_chain() == name && table.base(*hook).is_some())
+}
+
+/// The IR's name for a chain.
+pub(super) fn chain_name(text: &str) -> Result<Name, ReadProblem> {
+    Name::new(&from_iptables_chain(text))
+        .map_err(|why| ReadProblem::ChainName { chain: text.to_owned(), why: why.to_string() })
+}
+
+/// Checks the name of a chain that is about to be made.
+fn check_new(text: &str) -> Result<(), ReadProblem> {
+    chain_name(text)?;
+    if Hook::ALL.iter().any(|hook| hook.built_in_chain().eq_ignore_ascii_case(text)) {
+        let why = "a built-in chain has this name".to_owned();
+        return Err(ReadProblem::ChainName { chain: text.to_owned(), why });
+    }
+    Ok(())
+}
+
+/// Reads one family's text; what cannot be read is in `errors`.
+pub(super) fn parse(
+    text: &str,
+    family: Family,
+    options: &Options,
+    errors: &mut Vec<ReadError>,
+) -> Text {
+    let mut parser =
+        Parser { family, options, text: Text::default(), table: None, skipping: false, line: 0 };
+    for line in text.lines() {
+        parser.line += 1;
+        if let Err(problem) = parser.read(line.trim()) {
+            errors.push(ReadError { family, line: parser.line, problem });
+        }
+    }
+    if parser.table.is_some() || parser.skipping {
+        errors.push(ReadError { family, line: parser.line, problem: ReadProblem::NoCommit });
+    }
+    for table in parser.text.tables.values() {
+        errors.extend(table.loose_ends(family));
+    }
+    parser.text
+}
+
+struct Parser<'a> {
+    family: Family,
+    options: &'a Options,
+    text: Text,
+    table: Option<BuiltInTable>,
+    /// Within a table that is not known, which is one error and not one a line.
+    skipping: bool,
+    line: usize,
+}
+
+impl Parser<'_> {
+    fn read(&mut self, line: &str) -> Result<(), ReadProblem> {
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        if self.skipping {
+            self.skipping = line != "COMMIT";
+            return Ok(());
+        }
+        if let Some(name) = line.strip_prefix('*') {
+            let table = BuiltInTable::ALL.into_iter().find(|table| table.name() == name.trim());
+            self.table = table;
+            self.skipping = table.is_none();
+            let unknown = || ReadProblem::Unknown { what: "table", word: name.trim().to_owned() };
+            self.text.tables.entry(table.ok_or_else(unknown)?).or_default();
+            return Ok(());
+        }
+        if line == "COMMIT" {
+            return self.table.take().map(|_| ()).ok_or(ReadProblem::NoTable);
+        }
+        let table = self.table.ok_or(ReadProblem::NoTable)?;
+        match line.strip_prefix(':') {
+            Some(declaration) => self.declare(table, declaration),
+            None => self.command(table, Words::split(line)?),
+        }
+    }
+
+    /// `:ISTIO_OUTPUT - [0:0]`, which makes a chain or empties the one that is there, or
+    /// `:OUTPUT ACCEPT [0:0]`.
+    fn declare(&mut self, table: BuiltInTable, declaration: &str) -> Result<(), ReadProblem> {
+        let mut words = Words::split(declaration)?;
+        let name = words.value(":")?;
+        if self.is_left_out(&name) {
+            return Ok(());
+        }
+        let policy = words.value(&name)?;
+        let chains = self.text.tables.entry(table).or_default();
+        match (built_in(table, &name), policy.as_str()) {
+            (Some(_), "ACCEPT" | "-") => {}
+            (Some(_), _) => return Err(ReadProblem::Policy { policy }),
+            (None, "-") => {
+                if let Ok(chain) = chains.chain(table, &name, self.line) {
+                    chain.lines.clear();
+                } else {
+                    check_new(&name)?;
+                    chains.add(&name, self.line);
+                }
+            }
+            (None, _) => return Err(ReadProblem::Unknown { what: "policy", word: policy }),
+        }
+        if let Some(counters) = words.next() {
+            check_counters(&counters)?;
+        }
+        end(&mut words)
+    }
+
+    fn command(&mut self, table: BuiltInTable, mut words: Words) -> Result<(), ReadProblem> {
+        let mut command = words.value("")?;
+        if command.starts_with('[') {
+            check_counters(&command)?;
+            command = words.value(&command)?;
+        }
+        match command.as_str() {
+            "-N" | "--new-chain" => {
+                let name = words.value(&command)?;
+                let chains = self.text.tables.entry(table).or_default();
+                if !self.options.leaves_out(&name) {
+                    if chains.chain(table, &name, self.line).is_ok() {
+                        return Err(ReadProblem::Twice { word: name });
+                    }
+                    check_new(&name)?;
+                    chains.add(&name, self.line);
+                }
+                end(&mut words)
+            }
+            "-A" | "--append" | "-I" | "--insert" => {
+                let insert = matches!(command.as_str(), "-I" | "--insert");
+                let name = words.value(&command)?;
+                if self.is_left_out(&name) {
+                    return Ok(());
+                }
+                let at = if insert { Some(words.number().unwrap_or(1)) } else { None };
+                let rules = if self.leads_away(words.rest()) {
+                    Vec::new()
+                } else {
+                    Spec::read(words, self.family, self.options)?.rules(table, self.family)?
+                };
+                let line = (self.line, rules);
+                let lines = &mut self
+                    .text
+                    .tables
+                    .entry(table)
+                    .or_default()
+                    .chain(table, &name, self.line)?
+                    .lines;
+                match at {
+                    None => lines.push(line),
+                    Some(at) if (1..=lines.len() + 1).contains(&at) => lines.insert(at - 1, line),
+                    Some(at) => {
+                        return Err(ReadProblem::BadValue {
+                            option: format!("-I {name}"),
+                            value: at.to_string(),
+                            why: format!("the chain has {} rules", lines.len()),
+                        });
+                    }
+                }
+                Ok(())
+            }
+            _ => Err(ReadProblem::Unknown { what: "command", word: command }),
+        }
+    }
+
+    fn is_left_out(&self, chain: &str) -> bool {
+        self.options.leaves_out(chain)
+    }
+
+    /// Whether the rule of these words leads to a chain that is left out.
+    fn leads_away(&self, words: &[String]) -> bool {
+        words.windows(2).any(|pair| {
+            matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto")
+                && self.is_left_out(&pair[1])
+        })
+    }
+}
+
+impl Options {
+    fn leaves_out(&self, chain: &str) -> bool {
+        self.leave_out.iter().any(|name| {
+            name.strip_suffix('*').map_or(name == chain, |stem| chain.starts_with(stem))
+        })
+    }
+}
+
+/// `[packets:bytes]`.
+fn check_counters(text: &str) -> Result<(), ReadProblem> {
+    let number = |text: &str| text.parse::<u64>().is_ok();
+    text.strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']')?.split_once(':'))
+        .filter(|(packets, bytes)| number(packets) && number(bytes))
+        .map(|_| ())
+        .ok_or_else(|| ReadProblem::Unknown { what: "counter", word: text.to_owned() })
+}
+
+fn end(words: &mut Words) -> Result<(), ReadProblem> {
+    words.next().map_or(Ok(()), |word| Err(ReadProblem::Unknown { what: "word", word }))
+}
+
+impl TableText {
+    /// Jumps to chains that the table does not have, and circles, which the kernel refuses.
+    fn loose_ends(&self, family: Family) -> Vec<ReadError> {
+        let mut errors = Vec::new();
+        let mut edges: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        let declared: BTreeMap<Name, &str> = self
+            .chains
+            .iter()
+            .filter_map(|chain| Some((chain_name(&chain.name).ok()?, chain.name.as_str())))
+            .collect();
+        for chain in &self.chains {
+            let Ok(name) = chain_name(&chain.name) else { continue };
+            if declared.get(&name) != Some(&chain.name.as_str()) {
+                let why = "another chain has this name but for case, `_` and `-`".to_owned();
+                let problem = ReadProblem::ChainName { chain: chain.name.clone(), why };
+                errors.push(ReadError { family, line: chain.line, problem });
+            }
+            let targets = edges.entry(name).or_default();
+            for (line, rules) in &chain.lines {
+                for rule in rules {
+                    let (Action::Jump(to) | Action::Goto(to)) = &rule.then else { continue };
+                    if declared.get(to).is_some_and(|name| !is_any_built_in(name)) {
+                        targets.insert(to.clone());
+                    } else {
+                        let problem = ReadProblem::NoChain { chain: to.to_string() };
+                        errors.push(ReadError { family, line: *line, problem });
+                    }
+                }
+            }
+        }
+        let circle = circle(edges);
+        errors.extend(
+            self.chains
+                .iter()
+                .find(|chain| circle.is_some() && chain_name(&chain.name).ok() == circle)
+                .map(|chain| {
+                    let problem = ReadProblem::Circle { chain: chain.name.clone() };
+                    ReadError { family, line: chain.line, problem }
+                }),
+        );
+        errors
+    }
+}
+
+fn is_any_built_in(name: &str) -> bool {
+    Hook::ALL.iter().any(|hook| hook.built_in_chain() == name)
+}
+
+/// A chain from which jumps never end. Chains whose jumps all end are taken away until none is
+/// left, or only such.
+fn circle(mut edges: BTreeMap<Name, BTreeSet<Name>>) -> Option<Name> {
+    loop {
+        let ends: Vec<Name> =
+            edges.iter().filter(|(_, to)| to.is_empty()).map(|(name, _)| name.clone()).collect();
+        if ends.is_empty() {
+            return edges.into_keys().next();
+        }
+        for name in ends {
+            edges.remove(&name);
+            for targets in edges.values_mut() {
+                targets.remove(&name);
+            }
+        }
+    }
+}
+
+/// The ruleset of both texts.
+pub(super) fn join(texts: [Text; 2], errors: &mut Vec<ReadError>) -> Ruleset {
+    let [mut v4, mut v6] = texts;
+    let mut ruleset = Ruleset::default();
+    for kernel in BuiltInTable::ALL {
+        let (v4, v6) = (v4.tables.remove(&kernel), v6.tables.remove(&kernel));
+        let families = match (&v4, &v6) {
+            (None, None) => continue,
+            (Some(_), None) => Families::Ipv4,
+            (None, Some(_)) => Families::Ipv6,
+            (Some(_), Some(_)) => Families::Both,
+        };
+        let mut chains: Vec<Chain> = Vec::new();
+        let tables: Vec<_> = v4
+            .map(|table| (Family::Ipv4, table))
+            .into_iter()
+            .chain(v6.map(|table| (Family::Ipv6, table)))
+            .collect();
+        let sets = sets(&tables, errors);
+        for text in tables.into_iter().flat_map(|(_, table)| table.chains) {
+            let Ok(name) = chain_name(&text.name) else { continue };
+            let base = built_in(kernel, &text.name).and_then(|hook| kernel.base(hook));
+            let rules = text.lines.into_iter().flat_map(|(_, rules)| rules);
+            match chains.iter_mut().find(|chain| chain.name == name) {
+                Some(chain) => chain.rules.extend(rules),
+                None => chains.push(Chain { name, base, rules: rules.collect() }),
+            }
+        }
+        chains.retain(|chain| chain.base.is_none() || !chain.rules.is_empty());
+        chains.sort_by_key(|chain| (chain.base.is_none(), chain.base.map(|base| base.hook)));
+        let name = Name::new(kernel.name()).expect("the kernel's table names are names");
+        ruleset.tables.push(Table { name, families, sets, chains });
+    }
+    ruleset
+}
+
+/// The sets that the rules name. A set's family is that of the rules that use it.
+fn sets(tables: &[(Family, TableText)], errors: &mut Vec<ReadError>) -> Vec<AddressSet> {
+    let mut sets: BTreeMap<Name, Family> = BTreeMap::new();
+    for (family, table) in tables {
+        let lines = table.chains.iter().flat_map(|chain| &chain.lines);
+        for (line, when) in lines.flat_map(|(line, rules)| {
+            rules.iter().flat_map(|rule| &rule.when).map(move |when| (*line, when))
+        }) {
+            let Match::InSet { set, .. } = when else { continue };
+            if *sets.entry(set.clone()).or_insert(*family) != *family {
+                let problem = ReadProblem::SetFamily { set: set.to_string() };
+                errors.push(ReadError { family: *family, line, problem });
+            }
+        }
+    }
+    sets.into_iter().map(|(name, family)| AddressSet { name, family }).collect()
+}

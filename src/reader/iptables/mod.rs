@@ -1,0 +1,156 @@
+//! What `iptables-save` prints and `iptables-restore` takes.
+//!
+//! The texts of both families become one ruleset: tables and chains of the same name are one, with
+//! the IPv4 rules before the IPv6 ones, which never meet the same packet. Chain names take the
+//! form that nft rulesets use: `ISTIO_OUTPUT` becomes `istio-output`, `PREROUTING` becomes
+//! `prerouting`. A built-in chain without rules is left out: it does nothing.
+//!
+//! What a word means was checked against iptables 1.8.9. A word that is not known here is an
+//! error, never a guess; so is one that the kernel would take but that the IR cannot say.
+
+mod chains;
+mod rule;
+mod target;
+mod value;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ir::Ruleset;
+use crate::net::Family;
+
+/// What the texts leave to the machine that loads them, and what to leave out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Numbers of the users that `--uid-owner` names.
+    pub users: BTreeMap<String, u32>,
+    /// Numbers of the groups that `--gid-owner` names.
+    pub groups: BTreeMap<String, u32>,
+    /// Chains that are someone else's, by name (`KUBE-SERVICES`): they and every jump to them are
+    /// passed over unread. A `*` at the end stands for any rest.
+    pub leave_out: BTreeSet<String>,
+}
+
+/// A line that cannot be read exactly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{family} line {line}: {problem}")]
+pub struct ReadError {
+    /// Whose text.
+    pub family: Family,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: ReadProblem,
+}
+
+/// Why a line cannot be read exactly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadProblem {
+    /// A word that has no meaning here.
+    #[error("unknown {what} `{word}`")]
+    Unknown {
+        /// What was expected: `match`, `target`.
+        what: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// The line ends too early.
+    #[error("`{after}` needs a value")]
+    MissingValue {
+        /// The last word.
+        after: String,
+    },
+    /// A value that cannot be read, or that the IR cannot say.
+    #[error("`{option} {value}`: {why}")]
+    BadValue {
+        /// The option.
+        option: String,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `!` before a word that cannot be negated.
+    #[error("`{word}` cannot be negated")]
+    Negated {
+        /// The word.
+        word: String,
+    },
+    /// An option that may be given once.
+    #[error("`{word}` is given twice")]
+    Twice {
+        /// The option.
+        word: String,
+    },
+    /// An option without what it belongs to.
+    #[error("`{word}` needs {needs}")]
+    Needs {
+        /// The option or target.
+        word: String,
+        /// What is missing.
+        needs: &'static str,
+    },
+    /// A quotation mark without its partner.
+    #[error("a quotation mark is not closed")]
+    OpenQuote,
+    /// A line outside of a table.
+    #[error("not in a table")]
+    NoTable,
+    /// The text ends within a table.
+    #[error("the table ends without COMMIT")]
+    NoCommit,
+    /// A chain that does not exist in the table.
+    #[error("no chain `{chain}` in this table")]
+    NoChain {
+        /// The chain.
+        chain: String,
+    },
+    /// A chain with a name that it cannot have.
+    #[error("chain `{chain}`: {why}")]
+    ChainName {
+        /// The chain.
+        chain: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Chains that jump to each other in a circle.
+    #[error("chain `{chain}` leads back to itself")]
+    Circle {
+        /// A chain of the circle.
+        chain: String,
+    },
+    /// A policy that the IR cannot say.
+    #[error("policy `{policy}` of a built-in chain; only ACCEPT can be read")]
+    Policy {
+        /// The policy.
+        policy: String,
+    },
+    /// A set of addresses that the other family's text uses as well.
+    #[error("set `{set}` holds addresses of one family, but both use it")]
+    SetFamily {
+        /// The set.
+        set: String,
+    },
+}
+
+/// The ruleset of an IPv4 text, an IPv6 text, or both.
+///
+/// # Errors
+///
+/// Every line that cannot be read, IPv4 first, in the order of the text.
+pub fn read(
+    v4: Option<&str>,
+    v6: Option<&str>,
+    options: &Options,
+) -> Result<Ruleset, Vec<ReadError>> {
+    let mut errors = Vec::new();
+    let texts = [(Family::Ipv4, v4), (Family::Ipv6, v6)].map(|(family, text)| {
+        text.map(|text| chains::parse(text, family, options, &mut errors)).unwrap_or_default()
+    });
+    let ruleset = chains::join(texts, &mut errors);
+    if errors.is_empty() { Ok(ruleset) } else { Err(errors) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,430 @@
+use ipnet::IpNet;
+
+use super::target::Target;
+use super::value::Value;
+use super::words::Words;
+use super::{Options, ReadProblem};
+use crate::ir::{BuiltInTable, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule};
+use crate::net::{Family, Interface, Name, Nets, PortSet};
+
+const MODULES: [&str; 12] = [
+    "tcp",
+    "udp",
+    "multiport",
+    "owner",
+    "mark",
+    "connmark",
+    "conntrack",
+    "state",
+    "set",
+    "addrtype",
+    "socket",
+    "comment",
+];
+
+/// A rule as its line says it.
+#[derive(Default)]
+pub(super) struct Spec {
+    protocol: Option<(Protocol, bool)>,
+    source: Option<(IpNet, bool)>,
+    destination: Option<(IpNet, bool)>,
+    input: Option<(Interface, bool)>,
+    output: Option<(Interface, bool)>,
+    source_port: Option<(PortSet, bool)>,
+    destination_port: Option<(PortSet, bool)>,
+    /// What `-m` adds, in the order of the line.
+    rest: Vec<Match>,
+    /// One of the two ports must be in the set.
+    either_port: Option<PortSet>,
+    modules: Vec<String>,
+    target: Option<Target>,
+}
+
+impl Spec {
+    /// Reads the words behind `-A CHAIN`.
+    pub(super) fn read(
+        mut words: Words,
+        family: Family,
+        options: &Options,
+    ) -> Result<Self, ReadProblem> {
+        let mut spec = Self::default();
+        let mut not = false;
+        while let Some(word) = words.next() {
+            if word == "!" && !not {
+                not = true;
+                continue;
+            }
+            if not && !can_be_negated(&word) {
+                return Err(ReadProblem::Negated { word });
+            }
+            spec.option(&word, std::mem::take(&mut not), &mut words, family, options)?;
+        }
+        if not {
+            return Err(ReadProblem::MissingValue { after: "!".to_owned() });
+        }
+        spec.check()?;
+        Ok(spec)
+    }
+
+    fn option(
+        &mut self,
+        word: &str,
+        not: bool,
+        words: &mut Words,
+        family: Family,
+        options: &Options,
+    ) -> Result<(), ReadProblem> {
+        match word {
+            "-m" | "--match" => {
+                let module = words.value(word)?;
+                if !MODULES.contains(&module.as_str()) {
+                    return Err(ReadProblem::Unknown { what: "match", word: module });
+                }
+                self.modules.push(module);
+                return Ok(());
+            }
+            "-c" | "--set-counters" => {
+                for _ in 0..2 {
+                    let value = Value::of(word, words)?;
+                    if value.text.parse::<u64>().is_err() {
+                        return Err(value.bad("not a count"));
+                    }
+                }
+                return Ok(());
+            }
+            "-j" | "--jump" | "-g" | "--goto" => {
+                let name = words.value(word)?;
+                let goto = matches!(word, "-g" | "--goto");
+                return once(word, &mut self.target, Target::new(&name, goto)?);
+            }
+            "--transparent" => {
+                self.needs(word, "socket", "`-m socket`")?;
+                self.rest.push(Match::TransparentSocket);
+                return Ok(());
+            }
+            "--socket-exists" => {
+                self.needs(word, "owner", "`-m owner`")?;
+                self.rest.push(Match::SocketExists { not });
+                return Ok(());
+            }
+            _ => {}
+        }
+        if let Some(target) = &mut self.target
+            && target.option(word, words, family)?
+        {
+            return Ok(());
+        }
+        self.valued(word, not, words, family, options)
+    }
+
+    /// Reads a match of an option and one value.
+    fn valued(
+        &mut self,
+        word: &str,
+        not: bool,
+        words: &mut Words,
+        family: Family,
+        options: &Options,
+    ) -> Result<(), ReadProblem> {
+        if !is_valued(word) {
+            return Err(ReadProblem::Unknown { what: "option", word: word.to_owned() });
+        }
+        let value = Value::of(word, words)?;
+        match word {
+            "-p" | "--protocol" => {
+                if let Some(protocol) = protocol(&value)? {
+                    once(word, &mut self.protocol, (protocol, not))?;
+                } else if not {
+                    return Err(value.bad("no packet has none of all protocols"));
+                }
+            }
+            "-s" | "--source" | "--src" => once(word, &mut self.source, (value.net(family)?, not))?,
+            "-d" | "--destination" | "--dst" => {
+                once(word, &mut self.destination, (value.net(family)?, not))?;
+            }
+            "-i" | "--in-interface" | "-o" | "--out-interface" => {
+                let out = matches!(word, "-o" | "--out-interface");
+                let slot = if out { &mut self.output } else { &mut self.input };
+                match value.interface()? {
+                    Some(name) => once(word, slot, (name, not))?,
+                    None if not => return Err(value.bad("no packet has none of all interfaces")),
+                    None => {}
+                }
+            }
+            "--sport" | "--source-port" => {
+                once(word, &mut self.source_port, (value.ports()?, not))?;
+            }
+            "--dport" | "--destination-port" => {
+                once(word, &mut self.destination_port, (value.ports()?, not))?;
+            }
+            "--sports" | "--source-ports" | "--dports" | "--destination-ports" | "--ports" => {
+                self.needs(word, "multiport", "`-m multiport`")?;
+                self.multiport(word, value.port_list()?, not)?;
+            }
+            "--uid-owner" => {
+                self.needs(word, "owner", "`-m owner`")?;
+                self.owner(Owner::User, value.ids(&options.users)?, not);
+            }
+            "--gid-owner" => {
+                self.needs(word, "owner", "`-m owner`")?;
+                self.owner(Owner::Group, value.ids(&options.groups)?, not);
+            }
+            "--mark" => {
+                let mark = value.mark()?;
+                // Both modules have the option; iptables gives it to the one named last.
+                let module = self.modules.iter().rev().find(|m| *m == "mark" || *m == "connmark");
+                self.rest.push(match module.map(String::as_str) {
+                    Some("mark") => Match::Mark { mark, not },
+                    Some(_) => Match::Connmark { mark, not },
+                    None => return Err(needs(word, "`-m mark` or `-m connmark`")),
+                });
+            }
+            "--ctstate" | "--state" => {
+                let module = if word == "--state" { "state" } else { "conntrack" };
+                self.needs(word, module, "its `-m`")?;
+                let states = value
+                    .text
+                    .split(',')
+                    .map(|name| {
+                        let known = |state: &CtState| state.name().eq_ignore_ascii_case(name);
+                        CtState::ALL.into_iter().find(known).ok_or_else(|| value.bad("not a state"))
+                    })
+                    .collect::<Result<_, _>>()?;
+                self.rest.push(Match::CtState { states, not });
+            }
+            "--match-set" => {
+                self.needs(word, "set", "`-m set`")?;
+                let set = Name::new(&value.text).map_err(|why| value.bad(&why))?;
+                let direction = Value::of(word, words)?;
+                let of = match direction.text.as_str() {
+                    "src" => Direction::Source,
+                    "dst" => Direction::Destination,
+                    _ => return Err(direction.bad("not src or dst")),
+                };
+                self.rest.push(Match::InSet { of, set, not });
+            }
+            "--src-type" | "--dst-type" => {
+                self.needs(word, "addrtype", "`-m addrtype`")?;
+                if value.text != "LOCAL" {
+                    return Err(value.bad("only LOCAL can be read"));
+                }
+                let of =
+                    if word == "--src-type" { Direction::Source } else { Direction::Destination };
+                self.rest.push(Match::Local { of, not });
+            }
+            _ => self.needs(word, "comment", "`-m comment`")?,
+        }
+        Ok(())
+    }
+
+    fn multiport(&mut self, word: &str, ports: PortSet, not: bool) -> Result<(), ReadProblem> {
+        if word == "--ports" {
+            if not {
+                self.port(Direction::Source, ports.clone(), true);
+                self.port(Direction::Destination, ports, true);
+                return Ok(());
+            }
+            return once(word, &mut self.either_port, ports);
+        }
+        let source = matches!(word, "--sports" | "--source-ports");
+        self.port(if source { Direction::Source } else { Direction::Destination }, ports, not);
+        Ok(())
+    }
+
+    /// Adds a port match; ports that must not be are gathered in one.
+    fn port(&mut self, of: Direction, ports: PortSet, not: bool) {
+        for when in &mut self.rest {
+            if let Match::Port { of: other, ports: excluded, not: true } = when
+                && (*other, not) == (of, true)
+            {
+                *excluded = excluded.ranges().iter().chain(ports.ranges()).copied().collect();
+                return;
+            }
+        }
+        self.rest.push(Match::Port { of, ports, not });
+    }
+
+    /// Adds an owner match; owners that must not be are gathered in one.
+    fn owner(&mut self, owner: Owner, ids: (u32, u32), not: bool) {
+        if !not {
+            self.rest.push(Match::Owner { owner, is: OwnerIs::In(vec![ids]) });
+            return;
+        }
+        for when in &mut self.rest {
+            if let Match::Owner { owner: other, is: OwnerIs::NotIn { ids: excluded, .. } } = when
+                && *other == owner
+            {
+                excluded.push(ids);
+                *excluded = joined(std::mem::take(excluded));
+                return;
+            }
+        }
+        let is = OwnerIs::NotIn { ids: vec![ids], ownerless: true };
+        self.rest.push(Match::Owner { owner, is });
+    }
+
+    fn needs(&self, word: &str, module: &str, what: &'static str) -> Result<(), ReadProblem> {
+        if self.modules.iter().any(|m| m == module) { Ok(()) } else { Err(needs(word, what)) }
+    }
+
+    /// Whether a port means something: for `-p tcp` and `-p udp` only.
+    fn check(&self) -> Result<(), ReadProblem> {
+        let protocol = match self.protocol {
+            Some((protocol, false)) => Some(protocol),
+            _ => None,
+        };
+        for module in &self.modules {
+            let fits = match module.as_str() {
+                "tcp" => protocol == Some(Protocol::Tcp),
+                "udp" => protocol == Some(Protocol::Udp),
+                "multiport" => protocol.is_some(),
+                _ => true,
+            };
+            if !fits {
+                return Err(needs(&format!("-m {module}"), "`-p` with the protocol"));
+            }
+        }
+        let bare = self.modules.iter().find(|module| match module.as_str() {
+            "socket" => !self.rest.contains(&Match::TransparentSocket),
+            _ => false,
+        });
+        if let Some(module) = bare {
+            return Err(needs(&format!("-m {module}"), "`--transparent`"));
+        }
+        if protocol.is_none() {
+            if self.source_port.is_some() {
+                return Err(needs("--sport", "`-p tcp` or `-p udp`"));
+            }
+            if self.destination_port.is_some() {
+                return Err(needs("--dport", "`-p tcp` or `-p udp`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The IR's rules for it: none if it has no effect, two if either port may match.
+    pub(super) fn rules(
+        self,
+        table: BuiltInTable,
+        family: Family,
+    ) -> Result<Vec<Rule>, ReadProblem> {
+        let Some(target) = self.target else { return Ok(Vec::new()) };
+        let has_protocol = matches!(self.protocol, Some((_, false)));
+        let then = target.action(table, has_protocol)?;
+        let mut when = Vec::new();
+        when.extend(self.protocol.map(|(protocol, not)| Match::Protocol { protocol, not }));
+        for (of, net) in
+            [(Direction::Source, self.source), (Direction::Destination, self.destination)]
+        {
+            when.extend(net.map(|(net, not)| Match::Address { of, nets: Nets::from(net), not }));
+        }
+        for (of, name) in [(Direction::Source, self.input), (Direction::Destination, self.output)] {
+            when.extend(name.map(|(name, not)| Match::Interface { of, names: vec![name], not }));
+        }
+        for (of, ports) in
+            [(Direction::Source, self.source_port), (Direction::Destination, self.destination_port)]
+        {
+            when.extend(ports.map(|(ports, not)| Match::Port { of, ports, not }));
+        }
+        // Ports first, whichever module names them, so that equal rules are equal values.
+        let (ports, others): (Vec<_>, Vec<_>) =
+            self.rest.into_iter().partition(|when| matches!(when, Match::Port { .. }));
+        when.extend(ports.into_iter().chain(others));
+        if table == BuiltInTable::Raw && when.iter().any(is_about_connection) {
+            return Err(needs("a match on the connection", "a table behind raw"));
+        }
+        let rule = |extra: Vec<Match>| Rule {
+            families: family.into(),
+            when: when.iter().cloned().chain(extra).collect(),
+            then: then.clone(),
+            origin: Origin::FOREIGN,
+        };
+        Ok(match self.either_port {
+            None => vec![rule(Vec::new())],
+            Some(ports) => {
+                let port = |of, not| Match::Port { of, ports: ports.clone(), not };
+                vec![
+                    rule(vec![port(Direction::Source, false)]),
+                    rule(vec![port(Direction::Source, true), port(Direction::Destination, false)]),
+                ]
+            }
+        })
+    }
+}
+
+/// Before connection tracking, at raw's priority, such a match says nothing of the connection.
+fn is_about_connection(when: &Match) -> bool {
+    matches!(when, Match::Connmark { .. } | Match::CtState { .. })
+}
+
+fn protocol(value: &Value<'_>) -> Result<Option<Protocol>, ReadProblem> {
+    match value.text.to_ascii_lowercase().as_str() {
+        "tcp" | "6" => Ok(Some(Protocol::Tcp)),
+        "udp" | "17" => Ok(Some(Protocol::Udp)),
+        "all" | "0" => Ok(None),
+        _ => Err(value.bad("only tcp, udp and all can be read")),
+    }
+}
+
+pub(super) fn once<T>(word: &str, slot: &mut Option<T>, value: T) -> Result<(), ReadProblem> {
+    if slot.replace(value).is_some() {
+        return Err(ReadProblem::Twice { word: word.to_owned() });
+    }
+    Ok(())
+}
+
+pub(super) fn needs(word: &str, needs: &'static str) -> ReadProblem {
+    ReadProblem::Needs { word: word.to_owned(), needs }
+}
+
+fn is_valued(word: &str) -> bool {
+    can_be_negated(word) && word != "--socket-exists" || word == "--comment"
+}
+
+fn can_be_negated(word: &str) -> bool {
+    matches!(
+        word,
+        "-p" | "--protocol"
+            | "-s"
+            | "--source"
+            | "--src"
+            | "-d"
+            | "--destination"
+            | "--dst"
+            | "-i"
+            | "--in-interface"
+            | "-o"
+            | "--out-interface"
+            | "--sport"
+            | "--source-port"
+            | "--dport"
+            | "--destination-port"
+            | "--sports"
+            | "--source-ports"
+            | "--dports"
+            | "--destination-ports"
+            | "--ports"
+            | "--uid-owner"
+            | "--gid-owner"
+            | "--socket-exists"
+            | "--mark"
+            | "--ctstate"
+            | "--state"
+            | "--match-set"
+            | "--src-type"
+            | "--dst-type"
+    )
+}
+
+/// Sorted ranges that neither overlap nor touch.
+pub(crate) fn joined(mut ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    ids.sort_unstable();
+    let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ids.len());
+    for (first, last) in ids {
+        match joined.last_mut() {
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}

@@ -1,0 +1,330 @@
+use super::{Options, ReadError, ReadProblem, read};
+use crate::ir::{
+    Action, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair, Match, Owner, OwnerIs,
+    Protocol, Rule, Ruleset,
+};
+use crate::net::{Families, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
+
+/// The rules that `line` comes to in a chain of `table`, which has the chain `OTHER` as well.
+fn rules(table: &str, line: &str) -> Result<Vec<Rule>, Vec<ReadError>> {
+    let text =
+        format!("*{table}\n:OTHER - [0:0]\n:ISTIO_TEST - [0:0]\n-A ISTIO_TEST {line}\nCOMMIT\n");
+    let options = Options {
+        users: [("envoy".to_owned(), 101)].into(),
+        groups: [("java".to_owned(), 3001)].into(),
+        leave_out: ["KUBE-*".to_owned()].into(),
+    };
+    let mut ruleset = read(Some(&text), None, &options)?;
+    Ok(ruleset.tables.remove(0).chains.pop().unwrap().rules)
+}
+
+fn ports(ranges: &[(u16, u16)]) -> PortSet {
+    ranges.iter().map(|(first, last)| PortRange::new(*first, *last).unwrap()).collect()
+}
+
+fn nets(net: &str) -> Nets {
+    Nets::from(net.parse::<ipnet::IpNet>().unwrap())
+}
+
+#[test]
+fn matches() {
+    use Direction::{Destination, Source};
+    let tcp = Match::Protocol { protocol: Protocol::Tcp, not: false };
+    let udp = Match::Protocol { protocol: Protocol::Udp, not: false };
+    let not_users = |ids: &[(u32, u32)]| Match::Owner {
+        owner: Owner::User,
+        is: OwnerIs::NotIn { ids: ids.to_vec(), ownerless: true },
+    };
+    for (line, when) in [
+        ("", vec![]),
+        ("-p all -i +", vec![]),
+        ("-p tcp -m tcp", vec![tcp.clone()]),
+        ("-p 17", vec![udp.clone()]),
+        ("! -p tcp", vec![Match::Protocol { protocol: Protocol::Tcp, not: true }]),
+        (
+            "-d 10.1.2.3/255.0.0.0 ! -s 127.0.0.1",
+            vec![
+                Match::Address { of: Source, nets: nets("127.0.0.1/32"), not: true },
+                Match::Address { of: Destination, nets: nets("10.0.0.0/8"), not: false },
+            ],
+        ),
+        (
+            "-o eth+ ! -i lo",
+            vec![
+                Match::Interface { of: Source, names: vec![Interface::lo()], not: true },
+                Match::Interface {
+                    of: Destination,
+                    names: vec![Interface::new("eth*").unwrap()],
+                    not: false,
+                },
+            ],
+        ),
+        (
+            "-p tcp --sport :1023 ! --dport 8000:9000",
+            vec![
+                tcp.clone(),
+                Match::Port { of: Source, ports: ports(&[(0, 1023)]), not: false },
+                Match::Port { of: Destination, ports: ports(&[(8000, 9000)]), not: true },
+            ],
+        ),
+        (
+            "-p udp -m udp --dport 1024:",
+            vec![udp, Match::Port { of: Destination, ports: ports(&[(1024, 65535)]), not: false }],
+        ),
+        (
+            "-p tcp -m multiport ! --dports 53,15008,8000:8001",
+            vec![
+                tcp.clone(),
+                Match::Port {
+                    of: Destination,
+                    ports: ports(&[(53, 53), (8000, 8001), (15008, 15008)]),
+                    not: true,
+                },
+            ],
+        ),
+        (
+            "-m owner ! --uid-owner 1337 -m owner ! --uid-owner envoy -m owner --gid-owner java",
+            vec![
+                not_users(&[(101, 101), (1337, 1337)]),
+                Match::Owner { owner: Owner::Group, is: OwnerIs::In(vec![(3001, 3001)]) },
+            ],
+        ),
+        ("-m owner ! --uid-owner 5-9", vec![not_users(&[(5, 9)])]),
+        ("-m owner --socket-exists", vec![Match::SocketExists { not: false }]),
+        ("-m owner ! --socket-exists", vec![Match::SocketExists { not: true }]),
+        (
+            "-m mark ! --mark 0x539/0xfff -m connmark --mark 1337",
+            vec![
+                Match::Mark { mark: Mark::new(0x539, 0xfff).unwrap(), not: true },
+                Match::Connmark { mark: Mark::exactly(1337), not: false },
+            ],
+        ),
+        (
+            "-m conntrack --ctstate RELATED,ESTABLISHED",
+            vec![Match::CtState {
+                states: [CtState::Established, CtState::Related].into_iter().collect(),
+                not: false,
+            }],
+        ),
+        (
+            "-m state ! --state INVALID",
+            vec![Match::CtState { states: [CtState::Invalid].into_iter().collect(), not: true }],
+        ),
+        (
+            "-m set ! --match-set pods src",
+            vec![Match::InSet { of: Source, set: Name::new("pods").unwrap(), not: true }],
+        ),
+        ("-m addrtype ! --dst-type LOCAL", vec![Match::Local { of: Destination, not: true }]),
+        ("-m socket --transparent", vec![Match::TransparentSocket]),
+        ("-m comment --comment \"a \\\"b\\\" -j DROP\"", vec![]),
+        ("-c 1 2", vec![]),
+    ] {
+        let read = rules("mangle", &format!("{line} -j ACCEPT")).unwrap();
+        assert_eq!(read.len(), 1, "{line}");
+        assert_eq!(read[0].when, when, "{line}");
+        assert_eq!(read[0].families, Families::Ipv4);
+    }
+}
+
+#[test]
+fn either_port_becomes_two_rules_that_exclude_each_other() {
+    let port = |of, not| Match::Port { of, ports: ports(&[(53, 53)]), not };
+    let read = rules("nat", "-p udp -m multiport --ports 53 -j RETURN").unwrap();
+    let udp = Match::Protocol { protocol: Protocol::Udp, not: false };
+    assert_eq!(read[0].when, [udp.clone(), port(Direction::Source, false)]);
+    assert_eq!(
+        read[1].when,
+        [udp, port(Direction::Source, true), port(Direction::Destination, false)]
+    );
+}
+
+#[test]
+fn targets() {
+    let all = u32::MAX;
+    let change = |clear, flip| MarkChange { clear, flip };
+    let masks = |packet, connection| MaskPair { packet, connection };
+    let other = Name::new("other").unwrap();
+    for (table, line, then) in [
+        ("raw", "-j ACCEPT", Action::Accept),
+        ("raw", "-j DROP", Action::Drop),
+        ("raw", "-j RETURN", Action::Return),
+        ("raw", "-j OTHER", Action::Jump(other.clone())),
+        ("raw", "-g OTHER", Action::Goto(other)),
+        ("raw", "-p udp -j CT --zone 2", Action::SetZone(2)),
+        ("filter", "-j LOG --log-prefix \"x y\" --log-level 4", Action::Log),
+        ("nat", "-p tcp -j REDIRECT --to-ports 15001", Action::Redirect { port: 15001 }),
+        ("nat", "-p udp -j REDIRECT --to-port 15053", Action::Redirect { port: 15053 }),
+        ("nat", "-j SNAT --to-source 10.0.0.1", Action::Snat { to: "10.0.0.1".parse().unwrap() }),
+        (
+            "mangle",
+            "-p tcp -j TPROXY --tproxy-mark 1337/0xffffffff --on-port 15006",
+            Action::Tproxy { port: 15006, mark: MarkChange::set(1337), on_miss: OnMiss::Drop },
+        ),
+        (
+            "mangle",
+            "-p tcp -j TPROXY --on-port 15006",
+            Action::Tproxy { port: 15006, mark: change(0, 0), on_miss: OnMiss::Drop },
+        ),
+        ("mangle", "-j MARK --set-mark 1337", Action::SetMark(change(all, 1337))),
+        ("mangle", "-j MARK --set-mark 0xf00/0xff", Action::SetMark(change(0xfff, 0xf00))),
+        ("mangle", "-j MARK --set-xmark 0xf00/0xff", Action::SetMark(change(0xff, 0xf00))),
+        ("mangle", "-j MARK --and-mark 0xff", Action::SetMark(change(!0xff, 0))),
+        ("mangle", "-j MARK --or-mark 0xff", Action::SetMark(change(0xff, 0xff))),
+        ("mangle", "-j MARK --xor-mark 0xff", Action::SetMark(change(0, 0xff))),
+        (
+            "mangle",
+            "-j CONNMARK --set-xmark 0x111/0xfff",
+            Action::SetConnmark(change(0xfff, 0x111)),
+        ),
+        ("mangle", "-j CONNMARK --set-mark 0x111", Action::SetConnmark(change(all, 0x111))),
+        ("mangle", "-j CONNMARK --save-mark", Action::SaveMark(MaskPair::FULL)),
+        ("mangle", "-j CONNMARK --restore-mark --mask 0xff", Action::RestoreMark(masks(255, 255))),
+        (
+            "mangle",
+            "-j CONNMARK --save-mark --nfmask 0xf --ctmask 0xff",
+            Action::SaveMark(masks(0xf, 0xff)),
+        ),
+    ] {
+        assert_eq!(rules(table, line).unwrap()[0].then, then, "{line}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_an_error_with_its_word() {
+    for (table, line, message) in [
+        ("nat", "-p icmp -j ACCEPT", "`-p icmp`: only tcp, udp and all can be read"),
+        ("nat", "-p tcp --dport http -j ACCEPT", "`--dport http`: not a number of at most 32 bits"),
+        ("nat", "-p tcp --dport 70000 -j ACCEPT", "`--dport 70000`: the highest port is 65535"),
+        ("nat", "-p tcp --dport 9:8 -j ACCEPT", "`--dport 9:8`: the first port is above the last"),
+        ("nat", "--dport 53 -j ACCEPT", "`--dport` needs `-p tcp` or `-p udp`"),
+        ("nat", "-m tcp -j ACCEPT", "`-m tcp` needs `-p` with the protocol"),
+        ("nat", "-p tcp --dports 1 -j ACCEPT", "`--dports` needs `-m multiport`"),
+        ("nat", "-p tcp --syn -j ACCEPT", "unknown option `--syn`"),
+        ("nat", "-m limit --limit 1/s -j ACCEPT", "unknown match `limit`"),
+        ("nat", "-j MASQUERADE", "unknown target `MASQUERADE`"),
+        ("nat", "-p tcp -j REDIRECT", "`REDIRECT` needs `--to-ports`"),
+        ("nat", "-j REDIRECT --to-ports 1", "`REDIRECT` needs `-p tcp` or `-p udp`"),
+        (
+            "nat",
+            "-p tcp -j REDIRECT --to-ports 1-2",
+            "`--to-ports 1-2`: not a number of at most 32 bits",
+        ),
+        ("nat", "-p tcp -j REDIRECT --to-ports 1 --random", "unknown option `--random`"),
+        (
+            "nat",
+            "-j SNAT --to-source 10.0.0.1-10.0.0.9",
+            "`--to-source 10.0.0.1-10.0.0.9`: not one IPv4 address",
+        ),
+        ("mangle", "-j CT --zone 1", "`CT` needs table raw"),
+        (
+            "raw",
+            "-m conntrack --ctstate NEW -j DROP",
+            "`a match on the connection` needs a table behind raw",
+        ),
+        ("raw", "-j NOWHERE", "no chain `nowhere` in this table"),
+        ("raw", "-s ::1 -j DROP", "`-s ::1`: an address of the other family"),
+        ("raw", "-s example.org -j DROP", "`-s example.org`: not an address"),
+        (
+            "raw",
+            "-s 10.0.0.0/255.0.255.0 -j DROP",
+            "`-s 10.0.0.0/255.0.255.0`: not a mask of leading ones",
+        ),
+        ("raw", "-s 10.0.0.0/33 -j DROP", "`-s 10.0.0.0/33`: the prefix is longer than an address"),
+        ("raw", "-i eth* -j DROP", "`-i eth*`: `*` is a plain character to iptables"),
+        ("raw", "-s 1.1.1.1 -s 1.1.1.2 -j DROP", "`-s` is given twice"),
+        ("raw", "-j DROP -j ACCEPT", "`-j` is given twice"),
+        ("raw", "! -j DROP", "`-j` cannot be negated"),
+        ("raw", "-j DROP !", "`!` needs a value"),
+        ("raw", "-j", "`-j` needs a value"),
+        (
+            "raw",
+            "-m owner --uid-owner nobody -j DROP",
+            "`--uid-owner nobody`: a name whose number is not known",
+        ),
+        (
+            "raw",
+            "-m owner --uid-owner 010 -j DROP",
+            "`--uid-owner 010`: a leading 0 means octal to iptables",
+        ),
+        (
+            "raw",
+            "-m mark --mark 0xfff/0xf -j DROP",
+            "`--mark 0xfff/0xf`: bits of the value lie outside the mask",
+        ),
+        ("raw", "-m comment --comment \"x -j DROP", "a quotation mark is not closed"),
+    ] {
+        let errors = rules(table, line).expect_err(line);
+        let message = format!("IPv4 line 4: {message}");
+        assert_eq!(errors[0].to_string(), message, "{line}");
+    }
+}
+
+#[test]
+fn chains_and_lines() {
+    let v4 = "# a comment\n* nat\n-N ISTIO_OUTPUT\n:OUTPUT ACCEPT [12:34]\n\
+        [1:2] -A OUTPUT -j ISTIO_OUTPUT\n-A ISTIO_OUTPUT -j RETURN\n\
+        -I ISTIO_OUTPUT 1 -j DROP\n-I ISTIO_OUTPUT 3 -j ACCEPT\n-I ISTIO_OUTPUT -p udp\nCOMMIT\n\
+        *mangle\n-A OUTPUT -j KUBE-FIREWALL -m statistic --mode random\nCOMMIT\n";
+    let v6 = "*nat\n:ISTIO_OUTPUT - [0:0]\n-A ISTIO_OUTPUT -j ACCEPT\nCOMMIT\n";
+    let options = Options { leave_out: ["KUBE-FIREWALL".to_owned()].into(), ..Options::default() };
+    let Ruleset { tables } = read(Some(v4), Some(v6), &options).unwrap();
+    let [mangle, nat] = tables.as_slice() else { panic!("{tables:?}") };
+    assert_eq!((mangle.families, mangle.chains.len()), (Families::Ipv4, 0));
+    assert_eq!((nat.families, nat.name.as_str()), (Families::Both, "nat"));
+    let [output, ours] = nat.chains.as_slice() else { panic!("{:?}", nat.chains) };
+    let base = output.base.unwrap();
+    assert_eq!((output.name.as_str(), base.hook), ("output", Hook::Output));
+    assert_eq!((base.kind, base.priority), (ChainKind::Nat, -100));
+    assert_eq!((ours.name.as_str(), ours.base), ("istio-output", None));
+    let actions: Vec<_> = ours.rules.iter().map(|rule| (rule.families, &rule.then)).collect();
+    assert_eq!(
+        actions,
+        [
+            (Families::Ipv4, &Action::Drop),
+            (Families::Ipv4, &Action::Return),
+            (Families::Ipv4, &Action::Accept),
+            (Families::Ipv6, &Action::Accept),
+        ]
+    );
+}
+
+#[test]
+fn a_text_that_the_kernel_would_refuse_is_an_error() {
+    for (text, message) in [
+        ("-A OUTPUT -j DROP\n", "IPv4 line 1: not in a table"),
+        ("*nat\n", "IPv4 line 1: the table ends without COMMIT"),
+        ("*security\nCOMMIT\n", "IPv4 line 1: unknown table `security`"),
+        ("*nat\n-A ISTIO -j DROP\nCOMMIT\n", "IPv4 line 2: no chain `ISTIO` in this table"),
+        ("*nat\n-A FORWARD -j DROP\nCOMMIT\n", "IPv4 line 2: no chain `FORWARD` in this table"),
+        ("*nat\n-N A\n-N A\nCOMMIT\n", "IPv4 line 3: `A` is given twice"),
+        ("*nat\n-X A\nCOMMIT\n", "IPv4 line 2: unknown command `-X`"),
+        (
+            "*nat\n:A - [0:0]\n-I A 2 -j DROP\nCOMMIT\n",
+            "IPv4 line 3: `-I A 2`: the chain has 0 rules",
+        ),
+        (
+            "*nat\n-N A_B\n-N A-b\nCOMMIT\n",
+            "IPv4 line 2: chain `A_B`: another chain has this name but for case, `_` and `-`",
+        ),
+        (
+            "*nat\n-N output\nCOMMIT\n",
+            "IPv4 line 2: chain `output`: a built-in chain has this name",
+        ),
+        (
+            "*nat\n-N A\n-N B\n-A A -j B\n-A B -g A\nCOMMIT\n",
+            "IPv4 line 2: chain `A` leads back to itself",
+        ),
+        ("*nat\n-N A\n-A A -j OUTPUT\nCOMMIT\n", "IPv4 line 3: no chain `output` in this table"),
+        (
+            "*filter\n:INPUT DROP [0:0]\nCOMMIT\n",
+            "IPv4 line 2: policy `DROP` of a built-in chain; only ACCEPT can be read",
+        ),
+    ] {
+        let errors = read(Some(text), None, &Options::default()).expect_err(text);
+        assert_eq!(errors[0].to_string(), message, "{text}");
+        assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+    }
+    let set = "*nat\n-A POSTROUTING -m set --match-set pods dst -j RETURN\nCOMMIT\n";
+    let errors = read(Some(set), Some(set), &Options::default()).unwrap_err();
+    assert!(matches!(errors[0].problem, ReadProblem::SetFamily { .. }), "{errors:?}");
+}

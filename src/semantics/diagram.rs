@@ -1,0 +1,208 @@
+//! Boolean functions as decision diagrams.
+
+/// A Boolean function, by its place in [`Diagrams`]. Equal functions are equal values.
+///
+/// The lowest bit says that the opposite of the node's function is meant, so a negation costs
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Function(u32);
+
+impl Function {
+    /// Holds always.
+    pub(super) const TRUE: Self = Self(0);
+    /// Holds never.
+    pub(super) const FALSE: Self = Self(1);
+
+    /// Holds where `self` does not.
+    pub(super) const fn not(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+
+    /// `self`, or its opposite if `not`.
+    pub(super) const fn negated_if(self, not: bool) -> Self {
+        Self(self.0 ^ not as u32)
+    }
+
+    const fn node(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    const fn is_negated(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// `high` where the variable is true, `low` where it is not. `high` is never negated, so that no
+/// function has two nodes.
+#[derive(Clone, Copy)]
+struct Node {
+    variable: u32,
+    low: Function,
+    high: Function,
+}
+
+/// All nodes, each once.
+///
+/// Variables are numbers; a lower one is nearer to the root. There is no garbage collection: a
+/// value lives for one comparison.
+pub(super) struct Diagrams {
+    nodes: Vec<Node>,
+    /// Places of nodes by their hash; 0 is free.
+    unique: Vec<u32>,
+    /// Results of conjunctions, by the hash of their parts. A result may be lost to another.
+    conjunctions: Vec<(Function, Function, Function)>,
+}
+
+/// Of the node that stands for [`Function::TRUE`]: behind every variable.
+const LEAF: u32 = u32::MAX;
+
+const SMALLEST: usize = 1 << 12;
+const NO_CONJUNCTION: (Function, Function, Function) =
+    (Function::TRUE, Function::TRUE, Function::TRUE);
+
+impl Diagrams {
+    pub(super) fn new() -> Self {
+        Self {
+            nodes: vec![Node { variable: LEAF, low: Function::TRUE, high: Function::TRUE }],
+            unique: vec![0; SMALLEST],
+            conjunctions: vec![NO_CONJUNCTION; SMALLEST],
+        }
+    }
+
+    /// Holds where `variable` does.
+    pub(super) fn variable(&mut self, variable: u32) -> Function {
+        self.choose(variable, Function::FALSE, Function::TRUE)
+    }
+
+    /// `high` where `variable` is true, `low` elsewhere. Both know only of higher variables.
+    pub(super) fn choose(&mut self, variable: u32, low: Function, high: Function) -> Function {
+        if low == high {
+            return low;
+        }
+        let negated = high.is_negated();
+        let node = Node { variable, low: low.negated_if(negated), high: high.negated_if(negated) };
+        self.place(node).negated_if(negated)
+    }
+
+    fn place(&mut self, node: Node) -> Function {
+        if self.nodes.len() * 2 > self.unique.len() {
+            self.grow();
+        }
+        let mask = self.unique.len() - 1;
+        let mut slot = hash(node.variable, node.low, node.high) & mask;
+        loop {
+            let at = self.unique[slot];
+            if at == 0 {
+                let at = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+                assert!(at < u32::MAX / 2, "2^31 nodes are more than memory holds");
+                self.unique[slot] = at;
+                self.nodes.push(node);
+                return Function(at << 1);
+            }
+            let known = self.nodes[at as usize];
+            if (known.variable, known.low, known.high) == (node.variable, node.low, node.high) {
+                return Function(at << 1);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = self.unique.len() * 2;
+        self.unique = vec![0; size];
+        for (at, node) in (0_u32..).zip(&self.nodes).skip(1) {
+            let mut slot = hash(node.variable, node.low, node.high) & (size - 1);
+            while self.unique[slot] != 0 {
+                slot = (slot + 1) & (size - 1);
+            }
+            self.unique[slot] = at;
+        }
+        self.conjunctions = vec![NO_CONJUNCTION; size];
+    }
+
+    /// The halves of `function` by `variable`, which is not behind its root.
+    fn halves(&self, function: Function, variable: u32) -> (Function, Function) {
+        let node = self.nodes[function.node()];
+        if node.variable != variable {
+            return (function, function);
+        }
+        let negated = function.is_negated();
+        (node.low.negated_if(negated), node.high.negated_if(negated))
+    }
+
+    /// Holds where both do.
+    pub(super) fn and(&mut self, a: Function, b: Function) -> Function {
+        let (a, b) = if a <= b { (a, b) } else { (b, a) };
+        if a == Function::TRUE || a == b {
+            return b;
+        }
+        if a == Function::FALSE || a == b.not() {
+            return Function::FALSE;
+        }
+        let slot = hash(0, a, b) & (self.conjunctions.len() - 1);
+        let (known_a, known_b, known) = self.conjunctions[slot];
+        if (known_a, known_b) == (a, b) {
+            return known;
+        }
+        let variable = self.nodes[a.node()].variable.min(self.nodes[b.node()].variable);
+        let ((a_low, a_high), (b_low, b_high)) =
+            (self.halves(a, variable), self.halves(b, variable));
+        let low = self.and(a_low, b_low);
+        let high = self.and(a_high, b_high);
+        let result = self.choose(variable, low, high);
+        let slot = hash(0, a, b) & (self.conjunctions.len() - 1);
+        self.conjunctions[slot] = (a, b, result);
+        result
+    }
+
+    /// Holds where one of them does.
+    pub(super) fn or(&mut self, a: Function, b: Function) -> Function {
+        self.and(a.not(), b.not()).not()
+    }
+
+    /// Holds where `a` does and `b` does not.
+    pub(super) fn minus(&mut self, a: Function, b: Function) -> Function {
+        self.and(a, b.not())
+    }
+
+    /// Holds where exactly one does.
+    pub(super) fn differ(&mut self, a: Function, b: Function) -> Function {
+        let (only_a, only_b) = (self.minus(a, b), self.minus(b, a));
+        self.or(only_a, only_b)
+    }
+
+    /// Holds where one of them does. In pairs, so that the cost does not grow with the square of
+    /// their number.
+    pub(super) fn any(&mut self, mut functions: Vec<Function>) -> Function {
+        while functions.len() > 1 {
+            functions = functions
+                .chunks(2)
+                .map(|pair| match pair {
+                    [a, b] => self.or(*a, *b),
+                    _ => pair[0],
+                })
+                .collect();
+        }
+        functions.pop().unwrap_or(Function::FALSE)
+    }
+
+    /// Whether `function` holds for the values of the variables.
+    #[cfg(test)]
+    pub(super) fn holds(&self, function: Function, value: impl Fn(u32) -> bool) -> bool {
+        let mut at = function;
+        while at.node() != 0 {
+            let variable = self.nodes[at.node()].variable;
+            let (low, high) = self.halves(at, variable);
+            at = if value(variable) { high } else { low };
+        }
+        at == Function::TRUE
+    }
+}
+
+/// Mixes the three numbers: multiplication by a large odd number, of which the upper half counts.
+fn hash(variable: u32, a: Function, b: Function) -> usize {
+    let mixed = (u64::from(a.0) | u64::from(b.0) << 32)
+        .wrapping_add(u64::from(variable).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_mul(0xff51_afd7_ed55_8ccd);
+    usize::try_from((mixed ^ mixed >> 32) & u64::from(u32::MAX)).unwrap_or_default()
+}

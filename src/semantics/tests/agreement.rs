@@ -1,0 +1,259 @@
+//! One packet and all packets: the two ways to run a ruleset must say the same.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::arbitrary::{packet, ruleset};
+use crate::ir::{CtState, Direction, Match, OwnerIs, Rule, Ruleset};
+use crate::net::{Families, Name};
+use crate::semantics::space::{Bits, Field, KERNEL, NOBODY, PROCESS, PROTOCOLS, Space, number};
+use crate::semantics::symbolic::fates;
+use crate::semantics::{Outcome, Packet, Sender, compare, run};
+
+/// The values of the variables that stand for `packet`.
+fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool> {
+    let mut values = vec![false; 2048];
+    let mut set = |field: Field, number: u128| {
+        for bit in 0..field.bits() {
+            let value = number >> (field.bits() - 1 - bit) & 1 == 1;
+            values[field.variable(bit) as usize] = value;
+        }
+    };
+    let place = |found: Option<usize>| found.unwrap() as u128;
+    set(space.protocol, place(PROTOCOLS.iter().position(|p| *p == packet.protocol)));
+    set(space.state, place(CtState::ALL.iter().position(|state| *state == packet.state)));
+    let (sender, user, group) = match packet.sender {
+        Sender::Process { user, group } => (PROCESS, user, group),
+        Sender::Kernel => (KERNEL, 0, 0),
+        Sender::Nobody => (NOBODY, 0, 0),
+    };
+    set(space.sender, sender);
+    set(space.user, user.into());
+    set(space.group, group.into());
+    for (of, field) in [(Direction::Source, space.input), (Direction::Destination, space.output)] {
+        let alike = |class: &String| {
+            class.is_empty() == packet.interface(of).is_empty()
+                && all_rules(rulesets).flat_map(|rule| &rule.when).all(|when| match when {
+                    Match::Interface { names, .. } => names
+                        .iter()
+                        .all(|name| name.matches(class) == name.matches(packet.interface(of))),
+                    _ => true,
+                })
+        };
+        set(field, place(space.interfaces.iter().position(alike)));
+    }
+    set(space.source_port, packet.source_port.into());
+    set(space.destination_port, packet.destination_port.into());
+    set(space.source, number(packet.source));
+    set(space.destination, number(packet.destination));
+    set(space.mark, packet.mark.into());
+    set(space.connmark, packet.connmark.into());
+    for (port, variable) in &space.listeners {
+        values[*variable as usize] = !packet.no_listener.contains(port);
+    }
+    for (set, variable) in &space.sets {
+        values[*variable as usize] = packet.sets.contains(set);
+    }
+    for (of, variable) in space.local {
+        values[variable as usize] = packet.local.contains(&of);
+    }
+    values[space.transparent_socket as usize] = packet.transparent_socket;
+    values
+}
+
+fn all_rules<'a>(rulesets: &'a [&Ruleset]) -> impl Iterator<Item = &'a Rule> {
+    let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
+    tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
+}
+
+/// What the diagrams say of `packet`. Panics unless exactly one fate is the packet's.
+fn looked_up(ruleset: &Ruleset, packet: &Packet) -> Outcome {
+    let mut space = Space::new(packet.hook, packet.family(), &[ruleset], &[]);
+    let fates = fates(&mut space, ruleset);
+    let values = variables(&space, &[ruleset], packet);
+    let holds = |function| space.diagrams.holds(function, |variable| values[variable as usize]);
+    let mut mine = fates.into_iter().filter(|(_, packets)| holds(*packets));
+    let (fate, _) = mine.next().unwrap();
+    assert!(mine.next().is_none());
+    let mark = |bits: Bits| {
+        (packet.mark & bits.packet) ^ (packet.connmark & bits.connection) ^ bits.constant
+    };
+    Outcome {
+        verdict: fate.verdict,
+        translation: fate.state.translation,
+        tproxy: fate.state.tproxy,
+        zone: fate.state.zone,
+        mark: mark(fate.state.mark),
+        connmark: mark(fate.state.connmark),
+    }
+}
+
+/// How a ruleset can be wrong in one place.
+#[derive(Clone, Debug)]
+enum Mutation {
+    Remove,
+    Swap,
+    Negate,
+    DropMatch,
+    Action(usize),
+    Families,
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    prop_oneof![
+        Just(Mutation::Remove),
+        Just(Mutation::Swap),
+        Just(Mutation::Negate),
+        Just(Mutation::DropMatch),
+        (0_usize..40).prop_map(Mutation::Action),
+        Just(Mutation::Families),
+    ]
+}
+
+fn mutate(ruleset: &Ruleset, mutation: &Mutation, at: usize) -> Ruleset {
+    let mut mutant = ruleset.clone();
+    let actions: Vec<_> = all_rules(&[ruleset]).map(|rule| rule.then.clone()).collect();
+    let places: Vec<_> = (0..mutant.tables.len())
+        .flat_map(|table| (0..mutant.tables[table].chains.len()).map(move |chain| (table, chain)))
+        .flat_map(|(table, chain)| {
+            let rules = mutant.tables[table].chains[chain].rules.len();
+            (0..rules).map(move |rule| (table, chain, rule))
+        })
+        .collect();
+    if places.is_empty() {
+        return mutant;
+    }
+    let (table, chain, rule) = places[at % places.len()];
+    let rules = &mut mutant.tables[table].chains[chain].rules;
+    match mutation {
+        Mutation::Remove => drop(rules.remove(rule)),
+        Mutation::Swap => {
+            let other = (rule + 1) % rules.len();
+            rules.swap(rule, other);
+        }
+        Mutation::Negate => {
+            if let Some(when) = rules[rule].when.first_mut() {
+                negate(when);
+            }
+        }
+        Mutation::DropMatch => drop(rules[rule].when.pop()),
+        Mutation::Action(other) => {
+            let then = actions[other % actions.len()].clone();
+            // A jump from another chain may lead backwards, which the kernel refuses.
+            if !matches!(then, crate::ir::Action::Jump(_) | crate::ir::Action::Goto(_)) {
+                rules[rule].then = then;
+            }
+        }
+        Mutation::Families => {
+            rules[rule].families = match rules[rule].families {
+                Families::Both => Families::Ipv6,
+                _ => Families::Both,
+            };
+        }
+    }
+    mutant
+}
+
+fn negate(when: &mut Match) {
+    match when {
+        Match::Protocol { not, .. }
+        | Match::Port { not, .. }
+        | Match::Address { not, .. }
+        | Match::InSet { not, .. }
+        | Match::Interface { not, .. }
+        | Match::SocketExists { not }
+        | Match::Mark { not, .. }
+        | Match::Connmark { not, .. }
+        | Match::CtState { not, .. }
+        | Match::Local { not, .. } => *not = !*not,
+        Match::Owner { is, .. } => {
+            *is = match is.clone() {
+                OwnerIs::In(ids) => OwnerIs::NotIn { ids, ownerless: true },
+                OwnerIs::NotIn { ids, ownerless } => OwnerIs::NotIn { ids, ownerless: !ownerless },
+            }
+        }
+        Match::TransparentSocket => *when = Match::SocketExists { not: false },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn one_packet_and_all_packets_agree(ruleset in ruleset(), packets in vec(packet(), 20)) {
+        for packet in packets {
+            prop_assert_eq!(looked_up(&ruleset, &packet), run(&ruleset, &packet).outcome);
+        }
+    }
+
+    #[test]
+    fn a_mutant_is_found_or_does_the_same(
+        ruleset in ruleset(),
+        mutation in mutation(),
+        at in 0_usize..100,
+        packets in vec(packet(), 100),
+    ) {
+        let mutant = mutate(&ruleset, &mutation, at);
+        let differences = compare(&ruleset, &mutant);
+        for difference in &differences {
+            prop_assert_ne!(&difference.left, &difference.right);
+            let text = difference.packet.to_string();
+            prop_assert_eq!(text.parse(), Ok(difference.packet.clone()), "{}", text);
+        }
+        if differences.is_empty() {
+            for packet in packets {
+                prop_assert_eq!(run(&ruleset, &packet).outcome, run(&mutant, &packet).outcome);
+            }
+        }
+    }
+
+    #[test]
+    fn a_ruleset_equals_itself_in_another_layout(ruleset in ruleset()) {
+        let mut other = ruleset.clone();
+        for table in &mut other.tables {
+            for chain in &mut table.chains {
+                chain.rules = chain.rules.drain(..).flat_map(|rule| by_item(&rule)).collect();
+                chain.name = renamed(&chain.name);
+            }
+        }
+        prop_assert_eq!(compare(&ruleset, &other), vec![]);
+    }
+
+    #[test]
+    fn a_packet_is_read_back_from_its_line(packet in packet()) {
+        let text = packet.to_string();
+        prop_assert_eq!(text.parse(), Ok(packet), "{}", text);
+    }
+}
+
+/// A chain's other name. The letter stays the first, so that only jumps must follow.
+fn renamed(name: &Name) -> Name {
+    Name::new(&format!("{name}-x")).unwrap()
+}
+
+/// One rule for every family and every address, and a jump's new name.
+fn by_item(rule: &Rule) -> Vec<Rule> {
+    let then = match &rule.then {
+        crate::ir::Action::Jump(to) => crate::ir::Action::Jump(renamed(to)),
+        crate::ir::Action::Goto(to) => crate::ir::Action::Goto(renamed(to)),
+        then => then.clone(),
+    };
+    let families = rule.families.iter().map(Families::from);
+    let mut rules: Vec<_> =
+        families.map(|families| Rule { families, then: then.clone(), ..rule.clone() }).collect();
+    for place in 0..rule.when.len() {
+        if let Match::Address { of, nets, not: false } = &rule.when[place] {
+            rules = rules
+                .into_iter()
+                .flat_map(|rule| {
+                    nets.iter().map(move |net| {
+                        let mut rule = rule.clone();
+                        rule.when[place] = Match::Address { of: *of, nets: net.into(), not: false };
+                        rule
+                    })
+                })
+                .collect();
+        }
+    }
+    rules
+}

@@ -1,0 +1,228 @@
+//! Small rulesets and packets that meet: few values, so that rules often match.
+
+use std::net::IpAddr;
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::ir::{
+    Action, AddressSet, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair,
+    Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
+};
+use crate::net::{
+    Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet, aggregate,
+};
+use crate::semantics::{Packet, Sender, has_input, has_output, has_sender};
+
+const HOOKS: [Hook; 2] = [Hook::Prerouting, Hook::Output];
+const PORTS: [u16; 5] = [0, 53, 80, 15001, 65535];
+const IDS: [u32; 4] = [0, 1000, 1337, u32::MAX - 1];
+const MARKS: [u32; 5] = [0, 1, 0x539, 0x111, 0xffff_ffff];
+const MASKS: [u32; 4] = [u32::MAX, 0xfff, 0x0ff, 0];
+const NAMES: [&str; 5] = ["lo", "eth0", "eth1", "net7", "virt"];
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn direction() -> impl Strategy<Value = Direction> {
+    select(&[Direction::Source, Direction::Destination])
+}
+
+fn nets() -> impl Strategy<Value = Nets> {
+    let v4 = ["10.0.0.0/8", "10.1.0.0/16", "127.0.0.1/32", "192.0.2.0/31", "0.0.0.0/0"];
+    let v6 = ["fd00::/8", "::1/128", "::/0", "fd00::8/125"];
+    let some = |nets: Vec<&'static str>, family| {
+        let most = nets.len();
+        subsequence(nets, 1..=most).prop_map(move |nets| {
+            let nets: Vec<_> = nets.iter().map(|net| net.parse().unwrap()).collect();
+            aggregate(&nets, family).unwrap()
+        })
+    };
+    prop_oneof![some(v4.to_vec(), Family::Ipv4), some(v6.to_vec(), Family::Ipv6)]
+}
+
+fn ports() -> impl Strategy<Value = PortSet> {
+    vec((select(&PORTS), select(&PORTS)), 1..3).prop_map(|pairs| {
+        pairs.into_iter().filter_map(|(a, b)| PortRange::new(a.min(b), a.max(b))).collect()
+    })
+}
+
+fn mark() -> impl Strategy<Value = Mark> {
+    (select(&MARKS), select(&MASKS)).prop_map(|(mark, mask)| Mark::new(mark & mask, mask).unwrap())
+}
+
+fn owner_is() -> impl Strategy<Value = OwnerIs> {
+    let ids = subsequence(vec![(0, 0), (5, 1000), (1337, 1337)], 1..=2);
+    (ids, any::<bool>(), any::<bool>()).prop_map(|(ids, not, ownerless)| {
+        if not { OwnerIs::NotIn { ids, ownerless } } else { OwnerIs::In(ids) }
+    })
+}
+
+fn matching() -> impl Strategy<Value = Match> {
+    let protocol = select(&[Protocol::Tcp, Protocol::Udp]);
+    let names = subsequence(vec!["lo", "eth0", "eth*", "net7", "ne*"], 1..=2)
+        .prop_map(|names| names.iter().map(|name| Interface::new(name).unwrap()).collect());
+    let states = subsequence(CtState::ALL.to_vec(), 0..=3).prop_map(|s| s.into_iter().collect());
+    prop_oneof![
+        (protocol, any::<bool>()).prop_map(|(protocol, not)| Match::Protocol { protocol, not }),
+        (direction(), ports(), any::<bool>()).prop_map(|(of, ports, not)| Match::Port {
+            of,
+            ports,
+            not
+        }),
+        (direction(), nets(), any::<bool>()).prop_map(|(of, nets, not)| Match::Address {
+            of,
+            nets,
+            not
+        }),
+        (direction(), any::<bool>()).prop_map(|(of, not)| Match::InSet {
+            of,
+            set: name("pods"),
+            not
+        }),
+        (direction(), names, any::<bool>()).prop_map(|(of, names, not)| Match::Interface {
+            of,
+            names,
+            not
+        }),
+        (select(&[Owner::User, Owner::Group]), owner_is())
+            .prop_map(|(owner, is)| Match::Owner { owner, is }),
+        any::<bool>().prop_map(|not| Match::SocketExists { not }),
+        (mark(), any::<bool>()).prop_map(|(mark, not)| Match::Mark { mark, not }),
+        (mark(), any::<bool>()).prop_map(|(mark, not)| Match::Connmark { mark, not }),
+        (states, any::<bool>()).prop_map(|(states, not)| Match::CtState { states, not }),
+        (direction(), any::<bool>()).prop_map(|(of, not)| Match::Local { of, not }),
+        Just(Match::TransparentSocket),
+    ]
+}
+
+/// An action of a rule in the chain at `place`, which jumps only to later chains.
+fn action(place: usize) -> impl Strategy<Value = Action> {
+    let change =
+        (select(&MASKS), select(&MARKS)).prop_map(|(clear, flip)| MarkChange { clear, flip });
+    let masks = (select(&MASKS), select(&MASKS))
+        .prop_map(|(packet, connection)| MaskPair { packet, connection });
+    let later = select((place + 1..5).map(|place| format!("c{place}")).collect::<Vec<_>>());
+    let later = later.prop_map(|to| name(&to)).boxed();
+    let on_miss = select(&[OnMiss::Drop, OnMiss::Continue]);
+    prop_oneof![
+        2 => Just(Action::Accept),
+        2 => Just(Action::Drop),
+        2 => Just(Action::Return),
+        3 => later.clone().prop_map(Action::Jump),
+        1 => later.prop_map(Action::Goto),
+        3 => select(&[15001, 15006]).prop_map(|port| Action::Redirect { port }),
+        1 => Just(Action::Snat { to: "10.0.0.1".parse().unwrap() }),
+        2 => (change.clone(), select(&[15006, 15007]), on_miss)
+            .prop_map(|(mark, port, on_miss)| Action::Tproxy { port, mark, on_miss }),
+        2 => change.clone().prop_map(Action::SetMark),
+        2 => change.prop_map(Action::SetConnmark),
+        1 => masks.clone().prop_map(Action::SaveMark),
+        1 => masks.prop_map(Action::RestoreMark),
+        1 => select(&[1, 2]).prop_map(Action::SetZone),
+        1 => Just(Action::Log),
+    ]
+}
+
+fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
+    let families = select(&[Families::Ipv4, Families::Ipv6, Families::Both, Families::Both]);
+    let rule = (families, vec(matching(), 0..3), action(place))
+        .prop_map(|(families, when, then)| Rule { families, when, then, origin: Origin::FOREIGN });
+    // Some rules twice in a row but for their addresses, as rulesets without sets have them.
+    (vec((rule, any::<bool>(), nets()), 0..4)).prop_map(|rules| {
+        rules
+            .into_iter()
+            .flat_map(|(rule, twice, nets)| {
+                let mut again = rule.clone();
+                for when in &mut again.when {
+                    if let Match::Address { nets: old, .. } = when {
+                        *old = nets.clone();
+                    }
+                }
+                if twice { vec![rule, again] } else { vec![rule] }
+            })
+            .collect()
+    })
+}
+
+fn table(place: usize) -> impl Strategy<Value = Table> {
+    let families = select(&[Families::Both, Families::Both, Families::Ipv4]);
+    let kinds = select(&[
+        (ChainKind::Filter, -300),
+        (ChainKind::Filter, -150),
+        (ChainKind::Nat, -100),
+        (ChainKind::Nat, -100),
+    ]);
+    let chains = (rules(0), rules(1), rules(2), rules(3));
+    (families, kinds, chains).prop_map(move |(families, (kind, priority), rules)| {
+        let base = |hook| Some(Base { kind, hook, priority });
+        let chain = |name: &str, base, rules| Chain { name: self::name(name), base, rules };
+        let chains = vec![
+            chain("c0", base(HOOKS[0]), rules.0),
+            chain("c1", base(HOOKS[1]), rules.1),
+            chain("c2", None, rules.2),
+            chain("c3", None, rules.3),
+        ];
+        let sets = vec![AddressSet { name: name("pods"), family: Family::Ipv4 }];
+        Table { name: name(&format!("t{place}")), families, sets, chains }
+    })
+}
+
+/// Up to three tables, each with two base chains and two others. Some jumps lead nowhere.
+pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
+    (table(0), table(1), table(2), 1_usize..=3).prop_map(|(a, b, c, count)| {
+        let mut tables = vec![a, b, c];
+        tables.truncate(count);
+        Ruleset { tables }
+    })
+}
+
+fn sender() -> impl Strategy<Value = Sender> {
+    prop_oneof![
+        3 => (select(&IDS), select(&IDS))
+            .prop_map(|(user, group)| Sender::Process { user, group }),
+        1 => Just(Sender::Kernel),
+        1 => Just(Sender::Nobody),
+    ]
+}
+
+/// A packet at prerouting or output.
+pub(super) fn packet() -> impl Strategy<Value = Packet> {
+    let v4 = ["10.0.0.7", "10.1.0.1", "127.0.0.1", "192.0.2.1", "9.9.9.9"];
+    let v6 = ["fd00::9", "::1", "2001:db8::1"];
+    let pair = |addresses: Vec<&'static str>| (select(addresses.clone()), select(addresses));
+    let addresses = prop_oneof![pair(v4.to_vec()), pair(v6.to_vec())];
+    let protocol = select(&[Some(Protocol::Tcp), Some(Protocol::Udp), None]);
+    let ends = (select(&HOOKS), protocol, addresses, select(&PORTS), select(&PORTS));
+    let marks = (select(&MARKS), select(&MARKS), any::<u32>(), select(&CtState::ALL));
+    let directions = || btree_set(direction(), 0..2);
+    let rest =
+        (btree_set(select(&[15006_u16, 15007]), 0..3), directions(), directions(), any::<bool>());
+    (ends, select(&NAMES), sender(), marks, rest).prop_map(
+        |((hook, protocol, (from, to), sport, dport), interface, sender, marks, rest)| {
+            let address = |text: &str| text.parse::<IpAddr>().unwrap();
+            let port = |port| if protocol.is_some() { port } else { 0 };
+            let interface = |exists: bool| exists.then(|| interface.to_owned());
+            Packet {
+                hook,
+                protocol,
+                source: address(from),
+                destination: address(to),
+                source_port: port(sport),
+                destination_port: port(dport),
+                input: interface(has_input(hook)),
+                output: interface(has_output(hook)),
+                sender: if has_sender(hook) { sender } else { Sender::Nobody },
+                mark: marks.0,
+                connmark: marks.1 ^ (marks.2 & 0xff00),
+                state: marks.3,
+                no_listener: rest.0,
+                sets: rest.1.into_iter().map(|of| (of, name("pods"))).collect(),
+                local: rest.2,
+                transparent_socket: rest.3,
+            }
+        },
+    )
+}

@@ -1,0 +1,1 @@
+//! Facts about single packets and about pairs of rulesets, written by hand.

@@ -1,0 +1,4 @@
+mod agreement;
+mod arbitrary;
+mod diagrams;
+mod facts;

@@ -1,0 +1,346 @@
+//! A packet on one line: `outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out
+//! eth0`.
+//!
+//! What is not written is as usual: port 40000 or 80, interface `eth0`, user and group 1000 at
+//! output and no sender elsewhere, no marks, state new, a listener on every port, no sets.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::{Packet, Sender, has_input, has_output, has_sender};
+use crate::ir::{CtState, Direction, Hook, Protocol};
+use crate::net::{Interface, Name};
+
+/// The port that a packet comes from, if none is written: an ephemeral one.
+pub(super) const DEFAULT_SOURCE_PORT: u16 = 40000;
+/// The port that a packet goes to, if none is written.
+const DEFAULT_DESTINATION_PORT: u16 = 80;
+/// The user and group that send a packet, if none are written.
+pub(super) const DEFAULT_ID: u32 = 1000;
+const DEFAULT_INTERFACE: &str = "eth0";
+
+/// Why a text is not a packet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPacket {
+    /// It does not begin with where the packet is.
+    #[error("expected `inbound`, `outbound`, `input`, `forward` or `postrouting`")]
+    Hook,
+    /// Behind that stands no protocol.
+    #[error("expected `tcp`, `udp` or `other`")]
+    Protocol,
+    /// A word that has no meaning.
+    #[error("unknown word `{word}`")]
+    Word {
+        /// The word.
+        word: String,
+    },
+    /// A word without a value, or with one that does not fit.
+    #[error("`{word}` needs {needs}")]
+    Value {
+        /// The word.
+        word: String,
+        /// What it needs.
+        needs: &'static str,
+    },
+    /// A word that does not fit where the packet is.
+    #[error("a packet has no `{word}` here")]
+    Place {
+        /// The word.
+        word: String,
+    },
+    /// Addresses of both families, or none.
+    #[error("expected `from` and `to` of one family")]
+    Families,
+}
+
+const HOOKS: [(Hook, &str); 5] = [
+    (Hook::Prerouting, "inbound"),
+    (Hook::Output, "outbound"),
+    (Hook::Input, "input"),
+    (Hook::Forward, "forward"),
+    (Hook::Postrouting, "postrouting"),
+];
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hook = HOOKS.iter().find(|(hook, _)| *hook == self.hook);
+        f.write_str(hook.map_or("", |(_, word)| word))?;
+        f.write_str(match self.protocol {
+            Some(Protocol::Tcp) => " tcp",
+            Some(Protocol::Udp) => " udp",
+            None => " other",
+        })?;
+        let has_ports = self.protocol.is_some();
+        let source_port =
+            (has_ports && self.source_port != DEFAULT_SOURCE_PORT).then_some(self.source_port);
+        write!(f, " from {}", End(self.source, source_port))?;
+        let destination_port = has_ports.then_some(self.destination_port);
+        write!(f, " to {}", End(self.destination, destination_port))?;
+        match self.sender {
+            Sender::Process { user, group } => write!(f, " user {user} group {group}")?,
+            Sender::Kernel => f.write_str(" kernel-socket")?,
+            Sender::Nobody if self.hook == Hook::Output => f.write_str(" no-socket")?,
+            Sender::Nobody => {}
+        }
+        for (word, name) in [("in", &self.input), ("out", &self.output)] {
+            if let Some(name) = name {
+                write!(f, " {word} {name}")?;
+            }
+        }
+        for (word, mark) in [("mark", self.mark), ("connmark", self.connmark)] {
+            if mark != 0 {
+                write!(f, " {word} {mark:#x}")?;
+            }
+        }
+        if self.state != CtState::New {
+            write!(f, " state {}", self.state.name())?;
+        }
+        for port in &self.no_listener {
+            write!(f, " no-listener {port}")?;
+        }
+        for (of, name) in &self.sets {
+            write!(f, " {}-set {name}", end(*of))?;
+        }
+        for of in &self.local {
+            write!(f, " {}-local", end(*of))?;
+        }
+        f.write_str(if self.transparent_socket { " transparent-socket" } else { "" })
+    }
+}
+
+const fn end(of: Direction) -> &'static str {
+    match of {
+        Direction::Source => "from",
+        Direction::Destination => "to",
+    }
+}
+
+/// An address, with a port or without.
+struct End(IpAddr, Option<u16>);
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(address, None) => write!(f, "{address}"),
+            Self(IpAddr::V4(address), Some(port)) => write!(f, "{address}:{port}"),
+            Self(IpAddr::V6(address), Some(port)) => write!(f, "[{address}]:{port}"),
+        }
+    }
+}
+
+impl FromStr for End {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self(address, None));
+        }
+        let end: std::net::SocketAddr = text.parse().map_err(|_| ())?;
+        Ok(Self(end.ip(), Some(end.port())))
+    }
+}
+
+impl FromStr for Packet {
+    type Err = BadPacket;
+
+    fn from_str(text: &str) -> Result<Self, BadPacket> {
+        let mut words = text.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        let (hook, _) =
+            HOOKS.into_iter().find(|(_, word)| *word == first).ok_or(BadPacket::Hook)?;
+        let protocol = match words.next() {
+            Some("tcp") => Some(Protocol::Tcp),
+            Some("udp") => Some(Protocol::Udp),
+            Some("other") => None,
+            _ => return Err(BadPacket::Protocol),
+        };
+        let mut draft = Draft::new(hook, protocol);
+        while let Some(word) = words.next() {
+            draft.word(word, &mut words)?;
+        }
+        draft.finish()
+    }
+}
+
+/// A packet under construction.
+struct Draft {
+    packet: Packet,
+    source: Option<IpAddr>,
+    destination: Option<IpAddr>,
+    user: Option<u32>,
+    group: Option<u32>,
+}
+
+impl Draft {
+    fn new(hook: Hook, protocol: Option<Protocol>) -> Self {
+        let interface = |exists: bool| exists.then(|| DEFAULT_INTERFACE.to_owned());
+        let port = |port| if protocol.is_some() { port } else { 0 };
+        let sender = if hook == Hook::Output {
+            Sender::Process { user: DEFAULT_ID, group: DEFAULT_ID }
+        } else {
+            Sender::Nobody
+        };
+        let packet = Packet {
+            hook,
+            protocol,
+            source: Ipv4Addr::UNSPECIFIED.into(),
+            destination: Ipv4Addr::UNSPECIFIED.into(),
+            source_port: port(DEFAULT_SOURCE_PORT),
+            destination_port: port(DEFAULT_DESTINATION_PORT),
+            input: interface(has_input(hook)),
+            output: interface(has_output(hook)),
+            sender,
+            mark: 0,
+            connmark: 0,
+            state: CtState::New,
+            no_listener: BTreeSet::new(),
+            sets: BTreeSet::new(),
+            local: BTreeSet::new(),
+            transparent_socket: false,
+        };
+        Self { packet, source: None, destination: None, user: None, group: None }
+    }
+
+    fn word<'a>(
+        &mut self,
+        word: &str,
+        words: &mut impl Iterator<Item = &'a str>,
+    ) -> Result<(), BadPacket> {
+        let packet = &mut self.packet;
+        match word {
+            "from" => {
+                let End(address, port) = value(word, words, "an address")?;
+                self.source = Some(address);
+                set_port(word, packet.protocol, &mut packet.source_port, port)?;
+            }
+            "to" => {
+                let End(address, port) = value(word, words, "an address")?;
+                self.destination = Some(address);
+                set_port(word, packet.protocol, &mut packet.destination_port, port)?;
+            }
+            "in" => interface(word, words, &mut packet.input)?,
+            "out" => interface(word, words, &mut packet.output)?,
+            "user" | "group" | "kernel-socket" | "no-socket" if !has_sender(packet.hook) => {
+                return Err(BadPacket::Place { word: word.to_owned() });
+            }
+            "user" => self.user = Some(id(word, words)?),
+            "group" => self.group = Some(id(word, words)?),
+            "kernel-socket" => packet.sender = Sender::Kernel,
+            "no-socket" => packet.sender = Sender::Nobody,
+            "mark" => packet.mark = mark(word, words)?,
+            "connmark" => packet.connmark = mark(word, words)?,
+            "state" => {
+                let name: String = value(word, words, "a state")?;
+                let state = CtState::ALL.into_iter().find(|state| state.name() == name);
+                packet.state = state.ok_or_else(|| bad(word, "a state"))?;
+            }
+            "no-listener" => {
+                packet.no_listener.insert(value(word, words, "a port")?);
+            }
+            "from-set" | "to-set" => {
+                let name: String = value(word, words, "a name")?;
+                let name = Name::new(&name).map_err(|_| bad(word, "a name"))?;
+                packet.sets.insert((direction(word), name));
+            }
+            "from-local" | "to-local" => {
+                packet.local.insert(direction(word));
+            }
+            "transparent-socket" => packet.transparent_socket = true,
+            _ => return Err(BadPacket::Word { word: word.to_owned() }),
+        }
+        Ok(())
+    }
+
+    /// Fills in an address that is not written, and the sender.
+    fn finish(self) -> Result<Packet, BadPacket> {
+        let Self { mut packet, source, destination, user, group } = self;
+        (packet.source, packet.destination) = match (source, destination) {
+            (Some(source), Some(destination)) if source.is_ipv4() == destination.is_ipv4() => {
+                (source, destination)
+            }
+            (Some(address @ IpAddr::V4(_)), None) => (address, Ipv4Addr::new(10, 96, 0, 1).into()),
+            (None, Some(address @ IpAddr::V4(_))) => (Ipv4Addr::new(10, 0, 0, 7).into(), address),
+            (Some(address), None) => {
+                (address, Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 1).into())
+            }
+            (None, Some(address)) => (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into(), address),
+            _ => return Err(BadPacket::Families),
+        };
+        // A user has a group of its own number, usually.
+        if let Some(first) = user.or(group) {
+            packet.sender =
+                Sender::Process { user: user.unwrap_or(DEFAULT_ID), group: group.unwrap_or(first) };
+        }
+        Ok(packet)
+    }
+}
+
+fn bad(word: &str, needs: &'static str) -> BadPacket {
+    BadPacket::Value { word: word.to_owned(), needs }
+}
+
+fn value<'a, T: FromStr>(
+    word: &str,
+    words: &mut impl Iterator<Item = &'a str>,
+    needs: &'static str,
+) -> Result<T, BadPacket> {
+    words.next().and_then(|value| value.parse().ok()).ok_or_else(|| bad(word, needs))
+}
+
+fn set_port(
+    word: &str,
+    protocol: Option<Protocol>,
+    slot: &mut u16,
+    port: Option<u16>,
+) -> Result<(), BadPacket> {
+    match port {
+        Some(_) if protocol.is_none() => Err(bad(word, "an address without a port")),
+        Some(port) => {
+            *slot = port;
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn interface<'a>(
+    word: &str,
+    words: &mut impl Iterator<Item = &'a str>,
+    slot: &mut Option<String>,
+) -> Result<(), BadPacket> {
+    let name: String = value(word, words, "an interface")?;
+    if slot.is_none() {
+        return Err(BadPacket::Place { word: word.to_owned() });
+    }
+    match Interface::new(&name) {
+        Ok(interface) if !interface.is_wildcard() => {
+            *slot = Some(name);
+            Ok(())
+        }
+        _ => Err(bad(word, "an interface")),
+    }
+}
+
+fn id<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32, BadPacket> {
+    const NEEDS: &str = "a number up to 4294967294";
+    match value(word, words, NEEDS)? {
+        u32::MAX => Err(bad(word, NEEDS)),
+        id => Ok(id),
+    }
+}
+
+fn mark<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32, BadPacket> {
+    const NEEDS: &str = "a number of 32 bits";
+    let text: String = value(word, words, NEEDS)?;
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| bad(word, NEEDS))
+}
+
+fn direction(word: &str) -> Direction {
+    if word.starts_with("from") { Direction::Source } else { Direction::Destination }
+}

@@ -1,0 +1,173 @@
+//! One packet out of many, as natural as they allow.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::diagram::Function;
+use super::space::{Field, KERNEL, NOBODY, PROCESS, PROTOCOLS, Space, number};
+use super::text::{DEFAULT_ID, DEFAULT_SOURCE_PORT};
+use super::{Packet, Sender};
+use crate::ir::{CtState, Direction, Hook, Protocol};
+use crate::net::Family;
+
+/// A packet of `packets`, which are some. Common values are tried first: TCP, well-known ports,
+/// private addresses, no marks; where none fits, the lowest.
+pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
+    let mut choice = Choice { space, packets };
+    let protocol = PROTOCOLS[choice.place(choice.space.protocol)];
+    // New first: it is what translations see.
+    let new = CtState::ALL.iter().position(|state| *state == CtState::New).unwrap_or_default();
+    let state = choice.pick(choice.space.state, &[new as u128]);
+    let sender = choice.pick(choice.space.sender, &[PROCESS, NOBODY, KERNEL]);
+    let input = choice.interface(choice.space.input);
+    let output = choice.interface(choice.space.output);
+    let (source_port, destination_port) = choice.ports(protocol);
+    let source = choice.address(Direction::Source);
+    let destination = choice.address(Direction::Destination);
+    let ids = [u128::from(DEFAULT_ID)];
+    let user = narrow(choice.pick(choice.space.user, &ids));
+    let group = narrow(choice.pick(choice.space.group, &ids));
+    let mark = narrow(choice.pick(choice.space.mark, &[0]));
+    let connmark = narrow(choice.pick(choice.space.connmark, &[0]));
+    let listeners = choice.space.listeners.clone();
+    let sets = choice.space.sets.clone();
+    let local = choice.space.local;
+    Packet {
+        hook: choice.space.hook,
+        protocol,
+        source,
+        destination,
+        source_port,
+        destination_port,
+        input,
+        output,
+        sender: match sender {
+            PROCESS => Sender::Process { user, group },
+            KERNEL => Sender::Kernel,
+            _ => Sender::Nobody,
+        },
+        mark,
+        connmark,
+        state: usize::try_from(state).map_or(CtState::New, |place| CtState::ALL[place]),
+        no_listener: listeners
+            .into_iter()
+            .filter(|(_, variable)| !choice.is_set(*variable, true))
+            .map(|(port, _)| port)
+            .collect(),
+        sets: sets
+            .into_iter()
+            .filter(|(_, variable)| choice.is_set(*variable, false))
+            .map(|(set, _)| set)
+            .collect(),
+        local: local
+            .into_iter()
+            .filter(|(_, variable)| choice.is_set(*variable, false))
+            .map(|(of, _)| of)
+            .collect(),
+        transparent_socket: choice.is_set(choice.space.transparent_socket, false),
+    }
+}
+
+/// The packets that are left after the choices so far. There is always one.
+struct Choice<'a> {
+    space: &'a mut Space,
+    packets: Function,
+}
+
+impl Choice<'_> {
+    /// The first of `wishes` that a packet has in `field`, or else the lowest number.
+    fn pick(&mut self, field: Field, wishes: &[u128]) -> u128 {
+        for wish in wishes {
+            if self.take(field, *wish) {
+                return *wish;
+            }
+        }
+        let lowest = self.lowest(field);
+        self.take(field, lowest);
+        lowest
+    }
+
+    /// Keeps the packets that have `value` in `field`, if there are any.
+    fn take(&mut self, field: Field, value: u128) -> bool {
+        let with = self.space.is(field, value);
+        let left = self.space.diagrams.and(self.packets, with);
+        if left == Function::FALSE {
+            return false;
+        }
+        self.packets = left;
+        true
+    }
+
+    fn lowest(&mut self, field: Field) -> u128 {
+        let mut packets = self.packets;
+        (0..field.bits()).fold(0, |number, bit| {
+            let one = self.space.diagrams.variable(field.variable(bit));
+            let zeros = self.space.diagrams.minus(packets, one);
+            let is_one = zeros == Function::FALSE;
+            packets = if is_one { packets } else { zeros };
+            number << 1 | u128::from(is_one)
+        })
+    }
+
+    /// Whether a variable is true, which it is as wished if both can be.
+    fn is_set(&mut self, variable: u32, wish: bool) -> bool {
+        let one = self.space.diagrams.variable(variable);
+        let wished = self.space.diagrams.and(self.packets, one.negated_if(!wish));
+        if wished == Function::FALSE {
+            return !wish;
+        }
+        self.packets = wished;
+        wish
+    }
+
+    fn place(&mut self, field: Field) -> usize {
+        usize::try_from(self.pick(field, &[])).unwrap_or_default()
+    }
+
+    fn interface(&mut self, field: Field) -> Option<String> {
+        let place = self.place(field);
+        (place != 0).then(|| self.space.interfaces[place].clone())
+    }
+
+    /// Source and destination port.
+    fn ports(&mut self, protocol: Option<Protocol>) -> (u16, u16) {
+        let (source, destination) = match (protocol, self.space.hook) {
+            (None, _) => (0, [0, 0, 0]),
+            (Some(Protocol::Udp), _) => (DEFAULT_SOURCE_PORT, [53, 443, 80]),
+            (_, Hook::Prerouting | Hook::Input) => (DEFAULT_SOURCE_PORT, [8080, 80, 443]),
+            _ => (DEFAULT_SOURCE_PORT, [443, 80, 8080]),
+        };
+        let destination = self.pick(self.space.destination_port, &destination);
+        let source = self.pick(self.space.source_port, &[u128::from(source)]);
+        let port = |number| u16::try_from(number).unwrap_or_default();
+        (port(source), port(destination))
+    }
+
+    fn address(&mut self, of: Direction) -> IpAddr {
+        let incoming = matches!(self.space.hook, Hook::Prerouting | Hook::Input);
+        let ours = (Ipv4Addr::new(10, 0, 0, 7), "fd00::7");
+        let theirs = if incoming {
+            (Ipv4Addr::new(10, 0, 0, 9), "fd00::9")
+        } else {
+            (Ipv4Addr::new(10, 96, 0, 1), "fd00:96::1")
+        };
+        let is_ours = incoming == matches!(of, Direction::Destination);
+        let (v4, v6) = if is_ours { ours } else { theirs };
+        let wish = match self.space.family {
+            Family::Ipv4 => IpAddr::V4(v4),
+            Family::Ipv6 => IpAddr::V6(v6.parse().unwrap_or(Ipv6Addr::LOCALHOST)),
+        };
+        let field = self.space.address(of);
+        // The first address of a network is rarely a host's, so the second is wished for.
+        let second = self.lowest(field) | 1;
+        let number = self.pick(field, &[number(wish), second]);
+        match self.space.family {
+            Family::Ipv4 => IpAddr::V4(Ipv4Addr::from_bits(narrow(number))),
+            Family::Ipv6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
+        }
+    }
+}
+
+/// A number of a field of 32 bits.
+fn narrow(number: u128) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,6 @@
+//! What several tests share.
+
+pub(crate) mod netns;
+pub(crate) mod policies;
+pub(crate) mod rulesets;
+pub(crate) mod shipped;
