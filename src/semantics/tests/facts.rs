@@ -1,6 +1,6 @@
 //! Facts about single packets and about pairs of rulesets, written by hand.
 
-use crate::ir::{Hook, Match, Owner, OwnerIs, Ruleset};
+use crate::ir::{BuiltInTable, Hook, Match, Owner, OwnerIs, Ruleset};
 use crate::reader::iptables::{Options, read};
 use crate::semantics::{BadPacket, Packet, Translation, compare, find, run};
 
@@ -183,6 +183,22 @@ fn nat_sees_the_beginning_and_the_first_translation_wins() {
     let differences = compare(&two(1, 2), &two(2, 1));
     assert_eq!(differences.len(), 1);
     assert_eq!(differences[0].left.translation, Some(Translation::Redirect { port: 1 }));
+}
+
+#[test]
+fn the_first_zone_wins_and_a_late_one_is_none() {
+    let raw = |lines: &str| rules(&format!("*raw\n{lines}\nCOMMIT\n"));
+    let one = raw("-A OUTPUT -p udp -j CT --zone 1");
+    let twice = raw("-A OUTPUT -p udp -j CT --zone 1\n-A OUTPUT -j CT --zone 2");
+    let packet: Packet = "outbound udp to 10.96.0.10:53".parse().unwrap();
+    assert_eq!(run(&twice, &packet).outcome.zone, Some(1));
+    let differences = compare(&one, &twice);
+    assert_eq!(differences.len(), 1);
+    assert_eq!((differences[0].left.zone, differences[0].right.zone), (None, Some(2)));
+    let mut late = one.clone();
+    late.tables[0].chains[0].base = BuiltInTable::Mangle.base(Hook::Output);
+    assert_eq!(run(&late, &packet).outcome.zone, None);
+    assert_eq!(compare(&late, &mangle("")), []);
 }
 
 #[test]
