@@ -85,7 +85,9 @@ impl<'a> Lets<'a> {
                 diagnostic = diagnostic.also(self.lists[other].name.span, "by way of this one");
             }
             report.push(diagnostic);
-            cycle.iter().for_each(|&list| self.lists[list].is_sound = false);
+            for &list in cycle {
+                self.lists[list].is_sound = false;
+            }
         }
         for &list in &order.nodes {
             if self.lists[list].is_sound && order.depth[list] > MOST_EXTENDED {
@@ -156,10 +158,14 @@ impl<'a> Lets<'a> {
         };
         let list = &self.lists[list];
         // Sound lists have no cycle and are at most `MOST_EXTENDED` deep.
-        list.is_sound
-            && list.values.iter().fold(true, |all, term| {
-                values.len() <= MOST_VALUES && self.expand(term, used, values, report) && all
-            })
+        let mut all = list.is_sound;
+        for term in list.values.iter().filter(|_| list.is_sound) {
+            if values.len() > MOST_VALUES {
+                break;
+            }
+            all &= self.expand(term, used, values, report);
+        }
+        all
     }
 }
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Problem};
 use crate::net::{Interface, PortRange};
+use crate::policy::print::written_net;
 use crate::policy::{Selection, Setting};
 use crate::span::Span;
 
@@ -63,11 +64,7 @@ impl Covers for IpNet {
     }
 
     fn written(&self) -> String {
-        if self.prefix_len() == self.max_prefix_len() {
-            self.addr().to_string()
-        } else {
-            self.to_string()
-        }
+        written_net(*self)
     }
 }
 

@@ -10,7 +10,9 @@ mod graph;
 mod headers;
 mod lets;
 mod lists;
+mod misread;
 mod numbers;
+mod read;
 mod sidecar;
 mod words;
 
@@ -109,9 +111,9 @@ struct Checking<'h, 'a> {
 /// A policy of any kind while its clauses are read.
 #[derive(Clone)]
 enum AnyDraft {
-    Sidecar(SidecarDraft),
-    Pod(PodDraft),
-    Host(HostDraft),
+    Sidecar(Box<SidecarDraft>),
+    Pod(Box<PodDraft>),
+    Host(Box<HostDraft>),
 }
 
 impl<'a> Checking<'_, 'a> {
@@ -126,19 +128,20 @@ impl<'a> Checking<'_, 'a> {
         let before = self.context.report.len();
         let (draft, kind, is_whole) = match header.kind {
             SidecarDraft::KIND => {
-                let parent = if let Some(AnyDraft::Sidecar(it)) = parent { Some(it) } else { None };
+                let parent =
+                    if let Some(AnyDraft::Sidecar(it)) = parent { Some(*it) } else { None };
                 let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Sidecar(draft), kind, is_whole)
+                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole)
             }
             PodDraft::KIND => {
-                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(it) } else { None };
+                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(*it) } else { None };
                 let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Pod(draft), kind, is_whole)
+                (AnyDraft::Pod(Box::new(draft)), kind, is_whole)
             }
             _ => {
-                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(it) } else { None };
+                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(*it) } else { None };
                 let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Host(draft), kind, is_whole)
+                (AnyDraft::Host(Box::new(draft)), kind, is_whole)
             }
         };
         let is_sound = header.is_sound
