@@ -1,5 +1,5 @@
 use super::Problem;
-use crate::net::{Interface, Name};
+use crate::net::Interface;
 use crate::span::Sources;
 
 impl Problem {
@@ -78,9 +78,8 @@ impl Problem {
                 "rename one of the two; names are shared by every file".to_owned()
             }
             Self::RecursiveLet { .. } => "write the values themselves".to_owned(),
-            Self::NotAName { .. } => format!(
-                "a name begins with a letter and has 1 to {} characters out of `A-Z a-z 0-9 _ -`",
-                Name::MAX_LEN
+            Self::NotAName { most, .. } => format!(
+                "a name begins with a letter and has 1 to {most} characters out of `A-Z a-z 0-9 _ -`"
             ),
             Self::UnknownParent { .. } => "define it, or include the file that does".to_owned(),
             Self::OtherKind { .. } => "a policy extends one of its own kind".to_owned(),

@@ -272,6 +272,8 @@ pub enum Problem {
         found: String,
         /// Why.
         reason: BadName,
+        /// How long a name may be here, in bytes.
+        most: usize,
     },
     /// `E317`: the policy that is extended does not exist.
     #[error("there is no {kind} `{name}`")]

@@ -94,6 +94,10 @@ fn formatting_makes_one_of_many_ways() {
             "sidecar a {\n  inbound { capture port * }\n}\n",
         ),
         ("\r\n\r\nlet a=1,\r\n\r\n 2\r\n\r\n\r\n\r\nlet b = 3", "let a = 1, 2\n\nlet b = 3\n"),
+        (
+            "let a =\n  # why\n  1,\n  2\nlet b = # x\n\n3",
+            "let a =\n    # why\n    1, 2\nlet b =  # x\n    3\n",
+        ),
         ("let a = 1, # one\n# two\n2", "let a = 1,  # one\n    # two\n    2\n"),
         ("a { # x\n\n\n b\n\n\n}\n\n\n\n# y\n\n", "a {  # x\n  b\n}\n\n# y\n"),
     ] {
@@ -147,11 +151,23 @@ fn hostile_texts_are_read() {
         format!("sidecar a {{ inbound {{ exclude port {} }} }}", many("80-90-")),
         format!("sidecar a {{ {} 80 }}", many("x")),
         format!("let a = {}", many("$a, ")),
+        explosion("80"),
+        explosion("80é0"),
+        explosion("80 80"),
+        explosion("$nothing"),
+        explosion("$a15"),
     ] {
         let Checked { policies, diagnostics } = checked(&text);
         assert_eq!(policies, [], "{}", &text[..40]);
         assert!(!diagnostics.is_empty(), "{}", &text[..40]);
     }
+}
+
+/// Lists of lists of lists, at the bottom of which is `value`: more values than fit a machine.
+fn explosion(value: &str) -> String {
+    let list = |n: usize| format!("let a{n} = {}\n", vec![format!("$a{}", n - 1); 100].join(", "));
+    let lists: String = (1..16).map(list).collect();
+    format!("let a0 = {value}\n{lists}sidecar a {{ inbound {{ exclude port $a15 }} }}")
 }
 
 #[test]
@@ -160,6 +176,18 @@ fn a_mistake_spoils_its_own_policy_only() {
                 sidecar c { familie ipv4 }\nsidecar d { mode \u{7} }\nsidecar e {}";
     let names: Vec<_> = checked(text).policies.iter().map(|p| p.node.name.to_string()).collect();
     assert_eq!(names, ["b", "e"]);
+}
+
+#[test]
+fn a_mistake_in_a_list_spoils_every_policy_that_uses_it() {
+    let text = "let a = 80, 0, 80\nlet b = $a, $a\nsidecar a { inbound { exclude port $b } }\n\
+                sidecar b { inbound { exclude port $a } }\nsidecar c {}";
+    let Checked { policies, diagnostics } = checked(text);
+    assert_eq!(policies.len(), 1);
+    assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+    let text = text.replace(" 0,", "");
+    assert_eq!(checked(&text).policies.len(), 3);
+    assert_eq!(codes(&text), ["W505", "W505"], "each of the two is repeated once");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::forms::{Draft, Ending, Form};
 use super::given::{PerFamilySetting, Specials};
 use super::lists::List;
 use super::numbers::{PRIORITY, USER};
-use crate::net::Interface;
+use crate::net::{Interface, Name};
 use crate::policy::{AmbientHost, AmbientPod, Dns, Kind, ProbeOwner, Setting};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -151,7 +151,8 @@ impl Draft for HostDraft {
             given.set(&mut draft.plain.probe.owner, owner);
         }),
         Form::one("probe", "pods", "istio-inpod-probes", |draft, given| {
-            let name = given.name();
+            // `-v4` or `-v6` follows in the names of the sets.
+            let name = given.name(Name::MAX_LEN - "-v4".len());
             given.set(&mut draft.plain.probe.pods, name);
         }),
     ];

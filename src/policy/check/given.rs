@@ -1,6 +1,6 @@
 //! One clause, read into the setting that it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -12,7 +12,7 @@ use super::read::{Group, Read, User};
 use super::words::{hint, shown, suggest};
 use super::{GroupIds, addresses};
 use crate::diag::{Diagnostic, Problem};
-use crate::net::{Families, Family, Mark, Name, PerFamily};
+use crate::net::{BadName, Families, Family, Mark, Name, PerFamily};
 use crate::policy::Setting;
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
@@ -22,6 +22,11 @@ pub(super) struct Context<'a> {
     pub(super) lets: Lets<'a>,
     pub(super) groups: &'a GroupIds,
     pub(super) report: Vec<Diagnostic>,
+    /// Values of lists that were reported, by their problem: one that is used a million times is
+    /// wrong once.
+    pub(super) reported: BTreeSet<(Span, &'static str)>,
+    /// Whether an error was not reported because it had been.
+    pub(super) repeats_error: bool,
 }
 
 /// One clause that was given, with its values.
@@ -186,14 +191,21 @@ impl<'a> Given<'_, 'a> {
         self.set(setting, mark);
     }
 
-    /// Reads one name.
-    pub(super) fn name(&mut self) -> Option<Name> {
+    /// Reads one name of at most so many bytes.
+    pub(super) fn name(&mut self, most: usize) -> Option<Name> {
         let value = self.one()?;
-        match Name::new(&value.term.text) {
+        let text = &*value.term.text;
+        let name = Name::new(text).map_err(|reason| (reason, reason.to_string()));
+        let short = name.and_then(|name| match text.len() {
+            len if len > most => {
+                Err((BadName::TooLong { len }, format!("{len} bytes, and the most is {most}")))
+            }
+            _ => Ok(name),
+        });
+        match short {
             Ok(name) => Some(name),
-            Err(reason) => {
-                let found = shown(&value.term.text);
-                self.report(Problem::NotAName { found, reason }, value, reason.to_string());
+            Err((reason, label)) => {
+                self.report(Problem::NotAName { found: shown(text), reason, most }, value, label);
                 None
             }
         }
@@ -421,10 +433,12 @@ impl<'a> Given<'_, 'a> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic, value: Value<'a>) {
-        self.context.report.push(match value.used {
-            Some(used) => diagnostic.also(used, "used here"),
-            None => diagnostic,
-        });
+        let Some(used) = value.used else { return self.context.report.push(diagnostic) };
+        if self.context.reported.insert((value.term.span, diagnostic.problem.code())) {
+            self.context.report.push(diagnostic.also(used, "used here"));
+        } else {
+            self.context.repeats_error |= diagnostic.is_error();
+        }
     }
 }
 

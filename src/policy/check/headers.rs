@@ -196,7 +196,8 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
             Err(reason) => {
                 let found = shown(&name.text);
                 let label = reason.to_string();
-                report.push(Problem::NotAName { found, reason }.at(name.span, label));
+                let most = Name::MAX_LEN;
+                report.push(Problem::NotAName { found, reason, most }.at(name.span, label));
             }
         }
     } else {

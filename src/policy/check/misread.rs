@@ -126,7 +126,7 @@ impl Misread<'_> {
             Some("port")
         } else if addresses::prefix(text).is_ok() {
             Some("to")
-        } else if text == "*" {
+        } else if matches!(text, "*" | "none") {
             kinds.first().copied()
         } else {
             let word = text.starts_with(|c: char| c.is_ascii_alphabetic());

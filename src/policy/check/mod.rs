@@ -81,7 +81,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             .filter_map(Diagnostic::at)
             .collect(),
         headers: &headers.list,
-        context: Context { lets, groups, report },
+        context: Context { lets, groups, report, reported: BTreeSet::new(), repeats_error: false },
         drafts: headers.list.iter().map(|_| None).collect(),
     };
     let mut policies: Vec<Option<WrittenPolicy>> = vec![None; headers.list.len()];
@@ -126,6 +126,7 @@ impl<'a> Checking<'_, 'a> {
             None => (None, true),
         };
         let before = self.context.report.len();
+        self.context.repeats_error = false;
         let (draft, kind, is_whole) = match header.kind {
             SidecarDraft::KIND => {
                 let parent =
@@ -148,6 +149,7 @@ impl<'a> Checking<'_, 'a> {
             && parent_is_sound
             && is_whole
             && !self.is_misread(header.clause.span)
+            && !self.context.repeats_error
             && !self.context.report[before..].iter().any(Diagnostic::is_error);
         self.drafts[at] = Some((draft, is_sound));
         let name = header.name.as_ref().filter(|_| is_sound)?;
