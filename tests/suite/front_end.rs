@@ -337,7 +337,7 @@ fn every_setting_knows_its_clause() {
 #[test]
 fn the_reference_is_right() {
     let company = ("company.weir".to_owned(), String::new());
-    let examples = include_str!("../docs/language.md").split("```weir\n").skip(1);
+    let examples = include_str!("../../docs/language.md").split("```weir\n").skip(1);
     let mut everything = 0;
     for example in examples.map(|text| text.split_once("```").unwrap().0) {
         let files = BTreeMap::from([company.clone()]);
