@@ -25,22 +25,20 @@ fn steps(text: &str) -> Vec<Step> {
         match (inside, line) {
             (false, "```console") => inside = true,
             (true, "```") => inside = false,
-            (true, _) => match line.strip_prefix("$ ") {
-                Some(command) => steps.push(Step {
-                    command: command.to_owned(),
-                    shown: Vec::new(),
-                    line: index + 1,
-                }),
-                None => {
-                    let step = steps.last_mut().expect("a console block begins with a command");
-                    match step.command.strip_suffix('\\') {
-                        Some(start) if step.shown.is_empty() => {
-                            step.command = format!("{start}{}", line.trim_start());
-                        }
-                        _ => step.shown.push(line.to_owned()),
-                    }
+            (true, _) => {
+                if let Some(command) = line.strip_prefix("$ ") {
+                    let command = command.to_owned();
+                    steps.push(Step { command, shown: Vec::new(), line: index + 1 });
+                    continue;
                 }
-            },
+                let step = steps.last_mut().expect("a console block begins with a command");
+                match step.command.strip_suffix('\\') {
+                    Some(start) if step.shown.is_empty() => {
+                        step.command = format!("{start}{}", line.trim_start());
+                    }
+                    _ => step.shown.push(line.to_owned()),
+                }
+            }
             (false, _) => {}
         }
     }
