@@ -2,7 +2,7 @@
 //!
 //! A block is a fence marked `console`. A line that begins with `$ ` is run by `sh` in the root of
 //! the repository with `weir` in the path; the lines below it, to the next command, are what it
-//! prints (both streams). `…` on a line of its own stands for any lines. Commands that need nft, or
+//! prints (both streams). `cargo run --quiet --` stands for `weir`. `…` on a line of its own stands for any lines. Commands that need nft, or
 //! root, end with a comment that says so, and are run where they can be.
 
 use std::fs;
@@ -25,22 +25,20 @@ fn steps(text: &str) -> Vec<Step> {
         match (inside, line) {
             (false, "```console") => inside = true,
             (true, "```") => inside = false,
-            (true, _) => match line.strip_prefix("$ ") {
-                Some(command) => steps.push(Step {
-                    command: command.to_owned(),
-                    shown: Vec::new(),
-                    line: index + 1,
-                }),
-                None => {
-                    let step = steps.last_mut().expect("a console block begins with a command");
-                    match step.command.strip_suffix('\\') {
-                        Some(start) if step.shown.is_empty() => {
-                            step.command = format!("{start}{}", line.trim_start());
-                        }
-                        _ => step.shown.push(line.to_owned()),
-                    }
+            (true, _) => {
+                if let Some(command) = line.strip_prefix("$ ") {
+                    let command = command.to_owned();
+                    steps.push(Step { command, shown: Vec::new(), line: index + 1 });
+                    continue;
                 }
-            },
+                let step = steps.last_mut().expect("a console block begins with a command");
+                match step.command.strip_suffix('\\') {
+                    Some(start) if step.shown.is_empty() => {
+                        step.command = format!("{start}{}", line.trim_start());
+                    }
+                    _ => step.shown.push(line.to_owned()),
+                }
+            }
             (false, _) => {}
         }
     }
@@ -86,6 +84,7 @@ fn console_blocks_do_what_they_show() {
     for document in documents() {
         for step in steps(&fs::read_to_string(&document).unwrap()) {
             let place = format!("{}:{}", document.display(), step.line);
+            let step = Step { command: installed(step.command), ..step };
             if is_readers_own(&step.command) {
                 continue;
             }
@@ -110,6 +109,13 @@ fn console_blocks_do_what_they_show() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(ran >= 5, "only {ran} console blocks were run");
+}
+
+/// The command for those who have installed weir, of the one for those who have only its source.
+fn installed(command: String) -> String {
+    command
+        .strip_prefix("cargo run --quiet -- ")
+        .map_or(command.clone(), |rest| format!("weir {rest}"))
 }
 
 /// Whether the command builds, installs or tests weir: the reader's own first steps.
