@@ -84,7 +84,7 @@ fn console_blocks_do_what_they_show() {
     for document in documents() {
         for step in steps(&fs::read_to_string(&document).unwrap()) {
             let place = format!("{}:{}", document.display(), step.line);
-            let step = Step { command: installed(step.command), ..step };
+            let step = Step { command: installed(&step.command), ..step };
             if is_readers_own(&step.command) {
                 continue;
             }
@@ -112,10 +112,9 @@ fn console_blocks_do_what_they_show() {
 }
 
 /// The command for those who have installed weir, of the one for those who have only its source.
-fn installed(command: String) -> String {
-    command
-        .strip_prefix("cargo run --quiet -- ")
-        .map_or(command.clone(), |rest| format!("weir {rest}"))
+fn installed(command: &str) -> String {
+    let rest = command.strip_prefix("cargo run --quiet -- ");
+    rest.map_or_else(|| command.to_owned(), |rest| format!("weir {rest}"))
 }
 
 /// Whether the command builds, installs or tests weir: the reader's own first steps.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -203,8 +204,21 @@ impl Netns {
         self.output("nft", &["flush", "ruleset"]);
     }
 
-    /// Rules, routes and addresses, as `ip` lists them.
+    /// Rules, routes and addresses, as `ip` lists them once the kernel has settled: it makes the
+    /// route of a new address a moment later.
     pub(crate) fn routing(&self) -> String {
+        let mut last = self.list_routing();
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            let now = self.list_routing();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
+    fn list_routing(&self) -> String {
         let all: [&[&str]; 5] = [
             &["-4", "rule", "list"],
             &["-6", "rule", "list"],
