@@ -3,14 +3,23 @@
 use std::io;
 use std::path::Path;
 
+use super::input::read_whole;
 use crate::policy::GroupIds;
+
+/// The names and numbers in a group file; none without one.
+pub(super) fn read(path: Option<&Path>) -> io::Result<GroupIds> {
+    match path {
+        Some(path) => parse(path, &read_whole(path)?),
+        None => Ok(GroupIds::new()),
+    }
+}
 
 /// The names and numbers in the text of a group file.
 ///
 /// # Errors
 ///
 /// The first line that is not of the form.
-pub(super) fn parse(path: &Path, text: &str) -> io::Result<GroupIds> {
+fn parse(path: &Path, text: &str) -> io::Result<GroupIds> {
     let mut groups = GroupIds::new();
     for (index, line) in text.lines().enumerate() {
         // `+` lines ask for NIS, which nobody is here to answer.

@@ -31,10 +31,7 @@ pub(super) struct Input {
 impl Input {
     /// The numbers of the groups that the policy may name.
     pub(super) fn groups(&self) -> io::Result<GroupIds> {
-        match &self.group_file {
-            Some(path) => groups::parse(path, &read(path)?),
-            None => Ok(GroupIds::new()),
-        }
+        groups::read(self.group_file.as_deref())
     }
 
     /// Compiles the policy and says what is wrong with it; `None` if that makes it bad.
@@ -84,6 +81,17 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
         let at = error.utf8_error().valid_up_to();
         io::Error::other(format!("cannot read {}: byte {at} is not UTF-8", path.display()))
     })
+}
+
+/// As [`read`], but too long a text is an error and not cut.
+pub(super) fn read_whole(path: &Path) -> io::Result<String> {
+    let text = read(path)?;
+    if text.len() > Sources::MAX_BYTES {
+        let most = Sources::MAX_BYTES;
+        let path = path.display();
+        return Err(io::Error::other(format!("cannot read {path}: the most is {most} bytes")));
+    }
+    Ok(text)
 }
 
 /// Includes, from the file system.

@@ -5,6 +5,7 @@ mod compile;
 mod explain_code;
 mod format;
 mod groups;
+mod import;
 mod input;
 mod output;
 mod report;
@@ -53,6 +54,7 @@ Examples:
   weir compile policy.weir | nft -f -           load it
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
+  weir import istio --pod pod.yaml              a policy from what Istio has
 
 Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
 
@@ -74,6 +76,9 @@ Examples:
   Every output of every policy in a file, for golden-file CI:
     weir compile --out-dir golden policies.weir
 
+  The policy that says what Istio does to a pod:
+    kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
+
   A policy on standard input:
     echo 'sidecar s {}' | weir compile -
 
@@ -86,6 +91,7 @@ enum Command {
     Check(check::Check),
     Show(show::Show),
     Format(format::Format),
+    Import(import::Import),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
@@ -147,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(&messages),
         Command::Show(show) => show.run(&messages),
         Command::Format(format) => format.run(&messages),
+        Command::Import(import) => import.run(&messages),
         Command::ExplainCode(explain) => explain.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

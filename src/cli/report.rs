@@ -1,11 +1,13 @@
 //! Diagnostics on standard error.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
 use crate::diag::{Diagnostic, Severity, render};
+use crate::import::istio::{Finding, Mistake, Note, Source};
 use crate::span::Sources;
 
 /// How diagnostics look.
@@ -80,6 +82,44 @@ impl Messages {
         };
         let (total, code) = (total.join(", "), first.problem.code());
         format!("{text}{total}{shown}; `weir explain-code {code}` says more\n")
+    }
+
+    /// Says what an import leaves out, and what is wrong with its input.
+    pub(super) fn imported(&self, notes: &[Note], mistakes: &[Mistake]) -> io::Result<()> {
+        let mut text = String::new();
+        for note in notes {
+            self.finding(&mut text, "note", note);
+        }
+        for mistake in mistakes {
+            self.finding(&mut text, "error", mistake);
+        }
+        io::stderr().lock().write_all(text.as_bytes())
+    }
+
+    fn finding<T: Display>(&self, text: &mut String, severity: &str, finding: &Finding<T>) {
+        let line = match self.message_format {
+            Form::Human | Form::Short => format!("{severity}: {finding}"),
+            Form::Json => {
+                let Finding { about, given, what } = finding;
+                let given = given.as_ref();
+                serde_json::json!({
+                    "severity": severity,
+                    "message": what.to_string(),
+                    "about": about,
+                    "option": given.map(|given| &given.option),
+                    "value": given.map(|given| &given.value),
+                    "source": given.map(|given| match given.source {
+                        Source::Default => "default",
+                        Source::Argument => "argument",
+                        Source::Environment => "environment",
+                        Source::Field => "field",
+                    }),
+                })
+                .to_string()
+            }
+        };
+        text.push_str(&line);
+        text.push('\n');
     }
 
     /// Says why a command could not run.

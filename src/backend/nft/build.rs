@@ -320,7 +320,8 @@ fn changed(field: Expr, MarkChange { clear, flip }: MarkChange) -> Expr {
 
 /// The mark in the first field after the bits of the second are copied into it; each with its mask.
 fn copied((into, clear): (Expr, u32), (from, mask): (Expr, u32)) -> Expr {
-    if mask == 0 {
+    // Of a connection mark, none of its bits is still read: nothing happens where there is none.
+    if mask == 0 && matches!(from, Expr::Meta { .. }) {
         return changed(into, MarkChange { clear, flip: 0 });
     }
     let copy = if mask == u32::MAX { from } else { and(from, mask) };

@@ -6,6 +6,7 @@ use crate::ir::{
 };
 use crate::net::{Families, Family, Name, Nets, OnMiss, PortRange};
 use crate::span::{Sources, Span};
+use crate::{reader, semantics};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -205,6 +206,40 @@ fn only_safe_text_of_a_source_is_written() {
     }
 }
 
+/// All of a mark, from nothing.
+const NOTHING: MaskPair = MaskPair { packet: u32::MAX, connection: 0 };
+
+#[test]
+fn nothing_of_a_connection_mark_is_read_all_the_same() {
+    // Without a connection, the packet mark stays; a connection mark that is not there cannot.
+    for (action, statement) in [
+        (Action::RestoreMark(NOTHING), "meta mark set ct mark & 0x0"),
+        (
+            Action::RestoreMark(MaskPair { packet: 0xff, connection: 0 }),
+            "meta mark set meta mark & 0xffffff00 | ct mark & 0x0",
+        ),
+        (
+            Action::SaveMark(MaskPair { packet: 0, connection: u32::MAX }),
+            "ct mark set 0x0",
+        ),
+        (
+            Action::SaveMark(MaskPair { packet: 0, connection: 0xff }),
+            "ct mark set ct mark & 0xffffff00",
+        ),
+    ] {
+        let rules = vec![rule(Rung::Foreign, vec![], action)];
+        let chain = base(ChainKind::Filter, Hook::Output, rules);
+        let ruleset = table("istio-proxy-mangle", Families::Both, vec![chain]);
+        let (policy, sources) = (name("x"), Sources::default());
+        let context = Context { policy: &policy, owned: &[], sources: &sources };
+        let script = script(&ruleset, &context, &Options::default());
+        assert!(script.contains(&format!(" counter {statement}\n")), "{script}");
+        let json = json(&ruleset, &context, &Options::default());
+        let read = reader::nft_json::read(&json, &reader::nft_json::Options::default()).unwrap();
+        assert_eq!(semantics::compare(&ruleset, &read), [], "{json}");
+    }
+}
+
 #[test]
 fn what_nft_cannot_say_is_reported_once_for_each_clause() {
     let mut sources = Sources::default();
@@ -227,6 +262,8 @@ fn what_nft_cannot_say_is_reported_once_for_each_clause() {
             with(Action::RestoreMark(into_nothing), None),
             with(Action::SaveMark(into_nothing), None),
             with(Action::SaveMark(full), None),
+            with(Action::RestoreMark(NOTHING), None),
+            with(Action::SaveMark(MaskPair { packet: 0, connection: 0xff }), None),
         ],
     );
     let ruleset = table("istio-proxy-nat", Families::Both, vec![chain]);

@@ -127,9 +127,10 @@ fn targets<'a>(table: &'a Table, name: &'a Name) -> impl Iterator<Item = &'a Nam
 
 /// Whether the action needs two marks to compute one.
 fn combines_marks(action: &Action) -> bool {
-    let (kept, copied) = match action {
-        Action::SaveMark(MaskPair { packet, connection }) => (!connection, *packet),
-        Action::RestoreMark(MaskPair { packet, connection }) => (!packet, *connection),
+    match action {
+        Action::SaveMark(MaskPair { packet, connection }) => *packet != 0 && !connection != 0,
+        // Of a connection mark, none of its bits is read too: there may be no connection.
+        Action::RestoreMark(MaskPair { packet, .. }) => !packet != 0,
         Action::Accept
         | Action::Drop
         | Action::Return
@@ -141,9 +142,8 @@ fn combines_marks(action: &Action) -> bool {
         | Action::SetMark(_)
         | Action::SetConnmark(_)
         | Action::SetZone(_)
-        | Action::Log => return false,
-    };
-    kept != 0 && copied != 0
+        | Action::Log => false,
+    }
 }
 
 /// Whether the rule is about TCP only.
