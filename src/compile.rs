@@ -1,16 +1,17 @@
 //! The phases in one call.
 
-use crate::backend::{dump, nft, routing, teardown};
+use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Severity};
 use crate::ir::Ruleset;
 use crate::lower::{Layout, lower, owned_tables};
 use crate::net::{Family, Name};
 use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
+use crate::prove;
 use crate::span::Sources;
 use crate::syntax::{self, Loader};
 
 /// How to compile.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Numbers of the groups that the policy may name.
     pub groups: GroupIds,
@@ -18,6 +19,20 @@ pub struct Options {
     pub layout: Layout,
     /// How nft output is written.
     pub nft: nft::Options,
+    /// Whether every ruleset is proved, before it is written, to treat all packets as the policy
+    /// says, from the very bytes. Default: yes.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            groups: GroupIds::new(),
+            layout: Layout::default(),
+            nft: nft::Options::default(),
+            verify: true,
+        }
+    }
 }
 
 /// Policies that are good, and what is needed to write them.
@@ -49,6 +64,9 @@ pub enum View {
     Nft,
     /// libnftables JSON for `nft -j -f`.
     Json,
+    /// Text for `iptables-restore --noflush` (IPv4) or `ip6tables-restore --noflush` (IPv6), in
+    /// upstream's layout; empty if the family is left untouched.
+    Iptables(Family),
     /// The policy itself, formatted, with every default written out.
     Policy,
     /// The ruleset in words.
@@ -63,9 +81,11 @@ pub enum View {
 
 impl View {
     /// Every view.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Nft,
         Self::Json,
+        Self::Iptables(Family::Ipv4),
+        Self::Iptables(Family::Ipv6),
         Self::Policy,
         Self::Ir,
         Self::Routing,
@@ -80,6 +100,8 @@ impl View {
         match self {
             Self::Nft => "nft",
             Self::Json => "json",
+            Self::Iptables(Family::Ipv4) => "iptables",
+            Self::Iptables(Family::Ipv6) => "ip6tables",
             Self::Policy => "weir",
             Self::Ir => "ir.txt",
             Self::Routing => "routing.sh",
@@ -133,29 +155,26 @@ impl Compilation {
         self.policies.iter().find(|policy| policy.name == *name)
     }
 
-    /// Writes a policy. The text ends with a newline.
+    /// Writes a policy. The text ends with a newline, unless it is empty.
     ///
     /// # Errors
     ///
-    /// If the target cannot express the policy exactly (`E4xx`).
+    /// If the target cannot express the policy exactly (`E401`), or if the text is not proved to
+    /// mean what the policy means (`E402`).
     pub fn emit(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
         match view {
-            View::Nft => self.nft(policy, nft::script),
-            View::Json => self.nft(policy, nft::json),
+            View::Nft | View::Json => self.nft(policy, view),
+            View::Iptables(family) => self.iptables(policy, family),
             View::Policy => Ok(print(policy, Detail::Everything)),
-            View::Ir => Ok(dump::dump(&self.ruleset(policy), &self.sources)),
+            View::Ir => Ok(dump::dump(&lower(policy, self.options.layout), &self.sources)),
             View::Routing => Ok(routing::emit(policy, routing::Form::Shell)),
             View::RoutingBatch(family) => Ok(routing::emit(policy, routing::Form::Batch(family))),
             View::Teardown => Ok(teardown::emit(policy)),
         }
     }
 
-    fn ruleset(&self, policy: &Policy) -> Ruleset {
-        lower(policy, self.options.layout)
-    }
-
-    fn nft(&self, policy: &Policy, write: NftWriter) -> Result<String, Vec<Diagnostic>> {
-        let ruleset = self.ruleset(policy);
+    fn nft(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
+        let ruleset = lower(policy, self.options.layout);
         let options = &self.options.nft;
         let unsupported = nft::unsupported(&ruleset, options.target);
         if !unsupported.is_empty() {
@@ -163,9 +182,31 @@ impl Compilation {
         }
         let owned = owned_tables(&policy.kind);
         let context = nft::Context { policy: &policy.name, owned: &owned, sources: &self.sources };
-        Ok(write(&ruleset, &context, options))
+        let is_script = view == View::Nft;
+        // The script is proved by its twin: both print one program.
+        let json = if is_script && !self.options.verify {
+            String::new()
+        } else {
+            nft::json(&ruleset, &context, options)
+        };
+        if self.options.verify {
+            let target = if is_script { "the nft script" } else { "the nft JSON" };
+            prove::json(&meaning(policy), &json, target).map_err(|problem| vec![problem])?;
+        }
+        Ok(if is_script { nft::script(&ruleset, &context, options) } else { json })
+    }
+
+    fn iptables(&self, policy: &Policy, family: Family) -> Result<String, Vec<Diagnostic>> {
+        let meaning = meaning(policy);
+        let text = iptables::emit(&meaning, family)?;
+        if self.options.verify {
+            prove::iptables(&meaning, family, &text).map_err(|problem| vec![problem])?;
+        }
+        Ok(text)
     }
 }
 
-/// The script or the JSON of a ruleset.
-type NftWriter = fn(&Ruleset, &nft::Context<'_>, &nft::Options) -> String;
+/// What the policy means: upstream's rules, one for each item, which no optimisation has touched.
+fn meaning(policy: &Policy) -> Ruleset {
+    lower(policy, Layout::Upstream)
+}

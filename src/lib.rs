@@ -44,6 +44,7 @@ pub mod ir;
 pub mod lower;
 pub mod net;
 pub mod policy;
+mod prove;
 pub mod reader;
 pub mod semantics;
 pub mod span;

@@ -8,6 +8,7 @@ use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;
+use crate::diag::{Diagnostic, Problem};
 use crate::net::{Family, Name};
 use crate::policy::Policy;
 use crate::{Compilation, Layout, Options, View};
@@ -37,6 +38,9 @@ pub(super) struct Compile {
     /// Leave the comments on rules out, which name the rung of the ladder and the clause.
     #[arg(long)]
     no_comments: bool,
+    /// Write rules without the proof that they treat every packet as the policy says.
+    #[arg(long)]
+    no_verify: bool,
     /// Write here instead of to standard output; whole or not at all.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -61,6 +65,10 @@ enum Emit {
     Nft,
     /// libnftables JSON for `nft -j -f`.
     Json,
+    /// Text for `iptables-restore --noflush`, in upstream's chains and order.
+    Iptables,
+    /// The same for `ip6tables-restore --noflush`.
+    Ip6tables,
     /// The policy, formatted, with every default written out.
     Policy,
     /// The ruleset in words.
@@ -90,6 +98,8 @@ impl From<Emit> for View {
         match emit {
             Emit::Nft => Self::Nft,
             Emit::Json => Self::Json,
+            Emit::Iptables => Self::Iptables(Family::Ipv4),
+            Emit::Ip6tables => Self::Iptables(Family::Ipv6),
             Emit::Policy => Self::Policy,
             Emit::Ir => Self::Ir,
             Emit::Routing => Self::Routing,
@@ -113,6 +123,7 @@ impl Compile {
                 counters: !self.no_counters,
                 comments: !self.no_comments,
             },
+            verify: !self.no_verify,
         };
         let Some(compilation) = self.input.compile(&options, messages)? else {
             return Ok(Outcome::Bad);
@@ -140,6 +151,13 @@ impl Compile {
             for view in View::ALL {
                 match compilation.emit(policy, view) {
                     Ok(text) => texts.push((format!("{}.{}", policy.name, view.extension()), text)),
+                    // iptables can say less than nft; a policy that needs nft has no such file.
+                    Err(found)
+                        if matches!(view, View::Iptables(_)) && found.iter().all(is_lack) =>
+                    {
+                        let name = format!("{}.{}", policy.name, view.extension());
+                        messages.note(&format!("{name} is left out: {}", found[0].problem))?;
+                    }
                     Err(found) => problems.extend(found),
                 }
             }
@@ -155,6 +173,11 @@ impl Compile {
         }
         Ok(Outcome::Good)
     }
+}
+
+/// Whether a target lacks what the policy needs.
+fn is_lack(diagnostic: &Diagnostic) -> bool {
+    matches!(diagnostic.problem, Problem::Unsupported { .. })
 }
 
 /// `nft=1.0.1`: a backend and its version.

@@ -124,17 +124,23 @@ impl Messages {
 
     /// Says why a command could not run.
     pub(super) fn failure(&self, error: &io::Error) {
+        // Standard error is gone too; the exit status is all that is left.
+        let _ = self.line("error", &error.to_string());
+    }
+
+    /// Says what is worth knowing and is no fault of the policy's.
+    pub(super) fn note(&self, text: &str) -> io::Result<()> {
+        self.line("note", text)
+    }
+
+    fn line(&self, severity: &str, message: &str) -> io::Result<()> {
         let text = match self.message_format {
-            Form::Human | Form::Short => format!("error: {error}\n"),
+            Form::Human | Form::Short => format!("{severity}: {message}\n"),
             Form::Json => {
-                format!(
-                    "{}\n",
-                    serde_json::json!({"severity": "error", "message": error.to_string()})
-                )
+                format!("{}\n", serde_json::json!({"severity": severity, "message": message}))
             }
         };
-        // Standard error is gone too; the exit status is all that is left.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        io::stderr().lock().write_all(text.as_bytes())
     }
 
     fn colour(&self) -> bool {

@@ -47,6 +47,11 @@ impl Problem {
             Self::HostBits { network, host, .. } => {
                 format!("write `{network}` for the network, or `{host}` for the one host")
             }
+            Self::NotProved { .. } => {
+                "this is a mistake in weir, not in the policy: report it with the policy; \
+                 `--no-verify` writes the text all the same"
+                    .to_owned()
+            }
             Self::UnknownChoice { choices, .. } => (*choices).to_owned(),
             Self::Duplicate { joined: Some(joined), .. } => format!("join them: `{joined}`"),
             Self::Duplicate { joined: None, .. } => "remove one of the two".to_owned(),

@@ -386,6 +386,15 @@ pub enum Problem {
         /// What it lacks.
         what: String,
     },
+    /// `E402`: a text does not mean what its policy means, so it is not written.
+    #[error("{target} would not mean what the policy means: {why}")]
+    NotProved {
+        /// The text: `the nft script`.
+        target: &'static str,
+        /// A packet that breaks it, with what must become of it and what would; or why the text
+        /// cannot be read back.
+        why: String,
+    },
 
     /// `W501`: a value that is captured and, all of it, excluded.
     #[error("{what} {value} is both captured and excluded")]

@@ -26,7 +26,7 @@ mod builtin;
 mod matches;
 mod origin;
 
-use crate::net::{Families, Name};
+use crate::net::{Families, Family, Name};
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
@@ -250,6 +250,16 @@ pub struct MaskPair {
 impl MaskPair {
     /// All bits of both.
     pub const FULL: Self = Self { packet: u32::MAX, connection: u32::MAX };
+}
+
+impl Ruleset {
+    /// What packets of `family` meet of it.
+    #[must_use]
+    pub fn only(&self, family: Family) -> Self {
+        let tables = self.tables.iter().filter(|table| table.families.has(family));
+        let tables = tables.map(|table| Table { families: family.into(), ..table.clone() });
+        Self { tables: tables.collect() }
+    }
 }
 
 impl Table {

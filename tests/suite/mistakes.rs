@@ -76,6 +76,7 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E204", "a page has no NUL"),
     ("E205", "a page is one file"),
     ("E401", "depends on the target"),
+    ("E402", "is a mistake in weir"),
 ];
 
 #[test]

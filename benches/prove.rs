@@ -1,0 +1,81 @@
+//! What it costs to prove that a text means what its policy means: reading it back, and comparing
+//! it for all packets of both families at every hook.
+//!
+//! `cargo bench --bench prove`. Compare figures of one run with each other, never across runs or
+//! machines.
+
+use divan::counter::ItemsCount;
+use netweir::lower::lower;
+use netweir::net::Family;
+use netweir::reader;
+use netweir::semantics::compare;
+use netweir::syntax::NoIncludes;
+use netweir::{Compilation, Layout, Options, View, compile};
+
+fn main() {
+    divan::main();
+}
+
+const DEFAULT: &str = include_str!("../rulesets/istio/default.weir");
+
+/// A policy that excludes `count` networks of each family, none of which can be joined with
+/// another.
+fn excluding(count: u32) -> String {
+    let networks: Vec<String> = (0..count)
+        .flat_map(|index| {
+            let [_, a, b, c] = (index * 2).to_be_bytes();
+            [format!("{}.{b}.{c}.0/24", 16 + a), format!("2001:db8:{a:x}:{b:x}{c:02x}::/64")]
+        })
+        .collect();
+    format!(
+        "sidecar many {{\n  outbound {{\n    capture to *\n    exclude to {}\n  }}\n}}\n",
+        networks.join(", ")
+    )
+}
+
+fn compilation(text: &str) -> Compilation {
+    let options = Options { verify: false, ..Options::default() };
+    compile("bench.weir", text, &NoIncludes, &options).expect("the policy is good")
+}
+
+/// Reads the JSON of `compilation` back and proves it; how many differences there are.
+fn prove_json(compilation: &Compilation, json: &str) -> usize {
+    let meaning = lower(&compilation.policies[0], Layout::Upstream);
+    let read = reader::nft_json::read(json, &reader::nft_json::Options::default());
+    compare(&meaning, &read.expect("our own JSON")).len()
+}
+
+#[divan::bench(args = [0, 1_000, 100_000], sample_count = 10)]
+fn json(bencher: divan::Bencher, excluded: u32) {
+    let compilation =
+        if excluded == 0 { compilation(DEFAULT) } else { compilation(&excluding(excluded)) };
+    let json = compilation.emit(&compilation.policies[0], View::Json).expect("nft can say this");
+    bencher
+        .counter(ItemsCount::new(excluded))
+        .bench(|| assert_eq!(prove_json(&compilation, divan::black_box(&json)), 0));
+}
+
+#[divan::bench(args = [0, 1_000, 100_000], sample_count = 10)]
+fn iptables(bencher: divan::Bencher, excluded: u32) {
+    let compilation =
+        if excluded == 0 { compilation(DEFAULT) } else { compilation(&excluding(excluded)) };
+    let policy = &compilation.policies[0];
+    let [v4, v6] = Family::ALL.map(|family| {
+        compilation.emit(policy, View::Iptables(family)).expect("iptables can say this")
+    });
+    bencher.counter(ItemsCount::new(excluded)).bench(|| {
+        let options = reader::iptables::Options::default();
+        let read = reader::iptables::read(Some(&v4), Some(&v6), &options).expect("our own text");
+        let meaning = lower(policy, Layout::Upstream);
+        assert_eq!(compare(&meaning, &read), []);
+    });
+}
+
+/// All that a user waits for: source text to proved script.
+#[divan::bench]
+fn compile_and_prove_default() -> usize {
+    let options = Options::default();
+    let compilation = compile("bench.weir", divan::black_box(DEFAULT), &NoIncludes, &options);
+    let compilation = compilation.expect("the policy is good");
+    compilation.emit(&compilation.policies[0], View::Nft).expect("it is proved").len()
+}
