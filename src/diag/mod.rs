@@ -85,3 +85,14 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.retain(|diagnostic| seen.insert((diagnostic.at(), diagnostic.problem.code())));
     diagnostics
 }
+
+/// Most characters of the source that a message shows; a longer word is like no other.
+pub(crate) const LONGEST: usize = 64;
+
+/// `text` as messages show it: its beginning, if it is very long.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

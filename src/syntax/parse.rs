@@ -170,6 +170,10 @@ impl Reading {
         if let ([first, ..], [.., last]) = (&done.terms[..], &done.terms[..]) {
             done.span = first.span.to(last.span);
         }
+        if done.terms.last().is_some_and(|last| last.kind == TermKind::Equals) {
+            self.diagnostics.push(tree::sign_without_value(&done));
+            done.broken = true;
+        }
         self.pieces.push(Piece::Clause(done));
     }
 

@@ -1,7 +1,7 @@
 //! Matches up braces, and puts every comment where it belongs.
 
 use super::ast::{Block, Clause, Comment, File, Item, Term, TermKind};
-use crate::diag::{Diagnostic, Problem};
+use crate::diag::{Diagnostic, Problem, shown};
 use crate::span::Span;
 
 /// Most blocks in one another. The language needs 3; the limit is for hostile texts.
@@ -59,6 +59,22 @@ pub(super) fn comma_without_value(comma: Span) -> Diagnostic {
         instead: "write the value, or remove the comma",
     }
     .at(comma, "a list goes on after it")
+}
+
+/// Of a clause that ends with `=`.
+pub(super) fn sign_without_value(clause: &Clause) -> Diagnostic {
+    match &clause.terms[..] {
+        [word, name, _] if &*word.text == "let" && name.kind == TermKind::Word => {
+            let clause = format!("let {}", shown(&name.text));
+            let example = format!("`{clause} = 15020, 15021`");
+            Problem::Missing { what: "value", clause, example }
+        }
+        _ => Problem::Punctuation {
+            what: "a `=` without a value behind it",
+            instead: "remove it; only a list has one: `let name = 15020, 15021`",
+        },
+    }
+    .at(clause.span, "")
 }
 
 /// A tree, or as much of it as is built.

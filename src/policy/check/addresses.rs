@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::numbers::Mistake;
-use super::words::{bare, shown};
-use crate::diag::Problem;
+use super::words::bare;
+use crate::diag::{Problem, shown};
 
 const PREFIX: &str = "an address or a prefix";
 const ADDRESS: &str = "an address";

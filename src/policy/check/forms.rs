@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::given::{Context, Given, Seen};
 use super::misread::misread;
-use super::words::{shown, suggest};
-use crate::diag::{Diagnostic, Problem};
+use super::words::suggest;
+use crate::diag::{Diagnostic, Problem, shown};
 use crate::policy::Kind;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph;
-use super::words::{shown, suggest};
+use super::words::suggest;
 use super::{MOST_EXTENDED, MOST_VALUES};
-use crate::diag::{Diagnostic, Problem};
+use crate::diag::{Diagnostic, Problem, shown};
 use crate::net::Name;
 use crate::span::Span;
 use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
@@ -211,12 +211,8 @@ fn parts<'a>(
                 let clause = format!("let {}", shown(&name.text));
                 report.push(Problem::SurplusBlock { clause }.at(block.open, ""));
             }
-            if !values.is_empty() {
-                return (Some(name), Some(values));
-            }
-            let clause = format!("let {}", shown(&name.text));
-            let example = format!("`{clause} = 15020, 15021`");
-            Problem::Missing { what: "value", clause, example }
+            // The parser has reported a list that ends with its `=`.
+            return (Some(name), (!values.is_empty()).then_some(values));
         }
         [_, equals, ..] if equals.kind == TermKind::Equals => Problem::Missing {
             what: "name",

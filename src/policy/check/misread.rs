@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::ambient::{HostDraft, PodDraft};
 use super::forms::{Draft, Form, is_word, text_of};
 use super::sidecar::SidecarDraft;
-use super::words::{either, hint, shown, suggest};
+use super::words::{either, hint, suggest};
 use super::{addresses, numbers};
-use crate::diag::{Diagnostic, Problem};
+use crate::diag::{Diagnostic, Problem, shown};
 use crate::syntax::ast::{Term, TermKind};
 
 /// The report on `words`, which are no clause of `block` in a policy of this kind.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::words::{bare, shown};
-use crate::diag::Problem;
+use super::words::bare;
+use crate::diag::{Problem, shown};
 use crate::net::{Mark, PortRange};
 
 /// Why a text is not a value, and which part of it says so.

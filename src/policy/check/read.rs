@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::numbers::{self, GROUP, Mistake, USER};
-use super::words::shown;
 use super::{GroupIds, addresses};
-use crate::diag::Problem;
+use crate::diag::{Problem, shown};
 use crate::net::{Interface, PortRange};
 
 /// A value that lists are made of.

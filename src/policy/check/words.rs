@@ -72,13 +72,10 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("include", &["import", "use", "source", "load"]),
 ];
 
-/// Words longer than this are like no other.
-const LONGEST: usize = 64;
-
 /// The candidate that `found` probably means: what other tools call so, or the only one at the
 /// least distance of at most a third of its length.
 pub(super) fn suggest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    if found.len() > LONGEST {
+    if found.len() > crate::diag::LONGEST {
         return None;
     }
     let lower = found.to_ascii_lowercase();
@@ -129,14 +126,6 @@ pub(super) fn either(words: &[&str]) -> String {
 /// `text` without the punctuation that other languages put around values.
 pub(super) fn bare(text: &str) -> &str {
     text.trim_matches(['(', ')', '[', ']', '\'', '`', '<', '>', '!', '“', '”'])
-}
-
-/// `text` as messages show it: its beginning, if it is very long.
-pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
