@@ -102,7 +102,7 @@ impl View {
             Self::Json => "json",
             Self::Iptables(Family::Ipv4) => "iptables",
             Self::Iptables(Family::Ipv6) => "ip6tables",
-            Self::Policy => "weir",
+            Self::Policy => "policy.weir",
             Self::Ir => "ir.txt",
             Self::Routing => "routing.sh",
             Self::RoutingBatch(Family::Ipv4) => "routing.batch",

@@ -93,7 +93,23 @@ impl Sources {
         &self.files[id.0 as usize]
     }
 
+    /// What the files are called, in the order in which they were read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.name.as_str())
+    }
+
+    /// Whether `span` lies in one of the files. A span of other sources may not.
+    #[must_use]
+    pub fn contains(&self, span: Span) -> bool {
+        let file = self.files.get(span.file.0 as usize);
+        file.is_some_and(|file| file.text.get(span.start as usize..span.end as usize).is_some())
+    }
+
     /// The text at `span`.
+    ///
+    /// # Panics
+    ///
+    /// If the sources do not [contain](Self::contains) it, as all methods that take a span.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
         &self.file(span.file).text[span.start as usize..span.end as usize]
@@ -115,7 +131,7 @@ impl Sources {
     }
 }
 
-/// A place in a source, for people. Displays as `file:line:column`.
+/// A place in a source, for people. Displays as `file:line:column`, without control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The name of the file.
@@ -128,6 +144,9 @@ pub struct Place<'a> {
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+        for c in self.file.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        write!(f, ":{}:{}", self.line, self.column)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::input::Input;
+use super::input::{Input, shown};
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;
@@ -133,7 +133,7 @@ impl Compile {
         }
         let policy = self.selected.one(&compilation)?;
         match compilation.emit(policy, self.emit.into()) {
-            Ok(text) => output::write(self.output.as_deref(), &text),
+            Ok(text) => output::write(self.output.as_deref(), &compilation.sources, &text),
             Err(problems) => messages.report(&compilation.sources, &problems),
         }
     }
@@ -166,10 +166,10 @@ impl Compile {
             return Ok(Outcome::Bad);
         }
         fs::create_dir_all(folder).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display()))
+            io::Error::new(error.kind(), format!("cannot make {}: {error}", shown(folder)))
         })?;
         for (name, text) in texts {
-            output::write(Some(&folder.join(name)), &text)?;
+            output::write(Some(&folder.join(name)), &compilation.sources, &text)?;
         }
         Ok(Outcome::Good)
     }
@@ -211,7 +211,10 @@ impl Selected {
         let all: Vec<&Policy> = compilation.policies.iter().collect();
         let Some(name) = &self.policy else {
             return if all.is_empty() {
-                Err(io::Error::other("the file has no policy of its own to compile"))
+                Err(io::Error::other(
+                    "the file has no policy of its own; those of included files are there to be \
+                     extended",
+                ))
             } else {
                 Ok(all)
             };

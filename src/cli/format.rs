@@ -44,7 +44,7 @@ impl Format {
                     output::print(formatted.as_bytes())?;
                 }
                 (false, true) => {
-                    output::write(Some(file), &formatted)?;
+                    output::rewrite(file, &formatted)?;
                 }
                 (_, false) => {}
             }

@@ -9,6 +9,7 @@ use super::{Outcome, groups, output};
 use crate::import::istio::{self, Context, Imported, Refused};
 use crate::net::Name;
 use crate::policy::{Detail, print};
+use crate::span::Sources;
 
 /// Turn another system's configuration into a policy that says the same
 #[derive(Args)]
@@ -89,7 +90,7 @@ impl Import {
                 messages.imported(&notes, &[])?;
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
-                output::write(istio.output.as_deref(), &texts.join("\n"))
+                output::write(istio.output.as_deref(), &Sources::default(), &texts.join("\n"))
             }
             Err(Refused { mistakes, notes }) => {
                 messages.imported(&notes, &mistakes)?;

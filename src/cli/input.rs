@@ -64,22 +64,17 @@ pub(super) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// The text of a file, or of standard input. Never more than [`Sources::MAX_BYTES`] and a byte.
+/// A path as messages show it: without control characters.
+pub(super) fn shown(path: &Path) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    path.to_string_lossy().chars().map(shown).collect()
+}
+
+/// The text of a file, or of standard input.
 pub(super) fn read(path: &Path) -> io::Result<String> {
-    let named = |error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
-    };
-    let limit = Sources::MAX_BYTES as u64 + 1;
-    let mut bytes = Vec::new();
-    if is_standard(path) {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(named)?;
-    } else {
-        let file = fs::File::open(path).map_err(named)?;
-        file.take(limit).read_to_end(&mut bytes).map_err(named)?;
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io::Error::other(format!("cannot read {}: byte {at} is not UTF-8", path.display()))
+    let text = if is_standard(path) { text(io::stdin().lock()) } else { file(path) };
+    text.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot read {}: {error}", shown(path)))
     })
 }
 
@@ -87,24 +82,34 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
 pub(super) fn read_whole(path: &Path) -> io::Result<String> {
     let text = read(path)?;
     if text.len() > Sources::MAX_BYTES {
-        let most = Sources::MAX_BYTES;
-        let path = path.display();
+        let (path, most) = (shown(path), Sources::MAX_BYTES);
         return Err(io::Error::other(format!("cannot read {path}: the most is {most} bytes")));
     }
     Ok(text)
 }
 
-/// Includes, from the file system.
+fn file(path: &Path) -> io::Result<String> {
+    text(fs::File::open(path)?)
+}
+
+/// Never more than [`Sources::MAX_BYTES`] and a byte.
+fn text(reader: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    reader.take(Sources::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::other(format!("byte {at} is not UTF-8"))
+    })
+}
+
+/// Includes, from the file system. `-` is a file of that name.
 struct Files;
 
 impl Loader for Files {
     fn read(&self, path: &str) -> Result<String, String> {
-        // The path is in the diagnostic already.
-        let path = Path::new(path);
-        read(path).map_err(|error| {
-            let text = error.to_string();
-            let prefix = format!("cannot read {}: ", path.display());
-            text.strip_prefix(&prefix).map_or(text.clone(), str::to_owned)
+        file(Path::new(path)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => "no such file".to_owned(),
+            _ => error.to_string(),
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::input::is_standard;
+use super::input::{is_standard, shown};
+use crate::span::Sources;
 
 /// Writes to standard output.
 pub(super) fn print(bytes: &[u8]) -> io::Result<Outcome> {
@@ -20,24 +21,38 @@ pub(super) fn print(bytes: &[u8]) -> io::Result<Outcome> {
 /// A file appears complete or not at all, and keeps its permissions if it was there: the text goes
 /// to a temporary file beside it, which then takes its name. What is not a regular file (a pipe,
 /// `/dev/null`) is written to as it is.
-pub(super) fn write(path: Option<&Path>, text: &str) -> io::Result<Outcome> {
+///
+/// # Errors
+///
+/// Also if the file is one of `inputs`, which would be lost.
+pub(super) fn write(path: Option<&Path>, inputs: &Sources, text: &str) -> io::Result<Outcome> {
     let Some(path) = path.filter(|path| !is_standard(path)) else { return print(text.as_bytes()) };
+    if let Ok(output) = fs::canonicalize(path)
+        && inputs.names().any(|input| fs::canonicalize(input).is_ok_and(|input| input == output))
+    {
+        let path = shown(path);
+        return Err(io::Error::other(format!("{path} is the policy itself; write elsewhere")));
+    }
+    rewrite(path, text)
+}
+
+/// Writes a file that may be an input: see [`write`].
+pub(super) fn rewrite(path: &Path, text: &str) -> io::Result<Outcome> {
     replace(path, text).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
+        io::Error::new(error.kind(), format!("cannot write {}: {error}", shown(path)))
     })?;
     Ok(Outcome::Good)
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let known = match fs::metadata(path) {
-        Ok(known) if !known.is_file() && !known.is_dir() => return fs::write(path, text),
+    let path = followed(path)?;
+    let known = match fs::metadata(&path) {
         Ok(known) if known.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(known) if !known.is_file() => return fs::write(path, text),
         Ok(known) => Some(known),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    // Through a symbolic link, the file it leads to is replaced, not the link.
-    let path = if known.is_some() { fs::canonicalize(path)? } else { path.to_owned() };
     let folder = match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,
@@ -51,11 +66,27 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         // The kernel takes the umask off, as for any new file.
         builder.permissions(fs::Permissions::from_mode(0o666))
     };
-    let mut file = builder.tempfile_in(folder)?;
+    // The error would name the temporary file, which nobody asked for.
+    let mut file = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(text.as_bytes())?;
     if let Some(known) = known {
         file.as_file().set_permissions(known.permissions())?;
     }
-    file.persist(path).map_err(|error| error.error)?;
+    file.persist(&path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Where symbolic links lead from `path`, so that the file is replaced and not the link; also
+/// where that file does not exist yet.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    /// As many as Linux follows (`path_resolution(7)`).
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many levels of symbolic links"))
 }

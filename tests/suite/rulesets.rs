@@ -11,7 +11,7 @@ fn every_ruleset_in_every_view() {
         let input = fs::read_to_string(&path).unwrap();
         for (layout, views) in [
             (Layout::Compact, View::ALL.as_slice()),
-            (Layout::Upstream, [View::Nft, View::Ir].as_slice()),
+            (Layout::Upstream, [View::Nft, View::Json, View::Ir].as_slice()),
         ] {
             let options = Options { layout, ..Options::default() };
             let compilation = compile_file(&path, &options);
