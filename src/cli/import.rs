@@ -122,16 +122,13 @@ impl Istio {
 
     /// The second reader would find nothing there, and say something wrong about it.
     fn reads_standard_input_once(&self) -> io::Result<()> {
-        let paths = [
-            &self.input.pod,
-            &self.input.config,
-            &self.env,
-            &self.group_file,
-            &self.resolv_conf,
-        ];
+        let paths =
+            [&self.input.pod, &self.input.config, &self.env, &self.group_file, &self.resolv_conf];
         let standard = paths.into_iter().flatten().filter(|path| is_standard(path)).count();
         if standard > 1 {
-            return Err(io::Error::other("standard input can be read once, and `-` is given twice"));
+            return Err(io::Error::other(
+                "standard input can be read once, and `-` is given twice",
+            ));
         }
         Ok(())
     }

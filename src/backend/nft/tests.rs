@@ -218,10 +218,7 @@ fn nothing_of_a_connection_mark_is_read_all_the_same() {
             Action::RestoreMark(MaskPair { packet: 0xff, connection: 0 }),
             "meta mark set meta mark & 0xffffff00 | ct mark & 0x0",
         ),
-        (
-            Action::SaveMark(MaskPair { packet: 0, connection: u32::MAX }),
-            "ct mark set 0x0",
-        ),
+        (Action::SaveMark(MaskPair { packet: 0, connection: u32::MAX }), "ct mark set 0x0"),
         (
             Action::SaveMark(MaskPair { packet: 0, connection: 0xff }),
             "ct mark set ct mark & 0xffffff00",
