@@ -105,7 +105,7 @@ impl Problem {
                 "write an IPv4 prefix inside of `127.0.0.0/8`, and for IPv6 `::1/128`".to_owned()
             }
             Self::SharedTable { .. } => {
-                "load each into a namespace of its own, or make one policy of them".to_owned()
+                "load each into a namespace of its own; one namespace has one of them".to_owned()
             }
             Self::SharedMark { .. } => "give one of them bits that the other does not use, or \
                                         load each into a namespace of its own"

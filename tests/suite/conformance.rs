@@ -14,6 +14,7 @@ use netweir::semantics::compare;
 use netweir::span::Sources;
 use netweir::syntax::{self, NoIncludes};
 use netweir::{Compilation, Options, View, compile, reader};
+use proptest::prelude::*;
 
 use crate::common::netns::{self, Netns, same_ruleset};
 
@@ -70,11 +71,70 @@ fn what_is_imported_is_printed_as_a_policy_that_says_it() {
     for Entry { policy, .. } in corpus() {
         for detail in [Detail::Differences, Detail::Everything] {
             let compilation = compiled(&policy, detail, Layout::Compact);
-            assert_eq!(compilation.policies, [policy.clone()]);
+            assert_eq!(&compilation.policies[..], std::slice::from_ref(&policy));
             let text = print(&policy, detail);
             let mut sources = Sources::default();
             let file = sources.add("imported.weir", &text);
             assert_eq!(syntax::format(&syntax::parse(&sources, file).tree), text);
+        }
+    }
+}
+
+/// Flags and variables, and values of which upstream takes most.
+const GIVEN: &[(&str, &[&str])] = &[
+    ("-p", &["15001", "15006", "1"]),
+    ("-z", &["15006", "65535"]),
+    ("-e", &["15008", "15001"]),
+    ("-u", &["1337", "0,1337", "4294967294"]),
+    ("-g", &["1337", "java", "0,202,0"]),
+    ("-m", &["REDIRECT", "TPROXY"]),
+    ("-t", &["1337", "1338", "1", "4294967295"]),
+    ("-r", &["133", "100"]),
+    ("-b", &["*", "", "80", "80,443,80", "53,8000:8999"]),
+    ("-d", &["15090,15021,15020", "80", "22,,22", "1:65535"]),
+    ("-i", &["*", "", "10.0.0.0/8", "10.1.2.3/8,fd00::/8", "127.0.0.0/8", "::1/128", "0.0.0.0/0"]),
+    ("-x", &["", "10.0.0.0/8,10.0.0.0/8", "::/0", "192.0.2.1/32,2001:db8::/33"]),
+    ("-o", &["53", "3306,15020", "1:65535"]),
+    ("-q", &["25", "53,3306", "1:65535"]),
+    ("-c", &["eth1", "net+,lo", "virt0,virt0"]),
+    ("-k", &["virt0", "eth1,k6t+"]),
+    ("--redirect-dns", &["true", "false"]),
+    ("--capture-all-dns", &["true", "false"]),
+    ("--drop-invalid", &["true", "false"]),
+    ("--dual-stack", &["true", "false"]),
+    ("ISTIO_OUTBOUND_OWNER_GROUPS", &["*", "java,202", "1337", "0"]),
+    ("ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE", &["1337", "ftp,888,ftp"]),
+    ("ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", &["127.0.0.1/32", "127.0.0.0/8", "127.1.2.3/16"]),
+];
+
+/// Some of them, in any order.
+fn given() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+    let one = proptest::sample::select(GIVEN.to_vec())
+        .prop_flat_map(|(option, values)| (Just(option), proptest::sample::select(values)));
+    proptest::collection::vec(one, 0..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_imported_can_be_compiled(
+        given in given(),
+        ipv6 in proptest::option::of(any::<bool>()),
+        servers in proptest::sample::select(&["", "nameserver 10.96.0.10\nnameserver fd00::a\n"][..]),
+    ) {
+        let assigned = |flags: bool| {
+            let some = given.iter().filter(move |(option, _)| option.starts_with('-') == flags);
+            some.map(|(option, value)| format!("{option}={value}")).collect::<Vec<_>>()
+        };
+        let (words, environment) = (assigned(true), assigned(false).join("\n"));
+        let resolv_conf = Some(servers.to_owned());
+        let context = Context { groups: groups(), ipv6, resolv_conf, ..Context::default() };
+        if let Ok(imported) = istio::arguments(&words, &environment, &context) {
+            let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
+            let compilation = compiled(policy, Detail::Differences, Layout::Compact);
+            prop_assert_eq!(&compilation.policies[0], policy);
+            prop_assert!(compilation.emit(&compilation.policies[0], View::Nft).is_ok());
         }
     }
 }
