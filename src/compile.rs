@@ -7,8 +7,9 @@ use crate::lower::{Layout, lower, owned_tables};
 use crate::net::{Family, Name};
 use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
 use crate::prove;
-use crate::span::Sources;
+use crate::span::{Sources, Span};
 use crate::syntax::{self, Loader};
+use crate::together;
 
 /// How to compile.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Compilation {
     pub policies: Vec<Policy>,
     /// Warnings, in source order.
     pub warnings: Vec<Diagnostic>,
+    /// Where the names of the policies stand, in their order.
+    names: Vec<Span>,
     options: Options,
 }
 
@@ -144,8 +147,8 @@ pub fn compile(
         return Err(Failure { sources, diagnostics });
     }
     let own = policies.into_iter().filter(|written| written.span.file == main);
-    let policies = own.map(|written| written.node).collect();
-    Ok(Compilation { sources, policies, warnings: diagnostics, options: options.clone() })
+    let (policies, names) = own.map(|written| (written.node, written.span)).unzip();
+    Ok(Compilation { sources, policies, warnings: diagnostics, names, options: options.clone() })
 }
 
 impl Compilation {
@@ -163,25 +166,82 @@ impl Compilation {
     /// mean what the policy means (`E402`).
     pub fn emit(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
         match view {
-            View::Nft | View::Json => self.nft(policy, view),
+            View::Nft | View::Json => self.nft(&[policy], view),
             View::Iptables(family) => self.iptables(policy, family),
             View::Policy => Ok(print(policy, Detail::Everything)),
-            View::Ir => Ok(dump::dump(&lower(policy, self.options.layout), &self.sources)),
+            View::Ir => Ok(dump::dump(&self.ruleset(policy), &self.sources)),
             View::Routing => Ok(routing::emit(policy, routing::Form::Shell)),
             View::RoutingBatch(family) => Ok(routing::emit(policy, routing::Form::Batch(family))),
             View::Teardown => Ok(teardown::emit(policy)),
         }
     }
 
-    fn nft(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
-        let ruleset = lower(policy, self.options.layout);
+    /// What `policies` would claim both if they were loaded into one namespace: tables, marks, a
+    /// routing table. Errors and warnings, in source order.
+    #[must_use]
+    pub fn conflicts(&self, policies: &[&Policy]) -> Vec<Diagnostic> {
+        let place = |policy: &Policy| {
+            let at = self.policies.iter().position(|own| own.name == policy.name)?;
+            self.names.get(at).copied()
+        };
+        let named: Vec<_> = policies.iter().map(|policy| (*policy, place(policy))).collect();
+        together::conflicts(&named)
+    }
+
+    /// Writes policies that are loaded together into one namespace, as one text: of scripts and
+    /// JSON for nft, one transaction. It ends with a newline; without a policy it is empty.
+    ///
+    /// # Errors
+    ///
+    /// If two of them claim the same (`E33x`), or the target cannot express one exactly (`E4xx`).
+    pub fn emit_together(
+        &self,
+        policies: &[&Policy],
+        view: View,
+    ) -> Result<String, Vec<Diagnostic>> {
+        let conflicts = self.conflicts(policies);
+        if conflicts.iter().any(Diagnostic::is_error) {
+            return Err(conflicts);
+        }
+        if view == View::Json {
+            return self.nft(policies, view);
+        }
+        // Of every other view, texts in a row are one text, and nft loads a file whole or not.
+        let mut texts = Vec::new();
+        let mut problems = Vec::new();
+        for policy in policies {
+            match self.emit(policy, view) {
+                Ok(text) => texts.push(text),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(texts.join("\n")) } else { Err(problems) }
+    }
+
+    /// The ruleset in the layout that was asked for. Rules of a policy that came from elsewhere
+    /// do not say which clause they are from.
+    fn ruleset(&self, policy: &Policy) -> Ruleset {
+        let mut ruleset = lower(policy, self.options.layout);
+        for rule in ruleset.rules_mut() {
+            rule.origin.clause = rule.origin.clause.filter(|clause| self.sources.contains(*clause));
+        }
+        ruleset
+    }
+
+    fn nft(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
+        let Some(first) = policies.first() else { return Ok(String::new()) };
         let options = &self.options.nft;
+        let (mut ruleset, mut meant, mut owned) = (Ruleset::default(), Ruleset::default(), vec![]);
+        for policy in policies {
+            ruleset.tables.extend(self.ruleset(policy).tables);
+            meant.tables.extend(meaning(policy).tables);
+            owned.extend(owned_tables(&policy.kind));
+        }
         let unsupported = nft::unsupported(&ruleset, options.target);
         if !unsupported.is_empty() {
             return Err(unsupported);
         }
-        let owned = owned_tables(&policy.kind);
-        let context = nft::Context { policy: &policy.name, owned: &owned, sources: &self.sources };
+        let context = nft::Context { policy: &first.name, owned: &owned, sources: &self.sources };
         let is_script = view == View::Nft;
         // The script is proved by its twin: both print one program.
         let json = if is_script && !self.options.verify {
@@ -191,7 +251,7 @@ impl Compilation {
         };
         if self.options.verify {
             let target = if is_script { "the nft script" } else { "the nft JSON" };
-            prove::json(&meaning(policy), &json, target).map_err(|problem| vec![problem])?;
+            prove::json(&meant, &json, target).map_err(|problem| vec![problem])?;
         }
         Ok(if is_script { nft::script(&ruleset, &context, options) } else { json })
     }

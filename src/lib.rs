@@ -49,6 +49,7 @@ pub mod reader;
 pub mod semantics;
 pub mod span;
 pub mod syntax;
+mod together;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;

@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 use std::net::Ipv6Addr;
 
 use crate::net::{Family, Mark};
-use crate::policy::{Kind, Mode, Policy};
+use crate::policy::{Kind, Policy};
 
 /// What the commands are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,9 +123,7 @@ fn steps(policy: &Policy, family: Family) -> Vec<Step> {
             if family == Family::Ipv6 && !passthrough.is_loopback() {
                 steps.push(What::Address(passthrough));
             }
-            if let Mode::Tproxy(tproxy) = *sidecar.mode
-                && !sidecar.inbound.capture_ports.is_none()
-            {
+            if let Some(tproxy) = sidecar.routed() {
                 let (mark, table) = (Mark::exactly(tproxy.mark), tproxy.table);
                 steps.extend([What::Route { table }, What::Rule { mark, table, priority: None }]);
             }

@@ -49,12 +49,15 @@ pub(super) struct Compile {
     out_dir: Option<PathBuf>,
 }
 
-/// Which policy of the file.
+/// Which policies of the file.
 #[derive(Args)]
 pub(super) struct Selected {
-    /// The policy, where the file has several.
-    #[arg(long, value_name = "NAME")]
-    policy: Option<String>,
+    /// The policy, where the file has several; may be given several times.
+    ///
+    /// Of several, the output is one that loads them all into one namespace, in one transaction; it
+    /// is an error if they claim the same tables, marks or routing table.
+    #[arg(long = "policy", value_name = "NAME")]
+    policies: Vec<String>,
 }
 
 /// What to write.
@@ -131,8 +134,12 @@ impl Compile {
         if let Some(folder) = &self.out_dir {
             return self.write_all(&compilation, folder, messages);
         }
-        let policy = self.selected.one(&compilation)?;
-        match compilation.emit(policy, self.emit.into()) {
+        let policies = self.selected.together(&compilation)?;
+        let conflicts = compilation.conflicts(&policies);
+        if messages.report(&compilation.sources, &conflicts)? == Outcome::Bad {
+            return Ok(Outcome::Bad);
+        }
+        match compilation.emit_together(&policies, self.emit.into()) {
             Ok(text) => output::write(self.output.as_deref(), &compilation.sources, &text),
             Err(problems) => messages.report(&compilation.sources, &problems),
         }
@@ -187,29 +194,30 @@ fn target(text: &str) -> Result<nft::Target, String> {
 }
 
 impl Selected {
-    /// The policy that is meant.
+    /// The policies that are meant to be loaded together: those that are named, or the only one.
     ///
     /// # Errors
     ///
-    /// If the file has none, several and none is named, or none of that name.
-    pub(super) fn one<'a>(&self, compilation: &'a Compilation) -> io::Result<&'a Policy> {
-        match self.some(compilation)?.as_slice() {
-            [policy] => Ok(policy),
-            several => Err(io::Error::other(format!(
+    /// If the file has none, several and none is named, or none of a name.
+    pub(super) fn together<'a>(&self, compilation: &'a Compilation) -> io::Result<Vec<&'a Policy>> {
+        let policies = self.some(compilation)?;
+        if self.policies.is_empty() && policies.len() > 1 {
+            return Err(io::Error::other(format!(
                 "the file has several policies; choose one with --policy: {}",
-                names(several)
-            ))),
+                names(&policies)
+            )));
         }
+        Ok(policies)
     }
 
-    /// The policy that is named, or all of them.
+    /// The policies that are named, or all of them.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If there is none, or one is named twice.
     pub(super) fn some<'a>(&self, compilation: &'a Compilation) -> io::Result<Vec<&'a Policy>> {
         let all: Vec<&Policy> = compilation.policies.iter().collect();
-        let Some(name) = &self.policy else {
+        if self.policies.is_empty() {
             return if all.is_empty() {
                 Err(io::Error::other(
                     "the file has no policy of its own; those of included files are there to be \
@@ -218,19 +226,27 @@ impl Selected {
             } else {
                 Ok(all)
             };
-        };
-        let found = Name::new(name).ok().and_then(|name| compilation.policy(&name));
-        found.map(|policy| vec![policy]).ok_or_else(|| {
-            io::Error::other(format!(
-                "the file has no policy `{}`; it has {}",
-                name.escape_debug(),
-                names(&all)
-            ))
-        })
+        }
+        let mut chosen: Vec<&Policy> = Vec::new();
+        for name in &self.policies {
+            let found = Name::new(name).ok().and_then(|name| compilation.policy(&name));
+            let policy = found.ok_or_else(|| {
+                io::Error::other(format!(
+                    "the file has no policy `{}`; it has {}",
+                    name.escape_debug(),
+                    names(&all)
+                ))
+            })?;
+            if chosen.iter().any(|other| other.name == policy.name) {
+                return Err(io::Error::other(format!("policy `{name}` is given twice")));
+            }
+            chosen.push(policy);
+        }
+        Ok(chosen)
     }
 }
 
-fn names(policies: &[&Policy]) -> String {
+pub(super) fn names(policies: &[&Policy]) -> String {
     let names: Vec<String> = policies.iter().map(|policy| format!("`{}`", policy.name)).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

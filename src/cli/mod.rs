@@ -8,6 +8,7 @@ mod groups;
 mod import;
 mod input;
 mod output;
+mod pod_address;
 mod report;
 mod show;
 
@@ -73,6 +74,12 @@ Examples:
     weir compile --emit routing policy.weir | sh
     weir compile --emit teardown policy.weir | sh
 
+  Two policies for one namespace, in one transaction:
+    weir compile --policy node --policy gateway policies.weir
+
+  The pods whose probes an ambient-host policy is about, as they come and go:
+    weir pod-address add node.weir 10.0.1.2 fd00:1::2 | nft -f -
+
   Every output of every policy in a file, for golden-file CI:
     weir compile --out-dir golden policies.weir
 
@@ -92,6 +99,7 @@ enum Command {
     Show(show::Show),
     Format(format::Format),
     Import(import::Import),
+    PodAddress(pod_address::PodAddress),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
@@ -154,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Show(show) => show.run(&messages),
         Command::Format(format) => format.run(&messages),
         Command::Import(import) => import.run(&messages),
+        Command::PodAddress(change) => change.run(&messages),
         Command::ExplainCode(explain) => explain.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -51,6 +51,9 @@ impl Problem {
             Self::Reserved { .. } => "E327",
             Self::OutsideMask { .. } => "E328",
             Self::NotLoopback { .. } => "E329",
+            Self::SharedTable { .. } => "E330",
+            Self::SharedMark { .. } => "E331",
+            Self::SharedRoute { .. } => "E332",
             Self::Unsupported { .. } => "E401",
             Self::NotProved { .. } => "E402",
             Self::CapturedAndExcluded { .. } => "W501",
@@ -64,6 +67,7 @@ impl Problem {
             Self::NoEffect { .. } => "W509",
             Self::CapturesNothing { .. } => "W510",
             Self::NoPolicy => "W511",
+            Self::SharedBits { .. } => "W512",
         }
     }
 
@@ -96,7 +100,7 @@ pages! {
     "E201" "E202" "E203" "E204" "E205" "E206"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
-    "E327" "E328" "E329"
+    "E327" "E328" "E329" "E330" "E331" "E332"
     "E401" "E402"
-    "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511"
+    "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
 }

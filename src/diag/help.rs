@@ -108,6 +108,20 @@ impl Problem {
             Self::NotLoopback { .. } => {
                 "write an IPv4 prefix inside of `127.0.0.0/8`, and for IPv6 `::1/128`".to_owned()
             }
+            Self::SharedTable { .. } => {
+                "load each into a namespace of its own; one namespace has one of them".to_owned()
+            }
+            Self::SharedMark { .. } => "give one of them bits that the other does not use, or \
+                                        load each into a namespace of its own"
+                .to_owned(),
+            Self::SharedRoute { .. } => {
+                "give one of them another: `table 134`, for example".to_owned()
+            }
+            Self::SharedBits { .. } => {
+                "on a packet that both mark, one overwrites the other's; load each into a \
+                 namespace of its own"
+                    .to_owned()
+            }
 
             Self::CapturedAndExcluded { value, .. } => {
                 format!("`exclude` always wins; remove `{value}` or narrow the exclude")

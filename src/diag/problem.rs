@@ -377,6 +377,34 @@ pub enum Problem {
         /// What was written.
         found: String,
     },
+    /// `E330`: policies that are loaded together and replace each other.
+    #[error("policies `{first}` and `{second}` both own the table `{table}`")]
+    SharedTable {
+        /// The first policy.
+        first: String,
+        /// The second.
+        second: String,
+        /// A table that both own.
+        table: String,
+    },
+    /// `E331`: policies that are loaded together and mean different things by one mark.
+    #[error("{first} and {second} can be one mark")]
+    SharedMark {
+        /// Clause, mark and policy: `` `mark 0x539` of `reviews` ``.
+        first: String,
+        /// Those of the other.
+        second: String,
+    },
+    /// `E332`: policies that are loaded together and fill one routing table.
+    #[error("policies `{first}` and `{second}` both own routing table {table}")]
+    SharedRoute {
+        /// The first policy.
+        first: String,
+        /// The second.
+        second: String,
+        /// The table.
+        table: u32,
+    },
 
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
@@ -464,6 +492,14 @@ pub enum Problem {
     /// `W511`: files without any policy.
     #[error("there is no policy")]
     NoPolicy,
+    /// `W512`: policies that are loaded together and have bits of a mark in common.
+    #[error("{first} and {second} share bits")]
+    SharedBits {
+        /// Clause, mark and policy: `` `mark 0x1` of `reviews` ``.
+        first: String,
+        /// Those of the other.
+        second: String,
+    },
 }
 
 fn values(count: usize, family: Family) -> String {

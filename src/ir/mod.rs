@@ -262,6 +262,14 @@ impl Ruleset {
     }
 }
 
+impl Ruleset {
+    /// Every rule, table by table and chain by chain.
+    pub fn rules_mut(&mut self) -> impl Iterator<Item = &mut Rule> {
+        let chains = self.tables.iter_mut().flat_map(|table| &mut table.chains);
+        chains.flat_map(|chain| &mut chain.rules)
+    }
+}
+
 impl Table {
     /// The chain called `name`.
     #[must_use]

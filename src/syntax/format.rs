@@ -66,9 +66,14 @@ impl Page {
         self.depth += 1;
     }
 
-    /// Ends what [`Page::open`] began.
+    /// Ends what [`Page::open`] began; on the same line, if nothing came between.
     pub(crate) fn close(&mut self) {
         self.depth -= 1;
+        if self.text.ends_with("{\n") {
+            self.text.pop();
+            self.push("}");
+            return self.end();
+        }
         self.begin(0);
         self.push("}");
         self.end();

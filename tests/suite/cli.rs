@@ -111,6 +111,14 @@ fn usage_and_files_are_exit_status_2() {
         (&["compile", "--group-file", "no-groups", DEFAULT], "cannot read no-groups"),
         (&["explain-code", "E999"], "there is no code `E999`"),
         (&["frobnicate"], "frobnicate"),
+        (&["import", "istio"], "--args"),
+        (&["import", "istio", "--args", "-b 80", "--pod", "p.yaml"], "--pod"),
+        (&["import", "istio", "--pod", "p.yaml", "--env", "env"], "--env"),
+        (&["import", "istio", "--config", "c.json", "--ipv6", "on"], "--ipv6"),
+        (&["import", "istio", "--pod", "no/such.yaml"], "cannot read no/such.yaml"),
+        (&["import", "istio", "--pod", "-", "--resolv-conf", "-"], "`-` is given twice"),
+        (&["import", "istio", "--args", "", "--name", "a.b"], "`.` cannot be in a name"),
+        (&["import", "kuma"], "kuma"),
     ] {
         let output = weir(arguments);
         exits(&output, 2);
@@ -233,6 +241,161 @@ fn completions_and_manual_pages_are_made() {
     }
     assert!(stdout(&weir(&["man"])).starts_with(".ie"));
     assert!(stdout(&weir(&["man", "compile"])).contains("weir\\-compile"));
+}
+
+#[test]
+fn an_import_is_a_policy_and_notes_beside_it() {
+    let output = weir(&[
+        "import",
+        "istio",
+        "--args",
+        "-b * -i 10.1.2.3/8 -x '' --log_output_level=all:info",
+    ]);
+    exits(&output, 0);
+    assert_eq!(
+        stdout(&output),
+        "sidecar istio {\n  outbound {\n    capture to 10.0.0.0/8\n  }\n}\n"
+    );
+    let said = stderr(&output);
+    assert!(said.lines().all(|line| line.starts_with("note: ")), "{said}");
+    assert!(said.contains("note: `-i 10.1.2.3/8`: `10.1.2.3/8` means `10.0.0.0/8`\n"), "{said}");
+    let compiled = weir_with(&["compile", "-"], stdout(&output));
+    exits(&compiled, 0);
+    assert!(stdout(&compiled).contains("ip daddr 10.0.0.0/8"));
+}
+
+#[test]
+fn what_istio_refuses_is_exit_status_1_and_nothing_is_printed() {
+    let arguments = ["import", "istio", "--ipv6", "on", "--args", "-p 0 -b 80 -d 90"];
+    let output = weir(&arguments);
+    exits(&output, 1);
+    assert_eq!(stdout(&output), "");
+    assert_eq!(
+        stderr(&output),
+        "note: `-d 90`: no effect: ports are excluded only where every inbound port is captured\n\
+         error: `-p 0`: `0` is not a port of 1 to 65535\n"
+    );
+    let output = weir(&[&arguments[..], &["--message-format", "json"]].concat());
+    exits(&output, 1);
+    let lines: Vec<serde_json::Value> =
+        stderr(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines[1],
+        serde_json::json!({
+            "severity": "error",
+            "message": "`0` is not a port of 1 to 65535",
+            "about": null,
+            "option": "-p",
+            "value": "0",
+            "source": "argument",
+        })
+    );
+}
+
+#[test]
+fn an_import_reads_the_files_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let environment = write(
+        "env",
+        "ISTIO_OUTBOUND_OWNER_GROUPS=java\nISTIO_META_DNS_CAPTURE=true\nISTIO_INBOUND_PORTS='*'\n",
+    );
+    let (group, resolv_conf) =
+        (write("group", "java:x:202:\n"), write("resolv.conf", "nameserver 10.96.0.10\n"));
+    let policy = folder.path().join("reviews.weir");
+    let files = ["--env", &environment, "--group-file", &group, "--resolv-conf", &resolv_conf];
+    let more = ["--name", "reviews", "--ipv6", "off", "-o", policy.to_str().unwrap()];
+    let output = weir(&[&["import", "istio", "--args", "-i *"], &files[..], &more].concat());
+    exits(&output, 0);
+    assert_eq!((stdout(&output), stderr(&output)), ("", ""));
+    insta::assert_snapshot!(fs::read_to_string(policy).unwrap(), @"
+    sidecar reviews {
+      family ipv4
+      outbound {
+        capture group 202
+      }
+      dns {
+        capture 10.96.0.10
+      }
+    }
+    ");
+}
+
+#[test]
+fn several_pods_are_several_policies() {
+    let output = weir(&["import", "istio", "--pod", "tests/import/ambient.yaml"]);
+    exits(&output, 0);
+    assert!(stdout(&output).starts_with("ambient-pod reviews {}\n\nambient-pod ingress {\n"));
+    let text = fs::read_to_string(root().join("tests/import/ambient.yaml")).unwrap();
+    let from_stdin = weir_with(&["import", "istio", "--pod", "-"], &text);
+    assert_eq!(stdout(&from_stdin), stdout(&output));
+    let host = r#"{"kind": "ambient-host", "name": "node", "config": {}}"#;
+    let output = weir_with(&["import", "istio", "--config", "-"], host);
+    exits(&output, 0);
+    assert_eq!(stdout(&output), "ambient-host node {\n  family ipv4\n}\n");
+}
+
+#[test]
+fn policies_of_one_namespace_are_one_transaction() {
+    let policies = "sidecar one {}\nambient-host two {}\nsidecar three {}\n";
+    let both = ["compile", "-", "--policy", "one", "--policy", "two"];
+    let output = weir_with(&both, policies);
+    exits(&output, 0);
+    assert!(
+        stdout(&output).contains("# Policy `one`") && stdout(&output).contains("# Policy `two`")
+    );
+    let output = weir_with(&[&both[..], &["--emit", "json"]].concat(), policies);
+    exits(&output, 0);
+    let json: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    let text = json.to_string();
+    assert!(text.contains("istio-proxy-nat") && text.contains("istio-ambient-nat"));
+    let output = weir_with(&[&both[..], &["--policy", "three"]].concat(), policies);
+    exits(&output, 1);
+    assert_eq!(stdout(&output), "");
+    assert!(stderr(&output).contains("E330"), "{}", stderr(&output));
+    // Policies of one file are for different namespaces, as long as nobody says otherwise.
+    let output = weir_with(&["check", "-"], policies);
+    exits(&output, 0);
+    assert_eq!(stderr(&output), "");
+    let output = weir_with(&["compile", "-", "--policy", "one", "--policy", "one"], policies);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("`one` is given twice"), "{}", stderr(&output));
+}
+
+#[test]
+fn addresses_of_pods_come_and_go() {
+    let host = "rulesets/ambient/host.weir";
+    let output = weir(&["pod-address", "add", host, "10.0.1.2", "fd00:1::2"]);
+    exits(&output, 0);
+    insta::assert_snapshot!(stdout(&output), @"
+    add element inet istio-ambient-nat istio-inpod-probes-v4 { 10.0.1.2 }
+    add element inet istio-ambient-nat istio-inpod-probes-v6 { fd00:1::2 }
+    ");
+    let output = weir(&["pod-address", "delete", "--json", host, "10.0.1.2"]);
+    exits(&output, 0);
+    let json: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(json["nftables"].as_array().unwrap().len(), 3);
+    let beside = "ambient-pod a {}\nambient-host b { probe { pods istio-pods } }\n";
+    let output = weir_with(&["pod-address", "add", "-", "10.0.1.2"], beside);
+    exits(&output, 0);
+    assert!(stdout(&output).contains(" istio-pods-v4 "), "{}", stdout(&output));
+    for (arguments, input, said) in [
+        (&["rulesets/ambient/host-ipv4.weir", "fd00::2"][..], "", "governs IPv4 only"),
+        (&["rulesets/ambient/pod.weir", "10.0.1.2"], "", "no ambient-host policy but a"),
+        (&[host, "10.0.1.0/24"], "", "10.0.1.0/24"),
+        (&[host], "", "ADDRESS"),
+        (&["-", "10.0.1.2"], "sidecar a {}\nambient-pod b {}\n", "no ambient-host policy"),
+        (&["-", "10.0.1.2"], "ambient-host a {}\nambient-host b {}\n", "`a`, `b`"),
+        (&["-", "10.0.1.2", "--policy", "a"], "sidecar a {}\nambient-host b {}\n", "but a sidecar"),
+    ] {
+        let output = weir_with(&[&["pod-address", "add"], arguments].concat(), input);
+        exits(&output, 2);
+        assert!(stderr(&output).contains(said), "{arguments:?}: {}", stderr(&output));
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -4,19 +4,20 @@
 //! line and pass; with `WEIR_REQUIRE_KERNEL=1` they fail.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::common::netns::{self, Netns, same_ruleset};
 use crate::common::rulesets::{self, base, name, not_owner, owner, rule, table, tcp};
-use netweir::backend::nft::{self, Context, Options};
+use netweir::backend::nft::{self, Context, MemberChange, Members, Options};
 use netweir::backend::routing::{self, Form};
 use netweir::backend::teardown;
 use netweir::ir::{Action, ChainKind, Hook, MarkChange, Owner, Rule, Ruleset, Rung};
 use netweir::lower::{Layout, lower, owned_tables};
-use netweir::net::{Families, Family, Name, OnMiss};
+use netweir::net::{Families, Family, Name, OnMiss, PerFamily};
 use netweir::policy::{
-    AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, Selection, Setting, Sidecar, Tproxy,
+    AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, ProbeOwner, Selection, Setting,
+    Sidecar, Tproxy,
 };
 
 /// Script and JSON of `ruleset`.
@@ -336,22 +337,88 @@ fn probes_are_what_this_machine_sends_and_not_what_it_forwards() {
     let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward
                    echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
     node.output("sh", &["-c", forward]);
-    node.load(&script(&rulesets::ambient_host(Families::Both)));
-    node.load(
-        "add element inet istio-ambient-nat istio-inpod-probes-v4 { 10.0.1.2 }
-         add element inet istio-ambient-nat istio-inpod-probes-v6 { fd00:1::2 }\n",
-    );
-    for (address, [from_node, from_other]) in [
-        ("10.0.1.2:8080", ["169.254.7.127", "10.0.2.2"]),
-        ("[fd00:1::2]:8080", ["fd16:9254:7127:1337:ffff:ffff:ffff:ffff", "fd00:2::2"]),
-    ] {
-        for (client, user, seen) in
-            [(&node, 0, from_node), (&node, 4711, from_node), (&other, 0, from_other)]
-        {
-            let server = pod.probe(0, &format!("peer {address}")).spawn().unwrap();
-            assert_eq!(client.ask(user, &format!("connect {address}")), "connected");
-            assert_eq!(netns::answer(server), seen);
+    let pods = ["10.0.1.2".parse().unwrap(), "fd00:1::2".parse().unwrap()];
+    let probe = ["169.254.7.127", "fd16:9254:7127:1337:ffff:ffff:ffff:ffff"];
+    let (own, others) = (["10.0.1.1", "fd00:1::1"], ["10.0.2.2", "fd00:2::2"]);
+    for (owner, user_sends) in [(ProbeOwner::Any, probe), (ProbeOwner::User(0), own)] {
+        let (ruleset, text) = host(owner, PerFamily { ipv4: IPV4_PROBE, ipv6: IPV6_PROBE });
+        node.load(&text);
+        node.load(&Members::new(&ruleset, MemberChange::Add, &pods).unwrap().script());
+        for (at, address) in ["10.0.1.2:8080", "[fd00:1::2]:8080"].into_iter().enumerate() {
+            for (client, user, seen) in
+                [(&node, 0, probe[at]), (&node, 4711, user_sends[at]), (&other, 0, others[at])]
+            {
+                let server = pod.probe(0, &format!("peer {address}")).spawn().unwrap();
+                assert_eq!(client.ask(user, &format!("connect {address}")), "connected");
+                assert_eq!(netns::answer(server), seen, "{owner:?}, {user}");
+            }
         }
+    }
+}
+
+const IPV4_PROBE: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 127);
+const IPV6_PROBE: Ipv6Addr =
+    Ipv6Addr::new(0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff);
+
+/// The node's ruleset, and its script.
+fn host(owner: ProbeOwner, from: PerFamily<Ipv4Addr, Ipv6Addr>) -> (Ruleset, String) {
+    let mut host = AmbientHost::default();
+    host.probe.owner = Setting::default_to(owner);
+    host.probe.from = Setting::default_to(from);
+    let policy = Policy { name: name("node"), kind: Kind::AmbientHost(Box::new(host)) };
+    let ruleset = lower(&policy, Layout::Compact);
+    let [script, _] = both(&ruleset, &owned_tables(&policy.kind), &Options::default());
+    (ruleset, script)
+}
+
+#[test]
+fn pods_stay_when_the_policy_of_the_node_is_loaded_again() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let (ruleset, script) = host(ProbeOwner::Any, PerFamily { ipv4: IPV4_PROBE, ipv6: IPV6_PROBE });
+    let addresses: Vec<_> =
+        ["10.0.1.2", "10.0.1.3", "fd00:1::2"].map(|address| address.parse().unwrap()).into();
+    let members = |change, addresses| Members::new(&ruleset, change, addresses).unwrap();
+    let (add, delete) =
+        (members(MemberChange::Add, &addresses), members(MemberChange::Delete, &addresses[..1]));
+    for [add, delete] in [[add.script(), delete.script()], [add.json(), delete.json()]] {
+        // There is no set yet, and none is made.
+        assert!(!netns.try_load(&add).ok);
+        netns.load(&script);
+        let empty = netns.ruleset();
+        // Nothing to delete is no mistake, and twice is like once.
+        for _ in 0..2 {
+            netns.load(&delete);
+            assert_eq!(netns.ruleset(), empty);
+        }
+        for _ in 0..2 {
+            netns.load(&add);
+        }
+        let list = |family: &str| {
+            let set = format!("istio-inpod-probes-{family}");
+            let list = netns.output("nft", &["list", "set", "inet", "istio-ambient-nat", &set]);
+            list.split_once("elements = { ").map(|(_, rest)| {
+                let (inside, _) = rest.split_once('}').unwrap();
+                let mut all: Vec<_> = inside.split(',').map(|one| one.trim().to_owned()).collect();
+                all.sort();
+                all.join(" ")
+            })
+        };
+        let full = netns.ruleset();
+        assert_eq!(list("v4").unwrap(), "10.0.1.2 10.0.1.3");
+        assert_eq!(list("v6").unwrap(), "fd00:1::2");
+        netns.load(&script);
+        assert_eq!(netns.ruleset(), full);
+        // So they do when the policy is another one.
+        let other = PerFamily { ipv4: Ipv4Addr::new(192, 0, 2, 1), ipv6: IPV6_PROBE };
+        netns.load(&host(ProbeOwner::User(0), other).1);
+        assert_eq!(list("v4").unwrap(), "10.0.1.2 10.0.1.3");
+        netns.load(&delete);
+        assert_eq!(list("v4").unwrap(), "10.0.1.3");
+        assert_eq!(list("v6").unwrap(), "fd00:1::2");
+        netns.flush();
     }
 }
 

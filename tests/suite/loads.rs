@@ -6,7 +6,8 @@ use netweir::lower::{Layout, lower, owned_tables};
 use netweir::net::Name;
 use netweir::policy::Policy;
 use netweir::span::Sources;
-use netweir::{Options, View};
+use netweir::syntax::NoIncludes;
+use netweir::{Options, View, compile};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -76,6 +77,48 @@ fn one_version_replaces_another_without_a_trace() {
         assert_eq!(netns.ruleset(), alone, "{}", pair[1]);
         netns.flush();
     }
+}
+
+#[test]
+fn policies_of_one_namespace_load_together() {
+    if !netns::available() {
+        return;
+    }
+    let text = "sidecar proxy { mode tproxy; family ipv4 }\nambient-host node {}\n";
+    let compilation = compile("node.weir", text, &NoIncludes, &Options::default()).unwrap();
+    let policies: Vec<_> = compilation.policies.iter().collect();
+    let emit = |view| compilation.emit_together(&policies, view).unwrap();
+    let alone: Vec<_> =
+        policies.iter().map(|policy| compilation.emit(policy, View::Nft).unwrap()).collect();
+    let netns = Netns::new();
+    let mut lists = Vec::new();
+    // In one transaction twice, or one after the other: neither replaces the other.
+    let (script, json) = (emit(View::Nft), emit(View::Json));
+    for texts in [[&script, &script], [&json, &json], [&alone[0], &alone[1]]] {
+        for text in texts {
+            netns.load(text);
+        }
+        lists.push(objects(&netns.ruleset()));
+        netns.flush();
+    }
+    assert_eq!(lists[0], lists[1]);
+    assert_eq!(lists[0], lists[2]);
+    netns.load(&script);
+    let before = netns.routing();
+    for view in [View::Routing, View::Teardown] {
+        let done = netns.run("sh", &["-s"], &emit(view));
+        assert!(done.ok && done.err.is_empty(), "{done:?}");
+    }
+    assert_eq!(netns.routing(), before);
+    assert_eq!(netns.output("nft", &["list", "ruleset"]), "");
+}
+
+/// What is listed, whatever the order of tables: a table with sets of others keeps its place.
+fn objects(list: &serde_json::Value) -> Vec<String> {
+    let objects = list["nftables"].as_array().unwrap().iter();
+    let mut objects: Vec<_> = objects.map(ToString::to_string).collect();
+    objects.sort();
+    objects
 }
 
 #[test]

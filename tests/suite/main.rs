@@ -7,6 +7,7 @@
 
 mod cli;
 mod common;
+mod conformance;
 mod docs;
 mod front_end;
 mod import;

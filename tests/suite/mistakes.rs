@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use netweir::diag::{CODES, Diagnostic, explain, render};
 use netweir::policy::{GroupIds, check};
-use netweir::syntax::load;
+use netweir::syntax::{NoIncludes, load};
+use netweir::{Options, View, compile};
 
 /// Files that mistakes include, by path.
 fn files() -> BTreeMap<String, String> {
@@ -79,6 +80,60 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E402", "is a mistake in weir"),
 ];
 
+/// Codes of policies that are good alone.
+const TOGETHER: &[&str] = &["E330", "E331", "E332", "W512"];
+
+/// What is wrong when all policies of `text` are loaded together.
+fn together(text: &str) -> Vec<Diagnostic> {
+    let compilation = compile("policy.weir", text, &NoIncludes, &Options::default()).unwrap();
+    assert!(compilation.warnings.is_empty(), "{text}");
+    compilation.conflicts(&compilation.policies.iter().collect::<Vec<_>>())
+}
+
+#[test]
+fn policies_for_one_namespace_do_not_meet() {
+    let mut shown = String::new();
+    for (text, expected) in [
+        ("sidecar a {}\nsidecar b { mode tproxy }\nsidecar c {}\n", &["E330", "E330", "E330"][..]),
+        ("ambient-pod a {}\nambient-host b {}\n", &["E330"]),
+        ("sidecar a { mode tproxy }\nambient-host b {}\n", &[]),
+        ("sidecar a {}\nambient-pod b {}\n", &[]),
+        ("ambient-pod b {}\nsidecar a { mode tproxy }\n", &["E331"]),
+        (
+            "sidecar a {\n  mode tproxy { mark 0x539; outbound-mark 0x111; table 100 }\n}\n\
+             ambient-pod b { route { table 100 } }\n",
+            &["E331", "E331", "E332"],
+        ),
+        (
+            "sidecar a { mode tproxy { mark 1; outbound-mark 2 } }\n\
+             ambient-pod b { proxy { connmark 0x222/0xfff } }\n",
+            &["W512"],
+        ),
+        ("sidecar a { family ipv4; mode tproxy }\nambient-pod b { family ipv6 }\n", &[]),
+        (
+            "sidecar a { mode tproxy { table 100 }; inbound { capture port none } }\n\
+             ambient-pod b { family ipv4 }\n",
+            &["E331"],
+        ),
+    ] {
+        let compilation = compile("a.weir", text, &NoIncludes, &Options::default()).unwrap();
+        let all: Vec<_> = compilation.policies.iter().collect();
+        let found = compilation.conflicts(&all);
+        let codes: Vec<_> = found.iter().map(|found| found.problem.code()).collect();
+        assert_eq!(codes, expected, "{text}");
+        let refused = compilation.emit_together(&all, View::Nft);
+        assert_eq!(refused.is_err(), found.iter().any(Diagnostic::is_error), "{text}");
+        shown.push_str(&render::human(&compilation.sources, &found, false));
+    }
+    insta::with_settings!({
+        snapshot_path => "../../snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!("mistake.together", shown);
+    });
+}
+
 #[test]
 fn every_page_has_an_example_of_its_problem_and_of_what_is_right() {
     for code in CODES.iter().filter(|code| WITHOUT_EXAMPLES.iter().all(|(of, _)| of != *code)) {
@@ -92,7 +147,8 @@ fn every_page_has_an_example_of_its_problem_and_of_what_is_right() {
             files.insert("policy.weir".to_owned(), text.to_owned());
             let loaded = load("policy.weir", text, &files);
             let checked = check(&loaded, &GroupIds::new());
-            checked.diagnostics.iter().map(|found| found.problem.code()).collect()
+            let found = if TOGETHER.contains(code) { together(text) } else { checked.diagnostics };
+            found.iter().map(|found| found.problem.code()).collect()
         };
         assert_eq!(codes(wrong), BTreeSet::from([*code]), "wrong on {code}");
         assert_eq!(codes(right), BTreeSet::new(), "right on {code}");

@@ -2,8 +2,26 @@
 
 use serde::Serialize;
 
+use super::members::MemberChange;
 use super::program::{Chain, Element, Program, Rule, Set, SetOf, Statement, Table, TableFamily};
 use super::text::{hook_name, kind_name};
+
+/// Addresses to add to sets or to delete from them: what to do, where, and which.
+pub(super) fn print_members<'a>(
+    commands: impl Iterator<Item = (MemberChange, TableFamily, &'a str, &'a str, Vec<Element<'a>>)>,
+) -> String {
+    let mut text = Vec::new();
+    begin(&mut text);
+    for (change, family, table, name, elem) in commands {
+        let element = Object::Element { family, table, name, elem };
+        let command = match change {
+            MemberChange::Add => Command::Add(element),
+            MemberChange::Delete => Command::Delete(element),
+        };
+        next(&mut text, &command);
+    }
+    end(text)
+}
 
 /// `program` as JSON, one command a line.
 ///
@@ -12,8 +30,7 @@ use super::text::{hook_name, kind_name};
 /// there.
 pub(super) fn print(program: &Program<'_>) -> String {
     let mut text = Vec::with_capacity(16 * 1024);
-    text.extend_from_slice(b"{\"nftables\": [\n");
-    write(&mut text, &Command::Metainfo { json_schema_version: 1 });
+    begin(&mut text);
     for &(family, name) in &program.replaced {
         let name = name.as_str();
         next(&mut text, &Command::Add(Object::Table { family, name }));
@@ -22,6 +39,15 @@ pub(super) fn print(program: &Program<'_>) -> String {
     for table in &program.tables {
         write_table(&mut text, table);
     }
+    end(text)
+}
+
+fn begin(text: &mut Vec<u8>) {
+    text.extend_from_slice(b"{\"nftables\": [\n");
+    write(text, &Command::Metainfo { json_schema_version: 1 });
+}
+
+fn end(mut text: Vec<u8>) -> String {
     text.extend_from_slice(b"\n]}\n");
     String::from_utf8(text).expect("JSON is UTF-8")
 }
@@ -87,6 +113,12 @@ enum Object<'a> {
         flags: &'static [&'static str],
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         elem: &'a [Element<'a>],
+    },
+    Element {
+        family: TableFamily,
+        table: &'a str,
+        name: &'a str,
+        elem: Vec<Element<'a>>,
     },
     Chain {
         family: TableFamily,

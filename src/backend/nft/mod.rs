@@ -16,6 +16,7 @@ mod label;
 mod legal;
 #[cfg(test)]
 mod legal_tests;
+mod members;
 mod names;
 mod owner;
 mod program;
@@ -31,6 +32,7 @@ use crate::net::Name;
 use crate::span::Sources;
 
 pub use legal::legalise;
+pub use members::{MemberChange, Members, NoSet};
 pub use target::{BadTarget, Target};
 pub use unsupported::unsupported;
 

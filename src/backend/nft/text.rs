@@ -142,7 +142,7 @@ fn write_chain(out: &mut String, chain: &Chain<'_>) -> fmt::Result {
 }
 
 /// Family and name of a table.
-struct Full<'a>(TableFamily, &'a Name);
+pub(super) struct Full<'a>(pub(super) TableFamily, pub(super) &'a Name);
 
 impl fmt::Display for Full<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

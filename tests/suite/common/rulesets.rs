@@ -255,6 +255,7 @@ fn marks() -> Vec<Rule> {
         one(vec![mark(0x539, 0xfff, true)], Action::SetMark(set(0xff, 0xf11))),
         one(vec![connmark(0x111, 0xfff)], Action::RestoreMark(MaskPair::FULL)),
         one(vec![connmark(0, 0)], Action::SaveMark(copy)),
+        one(vec![], Action::RestoreMark(MaskPair { packet: u32::MAX, connection: 0 })),
         one(vec![], Action::SetMark(set(0xff, 0))),
         one(vec![], Action::SetMark(set(0x10, 0x10))),
         one(vec![], Action::SetMark(set(0, 0x10))),

@@ -1,0 +1,100 @@
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::compile::{Selected, names};
+use super::input::Input;
+use super::report::Messages;
+use super::{Outcome, output};
+use crate::backend::nft::{MemberChange, Members};
+use crate::lower::{Layout, lower};
+use crate::policy::{Kind, Policy};
+use crate::{Compilation, Options};
+
+/// Print what adds or deletes addresses of pods on the node
+///
+/// An ambient-host policy knows the node's pods by their addresses, which stand in sets that are
+/// empty at first and keep their contents when the policy is loaded again. This prints a script for
+/// `nft -f` that adds addresses to them or deletes them, in one transaction. Adding an address that
+/// is there, and deleting one that is not, changes nothing; the policy has to be loaded.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PodAddress {
+    /// What to do.
+    #[arg(value_enum, value_name = "CHANGE")]
+    change: Change,
+    #[command(flatten)]
+    input: Input,
+    /// The addresses, of any family that the policy governs.
+    #[arg(value_name = "ADDRESS", required = true)]
+    addresses: Vec<IpAddr>,
+    #[command(flatten)]
+    selected: Selected,
+    /// Print libnftables JSON, for `nft -j -f`.
+    #[arg(long)]
+    json: bool,
+    /// Write here instead of to standard output; whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Change {
+    /// A pod has begun.
+    Add,
+    /// A pod has ended.
+    Delete,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir pod-address add node.weir 10.0.1.2 fd00:1::2 | nft -f -
+  weir pod-address delete --json node.weir 10.0.1.2 > gone.json";
+
+impl PodAddress {
+    pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        let options = Options { groups: self.input.groups()?, ..Options::default() };
+        let Some(compilation) = self.input.compile(&options, messages)? else {
+            return Ok(Outcome::Bad);
+        };
+        let policy = self.host(&compilation)?;
+        let ruleset = lower(policy, Layout::default());
+        let change = match self.change {
+            Change::Add => MemberChange::Add,
+            Change::Delete => MemberChange::Delete,
+        };
+        let members = Members::new(&ruleset, change, &self.addresses).map_err(|refused| {
+            let families = policy.families();
+            let governed: Vec<_> = families.iter().map(|family| family.to_string()).collect();
+            let (name, address) = (&policy.name, refused.address);
+            let governed = governed.join(" and ");
+            io::Error::other(format!(
+                "policy `{name}` governs {governed} only, and not `{address}`"
+            ))
+        })?;
+        let text = if self.json { members.json() } else { members.script() };
+        output::write(self.output.as_deref(), &compilation.sources, &text)
+    }
+
+    /// The policy whose sets hold pods: the only one of its kind, unless it is named.
+    fn host<'a>(&self, compilation: &'a Compilation) -> io::Result<&'a Policy> {
+        let policies = self.selected.some(compilation)?;
+        let is_host = |policy: &&&Policy| matches!(policy.kind, Kind::AmbientHost(_));
+        let hosts: Vec<&Policy> = policies.iter().filter(is_host).copied().collect();
+        match (hosts.as_slice(), policies.as_slice()) {
+            ([host], _) => Ok(host),
+            ([], [other]) => Err(io::Error::other(format!(
+                "`{}` is no ambient-host policy but a {} one, which has no addresses of pods",
+                other.name,
+                other.kind.keyword()
+            ))),
+            ([], _) => Err(io::Error::other("the file has no ambient-host policy")),
+            (several, _) => Err(io::Error::other(format!(
+                "there are several ambient-host policies; choose one with --policy: {}",
+                names(several)
+            ))),
+        }
+    }
+}
