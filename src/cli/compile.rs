@@ -85,12 +85,21 @@ enum Emit {
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum LayoutName {
+pub(super) enum LayoutName {
     /// A list is one rule with a set; its length costs packets nothing.
     #[default]
     Compact,
     /// One rule an item, in upstream's order.
     Upstream,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Self {
+        match name {
+            LayoutName::Compact => Self::Compact,
+            LayoutName::Upstream => Self::Upstream,
+        }
+    }
 }
 
 impl From<Emit> for View {
@@ -114,10 +123,7 @@ impl Compile {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let options = Options {
             groups: self.input.groups()?,
-            layout: match self.layout {
-                LayoutName::Compact => Layout::Compact,
-                LayoutName::Upstream => Layout::Upstream,
-            },
+            layout: self.layout.into(),
             nft: nft::Options {
                 target: self.target,
                 counters: !self.no_counters,

@@ -2,13 +2,19 @@
 
 mod check;
 mod compile;
+mod diff;
+mod differences;
+mod explain;
 mod explain_code;
 mod format;
 mod groups;
 mod input;
+mod live;
 mod output;
 mod report;
 mod show;
+mod subject;
+mod verify;
 
 use std::io;
 use std::process::ExitCode;
@@ -22,7 +28,7 @@ use report::Messages;
 enum Outcome {
     /// The policy is good, and everything that was asked for is written.
     Good,
-    /// The policy is wrong. Diagnostics say why; nothing is written.
+    /// The policy is wrong, and diagnostics say why; or what was compared differs.
     Bad,
 }
 
@@ -53,8 +59,12 @@ Examples:
   weir compile policy.weir | nft -f -           load it
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
+  weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
+                                                what becomes of a packet, and why
+  weir verify policy.weir --live                whether what is loaded means the policy
+  weir diff old.weir new.weir                   which traffic changes
 
-Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
 const LONG_EXAMPLES: &str = "\
 Examples:
@@ -74,17 +84,34 @@ Examples:
   Every output of every policy in a file, for golden-file CI:
     weir compile --out-dir golden policies.weir
 
+  The same ruleset for iptables:
+    weir compile --emit iptables policy.weir | iptables-restore --noflush
+    weir compile --emit ip6tables policy.weir | ip6tables-restore --noflush
+
+  What becomes of a packet, and which clause decides:
+    weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
+
+  Whether rules treat every packet as the policy says:
+    weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
+    weir verify policy.weir --live
+
+  Which traffic is newly captured, no longer captured, or captured elsewhere:
+    weir diff old.weir new.weir
+
   A policy on standard input:
     echo 'sidecar s {}' | weir compile -
 
 Diagnostics go to standard error; standard output is only ever the product.
-Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
 #[derive(Subcommand)]
 enum Command {
     Compile(compile::Compile),
     Check(check::Check),
     Show(show::Show),
+    Explain(explain::Explain),
+    Verify(verify::Verify),
+    Diff(diff::Diff),
     Format(format::Format),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
@@ -138,7 +165,7 @@ impl Man {
 
 /// Runs the command that the arguments name.
 ///
-/// Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.
+/// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.
 #[must_use]
 pub fn main() -> ExitCode {
     let Weir { command, messages } = Weir::parse();
@@ -146,6 +173,9 @@ pub fn main() -> ExitCode {
         Command::Compile(compile) => compile.run(&messages),
         Command::Check(check) => check.run(&messages),
         Command::Show(show) => show.run(&messages),
+        Command::Explain(explain) => explain.run(&messages),
+        Command::Verify(verify) => verify.run(&messages),
+        Command::Diff(diff) => diff.run(&messages),
         Command::Format(format) => format.run(&messages),
         Command::ExplainCode(explain) => explain.run(),
         Command::Completions(completions) => completions.run(),
