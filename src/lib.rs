@@ -39,6 +39,7 @@ pub mod backend;
 pub mod cli;
 mod compile;
 pub mod diag;
+pub mod explain;
 pub mod import;
 pub mod ir;
 pub mod lower;

@@ -88,12 +88,21 @@ enum Emit {
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum LayoutName {
+pub(super) enum LayoutName {
     /// A list is one rule with a set; its length costs packets nothing.
     #[default]
     Compact,
     /// One rule an item, in upstream's order.
     Upstream,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Self {
+        match name {
+            LayoutName::Compact => Self::Compact,
+            LayoutName::Upstream => Self::Upstream,
+        }
+    }
 }
 
 impl From<Emit> for View {
@@ -117,10 +126,7 @@ impl Compile {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let options = Options {
             groups: self.input.groups()?,
-            layout: match self.layout {
-                LayoutName::Compact => Layout::Compact,
-                LayoutName::Upstream => Layout::Upstream,
-            },
+            layout: self.layout.into(),
             nft: nft::Options {
                 target: self.target,
                 counters: !self.no_counters,
@@ -208,6 +214,18 @@ impl Selected {
             )));
         }
         Ok(policies)
+    }
+
+    /// The only policy that is meant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Selected::together`], and if several are named.
+    pub(super) fn one<'a>(&self, compilation: &'a Compilation) -> io::Result<&'a Policy> {
+        match self.together(compilation)?[..] {
+            [policy] => Ok(policy),
+            _ => Err(io::Error::other("choose one policy here, with a single --policy")),
+        }
     }
 
     /// The policies that are named, or all of them.

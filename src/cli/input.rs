@@ -19,7 +19,14 @@ use crate::{Compilation, Options, compile};
 pub(super) struct Input {
     /// The policy file, or `-` for standard input.
     #[arg(value_name = "POLICY")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    groups: GroupFile,
+}
+
+/// Where names of groups get their numbers from.
+#[derive(Args)]
+pub(super) struct GroupFile {
     /// Group file (the form of /etc/group) that resolves group names in the policy.
     ///
     /// Names are resolved when the policy is compiled, not where it is loaded: use the file of the
@@ -28,10 +35,17 @@ pub(super) struct Input {
     group_file: Option<PathBuf>,
 }
 
+impl GroupFile {
+    /// The numbers of the groups.
+    pub(super) fn read(&self) -> io::Result<GroupIds> {
+        groups::read(self.group_file.as_deref())
+    }
+}
+
 impl Input {
     /// The numbers of the groups that the policy may name.
     pub(super) fn groups(&self) -> io::Result<GroupIds> {
-        groups::read(self.group_file.as_deref())
+        self.groups.read()
     }
 
     /// Compiles the policy and says what is wrong with it; `None` if that makes it bad.
@@ -40,16 +54,25 @@ impl Input {
         options: &Options,
         messages: &Messages,
     ) -> io::Result<Option<Compilation>> {
-        let text = read(&self.file)?;
-        match compile(&name(&self.file), &text, &Files, options) {
-            Ok(compilation) => {
-                messages.report(&compilation.sources, &compilation.warnings)?;
-                Ok(Some(compilation))
-            }
-            Err(failure) => {
-                messages.report(&failure.sources, &failure.diagnostics)?;
-                Ok(None)
-            }
+        compile_text(&self.file, &read(&self.file)?, options, messages)
+    }
+}
+
+/// Compiles a policy and says what is wrong with it; `None` if that makes it bad.
+pub(super) fn compile_text(
+    file: &Path,
+    text: &str,
+    options: &Options,
+    messages: &Messages,
+) -> io::Result<Option<Compilation>> {
+    match compile(&name(file), text, &Files, options) {
+        Ok(compilation) => {
+            messages.report(&compilation.sources, &compilation.warnings)?;
+            Ok(Some(compilation))
+        }
+        Err(failure) => {
+            messages.report(&failure.sources, &failure.diagnostics)?;
+            Ok(None)
         }
     }
 }

@@ -2,15 +2,21 @@
 
 mod check;
 mod compile;
+mod diff;
+mod differences;
+mod explain;
 mod explain_code;
 mod format;
 mod groups;
 mod import;
 mod input;
+mod live;
 mod output;
 mod pod_address;
 mod report;
 mod show;
+mod subject;
+mod verify;
 
 use std::io;
 use std::process::ExitCode;
@@ -24,7 +30,7 @@ use report::Messages;
 enum Outcome {
     /// The policy is good, and everything that was asked for is written.
     Good,
-    /// The policy is wrong. Diagnostics say why; nothing is written.
+    /// The policy is wrong, and diagnostics say why; or what was compared differs.
     Bad,
 }
 
@@ -56,8 +62,12 @@ Examples:
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
+  weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
+                                                what becomes of a packet, and why
+  weir verify policy.weir --live                whether what is loaded means the policy
+  weir diff old.weir new.weir                   which traffic changes
 
-Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
 const LONG_EXAMPLES: &str = "\
 Examples:
@@ -86,17 +96,34 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
+  The same ruleset for iptables:
+    weir compile --emit iptables policy.weir | iptables-restore --noflush
+    weir compile --emit ip6tables policy.weir | ip6tables-restore --noflush
+
+  What becomes of a packet, and which clause decides:
+    weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
+
+  Whether rules treat every packet as the policy says:
+    weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
+    weir verify policy.weir --live
+
+  Which traffic is newly captured, no longer captured, or captured elsewhere:
+    weir diff old.weir new.weir
+
   A policy on standard input:
     echo 'sidecar s {}' | weir compile -
 
 Diagnostics go to standard error; standard output is only ever the product.
-Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
 #[derive(Subcommand)]
 enum Command {
     Compile(compile::Compile),
     Check(check::Check),
     Show(show::Show),
+    Explain(explain::Explain),
+    Verify(verify::Verify),
+    Diff(diff::Diff),
     Format(format::Format),
     Import(import::Import),
     PodAddress(pod_address::PodAddress),
@@ -152,7 +179,7 @@ impl Man {
 
 /// Runs the command that the arguments name.
 ///
-/// Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.
+/// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.
 #[must_use]
 pub fn main() -> ExitCode {
     let Weir { command, messages } = Weir::parse();
@@ -160,6 +187,9 @@ pub fn main() -> ExitCode {
         Command::Compile(compile) => compile.run(&messages),
         Command::Check(check) => check.run(&messages),
         Command::Show(show) => show.run(&messages),
+        Command::Explain(explain) => explain.run(&messages),
+        Command::Verify(verify) => verify.run(&messages),
+        Command::Diff(diff) => diff.run(&messages),
         Command::Format(format) => format.run(&messages),
         Command::Import(import) => import.run(&messages),
         Command::PodAddress(change) => change.run(&messages),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::diagram::Function;
 use super::space::Space;
 use super::symbolic::{Fate, fates};
+use super::traffic::{Traffic, kinds};
 use super::witness::packet;
 use super::{Outcome, Packet, base_chains, run};
 use crate::ir::{Hook, Match, Ruleset};
@@ -17,6 +18,10 @@ pub struct Difference {
     pub left: Outcome,
     /// What the second does with it.
     pub right: Outcome,
+    /// All packets that they treat differently in this way, in kinds; the packet is of the first.
+    pub traffic: Vec<Traffic>,
+    /// Whether there are more than those.
+    pub and_more: bool,
 }
 
 /// Every way in which the two rulesets differ: for each pair of fates that some packet of a family
@@ -30,8 +35,9 @@ pub fn compare(left: &Ruleset, right: &Ruleset) -> Vec<Difference> {
         let right_fates = fates(&mut space, right);
         for region in regions(&mut space, &left_fates, &right_fates) {
             let packet = packet(&mut space, region);
+            let (traffic, is_all) = kinds(&mut space, region, &packet);
             let (left, right) = (run(left, &packet).outcome, run(right, &packet).outcome);
-            differences.push(Difference { packet, left, right });
+            differences.push(Difference { packet, left, right, traffic, and_more: !is_all });
         }
     }
     differences

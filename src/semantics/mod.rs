@@ -29,6 +29,7 @@ mod packet;
 mod space;
 mod symbolic;
 mod text;
+mod traffic;
 mod witness;
 
 use crate::ir::{Base, Chain, Hook, Ruleset, Table};
@@ -37,6 +38,7 @@ pub use compare::{Difference, compare, find};
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run};
 pub use packet::{Packet, Sender};
 pub use text::BadPacket;
+pub use traffic::Traffic;
 
 /// The priority at which the kernel finds a packet's connection: `NF_IP_PRI_CONNTRACK` (Linux
 /// 6.18). A zone that is set later is set too late.

@@ -29,6 +29,16 @@ impl Field {
     pub(super) const fn bits(self) -> u32 {
         self.bits
     }
+
+    /// The highest number that it holds.
+    pub(super) const fn highest(self) -> u128 {
+        u128::MAX >> (128 - self.bits)
+    }
+
+    /// A number of one bit.
+    pub(super) const fn of_variable(variable: u32) -> Self {
+        Self { first: variable, bits: 1, stride: 1 }
+    }
 }
 
 /// A mark as a function of the marks with which a packet came, bit by bit:
@@ -187,8 +197,7 @@ impl Space {
 
     /// The packets whose `field` is in one of `ranges`, which are inclusive, sorted, and apart.
     pub(super) fn within(&mut self, field: Field, ranges: &[(u128, u128)]) -> Function {
-        let highest = u128::MAX >> (128 - field.bits);
-        self.split(field, 0, (0, highest), ranges)
+        self.split(field, 0, (0, field.highest()), ranges)
     }
 
     /// [`Space::within`] for the packets whose bits before `bit` lead to the numbers of `span`.

@@ -25,13 +25,19 @@ const DEFAULT_INTERFACE: &str = "eth0";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPacket {
     /// It does not begin with where the packet is.
-    #[error("expected `inbound`, `outbound`, `input`, `forward` or `postrouting`")]
+    #[error(
+        "expected `inbound`, `outbound`, `input`, `forward` or `postrouting` as the first word"
+    )]
     Hook,
     /// Behind that stands no protocol.
-    #[error("expected `tcp`, `udp` or `other`")]
+    #[error("expected `tcp`, `udp` or `other` as the second word")]
     Protocol,
     /// A word that has no meaning.
-    #[error("unknown word `{word}`")]
+    #[error(
+        "unknown word `{word}`; the words are `from`, `to`, `user`, `group`, `kernel-socket`, \
+         `no-socket`, `in`, `out`, `mark`, `connmark`, `state`, `no-listener`, `from-set`, `to-set`, \
+         `from-local`, `to-local`, `transparent-socket`"
+    )]
     Word {
         /// The word.
         word: String,
@@ -50,10 +56,16 @@ pub enum BadPacket {
         /// The word.
         word: String,
     },
-    /// Addresses of both families, or none.
-    #[error("expected `from` and `to` of one family")]
+    /// No address at all.
+    #[error("expected `from` or `to` and an address")]
+    NoAddress,
+    /// Addresses of both families.
+    #[error("`from` and `to` are of different families")]
     Families,
 }
+
+const A_STATE: &str = "one of `new`, `established`, `related`, `invalid`, `untracked`";
+const AN_END: &str = "an address, perhaps with a port: `10.96.0.1:443`, `[fd00::1]:443`";
 
 const HOOKS: [(Hook, &str); 5] = [
     (Hook::Prerouting, "inbound"),
@@ -65,8 +77,7 @@ const HOOKS: [(Hook, &str); 5] = [
 
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hook = HOOKS.iter().find(|(hook, _)| *hook == self.hook);
-        f.write_str(hook.map_or("", |(_, word)| word))?;
+        f.write_str(hook_word(self.hook))?;
         f.write_str(match self.protocol {
             Some(Protocol::Tcp) => " tcp",
             Some(Protocol::Udp) => " udp",
@@ -110,7 +121,12 @@ impl fmt::Display for Packet {
     }
 }
 
-const fn end(of: Direction) -> &'static str {
+/// Where a packet at `hook` is, in a word.
+pub(super) fn hook_word(hook: Hook) -> &'static str {
+    HOOKS.iter().find(|(known, _)| *known == hook).map_or("", |(_, word)| word)
+}
+
+pub(super) const fn end(of: Direction) -> &'static str {
     match of {
         Direction::Source => "from",
         Direction::Destination => "to",
@@ -211,12 +227,12 @@ impl Draft {
         let packet = &mut self.packet;
         match word {
             "from" => {
-                let End(address, port) = value(word, words, "an address")?;
+                let End(address, port) = value(word, words, AN_END)?;
                 self.source = Some(address);
                 set_port(word, packet.protocol, &mut packet.source_port, port)?;
             }
             "to" => {
-                let End(address, port) = value(word, words, "an address")?;
+                let End(address, port) = value(word, words, AN_END)?;
                 self.destination = Some(address);
                 set_port(word, packet.protocol, &mut packet.destination_port, port)?;
             }
@@ -232,9 +248,9 @@ impl Draft {
             "mark" => packet.mark = mark(word, words)?,
             "connmark" => packet.connmark = mark(word, words)?,
             "state" => {
-                let name: String = value(word, words, "a state")?;
+                let name: String = value(word, words, A_STATE)?;
                 let state = CtState::ALL.into_iter().find(|state| state.name() == name);
-                packet.state = state.ok_or_else(|| bad(word, "a state"))?;
+                packet.state = state.ok_or_else(|| bad(word, A_STATE))?;
             }
             "no-listener" => {
                 packet.no_listener.insert(value(word, words, "a port")?);
@@ -266,7 +282,8 @@ impl Draft {
                 (address, Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 1).into())
             }
             (None, Some(address)) => (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into(), address),
-            _ => return Err(BadPacket::Families),
+            (None, None) => return Err(BadPacket::NoAddress),
+            (Some(_), Some(_)) => return Err(BadPacket::Families),
         };
         // A user has a group of its own number, usually.
         if let Some(first) = user.or(group) {

@@ -98,14 +98,7 @@ impl Choice<'_> {
     }
 
     fn lowest(&mut self, field: Field) -> u128 {
-        let mut packets = self.packets;
-        (0..field.bits()).fold(0, |number, bit| {
-            let one = self.space.diagrams.variable(field.variable(bit));
-            let zeros = self.space.diagrams.minus(packets, one);
-            let is_one = zeros == Function::FALSE;
-            packets = if is_one { packets } else { zeros };
-            number << 1 | u128::from(is_one)
-        })
+        lowest(self.space, field, self.packets)
     }
 
     /// Whether a variable is true, which it is as wished if both can be.
@@ -160,10 +153,26 @@ impl Choice<'_> {
         // The first address of a network is rarely a host's, so the second is wished for.
         let second = self.lowest(field) | 1;
         let number = self.pick(field, &[number(wish), second]);
-        match self.space.family {
-            Family::Ipv4 => IpAddr::V4(Ipv4Addr::from_bits(narrow(number))),
-            Family::Ipv6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
-        }
+        address(self.space.family, number)
+    }
+}
+
+/// The lowest number that one of `packets`, which are some, has in `field`.
+pub(super) fn lowest(space: &mut Space, field: Field, mut packets: Function) -> u128 {
+    (0..field.bits()).fold(0, |number, bit| {
+        let one = space.diagrams.variable(field.variable(bit));
+        let zeros = space.diagrams.minus(packets, one);
+        let is_one = zeros == Function::FALSE;
+        packets = if is_one { packets } else { zeros };
+        number << 1 | u128::from(is_one)
+    })
+}
+
+/// The address of a number.
+pub(super) fn address(family: Family, number: u128) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::from_bits(narrow(number))),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
     }
 }
 

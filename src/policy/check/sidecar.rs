@@ -239,7 +239,7 @@ impl SidecarDraft {
     ) {
         if let (Mode::Tproxy(tproxy), Some(value)) = (&mut self.plain.mode.value, value) {
             *place(tproxy) = value;
-            self.plain.mode.clause = Some(clause);
+            self.plain.mode.clause.get_or_insert(clause);
         }
     }
 

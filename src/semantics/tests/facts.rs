@@ -226,15 +226,16 @@ fn an_expectation_is_proved_or_broken() {
 
 #[test]
 fn a_text_that_is_no_packet() {
+    let an_end = "an address, perhaps with a port: `10.96.0.1:443`, `[fd00::1]:443`";
     let value = |word: &str, needs| BadPacket::Value { word: word.to_owned(), needs };
     for (text, why) in [
         ("", BadPacket::Hook),
         ("sideways tcp", BadPacket::Hook),
         ("inbound icmp", BadPacket::Protocol),
-        ("inbound tcp", BadPacket::Families),
+        ("inbound tcp", BadPacket::NoAddress),
         ("inbound tcp from 10.0.0.1 to ::1", BadPacket::Families),
-        ("inbound tcp to", value("to", "an address")),
-        ("inbound tcp to example.org", value("to", "an address")),
+        ("inbound tcp to", value("to", an_end)),
+        ("inbound tcp to example.org", value("to", an_end)),
         ("inbound other to 10.0.0.1:80", value("to", "an address without a port")),
         ("inbound tcp to 10.0.0.1 user 5", BadPacket::Place { word: "user".to_owned() }),
         ("inbound tcp to 10.0.0.1 out lo", BadPacket::Place { word: "out".to_owned() }),

@@ -1,0 +1,62 @@
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::compile::LayoutName;
+use super::differences::{between, families_words, print_json, words};
+use super::report::Messages;
+use super::subject::Reading;
+use super::{Outcome, output};
+
+/// Say which traffic two policies, or rules, treat differently
+///
+/// Either can be a policy, what iptables-save prints, or libnftables JSON; which of them is told
+/// by the content.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Diff {
+    /// What was.
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// What will be.
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir diff old.weir new.weir
+  git show HEAD:policy.weir | weir diff - policy.weir
+  iptables-save | weir diff - policy.weir       IPv4 only: the dump says nothing about IPv6
+
+Exit status, as of diff(1) but for a wrong policy: 0 equal, 1 different or a policy is wrong,
+2 bad usage or I/O.";
+
+impl Diff {
+    pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        let layout = LayoutName::default();
+        let nothing = std::collections::BTreeSet::new();
+        let Some(old) = self.reading.file(&self.old, layout, &nothing, messages)? else {
+            return Ok(Outcome::Bad);
+        };
+        let Some(new) = self.reading.file(&self.new, layout, &old.filled(), messages)? else {
+            return Ok(Outcome::Bad);
+        };
+        let (families, all) = between(&old, &new)?;
+        if self.json {
+            print_json(families, &old, &new, &all)?;
+        } else if all.is_empty() {
+            let families = families_words(families);
+            output::print(format!("equal for every packet of {families}\n").as_bytes())?;
+        } else {
+            output::print(words(&all, &old, &new).trim_start().as_bytes())?;
+        }
+        Ok(if all.is_empty() { Outcome::Good } else { Outcome::Bad })
+    }
+}

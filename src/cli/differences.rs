@@ -1,0 +1,138 @@
+//! Differences of two rulesets, for people and for programs.
+
+use std::fmt::Write;
+use std::io;
+
+use super::output;
+use super::subject::Subject;
+use crate::explain::{DifferenceWords, Explanation, differences};
+use crate::net::Families;
+
+/// Most differences that are told in full.
+const MOST: usize = 8;
+
+/// Widest left column, in characters.
+const COLUMN: usize = 58;
+
+/// The families about which both say something, and every way in which they differ there.
+pub(super) fn between(
+    left: &Subject,
+    right: &Subject,
+) -> io::Result<(Families, Vec<DifferenceWords>)> {
+    let families = left.families.and(right.families).ok_or_else(|| {
+        io::Error::other(format!(
+            "{} and {} are of different families, so there is nothing to compare",
+            left.name, right.name
+        ))
+    })?;
+    let (ours, theirs) = (left.only(families), right.only(families));
+    let all = differences((&ours, &left.context()), (&theirs, &right.context()));
+    Ok((families, all))
+}
+
+/// `IPv4 and IPv6`, `IPv4`.
+pub(super) const fn families_words(families: Families) -> &'static str {
+    match families {
+        Families::Both => "IPv4 and IPv6",
+        Families::Ipv4 => "IPv4",
+        Families::Ipv6 => "IPv6",
+    }
+}
+
+/// Prints them as one JSON object.
+pub(super) fn print_json(
+    families: Families,
+    left: &Subject,
+    right: &Subject,
+    all: &[DifferenceWords],
+) -> io::Result<()> {
+    let json = serde_json::json!({
+        "left": left.name,
+        "right": right.name,
+        "families": families.iter().map(crate::net::Family::keyword).collect::<Vec<_>>(),
+        "equal": all.is_empty(),
+        "differences": all,
+    });
+    let text = serde_json::to_string_pretty(&json).map_err(io::Error::other)? + "\n";
+    output::print(text.as_bytes()).map(drop)
+}
+
+/// The first few in words: for which packets, and an example with both ways side by side.
+pub(super) fn words(all: &[DifferenceWords], left: &Subject, right: &Subject) -> String {
+    let mut out = String::new();
+    for (at, difference) in all.iter().take(MOST).enumerate() {
+        let change = difference.change.words();
+        let _ = writeln!(out, "\n{}. {change}: {}", at + 1, outcomes(difference));
+        for traffic in &difference.traffic {
+            let _ = writeln!(out, "     {traffic}");
+        }
+        if difference.and_more {
+            let _ = writeln!(out, "     and more");
+        }
+        let _ = writeln!(out, "   for example {}", difference.packet);
+        let rows = (way(&left.name, &difference.left), way(&right.name, &difference.right));
+        side_by_side(&mut out, &rows.0, &rows.1);
+    }
+    if all.len() > MOST {
+        let _ = writeln!(out, "\nand {} more", all.len() - MOST);
+    }
+    out
+}
+
+/// `untouched → captured: redirected to port 15001`.
+fn outcomes(difference: &DifferenceWords) -> String {
+    let full = |explanation: &Explanation| {
+        let also = explanation.also.iter().map(String::as_str);
+        // The heading says that it is captured.
+        let outcome = explanation.outcome.trim_start_matches("captured: ");
+        std::iter::once(outcome).chain(also).collect::<Vec<_>>().join(", ")
+    };
+    format!("{} → {}", full(&difference.left), full(&difference.right))
+}
+
+/// The rules that matter, below a name.
+fn way(name: &str, explanation: &Explanation) -> Vec<String> {
+    let mut lines = vec![name.to_owned()];
+    for step in explanation.path.iter().filter(|step| step.matters && !step.enters) {
+        let rung = if step.rung.is_empty() { String::new() } else { format!(" [{}]", step.rung) };
+        lines.push(format!("{} {}  {}{rung}", step.chain, step.rule, step.does));
+    }
+    if lines.len() == 1 {
+        lines.push("no rule is about it".to_owned());
+    }
+    if let Some(clause) = &explanation.clause {
+        lines.push(format!("{}:{}  {}", clause.file, clause.line, clause.text));
+    }
+    lines
+}
+
+fn side_by_side(out: &mut String, left: &[String], right: &[String]) {
+    let left: Vec<String> = left.iter().flat_map(|line| wrapped(line)).collect();
+    let right: Vec<String> = right.iter().flat_map(|line| wrapped(line)).collect();
+    let width = left.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+    for at in 0..left.len().max(right.len()) {
+        let (one, other) = (left.get(at), right.get(at));
+        let one = one.map_or("", String::as_str);
+        let padding = width - one.chars().count();
+        let other = other.map_or("", String::as_str);
+        let line = format!("     {one}{:padding$} │ {other}", "");
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// `text` in lines that fit a column, broken at spaces.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        if !line.trim().is_empty()
+            && line.chars().count() + word.trim_end().chars().count() > COLUMN
+        {
+            lines.push(line.trim_end().to_owned());
+            line = String::from("    ");
+        }
+        line.push_str(word);
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
+}

@@ -1,0 +1,131 @@
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::compile::LayoutName;
+use super::report::Messages;
+use super::subject::{Reading, Rules, Subject};
+use super::{Outcome, output};
+use crate::explain::{Explanation, StepWords, explain};
+use crate::semantics::Packet;
+
+/// Say what becomes of a packet, and why
+///
+/// Names the rung of the ladder and the clause that decide, and the rules that the packet meets.
+#[derive(Args)]
+#[command(allow_missing_positional = true, after_help = EXAMPLES)]
+pub(super) struct Explain {
+    /// A policy, or rules: what iptables-save prints, or libnftables JSON.
+    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json"])]
+    file: Option<PathBuf>,
+    /// The packet: where it is, its protocol, and what is not as usual.
+    #[arg(value_name = "PACKET")]
+    packet: String,
+    #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
+    reading: Reading,
+    /// The layout of the rules that are shown.
+    #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
+    layout: LayoutName,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Packets:
+  outbound tcp to 10.96.0.1:443                 of user 1000, out on eth0, a new connection
+  outbound udp from 10.0.0.7 to 10.96.0.10:53 user 1337 group 1337
+  outbound tcp to [fd00::1]:443 out lo kernel-socket
+  inbound tcp from 10.0.0.9 to 10.0.0.7:8080 in eth0 state established mark 0x539
+  inbound tcp to 10.0.0.7:8080 no-listener 15006    while the transparent proxy is down
+
+Examples:
+  weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
+  weir explain --iptables v4.txt --ip6tables v6.txt 'inbound tcp to 10.0.0.7:8080'
+  weir explain --json policy.weir 'outbound udp to 10.96.0.10:53' | jq .outcome
+
+Exit status: 0 explained, 1 the policy is wrong, 2 bad usage, packet or I/O.";
+
+impl Explain {
+    pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        let packet: Packet = self.packet.parse().map_err(|bad| {
+            io::Error::other(format!(
+                "`{}` is not a packet: {bad}\nfor example: outbound tcp to 10.96.0.1:443 user 1000",
+                self.packet.escape_debug()
+            ))
+        })?;
+        let nothing = std::collections::BTreeSet::new();
+        let subject: Subject = match &self.file {
+            Some(_) if self.rules.is_given() => {
+                return Err(io::Error::other("give a policy or rules, not both"));
+            }
+            Some(file) => match self.reading.file(file, self.layout, &nothing, messages)? {
+                Some(subject) => subject,
+                None => return Ok(Outcome::Bad),
+            },
+            None => self.rules.read(&self.reading, &nothing)?,
+        };
+        if !subject.families.has(packet.family()) {
+            return Err(io::Error::other(format!(
+                "{} says nothing about {}",
+                subject.name,
+                packet.family()
+            )));
+        }
+        let explanation = explain(&subject.ruleset, &packet, &subject.context());
+        let text = if self.json {
+            serde_json::to_string_pretty(&explanation).map_err(io::Error::other)? + "\n"
+        } else {
+            words(&explanation)
+        };
+        output::print(text.as_bytes())
+    }
+}
+
+fn words(explanation: &Explanation) -> String {
+    let mut out = format!("{}\n\n", explanation.outcome);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(out, "{name:<8}{value}");
+    };
+    line("packet", &explanation.packet);
+    if !explanation.also.is_empty() {
+        line("also", &explanation.also.join(", "));
+    }
+    match &explanation.rung {
+        Some(rung) => line("rung", &format!("{} {}", rung.number, rung.title)),
+        None if explanation.path.iter().all(|step| !step.matters) => {
+            line("rung", "none fits");
+        }
+        None => {}
+    }
+    if let Some(clause) = &explanation.clause {
+        let place = format!("{}:{}:{}", clause.file, clause.line, clause.column);
+        line("clause", &format!("{place}  {}", clause.text));
+    } else if explanation.rung.is_some() {
+        line("clause", "none: this is the default");
+    }
+    for (at, step) in path(&explanation.path).into_iter().enumerate() {
+        line(if at == 0 { "path" } else { "" }, &step);
+    }
+    out
+}
+
+/// The rules in columns. A table is named where it is another than before.
+fn path(steps: &[StepWords]) -> Vec<String> {
+    let width = |of: fn(&StepWords) -> usize| steps.iter().map(of).max().unwrap_or_default();
+    let (table, chain) = (width(|step| step.table.len()), width(|step| step.chain.len()));
+    let mut before = "";
+    let mut lines = Vec::new();
+    for step in steps {
+        let shown = if step.table == before { "" } else { &step.table };
+        before = &step.table;
+        let rung = if step.rung.is_empty() { String::new() } else { format!("  [{}]", step.rung) };
+        let StepWords { chain: name, rule, does, .. } = step;
+        lines.push(format!("{shown:table$}  {name:chain$} {rule:>3}  {does}{rung}"));
+    }
+    lines
+}

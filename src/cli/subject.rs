@@ -1,0 +1,279 @@
+//! Anything that has rules in it: a policy, what iptables-save prints, libnftables JSON, or the
+//! namespace that weir runs in.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::compile::{LayoutName, Selected};
+use super::input::{GroupFile, compile_text, name, read};
+use super::live;
+use super::report::Messages;
+use crate::explain::Context;
+use crate::ir::Ruleset;
+use crate::lower::lower;
+use crate::net::{Families, Family};
+use crate::policy::GroupIds;
+use crate::reader::{iptables, nft_json};
+use crate::{Compilation, Options};
+
+/// How rules are read.
+#[derive(Args)]
+pub(super) struct Reading {
+    #[command(flatten)]
+    selected: Selected,
+    /// Pass over what is someone else's: a chain of iptables with every jump to it, or a table of
+    /// nft. A `*` at the end stands for any rest. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    leave_out: Vec<String>,
+    #[command(flatten)]
+    groups: GroupFile,
+}
+
+/// Rules in other forms than a policy.
+#[derive(Args)]
+pub(super) struct Rules {
+    /// IPv4 rules, as `iptables-save` prints them.
+    #[arg(long, value_name = "FILE")]
+    iptables: Option<PathBuf>,
+    /// IPv6 rules, as `ip6tables-save` prints them.
+    #[arg(long, value_name = "FILE")]
+    ip6tables: Option<PathBuf>,
+    /// Rules as `nft -j list ruleset` prints them, or as weir writes them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["iptables", "ip6tables"])]
+    nft_json: Option<PathBuf>,
+}
+
+/// Rules, and what they can be told with.
+pub(super) struct Subject {
+    /// What it is called.
+    pub(super) name: String,
+    pub(super) ruleset: Ruleset,
+    /// The families that it says something about.
+    pub(super) families: Families,
+    form: Form,
+}
+
+enum Form {
+    /// A policy, by its place in the compilation.
+    Policy(Box<Compilation>, usize),
+    Iptables,
+    Nft,
+}
+
+impl Rules {
+    /// Whether there are any.
+    pub(super) const fn is_given(&self) -> bool {
+        self.iptables.is_some() || self.ip6tables.is_some() || self.nft_json.is_some()
+    }
+
+    /// Reads them. Sets that `filled` has are others' to fill.
+    pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
+        if let Some(path) = &self.nft_json {
+            return reading.nft_json(name(path).into_owned(), &read(path)?, filled);
+        }
+        let text = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
+        let names: Vec<_> = [&self.iptables, &self.ip6tables]
+            .into_iter()
+            .flatten()
+            .map(|path| name(path))
+            .collect();
+        reading.iptables(
+            names.join(" and "),
+            text(&self.iptables)?.as_deref(),
+            text(&self.ip6tables)?.as_deref(),
+        )
+    }
+}
+
+impl Subject {
+    /// What its rules are told with.
+    pub(super) fn context(&self) -> Context<'_> {
+        match &self.form {
+            Form::Policy(compilation, at) => Context {
+                policy: compilation.policies.get(*at),
+                sources: Some(&compilation.sources),
+                is_iptables: false,
+            },
+            Form::Iptables => Context { is_iptables: true, ..Context::default() },
+            Form::Nft => Context::default(),
+        }
+    }
+
+    /// The sets that its policy leaves to others to fill.
+    pub(super) fn filled(&self) -> BTreeSet<String> {
+        let sets = self.ruleset.tables.iter().flat_map(|table| &table.sets);
+        sets.map(|set| set.name.to_string()).collect()
+    }
+
+    /// Its rules for `families` only.
+    pub(super) fn only(&self, families: Families) -> Ruleset {
+        match families {
+            Families::Both => self.ruleset.clone(),
+            Families::Ipv4 => self.ruleset.only(Family::Ipv4),
+            Families::Ipv6 => self.ruleset.only(Family::Ipv6),
+        }
+    }
+}
+
+impl Reading {
+    /// Reads a file of any form; `None` if it is a policy that is wrong.
+    pub(super) fn file(
+        &self,
+        path: &Path,
+        layout: LayoutName,
+        filled: &BTreeSet<String>,
+        messages: &Messages,
+    ) -> io::Result<Option<Subject>> {
+        let text = read(path)?;
+        let called = name(path).into_owned();
+        match first_sign(&text) {
+            Some('{') => self.nft_json(called, &text, filled).map(Some),
+            Some('*') if is_ipv6(&text) => self.iptables(called, None, Some(&text)).map(Some),
+            Some('*') => self.iptables(called, Some(&text), None).map(Some),
+            _ => self.policy(path, &text, layout, messages),
+        }
+    }
+
+    /// Compiles a policy; `None` if it is wrong.
+    pub(super) fn policy(
+        &self,
+        path: &Path,
+        text: &str,
+        layout: LayoutName,
+        messages: &Messages,
+    ) -> io::Result<Option<Subject>> {
+        let groups: GroupIds = self.groups.read()?;
+        let options = Options { groups, ..Options::default() };
+        let Some(compilation) = compile_text(path, text, &options, messages)? else {
+            return Ok(None);
+        };
+        let policy = self.selected.one(&compilation)?;
+        let at = compilation.policies.iter().position(|other| other.name == policy.name);
+        Ok(Some(Subject {
+            name: format!("policy `{}`", policy.name),
+            ruleset: lower(policy, layout.into()),
+            families: Families::Both,
+            form: Form::Policy(Box::new(compilation), at.unwrap_or_default()),
+        }))
+    }
+
+    /// Reads what iptables-save and ip6tables-save print. A text that is empty has no rules; one
+    /// that is not there says nothing about its family.
+    fn iptables(&self, name: String, v4: Option<&str>, v6: Option<&str>) -> io::Result<Subject> {
+        let options = iptables::Options {
+            groups: self.groups.read()?,
+            leave_out: self.leave_out.iter().cloned().collect(),
+            ..iptables::Options::default()
+        };
+        let ruleset =
+            iptables::read(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
+        let families = match (v4, v6) {
+            (Some(_), None) => Families::Ipv4,
+            (None, Some(_)) => Families::Ipv6,
+            _ => Families::Both,
+        };
+        Ok(Subject { name, ruleset, families, form: Form::Iptables })
+    }
+
+    /// Reads libnftables JSON.
+    fn nft_json(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
+        let options =
+            nft_json::Options { tables: self.tables(text, |_| false), filled: filled.clone() };
+        let ruleset =
+            nft_json::read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
+        Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
+    }
+
+    /// Reads the rules of the namespace that weir runs in.
+    pub(super) fn live(&self, filled: &BTreeSet<String>) -> io::Result<Subject> {
+        let live = live::ask()?;
+        let name = "this namespace".to_owned();
+        // What iptables-nft keeps in nft is read from iptables-save, which can say it.
+        let tables = self.tables(&live.nft, |table| live.is_iptables(table));
+        let options = nft_json::Options { tables, filled: filled.clone() };
+        let mut ruleset =
+            nft_json::read(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+        let mut form = Form::Nft;
+        for [v4, v6] in &live.iptables {
+            let saved = self.iptables("iptables-save".to_owned(), Some(v4), Some(v6))?.ruleset;
+            if ruleset.tables.is_empty() && !saved.tables.is_empty() {
+                form = Form::Iptables;
+            }
+            ruleset.tables.extend(saved.tables);
+        }
+        Ok(Subject { name, ruleset, families: Families::Both, form })
+    }
+
+    /// The names of the tables of an nft text that are to be read.
+    fn tables(&self, text: &str, is_other: impl Fn(&str) -> bool) -> Option<BTreeSet<String>> {
+        let is_left_out = |table: &str| {
+            self.leave_out.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => table.starts_with(start),
+                None => table == pattern,
+            })
+        };
+        let json: serde_json::Value = serde_json::from_str(text).ok()?;
+        let objects = json.get("nftables")?.as_array()?;
+        let name_of = |object: &serde_json::Value| {
+            let added = object.get("add").unwrap_or(object);
+            added.get("table")?.get("name")?.as_str().map(str::to_owned)
+        };
+        let names = objects.iter().filter_map(name_of);
+        Some(names.filter(|name| !is_left_out(name) && !is_other(name)).collect())
+    }
+}
+
+/// The first character that is not in a comment, which tells the forms apart: JSON begins with a
+/// brace, what iptables-save prints with the name of a table, a policy with a word.
+fn first_sign(text: &str) -> Option<char> {
+    let lines = text.lines().map(str::trim_start);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.next()?.chars().next()
+}
+
+/// Whether what iptables-save printed is about IPv6: it says so, or has an address of it.
+fn is_ipv6(text: &str) -> bool {
+    let is_address = |word: &str| {
+        let address = word.split('/').next().unwrap_or_default();
+        address.parse::<std::net::Ipv6Addr>().is_ok()
+    };
+    text.lines().any(|line| {
+        if line.starts_with('#') {
+            line.contains("ip6tables-save")
+        } else {
+            line.split_whitespace().any(is_address)
+        }
+    })
+}
+
+/// Why rules cannot be read exactly: the first few reasons.
+fn unreadable<E: Display>(name: &str, errors: &[E]) -> io::Error {
+    const SHOWN: usize = 5;
+    let mut lines = vec![format!("cannot read {name} exactly:")];
+    lines.extend(errors.iter().take(SHOWN).map(|error| format!("  {error}")));
+    if errors.len() > SHOWN {
+        lines.push(format!("  and {} more", errors.len() - SHOWN));
+    }
+    lines.push("what is someone else's can be left out: `--leave-out NAME`".to_owned());
+    io::Error::other(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{first_sign, is_ipv6};
+
+    #[test]
+    fn forms_and_families_are_told_apart_by_content() {
+        assert_eq!(first_sign("# Generated\n\n*nat\nCOMMIT\n"), Some('*'));
+        assert_eq!(first_sign("  {\"nftables\": []}"), Some('{'));
+        assert_eq!(first_sign("# a policy\nsidecar s {}"), Some('s'));
+        assert_eq!(first_sign("# nothing\n"), None);
+        assert!(is_ipv6("# Generated by ip6tables-save v1.8.9\n*nat\nCOMMIT\n"));
+        assert!(is_ipv6("*nat\n-A OUTPUT -d ::1/128 -j RETURN\nCOMMIT\n"));
+        assert!(!is_ipv6("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.0.0.1 -j RETURN\n"));
+    }
+}

@@ -1,0 +1,173 @@
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::Context;
+use crate::backend::dump::Words;
+use crate::ir::{Action, Hook, Rung, to_iptables_chain};
+use crate::semantics::{Run, Step, Verdict};
+use crate::span::{Sources, Span};
+
+/// A rung of the ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RungWords {
+    /// Its number in the language reference: `O10`.
+    pub number: String,
+    /// What it does: `captured destination: outbound proxy port`.
+    pub title: String,
+}
+
+/// A clause of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClauseWords {
+    /// The file.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The clause, or the beginning of its first line.
+    pub text: String,
+}
+
+/// A rule that a packet matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StepWords {
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// The place of the rule in its chain, from 1.
+    pub rule: usize,
+    /// What it does: `tcp, out lo: return`.
+    pub does: String,
+    /// The number of its rung; empty if it only leads to other rules.
+    pub rung: String,
+    /// Whether what becomes of the packet is because of it, or it leads to a rule of which that is
+    /// true.
+    pub matters: bool,
+    /// Whether it only leads from where the kernel enters to where the rules are.
+    pub enters: bool,
+}
+
+/// Longest text of a clause or rule, in characters.
+const LONGEST: usize = 100;
+
+impl RungWords {
+    /// `None` for a rule that only leads to others, or was read.
+    pub(super) fn of(rung: Rung) -> Option<Self> {
+        let (number, title) = (rung.number().to_owned(), rung.title().to_owned());
+        (!number.is_empty()).then_some(Self { number, title })
+    }
+}
+
+impl ClauseWords {
+    pub(super) fn of(clause: Span, sources: &Sources) -> Self {
+        let place = sources.place(clause);
+        let text = sources.text(clause).lines().next().unwrap_or_default();
+        Self {
+            file: place.file.to_owned(),
+            line: place.line,
+            column: place.column,
+            text: shortened(text.trim_end()),
+        }
+    }
+}
+
+/// The place in the trace of the rule that is why the packet fares so: of the rules of rungs, the
+/// one that ends in what became of it. `None` if no rule does.
+pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
+    let ends = |step: &Step<'_>| match step.rule.then {
+        Action::Redirect { .. } | Action::Snat { .. } => run.outcome.translation.is_some(),
+        Action::Tproxy { .. } => run.outcome.tproxy.is_some(),
+        _ => false,
+    };
+    let last = run.trace.len().checked_sub(1);
+    let end = if run.outcome.verdict == Verdict::Drop {
+        last
+    } else if run.outcome.translation.is_some() || run.outcome.tproxy.is_some() {
+        run.trace.iter().rposition(ends)
+    } else {
+        let stops = |step: &Step<'_>| matches!(step.rule.then, Action::Return | Action::Accept);
+        run.trace.iter().rposition(stops)
+    }?;
+    // A chain that only sends to the proxy says nothing; the rule that leads there does.
+    let mut at = end;
+    while run.trace[at].rule.origin.rung == Rung::ToProxy {
+        match caller(run, at) {
+            Some(caller) => at = caller,
+            None => return Some(end),
+        }
+    }
+    Some(at)
+}
+
+/// The place in the trace of the jump that led to the chain of the step at `at`.
+fn caller(run: &Run<'_>, at: usize) -> Option<usize> {
+    let step = &run.trace[at];
+    run.trace[..at].iter().rposition(|before| {
+        before.table == step.table
+            && matches!(&before.rule.then, Action::Jump(to) | Action::Goto(to) if to == step.chain)
+    })
+}
+
+/// The trace in words.
+pub(super) fn words(
+    run: &Run<'_>,
+    decides: Option<usize>,
+    context: &Context<'_>,
+) -> Vec<StepWords> {
+    let mut matter: BTreeSet<usize> = decides.into_iter().collect();
+    for (at, step) in run.trace.iter().enumerate() {
+        let acts = !matches!(
+            step.rule.then,
+            Action::Accept | Action::Return | Action::Jump(_) | Action::Goto(_) | Action::Log
+        );
+        if acts {
+            matter.insert(at);
+        }
+    }
+    for mut at in matter.clone() {
+        while let Some(caller) = caller(run, at) {
+            matter.insert(caller);
+            at = caller;
+        }
+    }
+    let steps = run.trace.iter().enumerate();
+    steps.map(|(at, step)| step_words(step, matter.contains(&at), context)).collect()
+}
+
+fn step_words(step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {
+    let named = |name: &str| {
+        if context.is_iptables { to_iptables_chain(name) } else { name.to_owned() }
+    };
+    let mut does = Words(step.rule).to_string();
+    let mut is_jump = false;
+    if let Action::Jump(to) | Action::Goto(to) = &step.rule.then {
+        is_jump = true;
+        does = does.replace(to.as_str(), &named(to.as_str()));
+    }
+    StepWords {
+        table: step.table.to_string(),
+        chain: named(step.chain.as_str()),
+        rule: step.index + 1,
+        does: shortened(&does),
+        rung: step.rule.origin.rung.number().to_owned(),
+        matters,
+        enters: is_jump
+            && Hook::ALL
+                .iter()
+                .any(|hook| step.chain.as_str() == hook.built_in_chain().to_ascii_lowercase()),
+    }
+}
+
+/// `text`, or as much of its ends as is bearable.
+fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= LONGEST {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST * 2 / 3).collect();
+    let end: String = text.chars().skip(count - LONGEST / 3).collect();
+    format!("{start} … {end}")
+}

@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::policy::{Kind, Policy};
+use crate::semantics::{Outcome, Packet, Translation, Verdict};
+
+/// What becomes of a packet, as people ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Treatment {
+    /// It goes where it wanted to.
+    Untouched,
+    /// Its connection goes to a port of this machine instead.
+    Redirected {
+        /// The port.
+        port: u16,
+    },
+    /// A transparent proxy takes it, with both its addresses as they are.
+    Handed {
+        /// The port on which the proxy listens.
+        port: u16,
+    },
+    /// Nobody gets it.
+    Dropped,
+    /// Its connection comes from another address.
+    SourceTranslated {
+        /// The address.
+        to: IpAddr,
+    },
+}
+
+impl Treatment {
+    /// What `outcome` comes to, marks and zones aside.
+    #[must_use]
+    pub const fn of(outcome: &Outcome) -> Self {
+        match (outcome.verdict, outcome.tproxy, outcome.translation) {
+            (Verdict::Drop, _, _) => Self::Dropped,
+            (_, Some(port), _) => Self::Handed { port },
+            (_, _, Some(Translation::Redirect { port })) => Self::Redirected { port },
+            (_, _, Some(Translation::Snat { to })) => Self::SourceTranslated { to },
+            (_, None, None) => Self::Untouched,
+        }
+    }
+
+    /// Whether the packet goes to the proxy.
+    #[must_use]
+    pub const fn is_captured(self) -> bool {
+        self.port().is_some()
+    }
+
+    /// The port of the proxy that it goes to.
+    #[must_use]
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Redirected { port } | Self::Handed { port } => Some(port),
+            Self::Untouched | Self::Dropped | Self::SourceTranslated { .. } => None,
+        }
+    }
+}
+
+/// What the ports of a policy's proxy are for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    names: BTreeMap<u16, &'static str>,
+}
+
+impl Ports {
+    /// The ports of `policy`. Of two of one number, the first name stays.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        const NAMES: [&str; 3] = ["outbound proxy port", "inbound proxy port", "DNS port"];
+        let ports = match &policy.kind {
+            Kind::Sidecar(sidecar) => [
+                Some(*sidecar.proxy.outbound_port),
+                Some(*sidecar.proxy.inbound_port),
+                sidecar.dns.as_ref().map(|dns| dns.port),
+            ],
+            Kind::AmbientPod(pod) => {
+                [Some(*pod.proxy.outbound_port), Some(*pod.proxy.inbound_port), *pod.dns]
+            }
+            Kind::AmbientHost(_) => [None; 3],
+        };
+        let mut names = BTreeMap::new();
+        for (port, name) in ports.into_iter().zip(NAMES) {
+            if let Some(port) = port {
+                names.entry(port).or_insert(name);
+            }
+        }
+        Self { names }
+    }
+
+    /// `captured: redirected to the outbound proxy port 15001`.
+    #[must_use]
+    pub fn words(&self, treatment: Treatment) -> String {
+        let port = |port: u16| match self.names.get(&port) {
+            Some(name) => format!("the {name} {port}"),
+            None => format!("port {port}"),
+        };
+        match treatment {
+            Treatment::Untouched => "untouched".to_owned(),
+            Treatment::Redirected { port: to } => format!("captured: redirected to {}", port(to)),
+            Treatment::Handed { port: to } => {
+                format!("captured: handed to the transparent proxy on {}", port(to))
+            }
+            Treatment::Dropped => "dropped".to_owned(),
+            Treatment::SourceTranslated { to } => format!("its source becomes {to}"),
+        }
+    }
+}
+
+/// What `outcome` changes of `packet` beside its way: `mark 0x539`, `zone 2`.
+pub(super) fn effects(packet: &Packet, outcome: &Outcome) -> Vec<String> {
+    let mut effects = Vec::new();
+    if outcome.mark != packet.mark {
+        effects.push(format!("mark {:#x}", outcome.mark));
+    }
+    if packet.state.has_connection() && outcome.connmark != packet.connmark {
+        effects.push(format!("connection mark {:#x}", outcome.connmark));
+    }
+    if let Some(zone) = outcome.zone {
+        effects.push(format!("connection tracking zone {zone}"));
+    }
+    effects
+}
