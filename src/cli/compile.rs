@@ -142,12 +142,12 @@ impl Compile {
         }
         let policies = self.selected.together(&compilation)?;
         let conflicts = compilation.conflicts(&policies);
-        if messages.report(&compilation.sources, &conflicts)? == Outcome::Bad {
+        if messages.report(&compilation.sources, &conflicts) == Outcome::Bad {
             return Ok(Outcome::Bad);
         }
         match compilation.emit_together(&policies, self.emit.into()) {
             Ok(text) => output::write(self.output.as_deref(), &compilation.sources, &text),
-            Err(problems) => messages.report(&compilation.sources, &problems),
+            Err(problems) => Ok(messages.report(&compilation.sources, &problems)),
         }
     }
 
@@ -175,12 +175,15 @@ impl Compile {
                 }
             }
         }
-        if messages.report(&compilation.sources, &problems)? == Outcome::Bad {
+        if messages.report(&compilation.sources, &problems) == Outcome::Bad {
             return Ok(Outcome::Bad);
         }
         fs::create_dir_all(folder).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make {}: {error}", shown(folder)))
         })?;
+        for (name, _) in &texts {
+            output::spare(&folder.join(name), &compilation.sources)?;
+        }
         for (name, text) in texts {
             output::write(Some(&folder.join(name)), &compilation.sources, &text)?;
         }

@@ -1,9 +1,9 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::input::{is_standard, name, read};
+use super::input::{is_standard, name, read_whole, shown};
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::span::Sources;
@@ -25,30 +25,39 @@ pub(super) struct Format {
 impl Format {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let mut outcome = Outcome::Good;
+        let mut failed: Option<io::Error> = None;
         for file in &self.files {
-            let mut sources = Sources::default();
-            let id = sources.add(name(file), &read(file)?);
-            let parsed = syntax::parse(&sources, id);
-            if messages.report(&sources, &parsed.diagnostics)? == Outcome::Bad {
-                outcome = Outcome::Bad;
-                continue;
-            }
-            let formatted = syntax::format(&parsed.tree);
-            let changed = formatted != sources.file(id).text;
-            match (self.check, changed) {
-                (true, true) => {
-                    output::print(format!("{}\n", file.display()).as_bytes())?;
-                    outcome = Outcome::Bad;
+            match self.format(file, messages) {
+                Ok(Outcome::Good) => {}
+                Ok(Outcome::Bad) => outcome = Outcome::Bad,
+                // One file that cannot be read keeps none of the others from being formatted.
+                Err(error) => {
+                    if let Some(earlier) = failed.replace(error) {
+                        messages.failure(&earlier);
+                    }
                 }
-                (false, _) if is_standard(file) => {
-                    output::print(formatted.as_bytes())?;
-                }
-                (false, true) => {
-                    output::rewrite(file, &formatted)?;
-                }
-                (_, false) => {}
             }
         }
-        Ok(outcome)
+        failed.map_or(Ok(outcome), Err)
+    }
+
+    fn format(&self, file: &Path, messages: &Messages) -> io::Result<Outcome> {
+        let mut sources = Sources::default();
+        let id = sources.add(name(file), &read_whole(file)?);
+        let parsed = syntax::parse(&sources, id);
+        if messages.report(&sources, &parsed.diagnostics) == Outcome::Bad {
+            return Ok(Outcome::Bad);
+        }
+        let formatted = syntax::format(&parsed.tree);
+        let changed = formatted != sources.file(id).text;
+        match (self.check, changed) {
+            (true, true) => {
+                output::print(format!("{}\n", shown(file)).as_bytes())?;
+                Ok(Outcome::Bad)
+            }
+            (false, _) if is_standard(file) => output::print(formatted.as_bytes()),
+            (false, true) => output::rewrite(file, &formatted),
+            (_, false) => Ok(Outcome::Good),
+        }
     }
 }

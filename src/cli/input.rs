@@ -54,7 +54,7 @@ impl Input {
         options: &Options,
         messages: &Messages,
     ) -> io::Result<Option<Compilation>> {
-        compile_text(&self.file, &read(&self.file)?, options, messages)
+        Ok(compile_text(&self.file, &read(&self.file)?, options, messages))
     }
 }
 
@@ -64,15 +64,15 @@ pub(super) fn compile_text(
     text: &str,
     options: &Options,
     messages: &Messages,
-) -> io::Result<Option<Compilation>> {
+) -> Option<Compilation> {
     match compile(&name(file), text, &Files, options) {
         Ok(compilation) => {
-            messages.report(&compilation.sources, &compilation.warnings)?;
-            Ok(Some(compilation))
+            messages.report(&compilation.sources, &compilation.warnings);
+            Some(compilation)
         }
         Err(failure) => {
-            messages.report(&failure.sources, &failure.diagnostics)?;
-            Ok(None)
+            messages.report(&failure.sources, &failure.diagnostics);
+            None
         }
     }
 }

@@ -27,13 +27,22 @@ pub(super) fn print(bytes: &[u8]) -> io::Result<Outcome> {
 /// Also if the file is one of `inputs`, which would be lost.
 pub(super) fn write(path: Option<&Path>, inputs: &Sources, text: &str) -> io::Result<Outcome> {
     let Some(path) = path.filter(|path| !is_standard(path)) else { return print(text.as_bytes()) };
-    if let Ok(output) = fs::canonicalize(path)
-        && inputs.names().any(|input| fs::canonicalize(input).is_ok_and(|input| input == output))
-    {
+    spare(path, inputs)?;
+    rewrite(path, text)
+}
+
+/// Makes sure that a file is none of `inputs`, which would be lost.
+///
+/// # Errors
+///
+/// If it is one.
+pub(super) fn spare(path: &Path, inputs: &Sources) -> io::Result<()> {
+    let Ok(output) = fs::canonicalize(path) else { return Ok(()) };
+    if inputs.names().any(|input| fs::canonicalize(input).is_ok_and(|input| input == output)) {
         let path = shown(path);
         return Err(io::Error::other(format!("{path} is the policy itself; write elsewhere")));
     }
-    rewrite(path, text)
+    Ok(())
 }
 
 /// Writes a file that may be an input: see [`write`].

@@ -46,11 +46,7 @@ const MOST: usize = 50;
 
 impl Messages {
     /// Says what is wrong, and whether that makes the policy bad.
-    pub(super) fn report(
-        &self,
-        sources: &Sources,
-        diagnostics: &[Diagnostic],
-    ) -> io::Result<Outcome> {
+    pub(super) fn report(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> Outcome {
         let errors = count(diagnostics, Severity::Error);
         let text = match self.message_format {
             Form::Human => self.human(sources, diagnostics),
@@ -59,7 +55,7 @@ impl Messages {
         };
         // Nobody may be reading; the exit status says it all the same.
         let _ = io::stderr().lock().write_all(text.as_bytes());
-        Ok(if errors == 0 { Outcome::Good } else { Outcome::Bad })
+        if errors == 0 { Outcome::Good } else { Outcome::Bad }
     }
 
     fn human(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> String {

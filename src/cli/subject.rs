@@ -148,7 +148,7 @@ impl Reading {
     ) -> io::Result<Option<Subject>> {
         let groups: GroupIds = self.groups.read()?;
         let options = Options { groups, ..Options::default() };
-        let Some(compilation) = compile_text(path, text, &options, messages)? else {
+        let Some(compilation) = compile_text(path, text, &options, messages) else {
             return Ok(None);
         };
         let policy = self.selected.one(&compilation)?;

@@ -159,11 +159,66 @@ fn permissions_and_links_of_a_file_are_kept() {
     let (file, link) = (folder.path().join("out.nft"), folder.path().join("link.nft"));
     fs::write(&file, "old").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    symlink(&file, &link).unwrap();
+    symlink("out.nft", &link).unwrap();
     exits(&weir(&["compile", DEFAULT, "-o", link.to_str().unwrap()]), 0);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(fs::read_to_string(&file).unwrap().contains("istio-proxy-nat"));
+    // Also where the link leads to nothing yet.
+    fs::remove_file(&file).unwrap();
+    exits(&weir(&["compile", DEFAULT, "-o", link.to_str().unwrap()]), 0);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().contains("istio-proxy-nat"));
+}
+
+#[test]
+fn a_policy_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("base.weir"), "sidecar base {}\n").unwrap();
+    let text = "include \"base.weir\"\nsidecar istio extends base {}\n";
+    fs::write(path("istio.policy.weir"), text).unwrap();
+    let policy = path("istio.policy.weir");
+    for arguments in [
+        ["compile", &policy, "-o", &policy],
+        ["compile", &policy, "-o", &path("base.weir")],
+        ["compile", &policy, "--out-dir", folder.path().to_str().unwrap()],
+    ] {
+        let output = weir(&arguments);
+        exits(&output, 2);
+        assert!(stderr(&output).contains("is the policy itself"), "{}", stderr(&output));
+        assert_eq!(names(folder.path()), ["base.weir", "istio.policy.weir"]);
+    }
+    assert_eq!(fs::read_to_string(&policy).unwrap(), text);
+    assert_eq!(fs::read_to_string(path("base.weir")).unwrap(), "sidecar base {}\n");
+}
+
+#[test]
+fn an_include_is_a_file_and_never_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("p.weir");
+    fs::write(&policy, "include \"-\"\nsidecar x { inbound { capture port $p } }\n").unwrap();
+    let output = weir_with(&["check", policy.to_str().unwrap()], "let p = 80\n");
+    exits(&output, 1);
+    assert!(stderr(&output).contains("E202"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_cannot_be_read_as_text_is_a_diagnostic_and_no_panic() {
+    for text in ["sidecar x {}\n\0", "\u{feff}\0", ""] {
+        let output = weir_with(&["compile", "-"], text);
+        assert_ne!(output.status.code(), Some(101), "{}", stderr(&output));
+        assert_ne!(output.status.code(), Some(0), "{text:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_wrong_policy_is_wrong_even_if_nobody_reads_why() {
+    let script = "printf 'sidecar x { mode y }' | \"$1\" check - 2>&-";
+    let output =
+        Command::new("sh").args(["-c", script, "sh", env!("CARGO_BIN_EXE_weir")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
