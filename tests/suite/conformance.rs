@@ -80,6 +80,17 @@ fn what_is_imported_is_printed_as_a_policy_that_says_it() {
     }
 }
 
+#[test]
+fn manifests_become_policies_that_compile() {
+    insta::glob!("../import", "*.yaml", |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        for policy in istio::pods(&text, &Context::default()).unwrap().policies {
+            let compilation = compiled(&policy, Detail::Differences, Layout::Compact);
+            assert_eq!(&compilation.policies[..], std::slice::from_ref(&policy));
+        }
+    });
+}
+
 /// Flags and variables, and values of which upstream takes most.
 const GIVEN: &[(&str, &[&str])] = &[
     ("-p", &["15001", "15006", "1"]),
