@@ -54,17 +54,17 @@ fn shared_table(first: Named<'_>, second: Named<'_>) -> Option<Diagnostic> {
 /// How two marks meet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sharing {
-    /// A packet or connection could have both.
+    /// Some mark is both.
     Mark,
-    /// None can have both, but they use the same bits.
+    /// No mark is both, but they use the same bits.
     Bits,
 }
 
-/// The marks of packets, or of connections, that meet in this way, each two once.
+/// The marks that meet in this way.
 fn shared_marks(first: Named<'_>, second: Named<'_>, sharing: Sharing) -> Vec<Diagnostic> {
-    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut found = Vec::new();
     for one in claims(first.0) {
-        for other in claims(second.0).into_iter().filter(|other| other.of == one.of) {
+        for other in claims(second.0) {
             let shown = |claim: &Claim, (policy, _): Named<'_>| {
                 format!("`{} {}` of `{}`", claim.words, claim.mark, policy.name)
             };
@@ -79,10 +79,7 @@ fn shared_marks(first: Named<'_>, second: Named<'_>, sharing: Sharing) -> Vec<Di
                 Sharing::Mark | Sharing::Bits => continue,
             };
             let (at, evidence) = (other.clause.or(second.1), one.clause.or(first.1));
-            let diagnostic = problem.of(None).and(at, "one use").and(evidence, "another use");
-            if !found.contains(&diagnostic) {
-                found.push(diagnostic);
-            }
+            found.push(problem.of(None).and(at, "one use").and(evidence, "another use"));
         }
     }
     found
@@ -105,41 +102,25 @@ fn names(first: Named<'_>, second: Named<'_>) -> [String; 2] {
 
 /// Bits of a mark that a policy gives a meaning.
 struct Claim {
-    of: Bearer,
     words: &'static str,
     mark: Mark,
     clause: Option<Span>,
 }
 
-/// What has the mark.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bearer {
-    Packet,
-    Connection,
-}
-
+/// The marks of a policy. Those of connections are among them: each is copied to packets or from
+/// them, so that what meets there meets here.
 fn claims(policy: &Policy) -> Vec<Claim> {
-    let claim = |of, words, mark, clause| Claim { of, words, mark, clause };
+    let claim = |words, mark, clause| Claim { words, mark, clause };
     match &policy.kind {
         Kind::Sidecar(sidecar) => {
-            // What set the mode may have set another number of it.
-            let clause = None;
             let Mode::Tproxy(tproxy) = *sidecar.mode else { return Vec::new() };
             let [mark, outbound] = [tproxy.mark, tproxy.outbound_mark].map(Mark::exactly);
-            vec![
-                claim(Bearer::Packet, "mark", mark, clause),
-                claim(Bearer::Packet, "outbound-mark", outbound, clause),
-                claim(Bearer::Connection, "mark", mark, clause),
-            ]
+            // What set the mode may have set another number of it.
+            vec![claim("mark", mark, None), claim("outbound-mark", outbound, None)]
         }
         Kind::AmbientPod(pod) => {
             let (mark, connmark) = (pod.proxy.mark, pod.proxy.connmark);
-            vec![
-                claim(Bearer::Packet, "mark", *mark, mark.clause),
-                // Replies to the proxy get their connection's.
-                claim(Bearer::Packet, "connmark", *connmark, connmark.clause),
-                claim(Bearer::Connection, "connmark", *connmark, connmark.clause),
-            ]
+            vec![claim("mark", *mark, mark.clause), claim("connmark", *connmark, connmark.clause)]
         }
         Kind::AmbientHost(_) => Vec::new(),
     }

@@ -16,7 +16,9 @@ use crate::{Compilation, Layout, Options, View};
 /// Compile a policy
 ///
 /// Writes an nft script to standard output unless told otherwise. The script is one transaction
-/// that replaces exactly the tables of this kind of policy; load it with `nft -f`.
+/// that replaces exactly the tables of this kind of policy; load it with `nft -f`. With several
+/// --policy, it loads them all into one namespace, and it is an error if two of them claim the same
+/// tables, marks or routing table.
 #[derive(Args)]
 pub(super) struct Compile {
     #[command(flatten)]
@@ -53,9 +55,6 @@ pub(super) struct Compile {
 #[derive(Args)]
 pub(super) struct Selected {
     /// The policy, where the file has several; may be given several times.
-    ///
-    /// Of several, the output is one that loads them all into one namespace, in one transaction; it
-    /// is an error if they claim the same tables, marks or routing table.
     #[arg(long = "policy", value_name = "NAME")]
     policies: Vec<String>,
 }

@@ -86,7 +86,7 @@ impl PodAddress {
         match (hosts.as_slice(), policies.as_slice()) {
             ([host], _) => Ok(host),
             ([], [other]) => Err(io::Error::other(format!(
-                "`{}` is no ambient-host policy but a {} one, which has no addresses of pods",
+                "policy `{}` is of kind {}, and only an ambient-host has addresses of pods",
                 other.name,
                 other.kind.keyword()
             ))),

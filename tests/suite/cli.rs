@@ -278,9 +278,14 @@ fn shipped_policies_are_formatted() {
 
 #[test]
 fn every_command_helps() {
-    for arguments in
-        [&["--help"][..], &["compile", "--help"], &["check", "--help"], &["format", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["compile", "--help"],
+        &["check", "--help"],
+        &["format", "--help"],
+        &["import", "istio", "--help"],
+        &["pod-address", "--help"],
+    ] {
         let output = weir(arguments);
         exits(&output, 0);
         let longest = stdout(&output).lines().map(str::len).max().unwrap_or_default();
@@ -388,6 +393,12 @@ fn several_pods_are_several_policies() {
     let text = fs::read_to_string(root().join("tests/import/ambient.yaml")).unwrap();
     let from_stdin = weir_with(&["import", "istio", "--pod", "-"], &text);
     assert_eq!(stdout(&from_stdin), stdout(&output));
+    let nothing = weir_with(&["import", "istio", "--pod", "-"], "kind: Service\n");
+    exits(&nothing, 1);
+    assert_eq!(
+        stderr(&nothing),
+        "note: no pod in this Service\nerror: there is nothing to import\n"
+    );
     let host = r#"{"kind": "ambient-host", "name": "node", "config": {}}"#;
     let output = weir_with(&["import", "istio", "--config", "-"], host);
     exits(&output, 0);
@@ -440,12 +451,16 @@ fn addresses_of_pods_come_and_go() {
     assert!(stdout(&output).contains(" istio-pods-v4 "), "{}", stdout(&output));
     for (arguments, input, said) in [
         (&["rulesets/ambient/host-ipv4.weir", "fd00::2"][..], "", "governs IPv4 only"),
-        (&["rulesets/ambient/pod.weir", "10.0.1.2"], "", "no ambient-host policy but a"),
+        (&["rulesets/ambient/pod.weir", "10.0.1.2"], "", "is of kind ambient-pod, and only"),
         (&[host, "10.0.1.0/24"], "", "10.0.1.0/24"),
         (&[host], "", "ADDRESS"),
         (&["-", "10.0.1.2"], "sidecar a {}\nambient-pod b {}\n", "no ambient-host policy"),
         (&["-", "10.0.1.2"], "ambient-host a {}\nambient-host b {}\n", "`a`, `b`"),
-        (&["-", "10.0.1.2", "--policy", "a"], "sidecar a {}\nambient-host b {}\n", "but a sidecar"),
+        (
+            &["-", "10.0.1.2", "--policy", "a"],
+            "sidecar a {}\nambient-host b {}\n",
+            "is of kind sidecar, and only",
+        ),
     ] {
         let output = weir_with(&[&["pod-address", "add"], arguments].concat(), input);
         exits(&output, 2);

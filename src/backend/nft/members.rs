@@ -31,7 +31,7 @@ pub struct NoSet {
 /// its family. The ruleset has to be loaded: the sets are not made here.
 ///
 /// Either is one transaction. nft cannot delete what is not there, so each address is added first.
-/// Tried with nft 1.0.6 and Linux 6.18.
+/// Tried with nft 0.9.8, 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members<'a> {
     change: MemberChange,

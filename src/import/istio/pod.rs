@@ -26,7 +26,7 @@ const REDIRECTION: &str = "ambient.istio.io/redirection";
 ///
 /// # Errors
 ///
-/// If the text is not YAML, and everything that upstream refuses, or that a policy cannot say.
+/// If the text is not YAML or has no pod, and everything that upstream refuses, or that a policy cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
     let mut report = Report::default();
     let documents = manifest::documents(text).unwrap_or_else(|reason| {
@@ -50,7 +50,7 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
     if documents.len() <= 1 && pods.len() <= 1 {
         report.forget_about();
     }
-    if documents.is_empty() && report.mistakes.is_empty() {
+    if pods.is_empty() && report.mistakes.is_empty() {
         report.fail(Reason::Nothing);
     }
     finish(policies, report)
