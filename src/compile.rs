@@ -1,7 +1,7 @@
 //! The phases in one call.
 
 use crate::backend::{dump, iptables, nft, routing, teardown};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Diagnostic, Problem, Severity};
 use crate::ir::Ruleset;
 use crate::lower::{Layout, lower, owned_tables};
 use crate::net::{Family, Name};
@@ -205,6 +205,12 @@ impl Compilation {
         }
         if view == View::Json {
             return self.nft(policies, view);
+        }
+        if matches!(view, View::Iptables(_)) && policies.len() > 1 {
+            // A second part for a table would flush the chains that both have.
+            let what = "several policies in one text".to_owned();
+            let target = "iptables-restore".to_owned();
+            return Err(vec![Problem::Unsupported { target, what }.of(None)]);
         }
         // Of every other view, texts in a row are one text, and nft loads a file whole or not.
         let mut texts = Vec::new();

@@ -16,6 +16,7 @@ impl Problem {
             Self::Punctuation { .. } => "E109",
             Self::MissingBlock { .. } => "E110",
             Self::SurplusBlock { .. } => "E111",
+            Self::TooMany { severity: Severity::Error } => "E112",
             Self::IncludeCycle { .. } => "E201",
             Self::Unreadable { .. } => "E202",
             Self::TooLarge { .. } => "E203",
@@ -67,7 +68,9 @@ impl Problem {
             Self::NoEffect { .. } => "W509",
             Self::CapturesNothing { .. } => "W510",
             Self::NoPolicy => "W511",
-            Self::SharedBits { .. } => "W512",
+            Self::TooMany { severity: Severity::Warning } => "W512",
+            Self::ReroutedLate => "W513",
+            Self::SharedBits { .. } => "W514",
         }
     }
 
@@ -96,11 +99,12 @@ macro_rules! pages {
 }
 
 pages! {
-    "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111"
+    "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111" "E112"
     "E201" "E202" "E203" "E204" "E205" "E206"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
     "E327" "E328" "E329" "E330" "E331" "E332"
     "E401" "E402"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
+    "W513" "W514"
 }

@@ -19,7 +19,10 @@ impl Problem {
             }
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
             Self::Invisible { character } => invisible(*character).to_owned(),
-            Self::TooDeep => "no clause stands deeper than 3 blocks".to_owned(),
+            Self::TooDeep => {
+                "a clause stands in at most 2 blocks: `sidecar reviews { outbound { … } }`".to_owned()
+            }
+            Self::TooMany { .. } => "correct these, and run it again".to_owned(),
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
@@ -33,6 +36,7 @@ impl Problem {
             Self::IncludeCycle { hops, .. } => {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }
+            Self::Unreadable { is_missing: false, .. } => return None,
             Self::Unreadable { .. } => "a path is relative to the file that includes it".to_owned(),
             Self::TooLarge { .. } => {
                 format!("the most is {} bytes", Sources::MAX_BYTES)
@@ -141,6 +145,10 @@ impl Problem {
             Self::NoEffect { reason, .. } => (*reason).to_owned(),
             Self::NoPolicy => {
                 "write one: `sidecar istio {}` does what Istio does by default".to_owned()
+            }
+            Self::ReroutedLate => {
+                "leave the inbound ports of the virtual machines uncaptured, or write `mode redirect`"
+                    .to_owned()
             }
             Self::CapturesNothing { .. } => "capture something, or remove the policy".to_owned(),
         };

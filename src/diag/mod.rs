@@ -7,9 +7,12 @@ mod help;
 mod problem;
 #[cfg(feature = "cli")]
 pub mod render;
+mod report;
 
 pub use codes::{CODES, explain};
 pub use problem::{Problem, Severity};
+pub use report::MOST_REPORTED;
+pub(crate) use report::Report;
 
 use crate::span::Span;
 

@@ -99,6 +99,13 @@ pub enum Problem {
         clause: String,
     },
 
+    /// `E112` or `W512`: more errors, or more warnings, than anybody reads.
+    #[error("more than {} {severity}s in this file", super::MOST_REPORTED)]
+    TooMany {
+        /// What there are too many of.
+        severity: Severity,
+    },
+
     /// `E201`: a file that includes itself, perhaps by way of others.
     #[error("`{file}` includes itself")]
     IncludeCycle {
@@ -112,14 +119,14 @@ pub enum Problem {
     Unreadable {
         /// The file.
         file: String,
+        /// Whether there is no such file, as far as the loader says.
+        is_missing: bool,
     },
     /// `E203`: a file that is too large to be a policy.
-    #[error("`{file}` has {bytes} bytes")]
+    #[error("`{file}` is too large for a policy")]
     TooLarge {
         /// The file.
         file: String,
-        /// Its size.
-        bytes: usize,
     },
     /// `E204`: a file with NUL bytes.
     #[error("`{file}` is not a text")]
@@ -492,7 +499,10 @@ pub enum Problem {
     /// `W511`: files without any policy.
     #[error("there is no policy")]
     NoPolicy,
-    /// `W512`: policies that are loaded together and have bits of a mark in common.
+    /// `W513`: TPROXY takes what arrives on a rerouted interface before `reroute` does.
+    #[error("in TPROXY mode, connections on a rerouted interface are captured as inbound first")]
+    ReroutedLate,
+    /// `W514`: policies that are loaded together and have bits of a mark in common.
     #[error("{first} and {second} share bits")]
     SharedBits {
         /// Clause, mark and policy: `` `mark 0x1` of `reviews` ``.

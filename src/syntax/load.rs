@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast::{Clause, File, TermKind};
 use super::parse;
-use crate::diag::{Diagnostic, Problem, in_order};
+use crate::diag::{Diagnostic, Problem, Report};
 use crate::span::{FileId, Sources, Span};
 
 /// Most files that include one another in a row, the first one counted.
@@ -13,7 +13,8 @@ pub const MOST_INCLUDES: usize = 16;
 pub struct Loaded {
     /// The texts.
     pub sources: Sources,
-    /// What is in them: the file asked for first, then those it includes, as they were read.
+    /// What is in them: the file asked for first, then those it includes, as they were read; nothing
+    /// for one that is no text or too large.
     pub files: Vec<(FileId, File)>,
     /// Problems of reading and parsing, in source order.
     pub diagnostics: Vec<Diagnostic>,
@@ -33,7 +34,8 @@ pub trait Loader {
     ///
     /// # Errors
     ///
-    /// Why there is no text, as a lower-case clause: `no such file`.
+    /// Why there is no text, as a clause that begins with `no such file` if that is the reason,
+    /// whatever the case of its letters: the help is about paths then.
     fn read(&self, path: &str) -> Result<String, String>;
 }
 
@@ -64,16 +66,19 @@ pub fn load(name: &str, text: &str, loader: &dyn Loader) -> Loaded {
         loaded: Loaded { sources: Sources::default(), files: Vec::new(), diagnostics: Vec::new() },
         seen: BTreeSet::from([normalized(name)]),
         open: Vec::new(),
+        report: Report::default(),
     };
     loading.file(name, normalized(name), text, None);
-    let Loaded { sources, files, diagnostics } = loading.loaded;
-    Loaded { sources, files, diagnostics: in_order(diagnostics) }
+    let Loading { mut loaded, report, .. } = loading;
+    loaded.diagnostics = report.finish(&loaded.sources);
+    loaded
 }
 
 /// A compilation while its files are read.
 struct Loading<'a> {
     loader: &'a dyn Loader,
     loaded: Loaded,
+    report: Report,
     /// Every path that was asked for.
     seen: BTreeSet<String>,
     /// The files that are being read, the first one first, with the `include` read last in each.
@@ -84,7 +89,7 @@ impl Loading<'_> {
     /// Reads the file at `path`, which was included at `at`.
     fn file(&mut self, name: &str, path: String, text: &str, at: Option<Span>) {
         let problem = if text.len() > Sources::MAX_BYTES {
-            Some(Problem::TooLarge { file: name.to_owned(), bytes: text.len() })
+            Some(Problem::TooLarge { file: name.to_owned() })
         } else if text.contains('\0') {
             Some(Problem::NotText { file: name.to_owned() })
         } else {
@@ -94,11 +99,12 @@ impl Loading<'_> {
         let file = sources.add(name, if problem.is_some() { "" } else { text });
         if let Some(problem) = problem {
             let at = at.unwrap_or(Span { file, start: 0, end: 0 });
-            self.loaded.diagnostics.push(problem.at(at, ""));
+            self.report.push(problem.at(at, ""));
+            self.loaded.files.push((file, File::default()));
             return;
         }
         let parsed = parse(sources, file);
-        self.loaded.diagnostics.extend(parsed.diagnostics);
+        self.report.extend(parsed.diagnostics);
         let includes: Vec<_> = parsed
             .tree
             .clauses()
@@ -128,8 +134,7 @@ impl Loading<'_> {
                 let path = path.map_or("company.weir", |path| {
                     path.text.trim_matches(['\'', '“', '”', '<', '>'])
                 });
-                self.loaded
-                    .diagnostics
+                self.report
                     .push(Problem::NotAPath { path: path.to_owned() }.at(include.head(), ""));
                 None
             }
@@ -148,11 +153,11 @@ impl Loading<'_> {
             };
             let hops = self.open[first..].iter().filter_map(|(_, at)| at.map(hop)).collect();
             let label = format!("`{path}` is still being read");
-            self.loaded.diagnostics.push(Problem::IncludeCycle { file: path, hops }.at(at, label));
+            self.report.push(Problem::IncludeCycle { file: path, hops }.at(at, label));
             return;
         }
         if self.open.len() == MOST_INCLUDES {
-            self.loaded.diagnostics.push(Problem::IncludeTooDeep.at(at, "this file is not read"));
+            self.report.push(Problem::IncludeTooDeep.at(at, "this file is not read"));
             return;
         }
         if !self.seen.insert(path.clone()) {
@@ -161,7 +166,8 @@ impl Loading<'_> {
         match self.loader.read(&path) {
             Ok(text) => self.file(&path.clone(), path, &text, Some(at)),
             Err(reason) => {
-                self.loaded.diagnostics.push(Problem::Unreadable { file: path }.at(at, reason));
+                let is_missing = reason.to_ascii_lowercase().starts_with("no such file");
+                self.report.push(Problem::Unreadable { file: path, is_missing }.at(at, reason));
             }
         }
     }

@@ -4,8 +4,8 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::ast::{Clause, Comment, File, Term, TermKind};
-use super::tree::{self, Piece};
-use crate::diag::{Diagnostic, Problem};
+use super::tree::{self, MOST_NESTED, Piece};
+use crate::diag::{Diagnostic, Problem, Report};
 use crate::span::{FileId, Sources, Span};
 
 /// The grammar, kept in a module so that pest's public types stay private.
@@ -34,7 +34,8 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
     let mut reading = Reading {
         file,
         pieces: Vec::new(),
-        diagnostics: Vec::new(),
+        depth: 0,
+        report: Report::default(),
         on_this_line: BTreeSet::new(),
     };
     // `stray` takes every character that nothing else does, so the rule `file` takes every text.
@@ -45,17 +46,18 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
             reading.piece(pair, before_block);
         }
     }
-    let Reading { pieces, mut diagnostics, .. } = reading;
-    let tree = tree::build(pieces, &mut diagnostics);
-    diagnostics.sort_by_key(Diagnostic::at);
-    Parsed { tree, diagnostics }
+    let Reading { pieces, mut report, .. } = reading;
+    let tree = tree::build(pieces, &mut report);
+    Parsed { tree, diagnostics: report.finish(sources) }
 }
 
 /// A file while its pieces are read.
 struct Reading {
     file: FileId,
     pieces: Vec<Piece>,
-    diagnostics: Vec<Diagnostic>,
+    /// How many blocks are open.
+    depth: usize,
+    report: Report,
     /// The invisible characters that were reported on this line.
     on_this_line: BTreeSet<char>,
 }
@@ -69,14 +71,38 @@ impl Reading {
                 self.on_this_line.clear();
                 Piece::Newline(span)
             }
-            Rule::comment => Piece::Comment(self.comment(&pair, true)),
+            Rule::comment => Piece::Comment(Box::new(self.comment(&pair, true))),
             Rule::semicolon => Piece::Semicolon,
             Rule::comma => Piece::Comma(span),
             Rule::open => Piece::Open(span),
             Rule::close => Piece::Close(span),
             _ => return,
         };
-        self.pieces.push(piece);
+        self.push(piece);
+    }
+
+    /// Keeps `piece`, unless it is in a block that is too deep to be read.
+    fn push(&mut self, piece: Piece) {
+        let around = match piece {
+            Piece::Open(_) => {
+                self.depth += 1;
+                self.depth - 1
+            }
+            Piece::Close(_) => {
+                self.depth = self.depth.saturating_sub(1);
+                self.depth
+            }
+            _ => self.depth,
+        };
+        if around <= MOST_NESTED {
+            self.pieces.push(piece);
+        } else if let (Piece::Newline(_), Some(last @ Piece::Newline(_))) =
+            (&piece, self.pieces.last_mut())
+        {
+            *last = piece;
+        } else if matches!(piece, Piece::Newline(_)) {
+            self.pieces.push(piece);
+        }
     }
 
     fn clause(&mut self, pair: Pair<'_, Rule>, before_block: bool) {
@@ -112,7 +138,7 @@ impl Reading {
                 Rule::arrow => TermKind::Arrow,
                 Rule::unclosed => {
                     let opened = Span { end: span.start + 1, ..span };
-                    self.diagnostics.push(Problem::UnclosedText.at(opened, "opened here"));
+                    self.report.push(Problem::UnclosedText.at(opened, "opened here"));
                     clause.broken = true;
                     swallowed = self.closing(pair.as_str(), span);
                     continue;
@@ -135,7 +161,7 @@ impl Reading {
                 && is_plain(text)
                 && pairs.peek().map_or(before_block, |next| next.as_rule() != Rule::comma);
             if begins_clause {
-                self.diagnostics.extend(comma.map(tree::comma_without_value));
+                self.report.extend(comma.map(tree::comma_without_value));
                 self.finish(&mut clause, span);
             }
             if kind == TermKind::Text {
@@ -146,7 +172,9 @@ impl Reading {
         }
         let behind = clause.span.behind();
         self.finish(&mut clause, behind);
-        self.pieces.extend(swallowed);
+        for brace in swallowed {
+            self.push(brace);
+        }
     }
 
     /// The braces at the end of a text that is not closed, which are probably not meant to be in
@@ -171,10 +199,10 @@ impl Reading {
             done.span = first.span.to(last.span);
         }
         if done.terms.last().is_some_and(|last| last.kind == TermKind::Equals) {
-            self.diagnostics.push(tree::sign_without_value(&done));
+            self.report.push(tree::sign_without_value(&done));
             done.broken = true;
         }
-        self.pieces.push(Piece::Clause(done));
+        self.push(Piece::Clause(Box::new(done)));
     }
 
     fn comment(&mut self, pair: &Pair<'_, Rule>, on_own_line: bool) -> Comment {
@@ -199,7 +227,7 @@ impl Reading {
     fn invisible(&mut self, text: &str, span: Span) {
         let character = text.chars().next().unwrap_or_default();
         if self.on_this_line.insert(character) {
-            self.diagnostics.push(Problem::Invisible { character }.at(span, ""));
+            self.report.push(Problem::Invisible { character }.at(span, ""));
         }
     }
 

@@ -1,18 +1,18 @@
 //! Matches up braces, and puts every comment where it belongs.
 
 use super::ast::{Block, Clause, Comment, File, Item, Term, TermKind};
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::span::Span;
 
-/// Most blocks in one another. The language needs 3; the limit is for hostile texts.
+/// Most blocks in one another. The language needs 2; the limit is for hostile texts.
 pub const MOST_NESTED: usize = 8;
 
 /// What a file is made of, in the order of the text.
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
     Newline(Span),
-    Comment(Comment),
-    Clause(Clause),
+    Comment(Box<Comment>),
+    Clause(Box<Clause>),
     Semicolon,
     Comma(Span),
     Open(Span),
@@ -22,15 +22,15 @@ pub(super) enum Piece {
 /// Makes a tree of `pieces`.
 ///
 /// Where braces do not match up, the indentation tells which of them is missing.
-pub(super) fn build(pieces: Vec<Piece>, diagnostics: &mut Vec<Diagnostic>) -> File {
+pub(super) fn build(pieces: Vec<Piece>, report: &mut Report) -> File {
     let built = if is_closed(&pieces) {
         Builder::new(false).run(pieces)
     } else {
         let plain = Builder::new(false).run(pieces.clone());
         let guessed = Builder::new(true).run(pieces);
-        if guessed.diagnostics.len() <= plain.diagnostics.len() { guessed } else { plain }
+        if guessed.report.errors() <= plain.report.errors() { guessed } else { plain }
     };
-    diagnostics.extend(built.diagnostics);
+    report.absorb(built.report);
     File { items: built.items }
 }
 
@@ -98,7 +98,7 @@ struct Builder {
     line_start: u32,
     /// How far the clause at the beginning of this line is indented.
     indent: u32,
-    diagnostics: Vec<Diagnostic>,
+    report: Report,
 }
 
 /// A block whose `}` has not come yet.
@@ -134,12 +134,12 @@ impl Builder {
                 self.line_begun = false;
                 self.line_start = span.end;
             }
-            Piece::Comment(comment) => self.comment(comment),
+            Piece::Comment(comment) => self.comment(*comment),
             Piece::Clause(mut clause) => {
                 self.settle();
                 self.begin_line(clause.span, false);
                 clause.after_gap = self.take_gap();
-                self.pending = Some(clause);
+                self.pending = Some(*clause);
             }
             Piece::Semicolon => self.settle(),
             Piece::Comma(span) => {
@@ -215,13 +215,13 @@ impl Builder {
             }
             .at(span, "it parts the values of a list")
         };
-        self.diagnostics.push(problem);
+        self.report.push(problem);
     }
 
     fn open(&mut self, span: Span) {
         if self.too_deep > 0 || self.open.len() == MOST_NESTED {
             if self.too_deep == 0 {
-                self.diagnostics.push(Problem::TooDeep.at(span, "this block is not read"));
+                self.report.push(Problem::TooDeep.at(span, "this block is not read"));
                 // What is around it is hardly what was meant.
                 self.open.iter_mut().for_each(|around| around.header.broken = true);
             }
@@ -236,7 +236,7 @@ impl Builder {
                     what: "a block without a name",
                     instead: "write what it is about before the `{`: `outbound {`",
                 };
-                self.diagnostics.push(problem.at(span, "opened here"));
+                self.report.push(problem.at(span, "opened here"));
             }
             Clause { broken: true, ..Clause::empty(span) }
         });
@@ -255,7 +255,7 @@ impl Builder {
         } else if let Some(open) = self.open.pop() {
             self.end_block(open, span);
         } else if !self.adopt(span) {
-            self.diagnostics.push(Problem::StrayBrace.at(span, ""));
+            self.report.push(Problem::StrayBrace.at(span, ""));
         }
     }
 
@@ -273,7 +273,7 @@ impl Builder {
         let Some(Item::Clause(header)) = self.items.pop() else {
             return false;
         };
-        self.diagnostics.push(
+        self.report.push(
             Problem::MissingSeparator { separator: '{', instead: None }
                 .at(header.span.behind(), "expected `{` here")
                 .also(close, "this would close it"),
@@ -297,7 +297,7 @@ impl Builder {
     fn never_closed(&mut self, open: Open) {
         // Blocks that are too deep were reported, and so are those around them.
         if self.too_deep == 0 {
-            self.diagnostics.push(Problem::UnclosedBlock.at(open.block.open, "opened here"));
+            self.report.push(Problem::UnclosedBlock.at(open.block.open, "opened here"));
         }
         let end = self.items.iter().rev().find_map(|item| match item {
             Item::Clause(clause) => Some(clause.span),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netweir::diag::{CODES, Diagnostic, explain, render};
+use netweir::diag::{CODES, Diagnostic, MOST_REPORTED, explain, render};
 use netweir::policy::{GroupIds, check};
+use netweir::span::Sources;
 use netweir::syntax::{NoIncludes, load};
 use netweir::{Options, View, compile};
 
@@ -38,6 +39,19 @@ fn mistakes() {
         let loaded = load(name, &text, &files);
         let checked = check(&loaded, &groups());
         assert!(!checked.diagnostics.is_empty(), "{name} has nothing wrong with it");
+        // What the whole compiler says of it is the same.
+        let options = Options { groups: groups(), ..Options::default() };
+        let found = match compile(name, &text, &files, &options) {
+            Ok(compilation) => {
+                assert!(compilation.warnings.iter().all(|found| !found.is_error()), "{name}");
+                compilation.warnings
+            }
+            Err(failure) => {
+                assert!(failure.diagnostics.iter().any(Diagnostic::is_error), "{name}");
+                failure.diagnostics
+            }
+        };
+        assert_eq!(found, checked.diagnostics, "{name}");
         let shown = render::human(&loaded.sources, &checked.diagnostics, false);
         snapshot(path, &text, &shown);
     });
@@ -73,6 +87,8 @@ fn visible(line: &str) -> String {
 
 /// Codes whose pages have no examples that a compiler of texts could judge.
 const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
+    ("E112", "a thousand errors are no example"),
+    ("W512", "a thousand warnings are no example"),
     ("E203", "64 MiB are no example"),
     ("E204", "a page has no NUL"),
     ("E205", "a page is one file"),
@@ -81,7 +97,7 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
 ];
 
 /// Codes of policies that are good alone.
-const TOGETHER: &[&str] = &["E330", "E331", "E332", "W512"];
+const TOGETHER: &[&str] = &["E330", "E331", "E332", "W514"];
 
 /// What is wrong when all policies of `text` are loaded together.
 fn together(text: &str) -> Vec<Diagnostic> {
@@ -107,7 +123,7 @@ fn policies_for_one_namespace_do_not_meet() {
         (
             "sidecar a { mode tproxy { mark 1; outbound-mark 2 } }\n\
              ambient-pod b { proxy { connmark 0x222/0xfff } }\n",
-            &["W512"],
+            &["W514"],
         ),
         ("sidecar a { family ipv4; mode tproxy }\nambient-pod b { family ipv6 }\n", &[]),
         (
@@ -177,6 +193,42 @@ fn every_code_has_a_page_and_every_page_a_code() {
         .map(str::to_owned)
         .collect();
     assert_eq!(used, codes);
+}
+
+#[test]
+fn what_is_no_text_is_a_failure_like_others() {
+    let long = "#".repeat(Sources::MAX_BYTES + 1);
+    for (text, code) in [("sidecar a {}\0", "E204"), (&long, "E203")] {
+        let failure = compile("x.weir", text, &files(), &Options::default()).unwrap_err();
+        let codes: Vec<_> = failure.diagnostics.iter().map(|found| found.problem.code()).collect();
+        assert_eq!(codes, [code]);
+        let shown = render::human(&failure.sources, &failure.diagnostics, false);
+        assert!(shown.contains("x.weir"), "{shown}");
+    }
+}
+
+#[test]
+fn the_rest_of_many_problems_is_counted() {
+    for (text, code, last) in [
+        ("foo bar\n".repeat(3000), "E102", "E112"),
+        ("}".repeat(3000), "E105", "E112"),
+        (format!("sidecar a {{\n{}}}", "foo bar\n".repeat(3000)), "E102", "E112"),
+        (
+            format!("sidecar a {{ inbound {{ exclude port {}81 }} }}", "80, ".repeat(3000)),
+            "W505",
+            "W512",
+        ),
+    ] {
+        let checked = check(&load("x.weir", &text, &files()), &groups());
+        let codes: Vec<_> = checked.diagnostics.iter().map(|found| found.problem.code()).collect();
+        assert_eq!(codes.len(), MOST_REPORTED + 1);
+        assert_eq!(codes.iter().filter(|found| **found == code).count(), MOST_REPORTED);
+        assert_eq!(codes.last(), Some(&last));
+        assert_eq!(checked.policies.is_empty(), last == "E112");
+    }
+    // None of them is right because its mistake is past the last that is kept.
+    let text = format!("{}sidecar a {{ mode \u{7} }}", "}\n".repeat(3000));
+    assert_eq!(check(&load("x.weir", &text, &files()), &groups()).policies, []);
 }
 
 #[test]

@@ -14,8 +14,8 @@ const ADDRESS: &str = "an address";
 /// Reads a prefix; an address is the prefix of itself: `10.96.0.0/12`, `fd00::a`.
 pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
     let Some((address, length)) = text.split_once('/') else {
-        let address = text.parse::<IpAddr>();
-        return address.map(IpNet::from).map_err(|_| not_an_address(text, None, PREFIX));
+        let address = text.parse().map_err(|_| not_an_address(text, None, PREFIX))?;
+        return unmapped(text, address, None, PREFIX).map(IpNet::from);
     };
     let Ok(address) = address.parse::<IpAddr>() else {
         return Err(not_an_address(address, Some(length), PREFIX));
@@ -24,6 +24,7 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
     let most = if address.is_ipv4() { 32 } else { 128 };
     let length = self::length(length, address)
         .map_err(|mistake| Mistake { part: start..start + length.len(), ..mistake })?;
+    let address = unmapped(text, address, Some(length), PREFIX)?;
     let net = IpNet::new(address, length).map_err(|_| not(text, PREFIX, form(PREFIX), ""))?;
     let network = net.trunc();
     if network == net {
@@ -45,8 +46,33 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
     ))
 }
 
-/// Reads an address without a prefix length.
+/// The address, unless it is one of IPv4 in the clothes of IPv6, which no packet has.
+fn unmapped(
+    text: &str,
+    address: IpAddr,
+    length: Option<u8>,
+    what: &'static str,
+) -> Result<IpAddr, Mistake> {
+    let IpAddr::V6(v6) = address else { return Ok(address) };
+    let Some(v4) = v6.to_ipv4_mapped() else { return Ok(address) };
+    let instead = match length.map(|length| length.checked_sub(96)) {
+        None => format!("write `{v4}`"),
+        Some(Some(length)) => format!("write `{v4}/{length}`"),
+        Some(None) => return Ok(address),
+    };
+    Err(not(text, what, instead, "packets have the IPv4 address in it"))
+}
+
+/// Reads an address of a machine, without a prefix length.
 pub(super) fn address(text: &str) -> Result<IpAddr, Mistake> {
+    let address = any_address(text)?;
+    if address.is_unspecified() {
+        return Err(not(text, "the address of a machine", form(ADDRESS), "it stands for none"));
+    }
+    unmapped(text, address, None, ADDRESS)
+}
+
+fn any_address(text: &str) -> Result<IpAddr, Mistake> {
     match text.split_once('/') {
         Some((address, _)) if address.parse::<IpAddr>().is_ok() => {
             let part = address.len()..text.len();
@@ -237,6 +263,10 @@ mod tests {
         ] {
             assert_eq!(said(text, prefix(text)), expected);
         }
+        for (text, v4) in [("::ffff:1.2.3.4", "1.2.3.4"), ("::ffff:a00:0/104", "10.0.0.0/8")] {
+            let label = format!("[{text}: packets have the IPv4 address in it]");
+            assert_eq!(said(text, prefix(text)), format!("E308: write `{v4}` {label}"));
+        }
         for (text, part) in [
             ("10.0.0.256", "256: the highest is 255"),
             ("example.com", "example.com: names are not resolved"),
@@ -251,6 +281,9 @@ mod tests {
     #[test]
     fn addresses_have_no_length() {
         assert!(address("10.0.0.1").is_ok());
+        for none in ["0.0.0.0", "::", "::ffff:10.0.0.1"] {
+            assert!(address(none).is_err(), "{none}");
+        }
         assert_eq!(
             said("10.0.0.1/32", address("10.0.0.1/32")),
             "E308: write `10.0.0.1` [/32: no prefix stands here]"

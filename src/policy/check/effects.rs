@@ -1,12 +1,12 @@
 //! What several clauses say together: what contradicts, covers or cancels what.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::addresses::is_loopback;
 use super::forms::Ending;
 use super::lists::{List, covering, widest};
-use crate::diag::{Diagnostic, Problem};
-use crate::net::{Interface, PortRange, PortSet};
+use crate::diag::{Problem, Report};
+use crate::net::{Families, Family, Interface, PerFamily, PortRange, PortSet};
 use crate::policy::{Groups, Mode, Selection, Setting, Sidecar};
 use crate::span::Span;
 
@@ -85,12 +85,7 @@ pub(super) fn excluded_outside(
 }
 
 /// Reports groups of the proxy in a list about whose connections are captured.
-pub(super) fn proxy_groups(
-    proxy: &List<u32>,
-    list: &List<u32>,
-    label: &str,
-    report: &mut Vec<Diagnostic>,
-) {
+pub(super) fn proxy_groups(proxy: &List<u32>, list: &List<u32>, label: &str, report: &mut Report) {
     let proxys = widest(&proxy.items);
     for item in &list.items {
         let Some(group) = covering(&proxys, &item.value) else { continue };
@@ -105,7 +100,7 @@ pub(super) fn proxy_groups(
 pub(super) fn rerouted_and_excluded(
     reroute: &List<Interface>,
     exclude: &List<Interface>,
-    report: &mut Vec<Diagnostic>,
+    report: &mut Report,
 ) {
     let excludes = widest(&exclude.items);
     for item in &reroute.items {
@@ -166,13 +161,115 @@ pub(super) fn same_mark(mark: u32, ending: &mut Ending<'_>) {
     }
 }
 
+/// Reports excluded destinations of which nothing would be captured anyway. Captured ports are
+/// captured whatever the destination is, so that beside them every exclude matters.
+pub(super) fn excluded_beside(
+    capture: &List<IpNet>,
+    ports: &List<PortRange>,
+    exclude: &List<IpNet>,
+    report: &mut Report,
+) {
+    if capture.is_none() || capture.all || !ports.is_none() {
+        return;
+    }
+    let captured = widest(&capture.items);
+    for item in exclude.items.iter().filter(|item| item.own) {
+        // Those inside of it stand right behind where it would stand.
+        let at = captured.partition_point(|net| net.value < item.value);
+        let inside = captured.get(at).is_some_and(|net| item.value.contains(&net.value));
+        if let Some(at) = item.at
+            && !inside
+            && covering(&captured, &item.value).is_none()
+        {
+            let reason = "remove it: nothing of it is captured anyway";
+            let diagnostic = Problem::NoEffect { clause: "exclude to", reason }.at(at, "");
+            report.push(diagnostic.and(capture.clause, "only these are captured"));
+        }
+    }
+}
+
+/// Reports an excluded inbound port that is the tunnel port, which redirect mode never captures.
+pub(super) fn tunnel_excluded(
+    tunnel: Setting<u16>,
+    exclude: &List<PortRange>,
+    report: &mut Report,
+) {
+    for item in exclude.items.iter().filter(|item| item.own) {
+        if let Some(at) = item.at
+            && item.value == PortRange::one(*tunnel)
+        {
+            let reason = "remove it: connections to the tunnel port are never captured";
+            let diagnostic = Problem::NoEffect { clause: "exclude port", reason }.at(at, "");
+            report.push(diagnostic.and(tunnel.clause, "the tunnel port"));
+        }
+    }
+}
+
+/// Reports captured destinations that are the workload itself, which is untouched before. That the
+/// list has one implies `capture loopback`, which is an effect of its own beside other captures.
+pub(super) fn captured_itself(
+    capture: &List<IpNet>,
+    loopback: &Setting<PerFamily<Ipv4Net, Ipv6Net>>,
+    implies_nothing: bool,
+    ending: &mut Ending<'_>,
+) {
+    let itself = [IpNet::V4(loopback.ipv4), IpNet::V6(loopback.ipv6)];
+    let is_itself = |net: &IpNet| itself.iter().any(|itself| itself.contains(net));
+    if !implies_nothing && !capture.items.iter().all(|item| is_itself(&item.value)) {
+        return;
+    }
+    for item in capture.items.iter().filter(|item| is_itself(&item.value)) {
+        if let Some(at) = item.at.filter(|_| item.own || ending.has(loopback.clause)) {
+            let reason = "what goes to the workload's own `loopback` is untouched, captured or not";
+            let diagnostic = Problem::NoEffect { clause: "capture to", reason }.at(at, "");
+            ending.report.push(diagnostic.and(loopback.clause, "the workload itself"));
+        }
+    }
+}
+
+/// Whether these are all destinations that are governed.
+fn is_everywhere(nets: &[IpNet], families: Families) -> bool {
+    let widest = IpNet::aggregate(&nets.to_vec());
+    let has = |family: Family| {
+        let everything =
+            |net: &IpNet| net.prefix_len() == 0 && net.addr().is_ipv4() == (family == Family::Ipv4);
+        !families.has(family) || widest.iter().any(everything)
+    };
+    has(Family::Ipv4) && has(Family::Ipv6)
+}
+
+/// Whether these are all ports.
+fn is_every_port(ports: &[PortRange]) -> bool {
+    let ports: PortSet = ports.iter().copied().collect();
+    matches!(ports.ranges()[..], [only] if (only.first(), only.last()) == (1, u16::MAX))
+}
+
+/// Reports interfaces that are rerouted where TPROXY takes their connections first.
+fn rerouted_late(sidecar: &Sidecar, ending: &mut Ending<'_>) {
+    let Sidecar { mode, inbound, interfaces, .. } = sidecar;
+    let reroute = interfaces.reroute.clause.filter(|_| !interfaces.reroute.is_empty());
+    if !matches!(mode.value, Mode::Tproxy(_)) || inbound.capture_ports.is_none() {
+        return;
+    }
+    let own = |clause: &Option<Span>| ending.has(*clause);
+    let (at, evidence, label) = match (reroute, mode.clause) {
+        (Some(reroute), mode) if own(&Some(reroute)) => (reroute, mode, "TPROXY comes first"),
+        (Some(reroute), Some(mode)) if own(&Some(mode)) => (mode, Some(reroute), "rerouted here"),
+        _ => return,
+    };
+    ending.report.push(Problem::ReroutedLate.at(at, "").and(evidence, label));
+}
+
 /// Reports clauses without effect, or that none has any.
 pub(super) fn sidecar(sidecar: &Sidecar, ending: &mut Ending<'_>) {
+    rerouted_late(sidecar, ending);
     let Sidecar { mode, inbound, outbound, dns, .. } = sidecar;
-    let no_inbound = inbound.capture_ports.is_none();
+    let no_inbound = inbound.capture_ports.is_none() || is_every_port(&inbound.exclude_ports);
     let no_outbound =
         outbound.capture_to.is_none() && outbound.capture_ports.is_empty() && dns.is_none();
-    if no_inbound && no_outbound {
+    let all_excluded = is_every_port(&outbound.exclude_ports)
+        || dns.is_none() && is_everywhere(&outbound.exclude_to, *sidecar.families);
+    if no_inbound && (no_outbound || all_excluded) {
         let name = ending.name.to_owned();
         ending.report.push(Problem::CapturesNothing { name }.at(ending.at, ""));
         return;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::given::{Context, Given, Seen};
 use super::misread::misread;
 use super::words::suggest;
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::policy::Kind;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
@@ -34,7 +34,7 @@ pub(super) struct Ending<'a> {
     pub(super) span: Span,
     /// The clauses that the policy itself has.
     pub(super) seen: &'a Seen,
-    pub(super) report: &'a mut Vec<Diagnostic>,
+    pub(super) report: &'a mut Report,
 }
 
 impl Ending<'_> {

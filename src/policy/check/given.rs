@@ -11,7 +11,7 @@ use super::numbers::{self, Mistake, Number};
 use super::read::{Group, Read, User};
 use super::words::{hint, suggest};
 use super::{GroupIds, addresses};
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::net::{BadName, Families, Family, Mark, Name, PerFamily};
 use crate::policy::Setting;
 use crate::span::Span;
@@ -21,7 +21,7 @@ use crate::syntax::ast::TermKind;
 pub(super) struct Context<'a> {
     pub(super) lets: Lets<'a>,
     pub(super) groups: &'a GroupIds,
-    pub(super) report: Vec<Diagnostic>,
+    pub(super) report: Report,
     /// Values of lists that were reported, by their problem: one that is used a million times is
     /// wrong once.
     pub(super) reported: BTreeSet<(Span, &'static str)>,

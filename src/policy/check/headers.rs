@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::ambient::{HostDraft, PodDraft};
 use super::forms::Draft;
-use super::lets::Lets;
+use super::lets::{self, Lets};
 use super::misread::{TOP_LEVEL, article, is_block, is_first_word};
 use super::sidecar::SidecarDraft;
 use super::words::{hint, suggest};
 use super::{MOST_EXTENDED, graph};
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::net::Name;
 use crate::span::{Span, Spanned};
 use crate::syntax::Loaded;
@@ -39,11 +39,7 @@ const KINDS: [&str; 3] = [SidecarDraft::KIND, PodDraft::KIND, HostDraft::KIND];
 
 impl<'a> Headers<'a> {
     /// Reads the top level of every file.
-    pub(super) fn read(
-        loaded: &'a Loaded,
-        lets: &mut Lets<'a>,
-        report: &mut Vec<Diagnostic>,
-    ) -> Self {
+    pub(super) fn read(loaded: &'a Loaded, lists: &mut Lets<'a>, report: &mut Report) -> Self {
         let mut list = Vec::new();
         for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
             let kind = KINDS.into_iter().find(|kind| clause.keyword() == Some(kind));
@@ -51,20 +47,21 @@ impl<'a> Headers<'a> {
                 (Some(kind), _) if clause.block.is_some() || !clause.broken => {
                     list.push(header(kind, clause, report));
                 }
-                _ if clause.broken => {}
-                (_, Some("let")) => lets.define(clause, report),
+                // It is wrong, but what uses it is not.
+                _ if clause.broken && !lets::is_without_values(clause) => {}
+                (_, Some("let")) => lists.define(clause, report),
                 // Loading has read and checked it.
                 (_, Some("include")) => {}
                 _ => report.extend(unknown(clause)),
             }
         }
         let mut headers = Self { list };
-        headers.resolve(lets, report);
+        headers.resolve(lists, report);
         headers
     }
 
     /// Finds what every policy extends.
-    fn resolve(&mut self, lets: &Lets<'_>, report: &mut Vec<Diagnostic>) {
+    fn resolve(&mut self, lets: &Lets<'_>, report: &mut Report) {
         let mut by_name: BTreeMap<&Name, usize> = BTreeMap::new();
         let mut twice = Vec::new();
         for (at, header) in self.list.iter().enumerate() {
@@ -128,7 +125,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The policies, each behind the one that it extends.
-    pub(super) fn order(&mut self, report: &mut Vec<Diagnostic>) -> Vec<usize> {
+    pub(super) fn order(&mut self, report: &mut Report) -> Vec<usize> {
         let on: Vec<Vec<usize>> =
             self.list.iter().map(|header| header.parent.into_iter().collect()).collect();
         let order = graph::order(&on);
@@ -167,8 +164,8 @@ impl<'a> Headers<'a> {
 }
 
 /// Reads the words before the block of a policy.
-fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Header<'a> {
-    let before = report.len();
+fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Report) -> Header<'a> {
+    let before = report.errors();
     let words = &clause.terms[1..];
     let mut header = Header {
         kind,
@@ -242,7 +239,7 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
         let problem = Problem::MissingBlock { clause: format!("{kind} {name}"), example };
         report.push(problem.at(clause.head().behind(), "expected `{` here"));
     }
-    header.is_sound = report.len() == before;
+    header.is_sound = report.errors() == before;
     header
 }
 

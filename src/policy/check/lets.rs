@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph;
 use super::words::suggest;
 use super::{MOST_EXTENDED, MOST_VALUES};
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Problem, Report, shown};
 use crate::net::Name;
 use crate::span::Span;
 use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
@@ -43,7 +43,7 @@ impl<'a> Lets<'a> {
     }
 
     /// Adds the `let` that `clause` is.
-    pub(super) fn define(&mut self, clause: &'a Clause, report: &mut Vec<Diagnostic>) {
+    pub(super) fn define(&mut self, clause: &'a Clause, report: &mut Report) {
         let (name, values) = parts(clause, report);
         let Some(name) = name else { return };
         if let Err(reason) = Name::new(&name.text) {
@@ -69,7 +69,7 @@ impl<'a> Lets<'a> {
     pub(super) fn resolve<'f>(
         &mut self,
         files: impl Iterator<Item = &'f File>,
-        report: &mut Vec<Diagnostic>,
+        report: &mut Report,
     ) {
         let on: Vec<Vec<usize>> = self
             .lists
@@ -118,7 +118,7 @@ impl<'a> Lets<'a> {
     }
 
     /// How many values a list has; those that it builds on are known.
-    fn size(&self, list: usize, report: &mut Vec<Diagnostic>) -> Option<usize> {
+    fn size(&self, list: usize, report: &mut Report) -> Option<usize> {
         let Let { name, values, .. } = &self.lists[list];
         let mut size = Some(0_usize);
         for term in *values {
@@ -138,7 +138,7 @@ impl<'a> Lets<'a> {
     }
 
     /// The list that a `$name` is; without one, that is reported.
-    fn find(&self, term: &Term, report: &mut Vec<Diagnostic>) -> Option<usize> {
+    fn find(&self, term: &Term, report: &mut Report) -> Option<usize> {
         let list = self.by_name.get(&*term.text).copied();
         if list.is_none() && !self.may_lack_some {
             let names: Vec<_> = self.by_name.keys().copied().collect();
@@ -155,7 +155,7 @@ impl<'a> Lets<'a> {
         &self,
         terms: &'a [Term],
         head: Span,
-        report: &mut Vec<Diagnostic>,
+        report: &mut Report,
     ) -> (Vec<Value<'a>>, bool) {
         let mut values = Vec::with_capacity(terms.len());
         let mut all = true;
@@ -193,11 +193,19 @@ impl<'a> Lets<'a> {
     }
 }
 
+/// Whether it is `let name =`, which the parser has reported.
+pub(super) fn is_without_values(clause: &Clause) -> bool {
+    matches!(
+        &clause.terms[..],
+        [word, name, equals]
+            if &*word.text == "let"
+                && name.kind == TermKind::Word
+                && equals.kind == TermKind::Equals
+    )
+}
+
 /// The name and the values of a `let`, as far as it has them.
-fn parts<'a>(
-    clause: &'a Clause,
-    report: &mut Vec<Diagnostic>,
-) -> (Option<&'a Term>, Option<&'a [Term]>) {
+fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Option<&'a [Term]>) {
     let name = clause.terms.get(1).filter(|name| name.kind == TermKind::Word);
     let problem = match &clause.terms[..] {
         [_, name, equals, values @ ..]

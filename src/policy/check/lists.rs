@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::diag::{Diagnostic, Problem};
+use crate::diag::{Problem, Report};
 use crate::net::{Interface, PortRange};
 use crate::policy::print::written_net;
 use crate::policy::{Selection, Setting};
@@ -148,7 +148,7 @@ impl<T: Clone> List<T> {
 impl<T: Covers> List<T> {
     /// Reports every value that another one of the list covers, if the policy itself has one of
     /// the two.
-    pub(super) fn repeated(&self, report: &mut Vec<Diagnostic>) {
+    pub(super) fn repeated(&self, report: &mut Report) {
         // A value of a `let` can be in the list a million times.
         let mut seen = BTreeSet::new();
         for (covered, by) in covered(&self.items) {
@@ -168,12 +168,7 @@ impl<T: Covers> List<T> {
 
     /// Reports every value that some value of `exclude` covers, if the policy itself has one of
     /// the two.
-    pub(super) fn excluded(
-        &self,
-        what: &'static str,
-        exclude: &Self,
-        report: &mut Vec<Diagnostic>,
-    ) {
+    pub(super) fn excluded(&self, what: &'static str, exclude: &Self, report: &mut Report) {
         let excludes = widest(&exclude.items);
         for item in &self.items {
             let Some(by) = covering(&excludes, &item.value) else { continue };

@@ -25,9 +25,9 @@ use self::headers::{Header, Headers};
 use self::lets::Lets;
 use self::sidecar::SidecarDraft;
 use super::{Kind, Policy, WrittenPolicy};
-use crate::diag::{Diagnostic, Problem, in_order};
+use crate::diag::{Diagnostic, Problem, Report};
 use crate::net::Name;
-use crate::span::{Span, Spanned};
+use crate::span::{FileId, Span, Spanned};
 use crate::syntax::Loaded;
 
 /// Most policies in a row of `extends`, and most lists in a row of `$names`.
@@ -56,7 +56,8 @@ pub struct Checked {
 /// Never fails: a policy with an error is left out, and everything that is wrong is reported.
 #[must_use]
 pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
-    let mut report = loaded.diagnostics.clone();
+    let mut report = Report::default();
+    report.extend(loaded.diagnostics.iter().cloned());
     let is_unread = |diagnostic: &Diagnostic| {
         matches!(
             diagnostic.problem,
@@ -66,9 +67,10 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
                 | Problem::UnclosedText
+                | Problem::TooMany { .. }
         )
     };
-    let may_lack_some = report.iter().any(is_unread);
+    let may_lack_some = loaded.diagnostics.iter().any(is_unread);
     let mut lets = Lets::new(may_lack_some);
     let mut headers = Headers::read(loaded, &mut lets, &mut report);
     lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
@@ -79,6 +81,12 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             .iter()
             .filter(|diagnostic| diagnostic.is_error())
             .filter_map(Diagnostic::at)
+            .collect(),
+        cut: loaded
+            .diagnostics
+            .iter()
+            .filter(|found| matches!(found.problem, Problem::TooMany { .. }))
+            .filter_map(|found| Some(found.at()?.file))
             .collect(),
         headers: &headers.list,
         context: Context { lets, groups, report, reported: BTreeSet::new(), repeats_error: false },
@@ -95,13 +103,18 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     {
         report.push(Problem::NoPolicy.at(Span { file: *file, start: 0, end: 0 }, ""));
     }
-    Checked { policies: policies.into_iter().flatten().collect(), diagnostics: in_order(report) }
+    Checked {
+        policies: policies.into_iter().flatten().collect(),
+        diagnostics: report.finish(&loaded.sources),
+    }
 }
 
 /// A compilation while its policies are checked.
 struct Checking<'h, 'a> {
     /// Where text was not understood.
     misread: BTreeSet<Span>,
+    /// The files in which more was not understood than is known.
+    cut: BTreeSet<FileId>,
     headers: &'h [Header<'a>],
     context: Context<'a>,
     /// What the policies say that were read already, and whether that is all they should say.
@@ -125,7 +138,7 @@ impl<'a> Checking<'_, 'a> {
             Some((draft, is_sound)) => (Some(draft), is_sound),
             None => (None, true),
         };
-        let before = self.context.report.len();
+        let before = self.context.report.errors();
         self.context.repeats_error = false;
         let (draft, kind, is_whole) = match header.kind {
             SidecarDraft::KIND => {
@@ -150,7 +163,7 @@ impl<'a> Checking<'_, 'a> {
             && is_whole
             && !self.is_misread(header.clause.span)
             && !self.context.repeats_error
-            && !self.context.report[before..].iter().any(Diagnostic::is_error);
+            && self.context.report.errors() == before;
         self.drafts[at] = Some((draft, is_sound));
         let name = header.name.as_ref().filter(|_| is_sound)?;
         Some(Spanned::new(Policy { name: name.node.clone(), kind }, name.span))
@@ -174,6 +187,6 @@ impl<'a> Checking<'_, 'a> {
     fn is_misread(&self, span: Span) -> bool {
         let first = Span { end: span.start, ..span };
         let behind = Span { start: span.end, end: u32::MAX, ..span };
-        self.misread.range(first..=behind).next().is_some()
+        self.misread.range(first..=behind).next().is_some() || self.cut.contains(&span.file)
     }
 }

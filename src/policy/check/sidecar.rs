@@ -319,6 +319,17 @@ impl SidecarDraft {
         if self.capture_loopback.is_some_and(|capture| !*capture) {
             effects::loopback_excluded(&self.capture_to, ending);
         }
+        let is_tproxy = matches!(*self.plain.mode, Mode::Tproxy(_));
+        if !is_tproxy && !self.inbound_capture.is_none() {
+            let tunnel = self.plain.proxy.tunnel_port;
+            effects::tunnel_excluded(tunnel, &self.inbound_exclude, ending.report);
+        }
+        let (to, ports) = (&self.capture_to, &self.capture_ports);
+        effects::excluded_beside(to, ports, &self.exclude_to, ending.report);
+        let implies_nothing = self.capture_loopback.is_some();
+        if implies_nothing || ports.is_none() {
+            effects::captured_itself(to, &self.loopback.setting(), implies_nothing, ending);
+        }
         effects::same_ports(&self.ports(), ending);
         if let Mode::Tproxy(tproxy) = *self.plain.mode
             && tproxy.mark == tproxy.outbound_mark

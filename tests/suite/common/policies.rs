@@ -237,6 +237,9 @@ fn dns() -> impl Strategy<Value = Option<Dns>> {
             any::<[u8; 4]>().prop_map(IpAddr::from),
             any::<[u16; 8]>().prop_map(IpAddr::from),
         ]
+        .prop_filter("no packet has it", |address| {
+            !address.is_unspecified() && address.to_canonical() == *address
+        })
     };
     let servers = option::of(vec(address(), 0..3));
     option::of((servers, port()).prop_map(|(servers, port)| Dns {
