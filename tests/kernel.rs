@@ -47,9 +47,11 @@ fn policies() -> Vec<Policy> {
     let mut groups = Sidecar::default();
     groups.outbound.groups = Setting::default_to(Groups::Only(vec![202, 888]));
     groups.proxy.users = Setting::default_to(vec![1337, 1338]);
-    let mut dns = Sidecar::default();
-    dns.dns = Setting::default_to(Some(Dns { servers: Selection::All, port: 15053 }));
-    dns.drop_invalid = Setting::default_to(true);
+    let dns = Sidecar {
+        dns: Setting::default_to(Some(Dns { servers: Selection::All, port: 15053 })),
+        drop_invalid: Setting::default_to(true),
+        ..Sidecar::default()
+    };
     let sidecars =
         [Sidecar::default(), tproxy(OnMiss::Drop), tproxy(OnMiss::Continue), ipv4, groups, dns];
     let mut kinds: Vec<_> =
@@ -275,6 +277,26 @@ fn a_negated_owner_takes_packets_without_an_owner() {
         netns.load(&script);
         let said = [0, 1337].map(|user| netns.ask(user, "udp"));
         assert_eq!(said, [root, proxy], "{script}");
+    }
+}
+
+#[test]
+fn jumps_that_nest_too_deep_are_reported_and_refused() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    for depth in [16, 17] {
+        let enter =
+            |at: usize| vec![rule(Rung::Entry, vec![], rulesets::jump(&format!("istio-{at}")))];
+        let mut ruleset = one_chain(ChainKind::Filter, Hook::Output, enter(2));
+        for at in 2..=depth {
+            let rules = if at < depth { enter(at + 1) } else { Vec::new() };
+            ruleset.tables[0].chains.push(rulesets::chain(&format!("istio-{at}"), rules));
+        }
+        let supported = nft::unsupported(&ruleset, nft::Target::OLDEST).is_empty();
+        assert_eq!(netns.try_load(&script(&ruleset)).ok, supported, "{depth}");
+        assert_eq!(supported, depth == 16);
     }
 }
 

@@ -188,144 +188,106 @@ pub(crate) fn sidecar() -> Ruleset {
     }
 }
 
-/// One table with something of everything: each kind of match in both senses, each action.
+/// Something of everything: each kind of match in both senses, each action.
 pub(crate) fn everything(families: Families) -> Ruleset {
-    use Direction::{Destination, Source};
-    use Rung::{
-        DropInvalid, ExcludedDestination, Group, OutboundCapturedPort, OutboundExcludedPort,
-        OutboundInterface, TproxyLocal,
-    };
-    let (_, span) = source();
-    let many = (0..40).map(|at| format!("10.{at}.0.0/17 ")).collect::<String>();
-    let many6 = (1..=9).map(|at| format!("2001:db8:{at}::/48 ")).collect::<String>();
-    let ports: Vec<_> = (0..10).map(|at| (1000 + at * 100, 1010 + at * 100)).collect();
-    let one = rule;
-    let mut output = vec![
-        one(
-            OutboundInterface,
-            vec![interface(Destination, &["eth1", "net*", "eth1", "veth*", "net1"], false)],
-            Action::Return,
-        ),
-        one(
-            OutboundInterface,
-            vec![interface(Destination, &["eth1", "eth2", "cni*"], true)],
-            Action::Log,
-        ),
-        one(OutboundExcludedPort, vec![dports(&[(53, 53)], false)], Action::Return),
-        one(OutboundExcludedPort, vec![dports(&ports, false)], Action::Return),
-        one(OutboundCapturedPort, vec![dports(&ports, true), tcp()], Action::Log),
-        one(OutboundCapturedPort, vec![dports(&[(0, 65535)], false)], Action::Log),
-        one(ExcludedDestination, vec![to(many.trim())], Action::Return),
-        one(ExcludedDestination, vec![to(many6.trim())], Action::Return),
-        one(ExcludedDestination, vec![nets(Source, many.trim(), true)], Action::Log),
-        one(ExcludedDestination, vec![to("0.0.0.0/0")], Action::Log),
-        one(Group, vec![not_owner(Owner::Group, &[201, 202])], Action::Return),
-        one(
-            Group,
-            vec![udp(), not_owner(Owner::User, &[0, 1, 2]), not_owner(Owner::Group, &[7])],
-            jump("sub-istio"),
-        ),
-        one(Group, vec![tcp(), not_owner(Owner::User, &[33])], Action::Redirect { port: 15001 }),
-        one(
-            TproxyLocal,
-            vec![mark(0x539, u32::MAX, false)],
-            Action::SetConnmark(MarkChange { clear: 0xfff, flip: 0x111 }),
-        ),
-        one(
-            TproxyLocal,
-            vec![mark(0x539, 0xfff, true)],
-            Action::SetMark(MarkChange { clear: 0xff, flip: 0xf11 }),
-        ),
-        one(TproxyLocal, vec![connmark(0x111, 0xfff)], Action::RestoreMark(MaskPair::FULL)),
-        one(
-            TproxyLocal,
-            vec![connmark(0, 0)],
-            Action::SaveMark(MaskPair { packet: 0xfff, connection: u32::MAX }),
-        ),
-        one(TproxyLocal, vec![], Action::SetMark(MarkChange { clear: 0xff, flip: 0 })),
-        one(TproxyLocal, vec![], Action::SetMark(MarkChange { clear: 0x10, flip: 0x10 })),
-        one(TproxyLocal, vec![], Action::SetMark(MarkChange { clear: 0, flip: 0x10 })),
-        one(TproxyLocal, vec![], Action::SetMark(MarkChange::set(1337))),
-        one(DropInvalid, vec![states(&[CtState::Invalid], false)], Action::Drop),
-        one(DropInvalid, vec![states(&[CtState::Invalid], true)], Action::Log),
-        one(DropInvalid, vec![states(&[CtState::New, CtState::Untracked], true)], Action::Log),
-        one(
-            DropInvalid,
-            vec![states(&[CtState::Established, CtState::Related], false)],
-            Action::Accept,
-        ),
-    ];
-    output[3].origin.clause = Some(span);
-    let mut v4 = one(Group, vec![], Action::Log);
-    v4.families = Families::Ipv4;
-    output.push(v4);
-    let tproxy = |on_miss| Action::Tproxy { port: 15006, mark: MarkChange::set(1337), on_miss };
-    let prerouting = vec![
-        one(TproxyLocal, vec![tcp()], tproxy(OnMiss::Drop)),
-        one(TproxyLocal, vec![udp(), not_to("127.0.0.1/32")], tproxy(OnMiss::Continue)),
-        one(TproxyLocal, vec![not_to("::1/128")], tproxy(OnMiss::Continue)),
-    ];
-    let raw = vec![
-        one(
-            TproxyLocal,
-            vec![udp(), dports(&[(53, 53)], false), owner(Owner::User, &[1337])],
-            Action::SetZone(1),
-        ),
-        one(
-            TproxyLocal,
-            vec![Match::Owner { owner: Owner::User, is: OwnerIs::In(vec![(1, 5), (9, 9)]) }],
-            Action::SetZone(2),
-        ),
-        one(
-            TproxyLocal,
-            vec![Match::Owner {
-                owner: Owner::User,
-                is: OwnerIs::NotIn { ids: vec![(1, 5)], ownerless: false },
-            }],
-            Action::Log,
-        ),
-        one(
-            TproxyLocal,
-            vec![Match::Owner {
-                owner: Owner::Group,
-                is: OwnerIs::NotIn { ids: vec![], ownerless: false },
-            }],
-            Action::Log,
-        ),
-        one(
-            TproxyLocal,
-            vec![Match::Owner {
-                owner: Owner::Group,
-                is: OwnerIs::In((0..12).map(|at| (at * 10, at * 10 + 4)).collect()),
-            }],
-            Action::Log,
-        ),
-    ];
+    let mut output = destinations();
+    output.extend(owners());
+    output.extend(marks());
+    let not_five = rule(Rung::Entry, vec![not_owner(Owner::User, &[5])], Action::Return);
+    let nat =
+        vec![base(ChainKind::Nat, Hook::Output, -100, output), chain("sub-istio", vec![not_five])];
+    let mangle = vec![base(ChainKind::Filter, Hook::Prerouting, -150, arrivals())];
+    let raw = vec![base(ChainKind::Filter, Hook::Output, -300, zones())];
+    let tables = [("nat", nat), ("mangle", mangle), ("raw", raw)];
     Ruleset {
-        tables: vec![
-            table(
-                "istio-proxy-nat",
-                families,
-                vec![
-                    base(ChainKind::Nat, Hook::Output, -100, output),
-                    chain(
-                        "sub-istio",
-                        vec![one(Rung::Entry, vec![not_owner(Owner::User, &[5])], Action::Return)],
-                    ),
-                ],
-            ),
-            table(
-                "istio-proxy-mangle",
-                families,
-                vec![base(ChainKind::Filter, Hook::Prerouting, -150, prerouting)],
-            ),
-            table(
-                "istio-proxy-raw",
-                families,
-                vec![base(ChainKind::Filter, Hook::Output, -300, raw)],
-            ),
-        ],
+        tables: tables
+            .map(|(kind, chains)| table(&format!("istio-proxy-{kind}"), families, chains))
+            .into(),
     }
+}
+
+fn destinations() -> Vec<Rule> {
+    use Direction::{Destination, Source};
+    let (_, span) = source();
+    let many = (0..40).map(|at| format!("10.{at}.0.0/17")).collect::<Vec<_>>().join(" ");
+    let many6 = (1..=9).map(|at| format!("2001:db8:{at}::/48")).collect::<Vec<_>>().join(" ");
+    let ports: Vec<_> = (0..10).map(|at| (1000 + at * 100, 1010 + at * 100)).collect();
+    let wild = ["eth1", "net*", "eth1", "veth*", "net1"];
+    let port = |when| rule(Rung::OutboundExcludedPort, when, Action::Return);
+    let destination = |when| rule(Rung::ExcludedDestination, when, Action::Log);
+    let mut rules = vec![
+        rule(Rung::OutboundInterface, vec![interface(Destination, &wild, false)], Action::Return),
+        rule(Rung::OutboundInterface, vec![interface(Destination, &wild, true)], Action::Log),
+        port(vec![dports(&[(53, 53)], false)]),
+        port(vec![dports(&ports, false)]),
+        port(vec![dports(&ports, true), tcp()]),
+        port(vec![dports(&[(0, 65535)], false)]),
+        destination(vec![to(&many)]),
+        destination(vec![to(&many6)]),
+        destination(vec![nets(Source, &many, true)]),
+        destination(vec![to("0.0.0.0/0")]),
+    ];
+    rules[3].origin.clause = Some(span);
+    rules
+}
+
+fn owners() -> Vec<Rule> {
+    let (users, group) = (not_owner(Owner::User, &[0, 1, 2]), not_owner(Owner::Group, &[7]));
+    let redirect = Action::Redirect { port: 15001 };
+    let one = |when, then| rule(Rung::Group, when, then);
+    let ipv4 = Rule { families: Families::Ipv4, ..one(vec![], Action::Log) };
+    vec![
+        one(vec![not_owner(Owner::Group, &[201, 202])], Action::Return),
+        one(vec![udp(), users, group], jump("sub-istio")),
+        one(vec![tcp(), not_owner(Owner::User, &[33])], redirect),
+        ipv4,
+    ]
+}
+
+fn marks() -> Vec<Rule> {
+    let one = |when, then| rule(Rung::TproxyLocal, when, then);
+    let set = |clear, flip| MarkChange { clear, flip };
+    let copy = MaskPair { packet: 0xfff, connection: u32::MAX };
+    vec![
+        one(vec![mark(0x539, u32::MAX, false)], Action::SetConnmark(set(0xfff, 0x111))),
+        one(vec![mark(0x539, 0xfff, true)], Action::SetMark(set(0xff, 0xf11))),
+        one(vec![connmark(0x111, 0xfff)], Action::RestoreMark(MaskPair::FULL)),
+        one(vec![connmark(0, 0)], Action::SaveMark(copy)),
+        one(vec![], Action::SetMark(set(0xff, 0))),
+        one(vec![], Action::SetMark(set(0x10, 0x10))),
+        one(vec![], Action::SetMark(set(0, 0x10))),
+        one(vec![], Action::SetMark(MarkChange::set(1337))),
+        one(vec![states(&[CtState::Invalid], false)], Action::Drop),
+        one(vec![states(&[CtState::Invalid], true)], Action::Log),
+        one(vec![states(&[CtState::New, CtState::Untracked], true)], Action::Log),
+        one(vec![states(&[CtState::Established, CtState::Related], false)], Action::Accept),
+    ]
+}
+
+fn arrivals() -> Vec<Rule> {
+    let tproxy = |when, on_miss| {
+        let mark = MarkChange::set(1337);
+        rule(Rung::TproxyLocal, when, Action::Tproxy { port: 15006, mark, on_miss })
+    };
+    vec![
+        tproxy(vec![tcp()], OnMiss::Drop),
+        tproxy(vec![udp(), not_to("127.0.0.1/32")], OnMiss::Continue),
+        tproxy(vec![not_to("::1/128")], OnMiss::Continue),
+    ]
+}
+
+fn zones() -> Vec<Rule> {
+    let one = |when, zone| rule(Rung::ZoneQuery, when, Action::SetZone(zone));
+    let is = |owner, is| vec![Match::Owner { owner, is }];
+    let none_of = |ids| OwnerIs::NotIn { ids, ownerless: false };
+    let many = (0..12).map(|at| (at * 10, at * 10 + 4)).collect();
+    vec![
+        one(vec![udp(), dports(&[(53, 53)], false), owner(Owner::User, &[1337])], 1),
+        one(is(Owner::User, OwnerIs::In(vec![(1, 5), (9, 9)])), 2),
+        one(is(Owner::User, none_of(vec![(1, 5)])), 3),
+        one(is(Owner::Group, none_of(vec![])), 4),
+        one(is(Owner::Group, OwnerIs::In(many)), 65535),
+    ]
 }
 
 /// The node's ruleset, whose sets others fill.

@@ -10,8 +10,8 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn rule(when: &[Match], then: Action) -> Rule {
-    Rule { families: Families::Both, when: when.to_vec(), then, origin: Origin::ENTRY }
+fn rule(when: impl Into<Vec<Match>>, then: Action) -> Rule {
+    Rule { families: Families::Both, when: when.into(), then, origin: Origin::ENTRY }
 }
 
 fn only(families: Families, rule: Rule) -> Rule {
@@ -125,12 +125,12 @@ fn a_match_that_always_holds_is_left_out_and_a_rule_that_never_matches_too() {
         (vec![states(&CtState::ALL, true)], None),
         (vec![mark(1, 1, true), mark(1, 1, true)], Some(vec![mark(1, 1, true)])),
     ] {
-        let legal = alone(Families::Both, rule(&when, Action::Accept));
-        let expected: Vec<_> = left.iter().map(|left| rule(left, Action::Accept)).collect();
+        let legal = alone(Families::Both, rule(when.clone(), Action::Accept));
+        let expected: Vec<_> = left.iter().map(|left| rule(left.clone(), Action::Accept)).collect();
         assert_eq!(legal, expected, "{when:?}");
     }
     let nothing = MarkChange { clear: 0, flip: 0 };
-    assert_eq!(alone(Families::Both, rule(&[], Action::SetMark(nothing))), []);
+    assert_eq!(alone(Families::Both, rule([], Action::SetMark(nothing))), []);
 }
 
 #[test]
@@ -139,17 +139,17 @@ fn a_rule_is_for_the_families_that_table_and_addresses_leave() {
     let in_set = Match::InSet { of: Direction::Source, set: name("s"), not: true };
     let snat = Action::Snat { to: "::1".parse().unwrap() };
     for (table, one, families) in [
-        (Both, rule(&[], Action::Drop), Some(Both)),
-        (Ipv4, rule(&[], Action::Drop), Some(Ipv4)),
-        (Both, only(Ipv6, rule(&[], Action::Drop)), Some(Ipv6)),
-        (Ipv4, only(Ipv6, rule(&[], Action::Drop)), None),
-        (Both, rule(&[to("10.0.0.0/8", true)], Action::Drop), Some(Ipv4)),
-        (Both, rule(&[to("::/0", false)], Action::Drop), Some(Ipv6)),
-        (Ipv4, rule(&[to("::/0", false)], Action::Drop), None),
-        (Both, rule(&[in_set.clone()], Action::Drop), Some(Ipv6)),
-        (Both, rule(&[to("10.0.0.0/8", false), in_set], Action::Drop), None),
-        (Both, rule(&[], snat.clone()), Some(Ipv6)),
-        (Ipv4, rule(&[], snat), None),
+        (Both, rule([], Action::Drop), Some(Both)),
+        (Ipv4, rule([], Action::Drop), Some(Ipv4)),
+        (Both, only(Ipv6, rule([], Action::Drop)), Some(Ipv6)),
+        (Ipv4, only(Ipv6, rule([], Action::Drop)), None),
+        (Both, rule([to("10.0.0.0/8", true)], Action::Drop), Some(Ipv4)),
+        (Both, rule([to("::/0", false)], Action::Drop), Some(Ipv6)),
+        (Ipv4, rule([to("::/0", false)], Action::Drop), None),
+        (Both, rule([in_set.clone()], Action::Drop), Some(Ipv6)),
+        (Both, rule([to("10.0.0.0/8", false), in_set], Action::Drop), None),
+        (Both, rule([], snat.clone()), Some(Ipv6)),
+        (Ipv4, rule([], snat), None),
     ] {
         let legal: Vec<_> = alone(table, one.clone()).iter().map(|rule| rule.families).collect();
         assert_eq!(legal, families.into_iter().collect::<Vec<_>>(), "{one:?}");
@@ -159,9 +159,9 @@ fn a_rule_is_for_the_families_that_table_and_addresses_leave() {
 #[test]
 fn interfaces_with_wildcards_stand_alone() {
     let rules = |all: &[&[&str]]| -> Vec<_> {
-        all.iter().map(|names| rule(&[out(names, false)], Action::Return)).collect()
+        all.iter().map(|names| rule([out(names, false)], Action::Return)).collect()
     };
-    let legal = |names, not| alone(Families::Both, rule(&[out(names, not)], Action::Return));
+    let legal = |names, not| alone(Families::Both, rule([out(names, not)], Action::Return));
     assert_eq!(legal(&["b", "a", "b"], false), rules(&[&["a", "b"]]));
     assert_eq!(
         legal(&["b", "net*", "a", "net1", "ne*", "v*"], false),
@@ -169,17 +169,17 @@ fn interfaces_with_wildcards_stand_alone() {
     );
     assert_eq!(
         legal(&["b", "net*", "v*"], true),
-        [rule(&[out(&["b"], true), out(&["net*"], true), out(&["v*"], true)], Action::Return)]
+        [rule([out(&["b"], true), out(&["net*"], true), out(&["v*"], true)], Action::Return)]
     );
 }
 
 #[test]
 fn the_proxy_and_the_others_swap_places() {
     let (proxy, lo) = (uid(&[(1337, 1337)]), out(&["lo"], false));
-    let local = rule(&[lo.clone(), not(&proxy)], Action::Return);
-    let from_proxy = rule(&[proxy.clone()], Action::Return);
-    let last = rule(&[tcp()], Action::Redirect { port: 1 });
-    let swapped = rule(&[lo.clone()], Action::Return);
+    let local = rule([lo.clone(), not(&proxy)], Action::Return);
+    let from_proxy = rule([proxy.clone()], Action::Return);
+    let last = rule([tcp()], Action::Redirect { port: 1 });
+    let swapped = rule([lo.clone()], Action::Return);
     assert_eq!(
         legal(Families::Both, vec![local.clone(), from_proxy.clone(), last.clone()]),
         [("c".into(), vec![from_proxy.clone(), swapped, last.clone()])]
@@ -187,53 +187,53 @@ fn the_proxy_and_the_others_swap_places() {
 
     // Not if the second is for less packets, does something else, or comes back.
     let helped = |then: &Action| {
-        [rule(&[lo.clone()], jump("c-unless-owner")), rule(&[proxy.clone()], then.clone())]
+        [rule([lo.clone()], jump("c-unless-owner")), rule([proxy.clone()], then.clone())]
     };
-    let jumps = [jump("x"), jump("x")].map(|then| rule(&[proxy.clone()], then));
+    let jumps = [jump("x"), jump("x")].map(|then| rule([proxy.clone()], then));
     let [_, second] = jumps;
-    let first = rule(&[lo.clone(), not(&proxy)], jump("x"));
+    let first = rule([lo.clone(), not(&proxy)], jump("x"));
     assert_eq!(legal(Families::Both, vec![first, second])[0].1, helped(&jump("x")));
     let ipv4 = only(Families::Ipv4, from_proxy.clone());
     let chains = legal(Families::Both, vec![local.clone(), ipv4, last.clone()]);
-    assert_eq!(chains[0].1.last(), Some(&rule(&[], goto("c-rest"))));
-    let narrower = rule(&[proxy.clone(), tcp()], Action::Return);
+    assert_eq!(chains[0].1.last(), Some(&rule([], goto("c-rest"))));
+    let narrower = rule([proxy.clone(), tcp()], Action::Return);
     let chains = legal(Families::Both, vec![local, narrower, last]);
-    assert_eq!(chains[0].1.last(), Some(&rule(&[], goto("c-rest"))));
+    assert_eq!(chains[0].1.last(), Some(&rule([], goto("c-rest"))));
 }
 
 #[test]
 fn who_is_not_meant_goes_to_the_rest_of_the_chain() {
     let (users, group) = (uid(&[(1, 1), (3, 9)]), gid(7));
-    let after = rule(&[tcp()], Action::Redirect { port: 15001 });
-    let whole = rule(&[not(&uid(&[(3, 9)])), not(&uid(&[(1, 1)]))], Action::Return);
+    let after = rule([tcp()], Action::Redirect { port: 15001 });
+    let whole = rule([not(&uid(&[(3, 9)])), not(&uid(&[(1, 1)]))], Action::Return);
     assert_eq!(
         legal(Families::Both, vec![whole, after.clone()]),
         [
-            ("c".into(), vec![rule(&[users.clone()], goto("c-rest")), rule(&[], Action::Return)]),
+            ("c".into(), vec![rule([users.clone()], goto("c-rest")), rule([], Action::Return)]),
             ("c-rest".into(), vec![after.clone()]),
         ]
     );
     // Two kinds of owner, other conditions, another way out, and twice in a chain.
-    let part = rule(&[tcp(), not(&users), not(&group)], goto("x"));
-    let ipv4 = only(Families::Ipv4, rule(&[not(&group)], Action::Return));
+    let part = rule([tcp(), not(&users), not(&group)], goto("x"));
+    let ipv4 = only(Families::Ipv4, rule([not(&group)], Action::Return));
     assert_eq!(
         legal(Families::Both, vec![part, ipv4, after.clone()]),
         [
             (
                 "c".into(),
                 vec![
-                    rule(&[users], goto("c-rest")),
-                    rule(&[group.clone()], goto("c-rest")),
-                    rule(&[tcp()], goto("x")),
-                    rule(&[], goto("c-rest")),
+                    rule([users], goto("c-rest")),
+                    rule([group.clone()], goto("c-rest")),
+                    rule([tcp()], goto("x")),
+                    rule([], goto("c-rest")),
                 ]
             ),
             (
                 "c-rest".into(),
                 vec![
-                    rule(&[group.clone()], goto("c-rest-2")),
-                    only(Families::Ipv4, rule(&[], Action::Return)),
-                    rule(&[], goto("c-rest-2")),
+                    rule([group.clone()], goto("c-rest-2")),
+                    only(Families::Ipv4, rule([], Action::Return)),
+                    rule([], goto("c-rest-2")),
                 ]
             ),
             ("c-rest-2".into(), vec![after]),
@@ -241,8 +241,8 @@ fn who_is_not_meant_goes_to_the_rest_of_the_chain() {
     );
     // Nothing is left to go to.
     assert_eq!(
-        alone(Families::Both, rule(&[not(&group)], goto("x"))),
-        [rule(&[group], Action::Return), rule(&[], goto("x"))]
+        alone(Families::Both, rule([not(&group)], goto("x"))),
+        [rule([group], Action::Return), rule([], goto("x"))]
     );
 }
 
@@ -251,14 +251,14 @@ fn any_other_action_moves_to_a_chain_that_the_owner_leaves() {
     let proxy = uid(&[(1337, 1337)]);
     let redirect = Action::Redirect { port: 15001 };
     let when = [tcp(), port(80, 80, false), not(&proxy)];
-    let last = rule(&[], Action::Accept);
+    let last = rule([], Action::Accept);
     assert_eq!(
         legal(Families::Both, vec![rule(&when, redirect.clone()), last.clone()]),
         [
-            ("c".into(), vec![rule(&[tcp(), port(80, 80, false)], jump("c-unless-owner")), last]),
+            ("c".into(), vec![rule([tcp(), port(80, 80, false)], jump("c-unless-owner")), last]),
             (
                 "c-unless-owner".into(),
-                vec![rule(&[proxy.clone()], Action::Return), rule(&[tcp()], redirect)]
+                vec![rule([proxy.clone()], Action::Return), rule([tcp()], redirect)]
             ),
         ]
     );
@@ -269,8 +269,8 @@ fn any_other_action_moves_to_a_chain_that_the_owner_leaves() {
     };
     let plain = Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: false } };
     assert_eq!(
-        alone(Families::Both, rule(&[is_not, owned.clone()], Action::Drop)),
-        [rule(&[plain, owned], Action::Drop)]
+        alone(Families::Both, rule([is_not, owned.clone()], Action::Drop)),
+        [rule([plain, owned], Action::Drop)]
     );
 }
 
@@ -291,14 +291,14 @@ fn a_tproxy_that_drops_is_two_rules() {
     let owned = gid(3);
     let chains = legal(
         Families::Both,
-        vec![rule(&[tcp(), not(&owned)], tproxy(OnMiss::Drop)), rule(&[], Action::Log)],
+        vec![rule([tcp(), not(&owned)], tproxy(OnMiss::Drop)), rule([], Action::Log)],
     );
     assert_eq!(
         chains[1].1,
         [
-            rule(&[owned], Action::Return),
-            rule(&[tcp()], tproxy(OnMiss::Continue)),
-            rule(&[tcp()], Action::Drop),
+            rule([owned], Action::Return),
+            rule([tcp()], tproxy(OnMiss::Continue)),
+            rule([tcp()], Action::Drop),
         ]
     );
 }
@@ -310,9 +310,9 @@ fn legal_is_legal_and_names_are_unique_and_short() {
         name: name(&long),
         base: None,
         rules: vec![
-            rule(&[not(&gid(1))], Action::Return),
-            rule(&[not(&gid(2))], Action::Return),
-            rule(&[not(&gid(3))], Action::Accept),
+            rule([not(&gid(1))], Action::Return),
+            rule([not(&gid(2))], Action::Return),
+            rule([not(&gid(3))], Action::Accept),
         ],
     };
     let taken = Chain { name: name(&format!("{}-rest", &long[..58])), base: None, rules: vec![] };

@@ -25,13 +25,13 @@ const MOST_NESTED: usize = 16;
 /// - Copying some bits of a mark into another and keeping the rest, before nft 1.1.2.
 /// - A match on whether a socket exists, other than for TCP in a postrouting nat chain. There it
 ///   is written `fib saddr type local`: is the source an address of this machine? Nat chains see
-///   the packet that begins a connection, a SYN, and observed on Linux 6.18 this takes the SYN of
-///   every local socket, of processes and the kernel's own, and none that is forwarded. Left out
-///   are sockets that bind an address that is not the machine's (`IP_TRANSPARENT`); taken too are
-///   packets whose socket is gone, if conntrack has forgotten their connection. The other forms
-///   are worse: `meta skuid >= 0` leaves out the kernel's sockets, and `meta iif 0` takes every
-///   forwarded packet before Linux 5.7, which does not know the incoming interface at
-///   postrouting.
+///   the packet that begins a connection. Observed on Linux 6.18, those of processes match,
+///   whatever the user, and forwarded ones do not; only the address counts, so the kernel's own
+///   sockets match as well. Left out are sockets bound to an address that is not the machine's
+///   (`IP_TRANSPARENT`), and taken in are packets whose socket is gone, if conntrack has forgotten
+///   their connection. The other forms are worse: `meta skuid >= 0` leaves out the kernel's
+///   sockets, and `meta iif 0` takes in every forwarded packet on kernels that do not know the
+///   incoming interface at postrouting.
 /// - Chains that jump deeper than the kernel allows.
 /// - Names that nft could take for a word of its own.
 #[must_use]
