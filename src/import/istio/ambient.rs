@@ -1,9 +1,12 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::finding::{Given, Reason, Remark, Report};
 use super::value;
-use crate::net::{Families, Family};
-use crate::policy::{AmbientHost, AmbientPod, Dns, Setting};
+use crate::net::{Families, Family, PerFamily};
+use crate::policy::{AmbientHost, AmbientPod, Dns, HostProbe, Setting};
+
+/// The source of kubelet's probes.
+type ProbeSource = PerFamily<Ipv4Addr, Ipv6Addr>;
 
 /// Options of upstream's ambient mode (`cni/pkg/config/config.go`), as given.
 #[derive(Debug, Default)]
@@ -27,35 +30,35 @@ pub(super) struct Ambient {
 impl Ambient {
     /// The policy of a pod.
     pub(super) fn pod(&self, report: &mut Report) -> AmbientPod {
-        let mut pod = AmbientPod::default();
-        pod.families = Setting::default_to(self.families());
+        let default = AmbientPod::default();
         let dns = self.pod_dns.unwrap_or(self.dns);
-        pod.dns = Setting::default_to(dns.then_some(Dns::DEFAULT_PORT));
-        pod.capture_inbound = Setting::default_to(!self.ingress);
-        if let Some(given) = &self.reroute {
-            pod.reroute = Setting::default_to(value::interfaces(given, report));
+        let reroute = self.reroute.as_ref().map(|given| value::interfaces(given, report));
+        AmbientPod {
+            families: Setting::default_to(self.families()),
+            probe_from: self.probe_source(*default.probe_from, report),
+            dns: Setting::default_to(dns.then_some(Dns::DEFAULT_PORT)),
+            capture_inbound: Setting::default_to(!self.ingress),
+            reroute: Setting::default_to(reroute.unwrap_or_default()),
+            ..default
         }
-        self.probe_source(&mut pod.probe_from.value, report);
-        pod
     }
 
     /// The policy of the node.
     pub(super) fn host(&self, report: &mut Report) -> AmbientHost {
-        let mut host = AmbientHost::default();
-        host.families = Setting::default_to(self.families());
-        self.probe_source(&mut host.probe.from.value, report);
-        host
+        let HostProbe { from, owner, pods } = AmbientHost::default().probe;
+        AmbientHost {
+            families: Setting::default_to(self.families()),
+            probe: HostProbe { from: self.probe_source(*from, report), owner, pods },
+        }
     }
 
     fn families(&self) -> Families {
         if self.ipv6 { Families::Both } else { Families::Ipv4 }
     }
 
-    fn probe_source(
-        &self,
-        from: &mut crate::net::PerFamily<std::net::Ipv4Addr, std::net::Ipv6Addr>,
-        report: &mut Report,
-    ) {
+    /// The source of probes, as given or by `default`.
+    fn probe_source(&self, default: ProbeSource, report: &mut Report) -> Setting<ProbeSource> {
+        let mut from = default;
         let mut refuse = |given: &Given, family| {
             report.refuse(given, Reason::NotAddress { item: given.value.clone(), family });
         };
@@ -75,6 +78,7 @@ impl Ambient {
                 _ => refuse(given, Family::Ipv6),
             }
         }
+        Setting::default_to(from)
     }
 }
 

@@ -165,6 +165,7 @@ mod tests {
             (&["--envoy-port", "15021"], &["PROXY_PORT=15021"]),
             (&["--envoy-port=15021"], &["PROXY_PORT=15021"]),
             (&["--envoy-port="], &["PROXY_PORT="]),
+            (&["--envoy-port==1"], &["PROXY_PORT==1"]),
             (&["-np", "15021"], &["PROXY_PORT=15021", "DRY_RUN=true"]),
             (&["-np15021"], &["PROXY_PORT=15021", "DRY_RUN=true"]),
             (&["-n=false", "-x", ""], &[]),

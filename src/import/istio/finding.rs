@@ -206,12 +206,12 @@ pub enum Remark {
     EnvironmentElsewhere,
     /// Rules that the plugin makes.
     #[error(
-        "read as Istio's CNI plugin reads it: inbound ports 15020, 15021 and 15090 are excluded, \
-         and outbound port 15020 unless outbound ports are named"
+        "read as Istio's CNI plugin reads it, which also excludes inbound ports 15020, 15021 and \
+         15090, and outbound port 15020 unless the pod excludes others"
     )]
     AsCniPlugin,
     /// An object without a pod.
-    #[error("a {kind} has no pod")]
+    #[error("no pod in this {kind}")]
     NoPod {
         /// Its kind.
         kind: String,
@@ -363,7 +363,9 @@ pub enum Reason {
         why: BadInterface,
     },
     /// A character that upstream does not allow in an annotation.
-    #[error("`{item}` is not an interface: in an annotation a name begins with a letter")]
+    #[error(
+        "`{item}` is not an interface: in an annotation a name begins with a letter and ends without `+`"
+    )]
     NotAnnotatedInterface {
         /// As written.
         item: String,
@@ -445,6 +447,14 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Leaves out what findings are about: there is one thing only.
+    #[cfg(feature = "import-pod")]
+    pub(super) fn forget_about(&mut self) {
+        self.about = None;
+        self.notes.iter_mut().for_each(|note| note.about = None);
+        self.mistakes.iter_mut().for_each(|mistake| mistake.about = None);
+    }
+
     /// Adds a note on an option.
     pub(super) fn note(&mut self, given: &Given, what: Remark) {
         self.notes.push(Finding { about: self.about.clone(), given: Some(given.clone()), what });

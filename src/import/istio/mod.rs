@@ -22,12 +22,18 @@
 //! ```
 
 mod ambient;
+#[cfg(feature = "import-pod")]
+mod annotation;
 mod arguments;
 mod config;
 mod environment;
 mod finding;
+#[cfg(feature = "import-pod")]
+mod manifest;
 mod naming;
 mod option;
+#[cfg(feature = "import-pod")]
+mod pod;
 mod resolver;
 mod shell;
 mod sidecar;
@@ -36,6 +42,8 @@ mod words;
 
 pub use config::configurations;
 pub use finding::{Finding, Given, Mistake, NoRules, Note, Reason, Remark, Source};
+#[cfg(feature = "import-pod")]
+pub use pod::pods;
 
 use environment::Environment;
 use finding::Report;
@@ -107,25 +115,20 @@ pub fn arguments(
 ) -> Result<Imported, Refused> {
     let mut report = Report::default();
     let environment = environment::parse(environment, &mut report);
-    let options = command(arguments, &environment, context, &mut report);
+    let mut options = command(arguments, &environment, &mut report);
+    resolver::families(&mut options, &[], context, &mut report);
+    resolver::servers(&mut options, None, context, &mut report);
     let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
     let name = Names::default().take(context.name.as_ref(), None, &mut report);
     finish(vec![Policy { name, kind: Kind::Sidecar(Box::new(sidecar)) }], report)
 }
 
-/// The options of one run of `istio-iptables`.
-fn command(
-    arguments: &[String],
-    environment: &Environment,
-    context: &Context,
-    report: &mut Report,
-) -> Options {
+/// The options of one run of `istio-iptables`, as far as its command line and environment say.
+fn command(arguments: &[String], environment: &Environment, report: &mut Report) -> Options {
     let mut options = Options::new();
     environment::read(environment, &mut options, report);
     arguments::read(arguments, &mut options, report);
     environment::note_user(environment, &options, report);
-    resolver::families(&mut options, &[], context, report);
-    resolver::servers(&mut options, None, context, report);
     options
 }
 

@@ -1,11 +1,15 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Remark, Report};
 use crate::net::Name;
 
 /// Names that policies have already.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeSet<Name>);
+pub(super) struct Names {
+    taken: BTreeSet<Name>,
+    /// The number to try next behind a name, so that many of one name do not take forever.
+    next: BTreeMap<String, usize>,
+}
 
 impl Names {
     /// A name that no other policy has: the one `asked` for, else the one nearest to what the
@@ -33,16 +37,20 @@ impl Names {
 
     /// `base`, or `base-2`, `base-3` …, shortened if it has to be.
     fn free(&mut self, base: &str) -> Name {
-        let name = (1_u32..)
-            .map(|count| if count == 1 { String::new() } else { format!("-{count}") })
-            .filter_map(|tail| {
-                let most = Name::MAX_LEN - tail.len();
-                Name::new(&format!("{}{tail}", &base[..base.len().min(most)])).ok()
-            })
-            .find(|name| !self.0.contains(name))
-            .expect("fewer policies than numbers");
-        self.0.insert(name.clone());
-        name
+        let numbered = |count: usize| {
+            let tail = if count == 1 { String::new() } else { format!("-{count}") };
+            let most = Name::MAX_LEN - tail.len();
+            Name::new(&format!("{}{tail}", &base[..base.len().min(most)]))
+                .expect("a name with a number behind it is a name")
+        };
+        let next = self.next.entry(base.to_owned()).or_insert(1);
+        loop {
+            let name = numbered(*next);
+            *next += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 

@@ -170,6 +170,13 @@ impl Options {
         }
     }
 
+    /// Sets the option to what an installation of upstream's does without being asked.
+    #[cfg(feature = "import-pod")]
+    pub(super) fn preset(&mut self, option: Opt, value: &str) {
+        let given = self.0.get_mut(&option).expect("every option has a default");
+        value.clone_into(&mut given.value);
+    }
+
     /// Notes the options that were given and do not decide about traffic.
     pub(super) fn note_unrelated(&self, report: &mut Report) {
         for spec in OPTIONS.iter().filter(|spec| !spec.option.is_traffic()) {

@@ -8,22 +8,31 @@ use super::finding::{Given, Reason, Remark, Report};
 use crate::net::{BadInterface, Family, Interface, PortRange};
 use crate::policy::GroupIds;
 
-/// The items of a list, as upstream splits it: at commas, without empty ones. White space around
-/// an item has no meaning to `iptables-restore`.
+/// The items of a list, as upstream splits it: at commas, without empty ones.
 pub(super) fn items(given: &Given) -> impl Iterator<Item = &str> {
-    given.value.split(',').filter(|item| !item.is_empty()).map(str::trim)
+    given.value.split(',').filter(|item| !item.is_empty())
 }
 
-/// The items that `read` makes sense of, each once, in order.
+/// The items that `read` makes sense of, each once, in order. White space around an item means
+/// nothing to `iptables-restore`.
 fn list<T: Ord + Clone>(
     given: &Given,
     report: &mut Report,
-    read: impl Fn(&str, &mut Report) -> Result<T, Reason>,
+    read: impl Fn(&str) -> Result<T, Reason>,
+) -> Vec<T> {
+    untrimmed_list(given, report, |item| read(item.trim()))
+}
+
+/// The items that `read` makes sense of, each once, in order.
+fn untrimmed_list<T: Ord + Clone>(
+    given: &Given,
+    report: &mut Report,
+    read: impl Fn(&str) -> Result<T, Reason>,
 ) -> Vec<T> {
     let mut seen = BTreeSet::new();
     let mut values = Vec::new();
     for item in items(given) {
-        match read(item, report) {
+        match read(item) {
             Ok(value) if seen.insert(value.clone()) => values.push(value),
             Ok(_) => {}
             Err(reason) => report.refuse(given, reason),
@@ -49,7 +58,7 @@ pub(super) fn port(given: &Given, report: &mut Report) -> u16 {
 
 /// Ports, and ranges of them as iptables writes them: `8000:8999`, `:1023`, `49152:`.
 pub(super) fn ports(given: &Given, report: &mut Report) -> Vec<PortRange> {
-    list(given, report, |item, _| {
+    list(given, report, |item| {
         if item == "*" {
             return Err(Reason::WildcardPort);
         }
@@ -69,7 +78,7 @@ pub(super) fn ports(given: &Given, report: &mut Report) -> Vec<PortRange> {
 
 /// Prefixes, as Go's `netip.ParsePrefix` takes them, with the bits behind the prefix as written.
 pub(super) fn prefixes(given: &Given, report: &mut Report) -> Vec<IpNet> {
-    list(given, report, |item, _| prefix(item))
+    untrimmed_list(given, report, prefix)
 }
 
 fn prefix(item: &str) -> Result<IpNet, Reason> {
@@ -131,19 +140,19 @@ fn addresses<T: FromStr + Ord + Clone>(
     family: Family,
     report: &mut Report,
 ) -> Vec<T> {
-    list(given, report, |item, _| {
+    list(given, report, |item| {
         item.parse().map_err(|_| Reason::NotAddress { item: item.to_owned(), family })
     })
 }
 
 /// Numbers of users or groups.
 pub(super) fn ids(given: &Given, report: &mut Report) -> Vec<u32> {
-    list(given, report, |item, _| id(item))
+    list(given, report, id)
 }
 
 /// Groups by number, or by a name that `known` has.
 pub(super) fn groups(given: &Given, known: &GroupIds, report: &mut Report) -> Vec<u32> {
-    list(given, report, |item, _| {
+    list(given, report, |item| {
         known.get(item).copied().map_or_else(
             || {
                 id(item).map_err(|reason| match reason {
@@ -171,7 +180,7 @@ fn id(item: &str) -> Result<u32, Reason> {
 
 /// Interfaces, and beginnings of them as iptables writes them: `eth+`.
 pub(super) fn interfaces(given: &Given, report: &mut Report) -> Vec<Interface> {
-    list(given, report, |item, _| {
+    list(given, report, |item| {
         let refuse = |why| Reason::NotInterface { item: item.to_owned(), why };
         match item.strip_suffix('+') {
             // To iptables, `*` is a character like any other.
@@ -235,7 +244,7 @@ mod tests {
         .to_owned()
     }
 
-    fn show<T: ToString>(values: Vec<T>) -> Vec<String> {
+    fn show<T: ToString>(values: &[T]) -> Vec<String> {
         values.iter().map(ToString::to_string).collect()
     }
 
@@ -262,7 +271,7 @@ mod tests {
                 "[] `80 -j DROP` is neither a port of 1 to 65535 nor a range like `8000:8999`",
             ),
         ] {
-            assert_eq!(told(text, |given, report| show(ports(given, report))), expected);
+            assert_eq!(told(text, |given, report| show(&ports(given, report))), expected);
         }
         assert_eq!(told("15001", port), "15001");
         assert_eq!(told("15001:15002", port), "0 `15001:15002` is not a port of 1 to 65535");
@@ -277,10 +286,11 @@ mod tests {
             ("*", "[] `*` is not a prefix like `10.0.0.0/8`"),
             ("10.0.0.0/33", "[] `10.0.0.0/33` is not a prefix like `10.0.0.0/8`"),
             ("10.0.0.0/08", "[] `10.0.0.0/08` is not a prefix like `10.0.0.0/8`"),
+            ("::1/128, ::/0", "[\"::1/128\"] ` ::/0` is not a prefix like `10.0.0.0/8`"),
             ("10.0.0/8", "[] `10.0.0/8` is not a prefix like `10.0.0.0/8`"),
             ("fe80::1%eth0/64", "[] `fe80::1%eth0/64` is not a prefix like `10.0.0.0/8`"),
         ] {
-            assert_eq!(told(text, |given, report| show(prefixes(given, report))), expected);
+            assert_eq!(told(text, |given, report| show(&prefixes(given, report))), expected);
         }
         for (prefix, expected) in [
             ("127.0.0.1/0", true),
@@ -347,7 +357,7 @@ mod tests {
                 "[] `abcdefghijklmnop` is not an interface: 16 bytes, and the most is 15",
             ),
         ] {
-            assert_eq!(told(text, |given, report| show(interfaces(given, report))), expected);
+            assert_eq!(told(text, |given, report| show(&interfaces(given, report))), expected);
         }
     }
 
