@@ -31,6 +31,7 @@ use crate::net::Name;
 use crate::span::Sources;
 
 pub use legal::legalise;
+pub(crate) use names::Names;
 pub use target::{BadTarget, Target};
 pub use unsupported::{Unsupported, unsupported};
 

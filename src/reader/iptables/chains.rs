@@ -7,6 +7,7 @@ use crate::ir::{
     Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table, from_iptables_chain,
 };
 use crate::net::{Families, Family, Name};
+use crate::reader::is_among;
 
 /// One family's text.
 #[derive(Default)]
@@ -236,9 +237,7 @@ impl Parser<'_> {
 
 impl Options {
     fn leaves_out(&self, chain: &str) -> bool {
-        self.leave_out.iter().any(|name| {
-            name.strip_suffix('*').map_or(name == chain, |stem| chain.starts_with(stem))
-        })
+        is_among(&self.leave_out, chain)
     }
 }
 
@@ -306,7 +305,7 @@ fn is_any_built_in(name: &str) -> bool {
 
 /// A chain from which jumps never end. Chains whose jumps all end are taken away until none is
 /// left, or only such.
-fn circle(mut edges: BTreeMap<Name, BTreeSet<Name>>) -> Option<Name> {
+pub(in crate::reader) fn circle(mut edges: BTreeMap<Name, BTreeSet<Name>>) -> Option<Name> {
     loop {
         let ends: Vec<Name> =
             edges.iter().filter(|(_, to)| to.is_empty()).map(|(name, _)| name.clone()).collect();

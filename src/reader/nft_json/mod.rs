@@ -1,0 +1,223 @@
+//! What `nft -j list ruleset` prints, and what `nft -j -f` takes: libnftables JSON.
+//!
+//! ```text
+//! commands ──state──▶ tables as they are in the end ──table──▶ IR
+//!                                            └──rule, condition, bits, value──┘
+//! ```
+//!
+//! Commands are run on an empty ruleset, so a text that takes tables away and makes them anew is
+//! read for what it leaves. The elements of named sets stand in the rules that name the sets; an
+//! empty set of addresses is one that others fill. A rule that does several things is read as a
+//! jump to a chain that does them, one after another. Handles, counts and comments are passed
+//! over.
+//!
+//! What a word means was checked against nft 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18. A word that is
+//! not known here is an error, never a guess; so is one that the kernel would take but that the
+//! IR cannot say.
+
+mod bits;
+mod condition;
+mod fields;
+mod rule;
+mod state;
+mod table;
+mod value;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::Value;
+
+use self::fields::brief;
+use crate::ir::Ruleset;
+use crate::reader::is_among;
+
+/// What to leave out, and what the text does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Tables that are someone else's, which are passed over unread: by name (`firewalld`), or by
+    /// family and name (`ip filter`, `bridge *`). A `*` at the end stands for any rest.
+    pub leave_out: BTreeSet<String>,
+    /// Sets that others fill although they have elements, by name. The elements are passed over.
+    pub filled: BTreeSet<String>,
+}
+
+/// An object that cannot be read exactly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {problem}")]
+pub struct ReadError {
+    /// Which object.
+    pub at: Place,
+    /// What is wrong with it.
+    pub problem: ReadProblem,
+}
+
+/// Where in a text something is. Tables are named with their family: `inet istio-proxy-nat`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The whole text.
+    Text,
+    /// A command, counted from 1.
+    Command(usize),
+    /// A table.
+    Table(String),
+    /// A chain.
+    Chain {
+        /// Its table.
+        table: String,
+        /// Its name.
+        chain: String,
+    },
+    /// A rule.
+    Rule {
+        /// Its table.
+        table: String,
+        /// Its chain.
+        chain: String,
+        /// Its place in the chain in the end, counted from 1.
+        index: usize,
+    },
+}
+
+/// `table inet istio-proxy-nat, chain output, rule 3`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("the text"),
+            Self::Command(number) => write!(f, "command {number}"),
+            Self::Table(table) => write!(f, "table {table}"),
+            Self::Chain { table, chain } => write!(f, "table {table}, chain {chain}"),
+            Self::Rule { table, chain, index } => {
+                write!(f, "table {table}, chain {chain}, rule {index}")
+            }
+        }
+    }
+}
+
+/// Why an object cannot be read exactly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadProblem {
+    /// The text is not JSON.
+    #[error("not JSON: {why}")]
+    NotJson {
+        /// What the parser says.
+        why: String,
+    },
+    /// A word that has no meaning here.
+    #[error("unknown {what} `{word}`")]
+    Unknown {
+        /// What was expected: `statement`, `operator`.
+        what: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// A key that has no meaning here.
+    #[error("unknown key `{key}` of `{of}`")]
+    UnknownKey {
+        /// What has the key.
+        of: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A key that must be there.
+    #[error("`{of}` needs the key `{key}`")]
+    MissingKey {
+        /// What needs it.
+        of: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A value that cannot be read, or that the IR cannot say.
+    #[error("{of} `{value}`: {why}")]
+    BadValue {
+        /// What it is the value of.
+        of: &'static str,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something without what it belongs to.
+    #[error("`{word}` needs {needs}")]
+    Needs {
+        /// The word.
+        word: String,
+        /// What is missing.
+        needs: &'static str,
+    },
+    /// Something that is there already, and other than it is now.
+    #[error("{what} `{name}` is there already")]
+    Exists {
+        /// What it is: `chain`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Something that is named and not there.
+    #[error("no {what} `{name}`")]
+    Absent {
+        /// What it is: `chain`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Something that nft can say and the IR cannot.
+    #[error("`{word}` cannot be read exactly: {why}")]
+    Inexact {
+        /// The word.
+        word: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Chains that jump to each other in a circle.
+    #[error("chain `{chain}` leads back to itself")]
+    Circle {
+        /// A chain of the circle.
+        chain: String,
+    },
+    /// Two base chains of which the text does not say which runs first: the one that the kernel
+    /// has known longer runs last (Linux 6.18).
+    #[error(
+        "base chain `{chain}` has the hook and the priority of this one, so either may run first"
+    )]
+    Tie {
+        /// The other one, with its table.
+        chain: String,
+    },
+}
+
+/// The ruleset that there is behind the commands of `text`.
+///
+/// Families of the IR's tables are nft's: `inet` is both. A chain's policy `drop` is a rule at its
+/// end.
+///
+/// # Errors
+///
+/// Everything that cannot be read: commands in the order of the text, then what rules say.
+pub fn read(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
+    let at_text = |problem| vec![ReadError { at: Place::Text, problem }];
+    let json: Value = serde_json::from_str(text)
+        .map_err(|error| at_text(ReadProblem::NotJson { why: error.to_string() }))?;
+    let commands = fields::only(&json, "document")
+        .and_then(|(key, list)| match (key, list) {
+            ("nftables", Value::Array(commands)) => Ok(commands),
+            ("nftables", list) => Err(fields::bad("nftables", list, "not a list of commands")),
+            _ => Err(ReadProblem::Unknown { what: "document", word: brief(&json) }),
+        })
+        .map_err(at_text)?;
+    let mut errors = Vec::new();
+    let tables = state::run(commands, options, &mut errors);
+    let ruleset = table::ruleset(&tables, options, &mut errors);
+    if errors.is_empty() { Ok(ruleset) } else { Err(errors) }
+}
+
+impl Options {
+    /// Whether the table is someone else's.
+    fn leaves_out(&self, family: &str, table: &str) -> bool {
+        is_among(&self.leave_out, table) || is_among(&self.leave_out, &format!("{family} {table}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
