@@ -1,6 +1,43 @@
-//! Compiles interception policies to Linux packet-filter rules.
+//! Compiles interception policies, which say which traffic of a network namespace goes through a
+//! service-mesh proxy, to Linux packet-filter rules with exactly the meaning of Istio's iptables
+//! rules.
+//!
+//! ```text
+//!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ ir::Ruleset ─┬─nft::script──▶ nft -f
+//!                            │                      │                            ├─nft::json────▶ nft -j -f
+//!                         format                  print                          └─dump─────────▶ words
+//!                            ▼                      ▼
+//!                        .weir text             .weir text
+//! ```
+//!
+//! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
+//! includes come through a [`Loader`](syntax::Loader) that the caller supplies. [`compile`] is all
+//! of it in one call; [`ir`] defines what the rules do to a packet, and with it what "the same
+//! meaning" is.
+//!
+//! ```
+//! use netweir::{Options, View, compile, syntax::NoIncludes};
+//!
+//! let text = "sidecar web { inbound { capture port * } outbound { exclude to 10.1.2.3/8 } }";
+//! let failure = compile("web.weir", text, &NoIncludes, &Options::default()).unwrap_err();
+//! let problem = &failure.diagnostics[0].problem;
+//! assert_eq!(problem.code(), "E302");
+//! assert_eq!(problem.to_string(), "`10.1.2.3/8` has host bits set");
+//!
+//! let text = text.replace("10.1.2.3/8", "10.0.0.0/8");
+//! let compilation = compile("web.weir", &text, &NoIncludes, &Options::default()).unwrap();
+//! let script = compilation.emit(&compilation.policies[0], View::Nft).unwrap();
+//! assert!(script.contains("ip daddr 10.0.0.0/8 counter return"));
+//! ```
+//!
+//! A CNI plugin's use of it is `examples/cni.rs`. The feature `cli` (on by default) adds the `weir`
+//! command; a library user turns it off.
 
 pub mod backend;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+mod compile;
 pub mod diag;
 pub mod import;
 pub mod ir;
@@ -11,3 +48,6 @@ pub mod reader;
 pub mod semantics;
 pub mod span;
 pub mod syntax;
+
+pub use compile::{Compilation, Failure, Options, View, compile};
+pub use lower::Layout;

@@ -1,3 +1,5 @@
 //! The `weir` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    netweir::cli::main()
+}

@@ -1,9 +1,14 @@
 //! Problems: what is wrong, where, and what to write instead.
 //!
-//! A diagnostic is plain data. Only the command's renderer knows a terminal.
+//! A diagnostic is plain data. Only `render`, of feature `cli`, knows a terminal.
 
+mod explain;
+mod help;
 mod problem;
+#[cfg(feature = "cli")]
+pub mod render;
 
+pub use explain::{CODES, explain};
 pub use problem::{Problem, Severity};
 
 use crate::span::Span;
@@ -32,6 +37,13 @@ impl Problem {
     pub fn at(self, at: Span, text: impl Into<String>) -> Diagnostic {
         Diagnostic { problem: self, labels: vec![Label { at, text: text.into() }] }
     }
+
+    /// The problem, at the clause that leads to it, if one does.
+    #[must_use]
+    pub fn of(self, clause: Option<Span>) -> Diagnostic {
+        let label = |at| Label { at, text: String::new() };
+        Diagnostic { problem: self, labels: clause.map(label).into_iter().collect() }
+    }
 }
 
 impl Diagnostic {
@@ -41,4 +53,35 @@ impl Diagnostic {
         self.labels.push(Label { at, text: text.into() });
         self
     }
+
+    /// Adds a place that has to do with it, if it is known.
+    #[must_use]
+    pub fn and(self, at: Option<Span>, text: impl Into<String>) -> Self {
+        match at {
+            Some(at) => self.also(at, text),
+            None => self,
+        }
+    }
+
+    /// Whether the policy means nothing because of it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.problem.severity() == Severity::Error
+    }
+
+    /// The place to change.
+    #[must_use]
+    pub fn at(&self) -> Option<Span> {
+        self.labels.first().map(|label| label.at)
+    }
+}
+
+/// The diagnostics in the order of their places to change, and of several of one code at one
+/// place only the first: a list that is used three times is wrong once.
+#[must_use]
+pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(Diagnostic::at);
+    let mut seen = std::collections::BTreeSet::new();
+    diagnostics.retain(|diagnostic| seen.insert((diagnostic.at(), diagnostic.problem.code())));
+    diagnostics
 }

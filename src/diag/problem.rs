@@ -1,3 +1,7 @@
+use std::fmt;
+
+use crate::net::{BadInterface, BadName, Family};
+
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -7,15 +11,371 @@ pub enum Severity {
     Error,
 }
 
+/// `error` or `warning`.
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
 /// What is wrong, independent of where.
 ///
 /// A message is one lower-case clause without a period, with what the user wrote in backticks. It
-/// states a fact; what to do about it is the help. Codes by phase: `E1xx` syntax, `E2xx` files,
-/// `E3xx` values and clauses, `E4xx` a target cannot say this, `W5xx` suspicious. A released code
-/// is never reused.
+/// states a fact; what to do about it is [`Problem::help`]. Codes by phase: `E1xx` syntax, `E2xx`
+/// files, `E3xx` values and clauses, `E4xx` a target cannot say this, `W5xx` suspicious. A released
+/// code is never reused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// `E101`: a quotation mark without a second one on its line.
+    #[error("expected a closing `\"` on this line")]
+    UnclosedText,
+    /// `E102`: a word that is nothing here.
+    #[error("unknown {what} `{found}`")]
+    Unknown {
+        /// What was looked for: `clause`, `keyword`.
+        what: &'static str,
+        /// What was written.
+        found: String,
+        /// What to write instead, where the label cannot say it.
+        instead: Option<String>,
+    },
+    /// `E103`: two clauses, or two values, without anything between.
+    #[error("missing `{separator}`")]
+    MissingSeparator {
+        /// `;` or `,`.
+        separator: char,
+        /// What to write, where more than the separator is to change.
+        instead: Option<String>,
+    },
+    /// `E104`: a `{` without its `}`.
+    #[error("expected a closing `}}`")]
+    UnclosedBlock,
+    /// `E105`: a `}` without its `{`.
+    #[error("`}}` closes nothing")]
+    StrayBrace,
+    /// `E106`: a character that nobody can see, or that changes how a line is shown.
+    #[error("the character U+{:04X} cannot be seen", u32::from(*.character))]
+    Invisible {
+        /// The character.
+        character: char,
+    },
+    /// `E107`: blocks in blocks in blocks.
+    #[error("blocks are nested more than {} deep", crate::syntax::MOST_NESTED)]
+    TooDeep,
+    /// `E108`: a clause that ends where its value or name should be.
+    #[error("`{clause}` has no {what}")]
+    Missing {
+        /// What is missing: `value`, `name`.
+        what: &'static str,
+        /// The clause.
+        clause: String,
+        /// It with what is missing.
+        example: String,
+    },
+    /// `E109`: punctuation with nothing for it to part or open.
+    #[error("{what}")]
+    Punctuation {
+        /// `a comma without a value behind it`.
+        what: &'static str,
+        /// What to write.
+        instead: &'static str,
+    },
+    /// `E110`: a clause that needs a block, without one.
+    #[error("`{clause}` has no block")]
+    MissingBlock {
+        /// The clause.
+        clause: String,
+        /// It with its block.
+        example: String,
+    },
+    /// `E111`: a block where none belongs.
+    #[error("`{clause}` takes no block")]
+    SurplusBlock {
+        /// The clause.
+        clause: String,
+    },
+
+    /// `E201`: a file that includes itself, perhaps by way of others.
+    #[error("`{file}` includes itself")]
+    IncludeCycle {
+        /// The file.
+        file: String,
+        /// Every include of the cycle as `file:line`.
+        hops: Vec<String>,
+    },
+    /// `E202`: a file that the loader does not have.
+    #[error("cannot read `{file}`")]
+    Unreadable {
+        /// The file.
+        file: String,
+    },
+    /// `E203`: a file that is too large to be a policy.
+    #[error("`{file}` has {bytes} bytes")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// `E204`: a file with NUL bytes.
+    #[error("`{file}` is not a text")]
+    NotText {
+        /// The file.
+        file: String,
+    },
+    /// `E205`: includes in includes in includes.
+    #[error("includes are nested more than {} deep", crate::syntax::MOST_INCLUDES)]
+    IncludeTooDeep,
+    /// `E206`: an `include` without one quoted path.
+    #[error("`include` takes one path in quotation marks")]
+    NotAPath {
+        /// What was probably meant.
+        path: String,
+    },
+
+    /// `E301`: a number that is too small or too large for what it says.
+    #[error("{what} {found} is out of range")]
+    OutOfRange {
+        /// `port`, `mark`, `prefix length`.
+        what: &'static str,
+        /// The number as written.
+        found: String,
+        /// The numbers there are, and other ways to write them.
+        form: &'static str,
+    },
+    /// `E302`: bits set to the right of the prefix length.
+    #[error("`{found}` has host bits set")]
+    HostBits {
+        /// The prefix as written.
+        found: String,
+        /// The same prefix with the host bits cleared.
+        network: String,
+        /// The address alone, as a single-host prefix.
+        host: String,
+    },
+    /// `E303`: a clause with few possible values, and another one.
+    #[error("unknown {what} `{found}`")]
+    UnknownChoice {
+        /// `mode`, `family`.
+        what: &'static str,
+        /// What was written.
+        found: String,
+        /// The choices and what they do.
+        choices: &'static str,
+    },
+    /// `E304`: a clause that is given twice.
+    #[error("`{clause}` is given twice")]
+    Duplicate {
+        /// The clause without its values.
+        clause: String,
+        /// Both as one clause, if it takes a list.
+        joined: Option<String>,
+    },
+    /// `E305`: a name that not every backend takes.
+    #[error("`{found}` is not an interface name")]
+    NotAnInterface {
+        /// What was written.
+        found: String,
+        /// Why.
+        reason: BadInterface,
+    },
+    /// `E306`: a range from high to low.
+    #[error("`{found}` ends before it begins")]
+    Reversed {
+        /// The range as written.
+        found: String,
+        /// The same range from low to high.
+        turned: String,
+    },
+    /// `E307`: not a number, or not as numbers are written here.
+    #[error("`{found}` is not {what}")]
+    NotANumber {
+        /// `a port`, `a user number`.
+        what: &'static str,
+        /// What was written.
+        found: String,
+        /// What to write.
+        instead: String,
+    },
+    /// `E308`: not an address, or not a prefix.
+    #[error("`{found}` is not {what}")]
+    NotAnAddress {
+        /// `an address`, `an address or a prefix`.
+        what: &'static str,
+        /// What was written.
+        found: String,
+        /// What to write.
+        instead: String,
+    },
+    /// `E309`: an exclude outside of what is captured.
+    #[error("port {port} is excluded but not captured")]
+    ExcludedOutside {
+        /// The excluded port or range.
+        port: String,
+        /// The block of both clauses.
+        block: &'static str,
+    },
+    /// `E310`: a value of a family that the policy does not govern.
+    #[error("{} under `family {}`", values(*.count, *.other), .family.keyword())]
+    OtherFamily {
+        /// The family governed.
+        family: Family,
+        /// The family of the values.
+        other: Family,
+        /// How many values there are.
+        count: usize,
+    },
+    /// `E311`: two clauses that exclude each other.
+    #[error("`{first}` contradicts `{second}`")]
+    Contradiction {
+        /// One clause.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// Which to keep for what.
+        instead: &'static str,
+    },
+    /// `E312`: a group by name, and no number for it.
+    #[error("the number of the group `{name}` is not known")]
+    UnknownGroup {
+        /// The name.
+        name: String,
+    },
+    /// `E313`: a `$name` without a `let`.
+    #[error("`${name}` is not defined")]
+    Undefined {
+        /// The name, without `$`.
+        name: String,
+    },
+    /// `E314`: two things of one name.
+    #[error("{what} `{name}` is defined twice")]
+    DefinedTwice {
+        /// `policy`, `list`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// `E315`: a list that has itself among its values.
+    #[error("`${name}` is defined by itself")]
+    RecursiveLet {
+        /// The name, without `$`.
+        name: String,
+    },
+    /// `E316`: not a name.
+    #[error("`{found}` is not a name")]
+    NotAName {
+        /// What was written.
+        found: String,
+        /// Why.
+        reason: BadName,
+    },
+    /// `E317`: the policy that is extended does not exist.
+    #[error("there is no {kind} `{name}`")]
+    UnknownParent {
+        /// The kind of the policy that extends it.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// `E318`: the policy that is extended is of another kind.
+    #[error("{kind} `{name}` extends {parent_kind} `{parent}`")]
+    OtherKind {
+        /// The kind of the policy.
+        kind: &'static str,
+        /// The policy.
+        name: String,
+        /// The kind of the policy that it extends.
+        parent_kind: &'static str,
+        /// The policy that it extends.
+        parent: String,
+    },
+    /// `E319`: a policy that extends itself, perhaps by way of others.
+    #[error("{kind} `{name}` extends itself")]
+    ExtendsCycle {
+        /// The kind.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// `E320`: a list of lists of lists, or a policy that extends one that extends one.
+    #[error("`{name}` builds on more than {} others in a row", crate::policy::MOST_EXTENDED)]
+    TooLong {
+        /// The list or the policy.
+        name: String,
+    },
+    /// `E321`: `also` where there is nothing to add to, or nothing to add.
+    #[error("`also {clause}` adds nothing")]
+    AddsNothing {
+        /// The clause.
+        clause: String,
+        /// What to write.
+        instead: String,
+    },
+    /// `E322`: a clause of another block or another kind of policy.
+    #[error("`{clause}` does not belong {place}")]
+    WrongPlace {
+        /// The clause.
+        clause: String,
+        /// Where it stands: `` in `inbound` ``, `in an ambient-pod policy`.
+        place: String,
+        /// Where it belongs: `outbound { exclude to … }`.
+        instead: String,
+    },
+    /// `E323`: `*` or `none` as one of several values, or where it says nothing.
+    #[error("{}", not_a_list(.clause, .found, *.alone))]
+    NotAList {
+        /// The clause.
+        clause: String,
+        /// `*` or `none`.
+        found: &'static str,
+        /// Whether it is allowed, but only alone.
+        alone: bool,
+        /// What to write.
+        instead: String,
+    },
+    /// `E324`: more values than the clause takes.
+    #[error("`{clause}` takes {most}")]
+    TooManyValues {
+        /// The clause.
+        clause: String,
+        /// `one value`, `one address of each family`.
+        most: &'static str,
+    },
+    /// `E325`: nothing tells the proxy's packets from others.
+    #[error("the proxy has neither a user nor a group")]
+    NobodysProxy,
+    /// `E326`: a list that is too long.
+    #[error("a list has more than {} values", crate::policy::MOST_VALUES)]
+    ListTooLong,
+    /// `E327`: a number that the kernel keeps for itself.
+    #[error("{what} {found} belongs to the kernel")]
+    Reserved {
+        /// `table`, `priority`.
+        what: &'static str,
+        /// The number.
+        found: u32,
+        /// What the kernel uses it for, and what is free.
+        form: &'static str,
+    },
+    /// `E328`: bits of a mark that its mask hides.
+    #[error("`{found}` has bits outside its mask")]
+    OutsideMask {
+        /// The mark as written.
+        found: String,
+        /// The mark without those bits.
+        within: String,
+    },
+    /// `E329`: an address that is not the workload itself.
+    #[error("`{found}` is not a loopback prefix")]
+    NotLoopback {
+        /// What was written.
+        found: String,
+    },
+
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
     Unsupported {
@@ -24,4 +384,158 @@ pub enum Problem {
         /// What it lacks.
         what: String,
     },
+
+    /// `W501`: a value that is captured and, all of it, excluded.
+    #[error("{what} {value} is both captured and excluded")]
+    CapturedAndExcluded {
+        /// `destination`, `port`.
+        what: &'static str,
+        /// The captured value.
+        value: String,
+    },
+    /// `W502`: a `let` that no clause uses.
+    #[error("`${name}` is never used")]
+    UnusedLet {
+        /// The name, without `$`.
+        name: String,
+    },
+    /// `W503`: the proxy's group among the groups that are captured or excluded.
+    #[error("group {group} is the proxy's own")]
+    ProxyGroup {
+        /// The group.
+        group: u32,
+    },
+    /// `W504`: an interface that is rerouted and excluded.
+    #[error("interface `{name}` is both rerouted and excluded")]
+    ReroutedAndExcluded {
+        /// The interface.
+        name: String,
+    },
+    /// `W505`: a value that says nothing new.
+    #[error("`{value}` is in the list already")]
+    Repeated {
+        /// The value.
+        value: String,
+    },
+    /// `W506`: DNS is captured, and port 53 is excluded.
+    #[error("DNS capture has no effect: port 53 is excluded")]
+    DnsExcluded,
+    /// `W507`: one mark for two things.
+    #[error("`mark` and `outbound-mark` are both {mark}")]
+    SameMark {
+        /// The mark.
+        mark: u32,
+    },
+    /// `W508`: one port of the proxy for two things.
+    #[error("{first} and {second} are both port {port}")]
+    SamePort {
+        /// `inbound-port`.
+        first: &'static str,
+        /// `tunnel-port`.
+        second: &'static str,
+        /// The port.
+        port: u16,
+    },
+    /// `W509`: a clause that changes nothing, because of another one.
+    #[error("`{clause}` has no effect")]
+    NoEffect {
+        /// The clause.
+        clause: &'static str,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// `W510`: a policy under which everything stays as it is.
+    #[error("policy `{name}` captures nothing")]
+    CapturesNothing {
+        /// The policy.
+        name: String,
+    },
+    /// `W511`: files without any policy.
+    #[error("there is no policy")]
+    NoPolicy,
+}
+
+impl Problem {
+    /// Its code: `E301`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnclosedText => "E101",
+            Self::Unknown { .. } => "E102",
+            Self::MissingSeparator { .. } => "E103",
+            Self::UnclosedBlock => "E104",
+            Self::StrayBrace => "E105",
+            Self::Invisible { .. } => "E106",
+            Self::TooDeep => "E107",
+            Self::Missing { .. } => "E108",
+            Self::Punctuation { .. } => "E109",
+            Self::MissingBlock { .. } => "E110",
+            Self::SurplusBlock { .. } => "E111",
+            Self::IncludeCycle { .. } => "E201",
+            Self::Unreadable { .. } => "E202",
+            Self::TooLarge { .. } => "E203",
+            Self::NotText { .. } => "E204",
+            Self::IncludeTooDeep => "E205",
+            Self::NotAPath { .. } => "E206",
+            Self::OutOfRange { .. } => "E301",
+            Self::HostBits { .. } => "E302",
+            Self::UnknownChoice { .. } => "E303",
+            Self::Duplicate { .. } => "E304",
+            Self::NotAnInterface { .. } => "E305",
+            Self::Reversed { .. } => "E306",
+            Self::NotANumber { .. } => "E307",
+            Self::NotAnAddress { .. } => "E308",
+            Self::ExcludedOutside { .. } => "E309",
+            Self::OtherFamily { .. } => "E310",
+            Self::Contradiction { .. } => "E311",
+            Self::UnknownGroup { .. } => "E312",
+            Self::Undefined { .. } => "E313",
+            Self::DefinedTwice { .. } => "E314",
+            Self::RecursiveLet { .. } => "E315",
+            Self::NotAName { .. } => "E316",
+            Self::UnknownParent { .. } => "E317",
+            Self::OtherKind { .. } => "E318",
+            Self::ExtendsCycle { .. } => "E319",
+            Self::TooLong { .. } => "E320",
+            Self::AddsNothing { .. } => "E321",
+            Self::WrongPlace { .. } => "E322",
+            Self::NotAList { .. } => "E323",
+            Self::TooManyValues { .. } => "E324",
+            Self::NobodysProxy => "E325",
+            Self::ListTooLong => "E326",
+            Self::Reserved { .. } => "E327",
+            Self::OutsideMask { .. } => "E328",
+            Self::NotLoopback { .. } => "E329",
+            Self::Unsupported { .. } => "E401",
+            Self::CapturedAndExcluded { .. } => "W501",
+            Self::UnusedLet { .. } => "W502",
+            Self::ProxyGroup { .. } => "W503",
+            Self::ReroutedAndExcluded { .. } => "W504",
+            Self::Repeated { .. } => "W505",
+            Self::DnsExcluded => "W506",
+            Self::SameMark { .. } => "W507",
+            Self::SamePort { .. } => "W508",
+            Self::NoEffect { .. } => "W509",
+            Self::CapturesNothing { .. } => "W510",
+            Self::NoPolicy => "W511",
+        }
+    }
+
+    /// How bad it is: what begins with `W` is a warning.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        if self.code().as_bytes()[0] == b'W' { Severity::Warning } else { Severity::Error }
+    }
+}
+
+fn values(count: usize, family: Family) -> String {
+    if count == 1 { format!("{family} value") } else { format!("{count} {family} values") }
+}
+
+fn not_a_list(clause: &str, found: &str, alone: bool) -> String {
+    if alone {
+        format!("`{found}` is one of several values")
+    } else {
+        format!("`{clause} {found}` is not a clause")
+    }
 }

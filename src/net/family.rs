@@ -24,6 +24,15 @@ impl Family {
             Self::Ipv6 => 128,
         }
     }
+
+    /// The word that the language has for it: `ipv4`.
+    #[must_use]
+    pub const fn keyword(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
 }
 
 impl fmt::Display for Family {

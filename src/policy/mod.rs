@@ -11,7 +11,7 @@ mod sidecar;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Checked, GroupIds, check};
+pub use check::{Checked, GroupIds, MOST_EXTENDED, MOST_VALUES, check};
 pub use print::{Detail, print};
 
 pub use ambient::{AmbientHost, AmbientPod, AmbientProxy, HostProbe, PodRoute, ProbeOwner};

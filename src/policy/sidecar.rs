@@ -143,6 +143,18 @@ pub struct Interfaces {
     pub reroute: Setting<Vec<Interface>>,
 }
 
+impl Outbound {
+    /// Whether `capture to` names a prefix whose address is a loopback address, which captures
+    /// the workload's own connections over loopback unless a clause says otherwise.
+    #[must_use]
+    pub fn names_loopback(&self) -> bool {
+        match &*self.capture_to {
+            Selection::All => false,
+            Selection::Only(nets) => nets.iter().any(|net| net.addr().is_loopback()),
+        }
+    }
+}
+
 impl Default for Sidecar {
     fn default() -> Self {
         Self {

@@ -1,13 +1,16 @@
 //! Text to syntax tree, and back.
+//!
+//! [`load`] reads a file and what it includes, [`parse`] one file; [`format()`] writes a tree.
 
-use crate::diag::Diagnostic;
-use crate::span::Sources;
+pub mod ast;
+mod format;
+mod load;
+mod parse;
+mod tree;
 
-/// Everything that was read for one compilation.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The files: the one asked for first, then those it includes.
-    pub sources: Sources,
-    /// Problems of reading and parsing.
-    pub diagnostics: Vec<Diagnostic>,
-}
+pub use format::format;
+pub use load::{Loaded, Loader, MOST_INCLUDES, NoIncludes, load};
+pub use parse::{Parsed, parse};
+pub use tree::MOST_NESTED;
+
+pub(crate) use format::Page;

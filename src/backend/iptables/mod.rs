@@ -12,7 +12,7 @@ mod rule;
 
 use std::fmt::Write;
 
-use crate::diag::{Diagnostic, Label, Problem};
+use crate::diag::{Diagnostic, Problem};
 use crate::ir::{Base, BuiltInTable, Chain, Origin, Ruleset, Table, to_iptables_chain};
 use crate::net::{Family, Name};
 
@@ -187,15 +187,11 @@ fn chain_name(name: &Name) -> String {
 
 fn unsupported_table(table: &Table, what: &str) -> Diagnostic {
     let what = format!("{what} (table `{}`)", table.name);
-    Diagnostic { problem: problem(what), labels: Vec::new() }
+    problem(what).of(None)
 }
 
 fn unsupported_rule(what: &'static str, origin: Origin) -> Diagnostic {
-    let label = |at| Label { at, text: String::new() };
-    Diagnostic {
-        problem: problem(what.to_owned()),
-        labels: origin.clause.map(label).into_iter().collect(),
-    }
+    problem(what.to_owned()).of(origin.clause)
 }
 
 fn problem(what: String) -> Problem {

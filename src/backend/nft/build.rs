@@ -253,8 +253,8 @@ impl<'a> Statements<'a, '_> {
             Action::Accept => Statement::Accept(()),
             Action::Drop => Statement::Drop(()),
             Action::Return => Statement::Return(()),
-            Action::Jump(target) => Statement::Jump { target },
-            Action::Goto(target) => Statement::Goto { target },
+            Action::Jump(target) => Statement::Jump { target: target.as_str() },
+            Action::Goto(target) => Statement::Goto { target: target.as_str() },
             Action::Redirect { port } => Statement::Redirect { port: *port },
             Action::Snat { to } => Statement::Snat { family: self.named_family(), addr: *to },
             Action::Tproxy { port, mark, .. } => {

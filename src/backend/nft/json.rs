@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::program::{Chain, Element, Program, Rule, Set, SetOf, Statement, Table, TableFamily};
 use super::text::{hook_name, kind_name};
-use crate::net::Name;
 
 /// `program` as JSON, one command a line.
 ///
@@ -12,9 +11,11 @@ use crate::net::Name;
 /// a prefix is an object, `elem` is left out rather than empty, and nothing is named before it is
 /// there.
 pub(super) fn print(program: &Program<'_>) -> String {
-    let mut text = b"{\"nftables\": [\n".to_vec();
+    let mut text = Vec::with_capacity(16 * 1024);
+    text.extend_from_slice(b"{\"nftables\": [\n");
     write(&mut text, &Command::Metainfo { json_schema_version: 1 });
     for &(family, name) in &program.replaced {
+        let name = name.as_str();
         next(&mut text, &Command::Add(Object::Table { family, name }));
         next(&mut text, &Command::Delete(Object::Table { family, name }));
     }
@@ -26,7 +27,7 @@ pub(super) fn print(program: &Program<'_>) -> String {
 }
 
 fn write_table(text: &mut Vec<u8>, table: &Table<'_>) {
-    let &Table { family, name, .. } = table;
+    let (family, name) = (table.family, table.name.as_str());
     next(text, &Command::Add(Object::Table { family, name }));
     if table.kept {
         next(text, &Command::Flush(Object::Table { family, name }));
@@ -45,7 +46,7 @@ fn write_table(text: &mut Vec<u8>, table: &Table<'_>) {
     }
     for chain in &table.chains {
         for rule in &chain.rules {
-            next(text, &Command::Add(Object::rule(family, name, chain.name, rule)));
+            next(text, &Command::Add(Object::rule(family, name, chain.name.as_str(), rule)));
         }
     }
 }
@@ -74,11 +75,11 @@ enum Command<'a> {
 enum Object<'a> {
     Table {
         family: TableFamily,
-        name: &'a Name,
+        name: &'a str,
     },
     Set {
         family: TableFamily,
-        table: &'a Name,
+        table: &'a str,
         name: &'a str,
         #[serde(rename = "type")]
         of: SetOf,
@@ -89,15 +90,15 @@ enum Object<'a> {
     },
     Chain {
         family: TableFamily,
-        table: &'a Name,
-        name: &'a Name,
+        table: &'a str,
+        name: &'a str,
         #[serde(flatten)]
         base: Option<Base>,
     },
     Rule {
         family: TableFamily,
-        table: &'a Name,
-        chain: &'a Name,
+        table: &'a str,
+        chain: &'a str,
         expr: &'a [Statement<'a>],
         #[serde(skip_serializing_if = "Option::is_none")]
         comment: Option<&'a str>,
@@ -114,22 +115,22 @@ struct Base {
 }
 
 impl<'a> Object<'a> {
-    fn set(family: TableFamily, table: &'a Name, set: &'a Set<'_>) -> Self {
+    fn set(family: TableFamily, table: &'a str, set: &'a Set<'_>) -> Self {
         let flags: &[_] = if set.interval { &["interval"] } else { &[] };
         Self::Set { family, table, name: &set.name, of: set.of, flags, elem: &set.elements }
     }
 
-    fn chain(family: TableFamily, table: &'a Name, chain: &Chain<'a>) -> Self {
+    fn chain(family: TableFamily, table: &'a str, chain: &Chain<'a>) -> Self {
         let base = chain.base.map(|base| Base {
             kind: kind_name(base.kind),
             hook: hook_name(base.hook),
             prio: base.priority,
             policy: "accept",
         });
-        Self::Chain { family, table, name: chain.name, base }
+        Self::Chain { family, table, name: chain.name.as_str(), base }
     }
 
-    fn rule(family: TableFamily, table: &'a Name, chain: &'a Name, rule: &'a Rule<'_>) -> Self {
+    fn rule(family: TableFamily, table: &'a str, chain: &'a str, rule: &'a Rule<'_>) -> Self {
         let comment = rule.comment.as_deref();
         Self::Rule { family, table, chain, expr: &rule.statements, comment }
     }

@@ -1,5 +1,7 @@
 //! Makes every rule one that nft has a form for, and says the same.
 
+use std::slice;
+
 use super::names::Names;
 use super::owner;
 use crate::ir::{
@@ -63,28 +65,23 @@ fn plain(rule: &Rule, table: &Table) -> Vec<Rule> {
         return Vec::new();
     }
     let owned = rule.when.iter().any(needs_owner);
-    let mut alternatives = vec![Vec::with_capacity(rule.when.len() + 1)];
-    protocols.write(&mut alternatives[0]);
+    let mut when = Vec::with_capacity(rule.when.len() + 1);
+    protocols.write(&mut when);
+    let mut choices = Vec::new();
     for condition in &rule.when {
         match simplify(condition, &protocols, owned) {
             Simple::Always => {}
             Simple::Never => return Vec::new(),
-            Simple::All(matches) => {
-                for when in &mut alternatives {
-                    when.extend(matches.iter().cloned());
-                }
-            }
-            Simple::Any(matches) => {
-                alternatives = matches
-                    .iter()
-                    .flat_map(|one| {
-                        alternatives
-                            .iter()
-                            .map(move |when: &Vec<_>| [when, std::slice::from_ref(one)].concat())
-                    })
-                    .collect();
-            }
+            Simple::One(condition) => when.push(condition),
+            Simple::All(mut matches) => when.append(&mut matches),
+            Simple::Any(matches) => choices.push(matches),
         }
+    }
+    let mut alternatives = vec![when];
+    for choice in &choices {
+        let with =
+            |one| alternatives.iter().map(move |when| [&when[..], slice::from_ref(one)].concat());
+        alternatives = choice.iter().flat_map(with).collect();
     }
     let finish = |mut when: Vec<Match>| {
         when.sort_by_key(place);
@@ -194,6 +191,7 @@ fn needs_owner(condition: &Match) -> bool {
 enum Simple {
     Always,
     Never,
+    One(Match),
     /// All of these hold.
     All(Vec<Match>),
     /// One of these holds, and no packet has two that do.
@@ -204,10 +202,6 @@ impl Simple {
     /// Always if `holds`, or else never.
     fn constant(holds: bool) -> Self {
         if holds { Self::Always } else { Self::Never }
-    }
-
-    fn one(condition: Match) -> Self {
-        Self::All(vec![condition])
     }
 }
 
@@ -226,7 +220,7 @@ fn simplify(condition: &Match, protocols: &Protocols, owned: bool) -> Simple {
         Match::CtState { states, not } => match states.iter().count() {
             0 => Simple::constant(*not),
             count if count == CtState::ALL.len() => Simple::constant(!not),
-            _ => Simple::one(condition.clone()),
+            _ => Simple::One(condition.clone()),
         },
         Match::Address { .. }
         | Match::InSet { .. }
@@ -234,7 +228,7 @@ fn simplify(condition: &Match, protocols: &Protocols, owned: bool) -> Simple {
         | Match::Mark { .. }
         | Match::Connmark { .. }
         | Match::Local { .. }
-        | Match::TransparentSocket => Simple::one(condition.clone()),
+        | Match::TransparentSocket => Simple::One(condition.clone()),
     }
 }
 
@@ -245,10 +239,10 @@ fn port(of: Direction, ports: &PortSet, not: bool, protocols: &Protocols) -> Sim
             (false, _) => Simple::Never,
             (true, false) => Simple::Always,
             // Nothing else of the rule says that the packet is TCP or UDP.
-            (true, true) => Simple::one(Match::Port { of, ports: all, not: false }),
+            (true, true) => Simple::One(Match::Port { of, ports: all, not: false }),
         };
     }
-    Simple::one(Match::Port { of, ports: ports.clone(), not })
+    Simple::One(Match::Port { of, ports: ports.clone(), not })
 }
 
 fn is_everything(nets: &Nets) -> bool {
@@ -256,6 +250,9 @@ fn is_everything(nets: &Nets) -> bool {
 }
 
 fn interface(of: Direction, names: &[Interface], not: bool) -> Simple {
+    if let [_] = names {
+        return Simple::One(Match::Interface { of, names: names.to_vec(), not });
+    }
     let mut exact: Vec<_> = names.to_vec();
     exact.sort_unstable();
     exact.dedup();
@@ -289,7 +286,7 @@ fn owner_is(of: Owner, is: &OwnerIs, owned: bool) -> Simple {
             }
         }
     };
-    Simple::one(Match::Owner { owner: of, is })
+    Simple::One(Match::Owner { owner: of, is })
 }
 
 /// The place of a match in its rule: as one would say it, and the cheap ones before the dear ones.

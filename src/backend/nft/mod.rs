@@ -33,7 +33,7 @@ use crate::span::Sources;
 pub use legal::legalise;
 pub(crate) use names::Names;
 pub use target::{BadTarget, Target};
-pub use unsupported::{Unsupported, unsupported};
+pub use unsupported::unsupported;
 
 /// How a ruleset is written. None of it changes what packets meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

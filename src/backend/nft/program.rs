@@ -100,10 +100,10 @@ pub(super) enum Statement<'a> {
     Drop(()),
     Return(()),
     Jump {
-        target: &'a Name,
+        target: &'a str,
     },
     Goto {
-        target: &'a Name,
+        target: &'a str,
     },
     Redirect {
         port: u16,

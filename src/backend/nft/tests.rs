@@ -1,4 +1,4 @@
-use super::{Context, Options, Target, Unsupported, json, script, unsupported};
+use super::{Context, Options, Target, json, script, unsupported};
 use crate::diag::Problem;
 use crate::ir::{
     Action, AddressSet, Base, Chain, ChainKind, Direction, Hook, MarkChange, MaskPair, Match,
@@ -234,7 +234,7 @@ fn what_nft_cannot_say_is_reported_once_for_each_clause() {
         target: target.to_owned(),
         what: "copying some bits of a mark needs nft 1.1.2".to_owned(),
     };
-    let found = |at| Unsupported { problem: problem("nft 1.0.1"), at };
+    let found = |at| problem("nft 1.0.1").of(at);
     let partial = [found(at(0, 6)), found(at(7, 12)), found(None)];
     assert_eq!(unsupported(&ruleset, Target::OLDEST), partial);
     assert_eq!(unsupported(&ruleset, "1.1.1".parse().unwrap()).len(), 3);

@@ -13,7 +13,7 @@ const WIDTH: usize = 88;
 
 /// `program` as a script.
 pub(super) fn print(program: &Program<'_>) -> String {
-    let mut script = String::new();
+    let mut script = String::with_capacity(8 * 1024);
     write_program(&mut script, program).expect("a String takes every write");
     script
 }

@@ -1,21 +1,12 @@
 use std::collections::BTreeSet;
 
 use super::{Target, legalise};
-use crate::diag::Problem;
+use crate::diag::{Diagnostic, Problem};
 use crate::ir::{
     Action, Base, Chain, ChainKind, Hook, MaskPair, Match, Protocol, Rule, Ruleset, Table,
 };
 use crate::net::Name;
 use crate::span::Span;
-
-/// Something of a ruleset that nft has no exact form for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsupported {
-    /// What it is: [`Problem::Unsupported`].
-    pub problem: Problem,
-    /// The clause that asked for it, if one did.
-    pub at: Option<Span>,
-}
 
 /// Chains that a packet can be in at once, the base chain among them: Linux 6.18 refuses more.
 const MOST_NESTED: usize = 16;
@@ -35,11 +26,11 @@ const MOST_NESTED: usize = 16;
 /// - Chains that jump deeper than the kernel allows.
 /// - Names that nft could take for a word of its own.
 #[must_use]
-pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Unsupported> {
-    let mut found: Vec<Unsupported> = Vec::new();
+pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = Vec::new();
     let mut report = |what: &str, at: Option<Span>| {
         let problem = Problem::Unsupported { target: target.to_string(), what: what.to_owned() };
-        let one = Unsupported { problem, at };
+        let one = problem.of(at);
         if !found.contains(&one) {
             found.push(one);
         }

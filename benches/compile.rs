@@ -1,0 +1,85 @@
+//! What compiling costs, in process: source text to nft script and JSON.
+//!
+//! `cargo bench --bench compile`. Compare figures of one run with each other, never across runs or
+//! machines; the figures in the README say which run they are from.
+
+use divan::counter::ItemsCounter;
+use netweir::backend::nft;
+use netweir::lower::{lower, owned_tables};
+use netweir::policy::{GroupIds, check};
+use netweir::syntax::{NoIncludes, load};
+use netweir::{Layout, Options, View, compile};
+
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+const DEFAULT: &str = include_str!("../rulesets/istio/default.weir");
+
+/// A policy that excludes `count` networks, none of which can be joined with another.
+fn excluding(count: u32) -> String {
+    let networks: Vec<String> = (0..count)
+        .map(|index| {
+            let [_, a, b, c] = (index * 2).to_be_bytes();
+            format!("{}.{b}.{c}.0/24", 16 + a)
+        })
+        .collect();
+    format!(
+        "sidecar many {{\n  outbound {{\n    capture to *\n    exclude to {}\n  }}\n}}\n",
+        networks.join(", ")
+    )
+}
+
+/// Source text to nft script and JSON; the size of both, so that nothing is optimised away.
+fn script_and_json(text: &str) -> usize {
+    let compilation =
+        compile("bench.weir", text, &NoIncludes, &Options::default()).expect("the policy is good");
+    let policy = &compilation.policies[0];
+    [View::Nft, View::Json]
+        .into_iter()
+        .map(|view| compilation.emit(policy, view).expect("nft can say this").len())
+        .sum()
+}
+
+#[divan::bench]
+fn default_sidecar() -> usize {
+    script_and_json(divan::black_box(DEFAULT))
+}
+
+#[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 20)]
+fn excluded_networks(bencher: divan::Bencher, count: u32) {
+    let text = excluding(count);
+    bencher.counter(ItemsCounter::new(count)).bench(|| script_and_json(divan::black_box(&text)));
+}
+
+/// The same policy, phase by phase.
+#[divan::bench_group(sample_count = 20)]
+mod phases_100_000 {
+    use super::{
+        DEFAULT, GroupIds, Layout, NoIncludes, check, excluding, load, lower, nft, owned_tables,
+    };
+
+    const COUNT: u32 = 100_000;
+
+    #[divan::bench]
+    fn parse(bencher: divan::Bencher) {
+        let text = excluding(COUNT);
+        bencher.bench(|| load("bench.weir", divan::black_box(&text), &NoIncludes));
+    }
+
+    #[divan::bench]
+    fn check_parsed(bencher: divan::Bencher) {
+        let loaded = load("bench.weir", &excluding(COUNT), &NoIncludes);
+        bencher.bench(|| check(divan::black_box(&loaded), &GroupIds::new()));
+    }
+
+    #[divan::bench]
+    fn lower_checked(bencher: divan::Bencher) {
+        let loaded = load("bench.weir", &excluding(COUNT), &NoIncludes);
+        let checked = check(&loaded, &GroupIds::new());
+        bencher.bench(|| lower(divan::black_box(&checked.policies[0].node), Layout::Compact));
+    }
+}

@@ -1,0 +1,35 @@
+use std::io;
+
+use clap::Args;
+
+use super::{Outcome, output};
+use crate::diag;
+
+/// Print what the code of a diagnostic means, with a wrong and a right example
+#[derive(Args)]
+pub(super) struct ExplainCode {
+    /// The code, for example E301. Without one, all codes are listed.
+    code: Option<String>,
+}
+
+impl ExplainCode {
+    pub(super) fn run(&self) -> io::Result<Outcome> {
+        let Some(code) = &self.code else {
+            // The first line of a page is its heading, the code and what it is about.
+            let heading = |code| diag::explain(code)?.lines().next()?.strip_prefix("# ");
+            let list: String = diag::CODES
+                .iter()
+                .filter_map(|code| heading(code))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            return output::print(list.as_bytes());
+        };
+        match diag::explain(&code.to_ascii_uppercase()) {
+            Some(page) => output::print(page.as_bytes()),
+            None => Err(io::Error::other(format!(
+                "there is no code `{}`; `weir explain-code` lists them all",
+                code.escape_debug()
+            ))),
+        }
+    }
+}

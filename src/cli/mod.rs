@@ -1,0 +1,174 @@
+//! The command: files, terminals, exit codes, and no logic that a library user would need.
+
+mod check;
+mod compile;
+mod explain_code;
+mod format;
+mod groups;
+mod input;
+mod output;
+mod report;
+mod show;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use report::Messages;
+
+/// How a command ended, if it could run at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The policy is good, and everything that was asked for is written.
+    Good,
+    /// The policy is wrong. Diagnostics say why; nothing is written.
+    Bad,
+}
+
+/// Compiles interception policies to Linux packet-filter rules.
+///
+/// A policy says which traffic of a network namespace goes through a service-mesh proxy. weir
+/// compiles it to an nft script or to libnftables JSON that mean, for every packet, what Istio's
+/// iptables rules mean.
+#[derive(Parser)]
+#[command(
+    name = "weir",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES,
+)]
+struct Weir {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    messages: Messages,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir compile policy.weir                      the nft script, on standard output
+  weir compile policy.weir | nft -f -           load it
+  weir check policy.weir                        only say what is wrong
+  weir explain-code E301                        what a code means
+
+Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Compile a policy and load it, in one transaction that replaces the last version:
+    weir compile policy.weir | nft -f -
+
+  The same ruleset as libnftables JSON, for a program:
+    weir compile --emit json policy.weir -o policy.json
+
+  One rule for every item of a list, to compare with upstream line by line:
+    weir compile --layout upstream policy.weir
+
+  Routing rules that TPROXY and IPv6 need, and a script that removes everything again:
+    weir compile --emit routing policy.weir | sh
+    weir compile --emit teardown policy.weir | sh
+
+  Every output of every policy in a file, for golden-file CI:
+    weir compile --out-dir golden policies.weir
+
+  A policy on standard input:
+    echo 'sidecar s {}' | weir compile -
+
+Diagnostics go to standard error; standard output is only ever the product.
+Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.";
+
+#[derive(Subcommand)]
+enum Command {
+    Compile(compile::Compile),
+    Check(check::Check),
+    Show(show::Show),
+    Format(format::Format),
+    ExplainCode(explain_code::ExplainCode),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Print a completion script for a shell
+///
+/// For example: weir completions bash > /usr/share/bash-completion/completions/weir
+#[derive(Args)]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+/// Print the manual page
+///
+/// For example: weir man | man -l -
+#[derive(Args)]
+struct Man {
+    /// The subcommand to describe; without one, weir itself.
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+impl Completions {
+    fn run(&self) -> io::Result<Outcome> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Weir::command(), "weir", &mut script);
+        output::print(&script)
+    }
+}
+
+impl Man {
+    fn run(&self) -> io::Result<Outcome> {
+        let mut weir = Weir::command();
+        weir.build();
+        let page = match &self.command {
+            None => weir,
+            Some(name) => weir
+                .find_subcommand(name)
+                .cloned()
+                .map(|command| command.display_name(format!("weir-{name}")))
+                .ok_or_else(|| io::Error::other(format!("there is no command `{name}`")))?,
+        };
+        let mut text = Vec::new();
+        clap_mangen::Man::new(page).render(&mut text)?;
+        output::print(&text)
+    }
+}
+
+/// Runs the command that the arguments name.
+///
+/// Exit status: 0 good, 1 the policy is wrong, 2 bad usage or I/O.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Weir { command, messages } = Weir::parse();
+    let ended = match command {
+        Command::Compile(compile) => compile.run(&messages),
+        Command::Check(check) => check.run(&messages),
+        Command::Show(show) => show.run(&messages),
+        Command::Format(format) => format.run(&messages),
+        Command::ExplainCode(explain) => explain.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+    };
+    match ended {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::from(1),
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            messages.failure(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Weir::command().debug_assert();
+    }
+}

@@ -1,0 +1,118 @@
+//! Diagnostics on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::{Args, ValueEnum};
+
+use super::Outcome;
+use crate::diag::{Diagnostic, Severity, render};
+use crate::span::Sources;
+
+/// How diagnostics look.
+#[derive(Args)]
+#[command(next_help_heading = "Messages")]
+pub(super) struct Messages {
+    /// Form of diagnostics on standard error.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    message_format: Form,
+    /// When diagnostics have colours. `auto`: on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: When,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Source lines with labels, and what to write instead.
+    #[default]
+    Human,
+    /// One line each: `file:line:column: error[E301]: message`.
+    Short,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Diagnostics of the human form past this many are counted, not shown.
+const MOST: usize = 50;
+
+impl Messages {
+    /// Says what is wrong, and whether that makes the policy bad.
+    pub(super) fn report(
+        &self,
+        sources: &Sources,
+        diagnostics: &[Diagnostic],
+    ) -> io::Result<Outcome> {
+        let errors = count(diagnostics, Severity::Error);
+        let text = match self.message_format {
+            Form::Human => self.human(sources, diagnostics),
+            Form::Short => render::short(sources, diagnostics),
+            Form::Json => render::json(sources, diagnostics),
+        };
+        io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(if errors == 0 { Outcome::Good } else { Outcome::Bad })
+    }
+
+    fn human(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> String {
+        let Some(first) = diagnostics.first() else { return String::new() };
+        let shown = &diagnostics[..diagnostics.len().min(MOST)];
+        let mut text = render::human(sources, shown, self.colour());
+        let counted = |severity, one: &str| match count(diagnostics, severity) {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            n => Some(format!("{n} {one}s")),
+        };
+        let total: Vec<_> =
+            [counted(Severity::Error, "error"), counted(Severity::Warning, "warning")]
+                .into_iter()
+                .flatten()
+                .collect();
+        let shown = if shown.len() < diagnostics.len() {
+            format!(" (the first {} are shown)", shown.len())
+        } else {
+            String::new()
+        };
+        text.push_str(&format!(
+            "{}{shown}; `weir explain-code {}` says more\n",
+            total.join(", "),
+            first.problem.code()
+        ));
+        text
+    }
+
+    /// Says why a command could not run.
+    pub(super) fn failure(&self, error: &io::Error) {
+        let text = match self.message_format {
+            Form::Human | Form::Short => format!("error: {error}\n"),
+            Form::Json => {
+                format!(
+                    "{}\n",
+                    serde_json::json!({"severity": "error", "message": error.to_string()})
+                )
+            }
+        };
+        // Standard error is gone too; the exit status is all that is left.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn colour(&self) -> bool {
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                !forbidden && io::stderr().is_terminal()
+            }
+        }
+    }
+}
+
+fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.problem.severity() == severity).count()
+}

@@ -1,0 +1,173 @@
+//! The phases in one call.
+
+use crate::backend::{dump, nft, routing, teardown};
+use crate::diag::{Diagnostic, Severity};
+use crate::ir::Ruleset;
+use crate::lower::{Layout, lower, owned_tables};
+use crate::net::{Family, Name};
+use crate::policy::{Detail, GroupIds, Policy, check, print};
+use crate::span::Sources;
+use crate::syntax::{self, Loader};
+
+/// How to compile.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Numbers of the groups that the policy may name.
+    pub groups: GroupIds,
+    /// How lists become rules.
+    pub layout: Layout,
+    /// How nft output is written.
+    pub nft: nft::Options,
+}
+
+/// Policies that are good, and what is needed to write them.
+#[derive(Clone, Debug)]
+pub struct Compilation {
+    /// Every file that was read, the one asked for first.
+    pub sources: Sources,
+    /// The policies of the file asked for, in the order in which they stand there. Policies of
+    /// included files are there to be extended.
+    pub policies: Vec<Policy>,
+    /// Warnings, in source order.
+    pub warnings: Vec<Diagnostic>,
+    options: Options,
+}
+
+/// Why nothing was compiled.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Every file that was read.
+    pub sources: Sources,
+    /// Errors, at least one, and warnings, in source order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What a policy can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum View {
+    /// A script for `nft -f`.
+    Nft,
+    /// libnftables JSON for `nft -j -f`.
+    Json,
+    /// The policy itself, formatted, with every default written out.
+    Policy,
+    /// The ruleset in words.
+    Ir,
+    /// A shell script with the `ip` commands that the ruleset needs beside it.
+    Routing,
+    /// The same commands for `ip -batch` (IPv4) or `ip -6 -batch` (IPv6).
+    RoutingBatch(Family),
+    /// A shell script that removes what loading and routing added.
+    Teardown,
+}
+
+impl View {
+    /// Every view.
+    pub const ALL: [Self; 8] = [
+        Self::Nft,
+        Self::Json,
+        Self::Policy,
+        Self::Ir,
+        Self::Routing,
+        Self::RoutingBatch(Family::Ipv4),
+        Self::RoutingBatch(Family::Ipv6),
+        Self::Teardown,
+    ];
+
+    /// How a file of this view is called behind the policy's name: `nft`, `routing.sh`.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Nft => "nft",
+            Self::Json => "json",
+            Self::Policy => "weir",
+            Self::Ir => "ir.txt",
+            Self::Routing => "routing.sh",
+            Self::RoutingBatch(Family::Ipv4) => "routing.batch",
+            Self::RoutingBatch(Family::Ipv6) => "routing6.batch",
+            Self::Teardown => "teardown.sh",
+        }
+    }
+}
+
+/// Reads and checks policies. `name` is what diagnostics call the file, and what paths of includes
+/// are relative to.
+///
+/// Pure: the same arguments give the same result, and files are read through `loader` only.
+///
+/// # Errors
+///
+/// If anything is wrong with any policy that was read.
+///
+/// ```
+/// use netweir::{Options, View, compile, syntax::NoIncludes};
+///
+/// let text = "sidecar web { inbound { capture port 80, 443 } }";
+/// let compilation = compile("web.weir", text, &NoIncludes, &Options::default())
+///     .map_err(|failure| failure.diagnostics[0].problem.to_string())?;
+/// let script = compilation.emit(&compilation.policies[0], View::Nft).expect("nft can say this");
+/// assert!(script.contains("tcp dport { 80, 443 }"));
+/// # Ok::<(), String>(())
+/// ```
+pub fn compile(
+    name: &str,
+    text: &str,
+    loader: &dyn Loader,
+    options: &Options,
+) -> Result<Compilation, Failure> {
+    let loaded = syntax::load(name, text, loader);
+    let checked = check(&loaded, &options.groups);
+    let main = loaded.main();
+    let sources = loaded.sources;
+    let diagnostics = checked.diagnostics;
+    if diagnostics.iter().any(|found| found.problem.severity() == Severity::Error) {
+        return Err(Failure { sources, diagnostics });
+    }
+    let own = checked.policies.into_iter().filter(|written| written.span.file == main);
+    let policies = own.map(|written| written.node).collect();
+    Ok(Compilation { sources, policies, warnings: diagnostics, options: options.clone() })
+}
+
+impl Compilation {
+    /// The policy called `name`.
+    #[must_use]
+    pub fn policy(&self, name: &Name) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// Writes a policy. The text ends with a newline.
+    ///
+    /// # Errors
+    ///
+    /// If the target cannot express the policy exactly (`E4xx`).
+    pub fn emit(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
+        match view {
+            View::Nft => self.nft(policy, nft::script),
+            View::Json => self.nft(policy, nft::json),
+            View::Policy => Ok(print(policy, Detail::Everything)),
+            View::Ir => Ok(dump::dump(&self.ruleset(policy), &self.sources)),
+            View::Routing => Ok(routing::emit(policy, routing::Form::Shell)),
+            View::RoutingBatch(family) => Ok(routing::emit(policy, routing::Form::Batch(family))),
+            View::Teardown => Ok(teardown::emit(policy)),
+        }
+    }
+
+    fn ruleset(&self, policy: &Policy) -> Ruleset {
+        lower(policy, self.options.layout)
+    }
+
+    fn nft(&self, policy: &Policy, write: NftWriter) -> Result<String, Vec<Diagnostic>> {
+        let ruleset = self.ruleset(policy);
+        let options = &self.options.nft;
+        let unsupported = nft::unsupported(&ruleset, options.target);
+        if !unsupported.is_empty() {
+            return Err(unsupported);
+        }
+        let owned = owned_tables(&policy.kind);
+        let context = nft::Context { policy: &policy.name, owned: &owned, sources: &self.sources };
+        Ok(write(&ruleset, &context, options))
+    }
+}
+
+/// The script or the JSON of a ruleset.
+type NftWriter = fn(&Ruleset, &nft::Context<'_>, &nft::Options) -> String;

@@ -1,0 +1,143 @@
+use super::Problem;
+use crate::net::{Interface, Name};
+use crate::span::Sources;
+
+impl Problem {
+    /// What to do about it, as the text to write where there is one.
+    ///
+    /// Lines behind the first are part of a list.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::UnclosedText | Self::UnclosedBlock | Self::SameMark { .. } => return None,
+            Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
+                return instead.clone();
+            }
+            Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
+            Self::Invisible { character } => invisible(*character).to_owned(),
+            Self::TooDeep => "no clause stands deeper than 3 blocks".to_owned(),
+            Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
+                format!("write {example}")
+            }
+            Self::Punctuation { instead, .. } => (*instead).to_owned(),
+            Self::SurplusBlock { .. } => {
+                "end the clause before the `{`, or remove the braces".to_owned()
+            }
+
+            Self::IncludeCycle { hops, .. } => {
+                format!("cut the cycle at one of\n{}", hops.join("\n"))
+            }
+            Self::Unreadable { .. } => "a path is relative to the file that includes it".to_owned(),
+            Self::TooLarge { .. } => {
+                format!("the most is {} bytes", Sources::MAX_BYTES)
+            }
+            Self::NotText { .. } => "a policy is UTF-8 text without NUL bytes".to_owned(),
+            Self::IncludeTooDeep => {
+                "include the file from one that is nearer to the first".to_owned()
+            }
+            Self::NotAPath { path } => format!("write `include \"{path}\"`"),
+
+            Self::OutOfRange { form, .. } | Self::Reserved { form, .. } => (*form).to_owned(),
+            Self::HostBits { network, host, .. } => {
+                format!("write `{network}` for the network, or `{host}` for the one host")
+            }
+            Self::UnknownChoice { choices, .. } => (*choices).to_owned(),
+            Self::Duplicate { joined: Some(joined), .. } => format!("join them: `{joined}`"),
+            Self::Duplicate { joined: None, .. } => "remove one of the two".to_owned(),
+            Self::NotAnInterface { .. } => format!(
+                "a name has 1 to {} characters out of `A-Z a-z 0-9 . _ -`; a `*` at its end means \
+                 every name that begins so",
+                Interface::MAX_LEN
+            ),
+            Self::Reversed { turned, .. } => format!("write `{turned}`"),
+            Self::NotANumber { instead, .. } | Self::NotAnAddress { instead, .. } => {
+                instead.clone()
+            }
+            Self::ExcludedOutside { block, .. } => format!(
+                "remove it: `{block}` captures only the listed ports, and this is none of them"
+            ),
+            Self::OtherFamily { other, .. } => {
+                format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
+            }
+            Self::Contradiction { instead, .. } => (*instead).to_owned(),
+            Self::UnknownGroup { .. } => {
+                "write its number, or pass the file that has it with `--group-file /etc/group`"
+                    .to_owned()
+            }
+            Self::Undefined { name } => {
+                format!("define it at the top level: `let {name} = …`")
+            }
+            Self::DefinedTwice { .. } => {
+                "rename one of the two; names are shared by every file".to_owned()
+            }
+            Self::RecursiveLet { .. } => "write the values themselves".to_owned(),
+            Self::NotAName { .. } => format!(
+                "a name begins with a letter and has 1 to {} characters out of `A-Z a-z 0-9 _ -`",
+                Name::MAX_LEN
+            ),
+            Self::UnknownParent { .. } => "define it, or include the file that does".to_owned(),
+            Self::OtherKind { .. } => "a policy extends one of its own kind".to_owned(),
+            Self::ExtendsCycle { .. } => "remove one `extends` of the cycle".to_owned(),
+            Self::TooLong { .. } => "build on one that is nearer to the first".to_owned(),
+            Self::AddsNothing { instead, .. } => instead.clone(),
+            Self::WrongPlace { instead, .. } => instead.clone(),
+            Self::NotAList { instead, .. } => instead.clone(),
+            Self::TooManyValues { most, .. } => match *most {
+                "no value" => "remove it",
+                "one value" => "keep one of them",
+                _ => "keep one IPv4 and one IPv6 address",
+            }
+            .to_owned(),
+            Self::NobodysProxy => {
+                "give one of them, or the proxy's own connections are sent to the proxy: \
+                 `user 1337`"
+                    .to_owned()
+            }
+            Self::ListTooLong => {
+                "join neighbouring prefixes or ports, or use several policies".to_owned()
+            }
+            Self::OutsideMask { within, .. } => format!("write `{within}`"),
+            Self::NotLoopback { .. } => {
+                "write an IPv4 prefix inside of `127.0.0.0/8`, and for IPv6 `::1/128`".to_owned()
+            }
+
+            Self::Unsupported { .. } => return None,
+
+            Self::CapturedAndExcluded { value, .. } => {
+                format!("`exclude` always wins; remove `{value}` or narrow the exclude")
+            }
+            Self::UnusedLet { name } => format!("write `${name}` where it belongs, or remove it"),
+            Self::ProxyGroup { .. } => {
+                "remove it: the proxy's own connections are never captured".to_owned()
+            }
+            Self::ReroutedAndExcluded { .. } => {
+                "`reroute` wins on arrival, `exclude` on departure; keep one".to_owned()
+            }
+            Self::Repeated { .. } => "remove it".to_owned(),
+            Self::DnsExcluded => {
+                "`exclude` always wins; take 53 out of it, or write `dns none`".to_owned()
+            }
+            Self::SamePort { .. } => "give each its own port".to_owned(),
+            Self::NoEffect { reason, .. } => (*reason).to_owned(),
+            Self::NoPolicy => {
+                "write one: `sidecar istio {}` does what Istio does by default".to_owned()
+            }
+            Self::CapturesNothing { .. } => "capture something, or remove the policy".to_owned(),
+        };
+        Some(help)
+    }
+}
+
+fn invisible(character: char) -> &'static str {
+    match character {
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
+            "it only looks like a space; write a space"
+        }
+        '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => "it has no width; remove it",
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            "it changes the order in which the line is shown; remove it"
+        }
+        '\r' => "end a line with a line feed, or a carriage return and a line feed",
+        _ => "remove it",
+    }
+}

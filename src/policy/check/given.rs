@@ -1,0 +1,532 @@
+//! One clause, read into the setting that it is about.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::lets::{Lets, Value};
+use super::lists::{Item, List};
+use super::numbers::{self, GROUP, Mistake, Number, USER};
+use super::words::{hint, shown, suggest};
+use super::{GroupIds, addresses};
+use crate::diag::{Diagnostic, Problem};
+use crate::net::{Families, Family, Interface, Mark, Name, PerFamily, PortRange};
+use crate::policy::Setting;
+use crate::span::Span;
+use crate::syntax::ast::TermKind;
+
+/// What clauses are read with.
+pub(super) struct Context<'a> {
+    pub(super) lets: Lets<'a>,
+    pub(super) groups: &'a GroupIds,
+    pub(super) report: Vec<Diagnostic>,
+}
+
+/// One clause that was given, with its values.
+pub(super) struct Given<'c, 'a> {
+    pub(super) context: &'c mut Context<'a>,
+    /// `exclude port`.
+    pub(super) clause: &'static str,
+    /// `15020`.
+    pub(super) example: &'static str,
+    pub(super) values: Vec<Value<'a>>,
+    /// Whether these are all of the values, and not only those that could be had.
+    pub(super) is_whole: bool,
+    /// Whether it adds to what there is.
+    pub(super) also: bool,
+    /// All of it.
+    pub(super) span: Span,
+}
+
+/// What `*` and `none` are in a list: a value, or nothing, with what to write instead.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Specials {
+    pub(super) star: Option<&'static str>,
+    pub(super) none: Option<&'static str>,
+}
+
+impl Specials {
+    /// Neither is refused.
+    pub(super) const BOTH: Self = Self { star: None, none: None };
+    /// `none`, but not `*`.
+    pub(super) const fn no_star(instead: &'static str) -> Self {
+        Self { star: Some(instead), none: None }
+    }
+}
+
+/// A value that lists are made of.
+pub(super) trait Read: Sized {
+    /// Reads it.
+    fn read(text: &str, groups: &GroupIds) -> Result<Self, Mistake>;
+    /// Whether it may stand in quotation marks.
+    const QUOTED: bool = false;
+}
+
+impl Read for PortRange {
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        numbers::ports(text)
+    }
+}
+
+impl Read for IpNet {
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        addresses::prefix(text)
+    }
+}
+
+impl Read for IpAddr {
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        addresses::address(text)
+    }
+}
+
+impl Read for Interface {
+    const QUOTED: bool = true;
+
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        Self::new(text).map_err(|reason| {
+            Mistake::new(Problem::NotAnInterface { found: shown(text), reason }, reason.to_string())
+        })
+    }
+}
+
+/// The number of a user. Names of users are never known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct User(pub(super) u32);
+
+impl Read for User {
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        numbers::number(text, &USER).map(Self)
+    }
+}
+
+/// The number of a group, or its name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group(pub(super) u32);
+
+impl Read for Group {
+    fn read(text: &str, groups: &GroupIds) -> Result<Self, Mistake> {
+        if let Some(number) = groups.get(text) {
+            return Ok(Self(*number));
+        }
+        let begins_name = |c: char| c.is_alphabetic() || c == '_';
+        if text.starts_with(begins_name) {
+            let problem = Problem::UnknownGroup { name: shown(text) };
+            return Err(Mistake::new(problem, "names are not looked up on this machine"));
+        }
+        numbers::number(text, &GROUP).map(Self)
+    }
+}
+
+impl<'a> Given<'_, 'a> {
+    /// Reads a list.
+    pub(super) fn list<T: Read>(&mut self, list: &mut List<T>, specials: Specials) {
+        self.list_of(list, specials, |value: T| value);
+    }
+
+    /// Reads a list of users.
+    pub(super) fn users(&mut self, list: &mut List<u32>) {
+        const NO_STAR: &str = "write the numbers of the proxy's users: `user 1337`";
+        self.list_of(list, Specials::no_star(NO_STAR), |user: User| user.0);
+    }
+
+    /// Reads a list of groups.
+    pub(super) fn groups(&mut self, list: &mut List<u32>, specials: Specials) {
+        self.list_of(list, specials, |group: Group| group.0);
+    }
+
+    fn list_of<R: Read, T>(
+        &mut self,
+        list: &mut List<T>,
+        specials: Specials,
+        value: impl Fn(R) -> T,
+    ) {
+        if self.is_missing() {
+            return;
+        }
+        let alone = self.values.len() == 1;
+        let mut is_whole = self.is_whole;
+        let mut items = Vec::with_capacity(self.values.len());
+        for at in 0..self.values.len() {
+            let given = self.values[at];
+            let special = match &*given.term.text {
+                _ if given.term.kind != TermKind::Word => None,
+                "*" => Some(("*", specials.star)),
+                "none" => Some(("none", specials.none)),
+                _ => None,
+            };
+            match special {
+                None => {
+                    let read = self.value(given);
+                    is_whole &= read.is_some();
+                    let at = Some(given.term.span);
+                    items.extend(read.map(|read| Item { value: value(read), at, own: true }));
+                }
+                Some((found, None)) if alone && !self.also => {
+                    list.all = found == "*";
+                    list.items = Vec::new();
+                    list.clause = Some(self.span);
+                    return;
+                }
+                Some((found, refused)) => return self.refuse(given, found, refused, alone),
+            }
+        }
+        if self.also && list.all {
+            let instead = format!("leave out `also` for only these: `{} …`", self.clause);
+            let problem = Problem::AddsNothing { clause: self.clause.to_owned(), instead };
+            let label = if list.clause.is_some() { "" } else { "the default is `*`" };
+            let diagnostic = problem.at(self.span, label);
+            self.context.report.push(diagnostic.and(list.clause, "everything already"));
+            return;
+        }
+        // What is made of a list in which something is wrong would be wrong again.
+        if !is_whole {
+            return;
+        }
+        if !self.also {
+            list.items = Vec::new();
+        }
+        list.all = false;
+        list.items.extend(items);
+        list.clause = Some(self.span);
+    }
+
+    /// Reports `*` or `none` where it says nothing.
+    fn refuse(
+        &mut self,
+        given: Value<'a>,
+        found: &'static str,
+        refused: Option<&'static str>,
+        alone: bool,
+    ) {
+        let clause = self.clause.to_owned();
+        let problem = match refused {
+            Some(instead) => {
+                Problem::NotAList { clause, found, alone: false, instead: instead.to_owned() }
+            }
+            None if alone => Problem::AddsNothing {
+                instead: format!("write `{clause} {found}`, or remove the clause"),
+                clause,
+            },
+            None => {
+                let instead = match found {
+                    "*" => "write `*` alone, or only the others",
+                    _ => "write `none` alone, or only the others",
+                };
+                Problem::NotAList { clause, found, alone: true, instead: instead.to_owned() }
+            }
+        };
+        self.report(problem, given, "");
+    }
+
+    /// Reads one port.
+    pub(super) fn port(&mut self, setting: &mut Setting<u16>) {
+        if let Some(port) = self.scalar(numbers::port) {
+            *setting = Setting::written(port, self.span);
+        }
+    }
+
+    /// Reads one number.
+    pub(super) fn number(&mut self, kind: &Number) -> Option<u32> {
+        self.scalar(|text| numbers::number(text, kind))
+    }
+
+    /// Reads one routing table.
+    pub(super) fn table(&mut self) -> Option<u32> {
+        self.scalar(numbers::table)
+    }
+
+    /// Reads one mark, perhaps with a mask.
+    pub(super) fn masked(&mut self, setting: &mut Setting<Mark>) {
+        if let Some(mark) = self.scalar(numbers::masked) {
+            *setting = Setting::written(mark, self.span);
+        }
+    }
+
+    /// Reads one user.
+    pub(super) fn user(&mut self) -> Option<u32> {
+        self.scalar(|text| numbers::number(text, &USER))
+    }
+
+    /// Reads one name.
+    pub(super) fn name(&mut self) -> Option<Name> {
+        let value = self.one()?;
+        match Name::new(&value.term.text) {
+            Ok(name) => Some(name),
+            Err(reason) => {
+                let found = shown(&value.term.text);
+                self.report(Problem::NotAName { found, reason }, value, reason.to_string());
+                None
+            }
+        }
+    }
+
+    fn scalar<T>(&mut self, read: impl Fn(&str) -> Result<T, Mistake>) -> Option<T> {
+        let value = self.one()?;
+        self.read(value, false, read)
+    }
+
+    /// Reads one of `choices`; `help` says what they do.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        what: &'static str,
+        choices: &[(&'static str, T)],
+        help: &'static str,
+    ) -> Option<T> {
+        let value = self.one()?;
+        self.chosen(value, what, choices, help)
+    }
+
+    /// Reads a first word out of `choices`, whatever stands behind it.
+    pub(super) fn chosen<T: Copy>(
+        &mut self,
+        value: Value<'a>,
+        what: &'static str,
+        choices: &[(&'static str, T)],
+        help: &'static str,
+    ) -> Option<T> {
+        let found = &*value.term.text;
+        let is_word = value.term.kind == TermKind::Word;
+        let choice = choices.iter().find(|(word, _)| is_word && *word == found);
+        if choice.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            let problem = Problem::UnknownChoice { what, found: shown(found), choices: help };
+            self.report(problem, value, hint(found, &words));
+        }
+        choice.map(|(_, choice)| *choice)
+    }
+
+    /// Reads `ipv4`, `ipv6`, or both.
+    pub(super) fn families(&mut self, setting: &mut Setting<Families>) {
+        const CHOICES: &[(&str, Family)] = &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
+        const HELP: &str = "write `family ipv4, ipv6` for both; one that is left out is untouched";
+        if self.is_missing() {
+            return;
+        }
+        let mut found: Option<Families> = None;
+        for value in std::mem::take(&mut self.values) {
+            let Some(family) = self.chosen(value, "family", CHOICES, HELP) else { return };
+            if found.is_some_and(|found| found.has(family)) {
+                let problem = Problem::Repeated { value: family.keyword().to_owned() };
+                self.report(problem, value, "again");
+            }
+            found = Some(found.map_or(Families::from(family), |found| {
+                if found.has(family) { found } else { Families::Both }
+            }));
+        }
+        if let Some(found) = found {
+            *setting = Setting::written(found, self.span);
+        }
+    }
+
+    /// Reads at most one address of each family; one that is missing is the default.
+    pub(super) fn addresses(
+        &mut self,
+        setting: &mut PerFamilySetting<Ipv4Addr, Ipv6Addr>,
+        default: PerFamily<Ipv4Addr, Ipv6Addr>,
+    ) {
+        let read = |given: &mut Self, value| given.value::<IpAddr>(value);
+        self.per_family(setting, default, read, |value, address| match address {
+            IpAddr::V4(address) => value.ipv4 = address,
+            IpAddr::V6(address) => value.ipv6 = address,
+        });
+    }
+
+    /// Reads at most one loopback prefix of each family; one that is missing is the default.
+    pub(super) fn loopback(
+        &mut self,
+        setting: &mut PerFamilySetting<Ipv4Net, Ipv6Net>,
+        default: PerFamily<Ipv4Net, Ipv6Net>,
+    ) {
+        let read = |given: &mut Self, value| given.read(value, false, addresses::loopback);
+        self.per_family(setting, default, read, |value, net| match net {
+            IpNet::V4(net) => value.ipv4 = net,
+            IpNet::V6(net) => value.ipv6 = net,
+        });
+    }
+
+    fn per_family<A: Copy, B: Copy, T: Copy + IsIpv4>(
+        &mut self,
+        setting: &mut PerFamilySetting<A, B>,
+        default: PerFamily<A, B>,
+        read: impl Fn(&mut Self, Value<'a>) -> Option<T>,
+        set: impl Fn(&mut PerFamily<A, B>, T),
+    ) {
+        if self.is_missing() {
+            return;
+        }
+        let mut new = PerFamilySetting {
+            value: default,
+            at: PerFamily { ipv4: None, ipv6: None },
+            clause: Some(self.span),
+        };
+        for value in std::mem::take(&mut self.values) {
+            let Some(one) = read(self, value) else { continue };
+            let at = if one.is_ipv4() { &mut new.at.ipv4 } else { &mut new.at.ipv6 };
+            if let Some(first) = at.replace(value.term.span) {
+                let clause = self.clause.to_owned();
+                let most = "one address of each family";
+                self.context.report.push(
+                    Problem::TooManyValues { clause, most }
+                        .at(value.term.span, "second")
+                        .also(first, "first"),
+                );
+            }
+            set(&mut new.value, one);
+        }
+        *setting = new;
+    }
+
+    /// Whether there is no value, as there must not be; otherwise that is reported.
+    pub(super) fn has_no_value(&mut self) -> bool {
+        if let Some(&first) = self.values.first() {
+            let clause = self.clause.to_owned();
+            self.report(Problem::TooManyValues { clause, most: "no value" }, first, "");
+        }
+        self.values.is_empty()
+    }
+
+    /// Whether the value is `none`, the only one that `dns` has without a block.
+    pub(super) fn dns_none(&mut self) -> bool {
+        const HELP: &str = "write `dns none` for no DNS capture, or `dns { capture * }`";
+        self.choice("DNS capture", &[("none", ())], HELP).is_some()
+    }
+
+    /// The only value, if there is exactly one.
+    pub(super) fn one(&mut self) -> Option<Value<'a>> {
+        match self.values[..] {
+            [] => {
+                self.is_missing();
+                None
+            }
+            [only] => Some(only),
+            [_, second, ..] => {
+                let clause = self.clause.to_owned();
+                self.report(Problem::TooManyValues { clause, most: "one value" }, second, "");
+                None
+            }
+        }
+    }
+
+    /// Whether there is no value, which is reported.
+    fn is_missing(&mut self) -> bool {
+        if self.values.is_empty() {
+            let clause = self.clause.to_owned();
+            let example = format!("`{} {}`", self.clause, self.example);
+            self.context.report.push(
+                Problem::Missing { what: "value", clause, example }
+                    .at(self.span.behind(), "expected a value here"),
+            );
+        }
+        self.values.is_empty()
+    }
+
+    fn value<T: Read>(&mut self, value: Value<'a>) -> Option<T> {
+        let groups = self.context.groups;
+        self.read(value, T::QUOTED, |text| {
+            T::read(text, groups).map_err(|mut mistake| {
+                if let Some(word) = suggest(text, &["*", "none"])
+                    && mistake.label.is_empty()
+                {
+                    mistake.label = format!("did you mean `{word}`?");
+                }
+                mistake
+            })
+        })
+    }
+
+    fn read<T>(
+        &mut self,
+        value: Value<'a>,
+        quoted: bool,
+        read: impl Fn(&str) -> Result<T, Mistake>,
+    ) -> Option<T> {
+        let text = &*value.term.text;
+        let sign = match value.term.kind {
+            TermKind::Text if !quoted => Some((
+                "a value in quotation marks",
+                "only paths and names of interfaces may have them; write the value alone",
+            )),
+            TermKind::Equals | TermKind::Arrow => Some((
+                "a sign where a value belongs",
+                "values stand right behind the words: `exclude port 80`",
+            )),
+            _ => None,
+        };
+        if let Some((what, instead)) = sign {
+            self.report(Problem::Punctuation { what, instead }, value, "");
+            return None;
+        }
+        match read(text) {
+            Ok(read) => Some(read),
+            Err(mistake) => {
+                let inside = u32::from(value.term.kind == TermKind::Text);
+                let at = value.term.span;
+                let place = if mistake.part.is_empty() {
+                    at
+                } else {
+                    let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+                    Span {
+                        start: at.start + inside + byte(mistake.part.start),
+                        end: at.start + inside + byte(mistake.part.end),
+                        ..at
+                    }
+                };
+                self.push(mistake.problem.at(place, mistake.label), value);
+                None
+            }
+        }
+    }
+
+    fn report(&mut self, problem: Problem, value: Value<'a>, label: impl Into<String>) {
+        self.push(problem.at(value.term.span, label), value);
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic, value: Value<'a>) {
+        self.context.report.push(match value.used {
+            Some(used) => diagnostic.also(used, "used here"),
+            None => diagnostic,
+        });
+    }
+}
+
+/// A value for each family, and where each was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PerFamilySetting<A, B> {
+    pub(super) value: PerFamily<A, B>,
+    /// Where; `None` for a value that was left out.
+    pub(super) at: PerFamily<Option<Span>, Option<Span>>,
+    pub(super) clause: Option<Span>,
+}
+
+impl<A: Copy, B: Copy> PerFamilySetting<A, B> {
+    /// No clause set it.
+    pub(super) const fn default_to(value: PerFamily<A, B>) -> Self {
+        Self { value, at: PerFamily { ipv4: None, ipv6: None }, clause: None }
+    }
+
+    pub(super) const fn setting(&self) -> Setting<PerFamily<A, B>> {
+        Setting { value: self.value, clause: self.clause }
+    }
+}
+
+/// Whether a value is of IPv4, and otherwise of IPv6.
+pub(super) trait IsIpv4 {
+    fn is_ipv4(&self) -> bool;
+}
+
+impl IsIpv4 for IpAddr {
+    fn is_ipv4(&self) -> bool {
+        matches!(self, Self::V4(_))
+    }
+}
+
+impl IsIpv4 for IpNet {
+    fn is_ipv4(&self) -> bool {
+        matches!(self, Self::V4(_))
+    }
+}
+
+/// Clauses of a policy by block and words, with all of each.
+pub(super) type Seen = BTreeMap<(&'static str, &'static str), Span>;

@@ -1,0 +1,272 @@
+//! The top level: which policies there are, and which extends which.
+
+use std::collections::BTreeMap;
+
+use super::ambient::{HostDraft, PodDraft};
+use super::forms::{Draft, TOP_LEVEL, article};
+use super::lets::Lets;
+use super::sidecar::SidecarDraft;
+use super::words::{hint, shown, suggest};
+use super::{MOST_EXTENDED, graph};
+use crate::diag::{Diagnostic, Problem};
+use crate::net::Name;
+use crate::span::{Span, Spanned};
+use crate::syntax::Loaded;
+use crate::syntax::ast::{Clause, Term, TermKind};
+
+/// `sidecar reviews extends istio { … }`.
+pub(super) struct Header<'a> {
+    pub(super) kind: &'static str,
+    /// `None` if it has none that can be one.
+    pub(super) name: Option<Spanned<Name>>,
+    /// The name, or what is where it should be.
+    pub(super) at: Span,
+    extends: Option<&'a Term>,
+    /// The place in [`Headers::list`] of the policy that it extends.
+    pub(super) parent: Option<usize>,
+    /// Whether nothing was reported about it.
+    pub(super) is_sound: bool,
+    pub(super) clause: &'a Clause,
+}
+
+/// Every policy of every file, in the order in which they were read.
+pub(super) struct Headers<'a> {
+    pub(super) list: Vec<Header<'a>>,
+}
+
+const KINDS: [&str; 3] = [SidecarDraft::KIND, PodDraft::KIND, HostDraft::KIND];
+
+impl<'a> Headers<'a> {
+    /// Reads the top level of every file.
+    pub(super) fn read(
+        loaded: &'a Loaded,
+        lets: &mut Lets<'a>,
+        report: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut list = Vec::new();
+        for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
+            let kind = KINDS.into_iter().find(|kind| clause.keyword() == Some(kind));
+            match (kind, clause.keyword()) {
+                (Some(kind), _) if clause.block.is_some() || !clause.broken => {
+                    list.push(header(kind, clause, report));
+                }
+                _ if clause.broken => {}
+                (_, Some("let")) => lets.define(clause, report),
+                // Loading has read and checked it.
+                (_, Some("include")) => {}
+                _ => report.extend(unknown(clause)),
+            }
+        }
+        let mut headers = Self { list };
+        headers.resolve(lets, report);
+        headers
+    }
+
+    /// Finds what every policy extends.
+    fn resolve(&mut self, lets: &Lets<'_>, report: &mut Vec<Diagnostic>) {
+        let mut by_name: BTreeMap<&Name, usize> = BTreeMap::new();
+        let mut twice = Vec::new();
+        for (at, header) in self.list.iter().enumerate() {
+            let Some(name) = &header.name else { continue };
+            if let Some(&first) = by_name.get(&name.node) {
+                let problem = Problem::DefinedTwice { what: "policy", name: name.node.to_string() };
+                report.push(problem.at(name.span, "second").also(self.list[first].at, "first"));
+                twice.push(at);
+            } else {
+                by_name.insert(&name.node, at);
+            }
+        }
+        let mut parents = vec![None; self.list.len()];
+        let mut orphans = twice;
+        for (at, header) in self.list.iter().enumerate() {
+            let Some(extends) = header.extends else { continue };
+            let parent = Name::new(&extends.text).ok().and_then(|name| by_name.get(&name).copied());
+            match parent {
+                Some(parent) if self.list[parent].kind == header.kind => {
+                    parents[at] = Some(parent);
+                    continue;
+                }
+                Some(parent) => report.push(self.other_kind(header, extends, parent)),
+                // Perhaps it is in a file that was not read.
+                None if lets.may_lack_some => {}
+                None => report.push(self.unknown_parent(header, extends)),
+            }
+            orphans.push(at);
+        }
+        for at in orphans {
+            self.list[at].is_sound = false;
+        }
+        for (header, parent) in self.list.iter_mut().zip(parents) {
+            header.parent = parent;
+        }
+    }
+
+    fn other_kind(&self, header: &Header<'_>, extends: &Term, parent: usize) -> Diagnostic {
+        let parent = &self.list[parent];
+        Problem::OtherKind {
+            kind: header.kind,
+            name: header.name.as_ref().map_or_else(String::new, |name| name.node.to_string()),
+            parent_kind: parent.kind,
+            parent: extends.text.to_string(),
+        }
+        .at(extends.span, "")
+        .also(parent.at, format!("{} {}", article(parent.kind), parent.kind))
+    }
+
+    fn unknown_parent(&self, header: &Header<'_>, extends: &Term) -> Diagnostic {
+        let names: Vec<&str> = self
+            .list
+            .iter()
+            .filter(|other| other.kind == header.kind && other.at != header.at)
+            .filter_map(|other| Some(other.name.as_ref()?.node.as_str()))
+            .collect();
+        let nearest = suggest(&extends.text, &names);
+        let label = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
+        Problem::UnknownParent { kind: header.kind, name: shown(&extends.text) }
+            .at(extends.span, label)
+    }
+
+    /// The policies, each behind the one that it extends.
+    pub(super) fn order(&mut self, report: &mut Vec<Diagnostic>) -> Vec<usize> {
+        let on: Vec<Vec<usize>> =
+            self.list.iter().map(|header| header.parent.into_iter().collect()).collect();
+        let order = graph::order(&on);
+        for cycle in &order.cycles {
+            let Some((&first, others)) = cycle.split_first() else { continue };
+            let header = &self.list[first];
+            let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
+            let problem = Problem::ExtendsCycle { kind: header.kind, name };
+            let at = header.extends.map_or(header.at, |extends| extends.span);
+            let mut diagnostic = problem.at(at, "");
+            for &other in others {
+                let at = self.list[other].extends.map(|extends| extends.span);
+                diagnostic = diagnostic.and(at, "by way of this one");
+            }
+            report.push(diagnostic);
+            for &at in cycle {
+                self.list[at].is_sound = false;
+                self.list[at].parent = None;
+            }
+        }
+        for &at in &order.nodes {
+            let header = &mut self.list[at];
+            if order.depth[at] <= MOST_EXTENDED + 1 {
+                continue;
+            }
+            header.is_sound = false;
+            header.parent = None;
+            // Those that extend it are deeper still, and wrong because of it.
+            if let (Some(extends), true) = (header.extends, order.depth[at] == MOST_EXTENDED + 2) {
+                let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
+                report.push(Problem::TooLong { name }.at(extends.span, ""));
+            }
+        }
+        order.nodes
+    }
+}
+
+/// Reads the words before the block of a policy.
+fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Header<'a> {
+    let before = report.len();
+    let words = &clause.terms[1..];
+    let mut header = Header {
+        kind,
+        name: None,
+        at: words.first().map_or(clause.head(), |name| name.span),
+        extends: None,
+        parent: None,
+        is_sound: false,
+        clause,
+    };
+    if clause.broken {
+        return header;
+    }
+    let name = words.first().map_or_else(|| "NAME".to_owned(), |name| shown(&name.text));
+    if let Some(name) = words.first() {
+        match Name::new(&name.text) {
+            _ if name.kind != TermKind::Word => {
+                let problem = Problem::Punctuation {
+                    what: "a name that is not a word",
+                    instead: "write it alone: `sidecar reviews {`",
+                };
+                report.push(problem.at(name.span, ""));
+            }
+            Ok(found) => header.name = Some(Spanned::new(found, name.span)),
+            Err(reason) => {
+                let found = shown(&name.text);
+                let label = reason.to_string();
+                report.push(Problem::NotAName { found, reason }.at(name.span, label));
+            }
+        }
+    } else {
+        let example = format!("`{kind} NAME {{ … }}`");
+        let problem = Problem::Missing { what: "name", clause: kind.to_owned(), example };
+        report.push(problem.at(clause.head().behind(), "expected a name here"));
+    }
+    if let Some(comma) = clause.terms.iter().find(|term| term.comma) {
+        let problem = Problem::Punctuation {
+            what: "a comma in the name of a policy",
+            instead: "a policy has one name, and extends one other",
+        };
+        report.push(problem.at(comma.span.behind(), ""));
+        return header;
+    }
+    match words {
+        [] | [_] => {}
+        [_, extends, parent] if &*extends.text == "extends" => header.extends = Some(parent),
+        [_, extends] if &*extends.text == "extends" => {
+            let clause = "extends".to_owned();
+            let example = format!("`{kind} {name} extends NAME {{ … }}`");
+            let problem = Problem::Missing { what: "name", clause, example };
+            report.push(problem.at(extends.span.behind(), "expected the name of a policy here"));
+        }
+        [_, extends, _, surplus, ..] if &*extends.text == "extends" => {
+            let found = shown(&surplus.text);
+            let problem = Problem::Unknown { what: "keyword", found, instead: None };
+            report.push(problem.at(surplus.span, "expected `{` before it"));
+        }
+        [_, surplus, ..] => {
+            let found = shown(&surplus.text);
+            let problem = Problem::Unknown { what: "keyword", found, instead: None };
+            let label = match suggest(&surplus.text, &["extends"]) {
+                Some(word) => format!("did you mean `{word}`?"),
+                None => "expected `extends` or `{`".to_owned(),
+            };
+            report.push(problem.at(surplus.span, label));
+        }
+    }
+    if clause.block.is_none() && !words.is_empty() {
+        let example = format!("`{kind} {name} {{ … }}`");
+        let problem = Problem::MissingBlock { clause: format!("{kind} {name}"), example };
+        report.push(problem.at(clause.head().behind(), "expected `{` here"));
+    }
+    header.is_sound = report.len() == before;
+    header
+}
+
+/// The report on a clause that is nothing at the top level.
+fn unknown(clause: &Clause) -> Option<Diagnostic> {
+    let first = clause.terms.first()?;
+    if first.kind != TermKind::Word {
+        let problem = Problem::Punctuation {
+            what: "a clause that does not begin with a word",
+            instead: "a policy begins with its kind and its name: `sidecar reviews {`",
+        };
+        return Some(problem.at(first.span, ""));
+    }
+    let word = shown(&first.text);
+    let inside = |block: bool| {
+        let inside = if block { format!("{word} {{ … }}") } else { format!("{word} …") };
+        let instead = format!("write it inside of a policy: `sidecar NAME {{ {inside} }}`");
+        let place = "at the top level".to_owned();
+        Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
+    };
+    if super::forms::is_block(&first.text) {
+        return Some(inside(true));
+    }
+    if super::forms::is_first_word(&first.text) {
+        return Some(inside(false));
+    }
+    let label = hint(&first.text, TOP_LEVEL);
+    Some(Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label))
+}

@@ -1,0 +1,174 @@
+//! Makes policies out of what was written, and says everything that is wrong with it.
+
+mod addresses;
+mod ambient;
+mod effects;
+mod families;
+mod forms;
+mod given;
+mod graph;
+mod headers;
+mod lets;
+mod lists;
+mod numbers;
+mod sidecar;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::ambient::{HostDraft, PodDraft};
+use self::forms::{Draft, Ending};
+use self::given::Context;
+use self::headers::{Header, Headers};
+use self::lets::Lets;
+use self::sidecar::SidecarDraft;
+use super::{Kind, Policy, WrittenPolicy};
+use crate::diag::{Diagnostic, Problem, in_order};
+use crate::net::Name;
+use crate::span::{Span, Spanned};
+use crate::syntax::Loaded;
+
+/// Most policies in a row of `extends`, and most lists in a row of `$names`.
+pub const MOST_EXTENDED: usize = 16;
+
+/// Most values of one list.
+pub const MOST_VALUES: usize = 1_000_000;
+
+/// What `*` would mean in a list of interfaces, and what to write.
+const EVERY_INTERFACE: &str = "name the interfaces, or their beginnings: `eth*`";
+
+/// Numbers of the groups that policies may name, as a group file has them.
+pub type GroupIds = BTreeMap<String, u32>;
+
+/// What [`check`] found.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Every policy without an error, of every file, in the order in which they were read.
+    pub policies: Vec<WrittenPolicy>,
+    /// Every problem in source order, those of loading included.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Makes policies out of what was written.
+///
+/// Never fails: a policy with an error is left out, and everything that is wrong is reported.
+#[must_use]
+pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
+    let mut report = loaded.diagnostics.clone();
+    let is_unread = |diagnostic: &Diagnostic| {
+        matches!(
+            diagnostic.problem,
+            Problem::Unreadable { .. }
+                | Problem::TooLarge { .. }
+                | Problem::NotText { .. }
+                | Problem::NotAPath { .. }
+                | Problem::IncludeTooDeep
+                | Problem::UnclosedText
+        )
+    };
+    let may_lack_some = report.iter().any(is_unread);
+    let mut lets = Lets::new(may_lack_some);
+    let mut headers = Headers::read(loaded, &mut lets, &mut report);
+    lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
+    let order = headers.order(&mut report);
+    let mut checking = Checking {
+        misread: loaded
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error())
+            .filter_map(Diagnostic::at)
+            .collect(),
+        headers: &headers.list,
+        context: Context { lets, groups, report },
+        drafts: headers.list.iter().map(|_| None).collect(),
+    };
+    let mut policies: Vec<Option<WrittenPolicy>> = vec![None; headers.list.len()];
+    for policy in order {
+        policies[policy] = checking.policy(policy);
+    }
+    let mut report = checking.context.report;
+    if headers.list.is_empty()
+        && report.is_empty()
+        && let Some((file, _)) = loaded.files.first()
+    {
+        report.push(Problem::NoPolicy.at(Span { file: *file, start: 0, end: 0 }, ""));
+    }
+    Checked { policies: policies.into_iter().flatten().collect(), diagnostics: in_order(report) }
+}
+
+/// A compilation while its policies are checked.
+struct Checking<'h, 'a> {
+    /// Where text was not understood.
+    misread: BTreeSet<Span>,
+    headers: &'h [Header<'a>],
+    context: Context<'a>,
+    /// What the policies say that were read already, and whether that is all they should say.
+    drafts: Vec<Option<(AnyDraft, bool)>>,
+}
+
+/// A policy of any kind while its clauses are read.
+#[derive(Clone)]
+enum AnyDraft {
+    Sidecar(SidecarDraft),
+    Pod(PodDraft),
+    Host(HostDraft),
+}
+
+impl<'a> Checking<'_, 'a> {
+    /// The policy that `at` is among the headers; those that it extends were checked.
+    fn policy(&mut self, at: usize) -> Option<WrittenPolicy> {
+        let header = &self.headers[at];
+        let parent = header.parent.and_then(|parent| self.drafts[parent].clone());
+        let (parent, parent_is_sound) = match parent {
+            Some((draft, is_sound)) => (Some(draft), is_sound),
+            None => (None, true),
+        };
+        let before = self.context.report.len();
+        let (draft, kind, is_whole) = match header.kind {
+            SidecarDraft::KIND => {
+                let parent = if let Some(AnyDraft::Sidecar(it)) = parent { Some(it) } else { None };
+                let (draft, kind, is_whole) = self.draft(header, parent);
+                (AnyDraft::Sidecar(draft), kind, is_whole)
+            }
+            PodDraft::KIND => {
+                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(it) } else { None };
+                let (draft, kind, is_whole) = self.draft(header, parent);
+                (AnyDraft::Pod(draft), kind, is_whole)
+            }
+            _ => {
+                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(it) } else { None };
+                let (draft, kind, is_whole) = self.draft(header, parent);
+                (AnyDraft::Host(draft), kind, is_whole)
+            }
+        };
+        let is_sound = header.is_sound
+            && parent_is_sound
+            && is_whole
+            && !self.is_misread(header.clause.span)
+            && !self.context.report[before..].iter().any(Diagnostic::is_error);
+        self.drafts[at] = Some((draft, is_sound));
+        let name = header.name.as_ref().filter(|_| is_sound)?;
+        Some(Spanned::new(Policy { name: name.node.clone(), kind }, name.span))
+    }
+
+    fn draft<D: Draft>(&mut self, header: &Header<'a>, parent: Option<D>) -> (D, Kind, bool) {
+        let mut draft = parent.unwrap_or_default();
+        draft.inherit();
+        let (seen, is_whole) = forms::read(&mut draft, header.clause, &mut self.context);
+        let kind = draft.clone().finish(&mut Ending {
+            name: header.name.as_ref().map_or("", |name: &Spanned<Name>| name.node.as_str()),
+            at: header.at,
+            span: header.clause.span,
+            seen: &seen,
+            report: &mut self.context.report,
+        });
+        (draft, kind, is_whole)
+    }
+
+    /// Whether something in `span` was not understood.
+    fn is_misread(&self, span: Span) -> bool {
+        let first = Span { end: span.start, ..span };
+        let behind = Span { start: span.end, end: u32::MAX, ..span };
+        self.misread.range(first..=behind).next().is_some()
+    }
+}

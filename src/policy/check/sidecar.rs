@@ -1,0 +1,385 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::effects::{self, Port};
+use super::families::Strays;
+use super::forms::{Draft, Ending, Form};
+use super::given::{Given, PerFamilySetting, Specials};
+use super::lists::List;
+use super::numbers::MARK;
+use crate::diag::Problem;
+use crate::net::{Interface, OnMiss, PortRange};
+use crate::policy::{Dns, Groups, Kind, Mode, Outbound, Proxy, Setting, Sidecar, Tproxy};
+use crate::span::Span;
+
+/// A sidecar policy while its clauses are read.
+#[derive(Clone)]
+pub(super) struct SidecarDraft {
+    /// What needs no more than a value. The other fields take the place of theirs in it.
+    plain: Sidecar,
+    users: List<u32>,
+    /// `None` while it is the numbers of the users.
+    groups: Option<List<u32>>,
+    passthrough: PerFamilySetting<Ipv4Addr, Ipv6Addr>,
+    inbound_capture: List<PortRange>,
+    inbound_exclude: List<PortRange>,
+    capture_to: List<IpNet>,
+    exclude_to: List<IpNet>,
+    capture_ports: List<PortRange>,
+    exclude_ports: List<PortRange>,
+    capture_groups: List<u32>,
+    exclude_groups: List<u32>,
+    loopback: PerFamilySetting<Ipv4Net, Ipv6Net>,
+    /// What `capture loopback` or `exclude loopback` says; `None` while `capture to` does.
+    capture_loopback: Option<Setting<bool>>,
+    dns_on: Setting<bool>,
+    dns_servers: List<IpAddr>,
+    dns_port: Setting<u16>,
+    exclude_interfaces: List<Interface>,
+    reroute: List<Interface>,
+}
+
+impl Default for SidecarDraft {
+    fn default() -> Self {
+        let plain = Sidecar::default();
+        Self {
+            users: List::default_to(plain.proxy.users.value.clone()),
+            groups: None,
+            passthrough: PerFamilySetting::default_to(plain.proxy.passthrough.value),
+            inbound_capture: List::everything(),
+            inbound_exclude: List::default(),
+            capture_to: List::everything(),
+            exclude_to: List::default(),
+            capture_ports: List::default(),
+            exclude_ports: List::default(),
+            capture_groups: List::everything(),
+            exclude_groups: List::default(),
+            loopback: PerFamilySetting::default_to(plain.outbound.loopback.value),
+            capture_loopback: None,
+            dns_on: Setting::default_to(false),
+            dns_servers: List::everything(),
+            dns_port: Setting::default_to(Dns::DEFAULT_PORT),
+            exclude_interfaces: List::default(),
+            reroute: List::default(),
+            plain,
+        }
+    }
+}
+
+const OUTBOUND_STAR: &str = "write `capture to *` to capture every destination on every port, or \
+                             `capture to none` and the ports that are captured";
+
+const PORTS_NO_STAR: Specials =
+    Specials::no_star("write `capture port none` to capture nothing, and no `exclude port`");
+
+impl Draft for SidecarDraft {
+    const KIND: &'static str = "sidecar";
+
+    const FORMS: &'static [Form<Self>] = &[
+        Form::one("", "family", "ipv4", |draft, given| given.families(&mut draft.plain.families)),
+        Form::one("", "mode", "tproxy", Self::mode),
+        Form::one("mode", "mark", "1337", |draft, given| {
+            let mark = given.number(&MARK);
+            draft.tproxy(given.span, |tproxy| &mut tproxy.mark, mark);
+        }),
+        Form::one("mode", "outbound-mark", "1338", |draft, given| {
+            let mark = given.number(&MARK);
+            draft.tproxy(given.span, |tproxy| &mut tproxy.outbound_mark, mark);
+        }),
+        Form::one("mode", "table", "133", |draft, given| {
+            let table = given.table();
+            draft.tproxy(given.span, |tproxy| &mut tproxy.table, table);
+        }),
+        Form::one("mode", "on-miss", "drop", |draft, given| {
+            const CHOICES: &[(&str, OnMiss)] =
+                &[("drop", OnMiss::Drop), ("continue", OnMiss::Continue)];
+            const HELP: &str = "while no proxy listens, `drop` drops new connections, and \
+                                `continue` lets them past the proxy";
+            let chosen = given.choice("answer", CHOICES, HELP);
+            draft.tproxy(given.span, |tproxy| &mut tproxy.on_miss, chosen);
+        }),
+        Form::list("proxy", "user", "1337", |draft, given| given.users(&mut draft.users)),
+        Form::list("proxy", "group", "1337", |draft, given| {
+            const NO_STAR: Specials =
+                Specials::no_star("write the numbers of the proxy's groups: `group 1337`");
+            let users = &draft.users;
+            given.groups(draft.groups.get_or_insert_with(|| users.clone()), NO_STAR);
+        }),
+        Form::one("proxy", "outbound-port", "15001", |draft, given| {
+            given.port(&mut draft.plain.proxy.outbound_port);
+        }),
+        Form::one("proxy", "inbound-port", "15006", |draft, given| {
+            given.port(&mut draft.plain.proxy.inbound_port);
+        }),
+        Form::one("proxy", "tunnel-port", "15008", |draft, given| {
+            given.port(&mut draft.plain.proxy.tunnel_port);
+        }),
+        Form::one("proxy", "passthrough", "127.0.0.6, ::6", |draft, given| {
+            given.addresses(&mut draft.passthrough, Proxy::default().passthrough.value);
+        }),
+        Form::list("inbound", "capture port", "80, 8000-8999", |draft, given| {
+            given.list(&mut draft.inbound_capture, Specials::BOTH);
+        }),
+        Form::list("inbound", "exclude port", "15020", |draft, given| {
+            given.list(&mut draft.inbound_exclude, PORTS_NO_STAR);
+        }),
+        Form::list("outbound", "capture to", "10.0.0.0/8", |draft, given| {
+            given.list(&mut draft.capture_to, Specials::BOTH);
+        }),
+        Form::list("outbound", "exclude to", "169.254.169.254", |draft, given| {
+            const NO_STAR: Specials = Specials::no_star("write `capture to none`");
+            given.list(&mut draft.exclude_to, NO_STAR);
+        }),
+        Form::list("outbound", "capture port", "25", |draft, given| {
+            given.list(&mut draft.capture_ports, Specials::no_star(OUTBOUND_STAR));
+        }),
+        Form::list("outbound", "exclude port", "3306", |draft, given| {
+            const NO_STAR: Specials =
+                Specials::no_star("write `capture to none` to capture no destination");
+            given.list(&mut draft.exclude_ports, NO_STAR);
+        }),
+        Form::list("outbound", "capture group", "1000", |draft, given| {
+            const NO_NONE: Specials = Specials {
+                star: None,
+                none: Some("write `capture to none` to capture nobody's connections"),
+            };
+            given.groups(&mut draft.capture_groups, NO_NONE);
+        }),
+        Form::list("outbound", "exclude group", "1000", |draft, given| {
+            const NO_STAR: Specials = Specials::no_star("write `capture to none`");
+            given.groups(&mut draft.exclude_groups, NO_STAR);
+        }),
+        Form::one("outbound", "loopback", "127.0.0.1/32, ::1/128", |draft, given| {
+            given.loopback(&mut draft.loopback, Outbound::default().loopback.value);
+        }),
+        Form::bare("outbound", "capture loopback", |draft, given| {
+            draft.capture_loopback = Some(Setting::written(true, given.span));
+        }),
+        Form::bare("outbound", "exclude loopback", |draft, given| {
+            draft.capture_loopback = Some(Setting::written(false, given.span));
+        }),
+        Form::one("", "dns", "none", |draft, given| {
+            if given.dns_none() {
+                draft.dns_on = Setting::written(false, given.span);
+            }
+        }),
+        Form::bare("dns", "", |draft, given| draft.dns_on = Setting::written(true, given.span)),
+        Form::list("dns", "capture", "10.96.0.10, fd00::a", |draft, given| {
+            given.list(&mut draft.dns_servers, Specials::BOTH);
+        }),
+        Form::one("dns", "port", "15053", |draft, given| given.port(&mut draft.dns_port)),
+        Form::list("interface", "exclude", "eth1, net*", |draft, given| {
+            given.list(&mut draft.exclude_interfaces, Specials::no_star(super::EVERY_INTERFACE));
+        }),
+        Form::list("interface", "reroute", "virt0", |draft, given| {
+            given.list(&mut draft.reroute, Specials::no_star(super::EVERY_INTERFACE));
+        }),
+        Form::one("", "drop", "invalid", |draft, given| {
+            const CHOICES: &[(&str, bool)] = &[("invalid", true), ("none", false)];
+            const HELP: &str = "`drop invalid` drops what connection tracking calls invalid, \
+                                `drop none` nothing";
+            let chosen = given.choice("kind of packet", CHOICES, HELP);
+            chosen.map(|drop| draft.plain.drop_invalid = Setting::written(drop, given.span));
+        }),
+    ];
+
+    fn inherit(&mut self) {
+        self.users.inherit();
+        self.groups.iter_mut().for_each(List::inherit);
+        for ports in [
+            &mut self.inbound_capture,
+            &mut self.inbound_exclude,
+            &mut self.capture_ports,
+            &mut self.exclude_ports,
+        ] {
+            ports.inherit();
+        }
+        self.capture_to.inherit();
+        self.exclude_to.inherit();
+        self.capture_groups.inherit();
+        self.exclude_groups.inherit();
+        self.dns_servers.inherit();
+        self.exclude_interfaces.inherit();
+        self.reroute.inherit();
+    }
+
+    fn finish(mut self, ending: &mut Ending<'_>) -> Kind {
+        self.other_family(ending);
+        let groups = self.groups.clone().unwrap_or_else(|| self.users.clone());
+        self.contradictions(&groups, ending);
+        self.repeated(ending);
+        self.captured_and_excluded(&groups, ending);
+        let sidecar = self.meaning(&groups);
+        effects::sidecar(&sidecar, ending);
+        Kind::Sidecar(Box::new(sidecar))
+    }
+}
+
+impl SidecarDraft {
+    fn mode(&mut self, given: &mut Given<'_, '_>) {
+        const CHOICES: &[(&str, bool)] = &[("redirect", false), ("tproxy", true)];
+        const HELP: &str = "`redirect` rewrites the destination (NAT), `tproxy` keeps it";
+        let Some(is_tproxy) = given.choice("mode", CHOICES, HELP) else { return };
+        let mode = match *self.plain.mode {
+            Mode::Tproxy(tproxy) if is_tproxy => Mode::Tproxy(tproxy),
+            _ if is_tproxy => Mode::Tproxy(Tproxy::default()),
+            _ => Mode::Redirect,
+        };
+        self.plain.mode = Setting::written(mode, given.span);
+    }
+
+    /// Sets one of the numbers of TPROXY mode. Those of another mode are reported when the policy
+    /// is complete.
+    fn tproxy<T>(
+        &mut self,
+        clause: Span,
+        place: impl FnOnce(&mut Tproxy) -> &mut T,
+        value: Option<T>,
+    ) {
+        if let (Mode::Tproxy(tproxy), Some(value)) = (&mut self.plain.mode.value, value) {
+            *place(tproxy) = value;
+            self.plain.mode.clause = Some(clause);
+        }
+    }
+
+    fn other_family(&mut self, ending: &mut Ending<'_>) {
+        let Some(mut strays) = Strays::under(&self.plain.families) else { return };
+        strays.take(&mut self.capture_to);
+        strays.take(&mut self.exclude_to);
+        strays.take(&mut self.dns_servers);
+        let own = ending.has(self.passthrough.clause);
+        strays.reset(&mut self.passthrough, Proxy::default().passthrough.value, own);
+        let own = ending.has(self.loopback.clause);
+        strays.reset(&mut self.loopback, Outbound::default().loopback.value, own);
+        strays.report(ending);
+    }
+
+    fn contradictions(&mut self, groups: &List<u32>, ending: &mut Ending<'_>) {
+        if self.users.is_none() && groups.is_none() {
+            let group = self.groups.as_ref().and_then(|groups| groups.clause);
+            let at = self.users.clause.unwrap_or(ending.at);
+            let diagnostic = Problem::NobodysProxy.at(at, "no user");
+            ending.report.push(diagnostic.and(group, "no group"));
+        }
+        if !self.capture_groups.all && !self.exclude_groups.is_none() {
+            ending.contradiction(
+                ("capture group", self.capture_groups.clause),
+                ("exclude group", self.exclude_groups.clause),
+                "keep one: a list of captured groups leaves every other one out; an inherited one \
+                 ends with `capture group *` or `exclude group none`",
+            );
+        }
+        let seen = |block, words| ending.seen.get(&(block, words)).copied();
+        let (capture, exclude) =
+            (seen("outbound", "capture loopback"), seen("outbound", "exclude loopback"));
+        if capture.is_some() && exclude.is_some() {
+            let (first, second) = (("capture loopback", capture), ("exclude loopback", exclude));
+            ending.contradiction(first, second, "keep one of the two");
+        }
+        ending.dns_contradiction();
+        if let (Some(mode), true) = (ending.seen.get(&("", "mode")), ending.has_in_block("mode"))
+            && self.plain.mode.value == Mode::Redirect
+        {
+            let clause = "mode redirect".to_owned();
+            ending.report.push(Problem::SurplusBlock { clause }.at(*mode, "it has no numbers"));
+        }
+        effects::excluded_outside(&self.inbound_capture, &mut self.inbound_exclude, ending);
+    }
+
+    fn repeated(&self, ending: &mut Ending<'_>) {
+        let report = &mut *ending.report;
+        self.users.repeated(report);
+        self.groups.iter().for_each(|groups| groups.repeated(report));
+        for ports in
+            [&self.inbound_capture, &self.inbound_exclude, &self.capture_ports, &self.exclude_ports]
+        {
+            ports.repeated(report);
+        }
+        self.capture_to.repeated(report);
+        self.exclude_to.repeated(report);
+        self.capture_groups.repeated(report);
+        self.exclude_groups.repeated(report);
+        self.dns_servers.repeated(report);
+        self.exclude_interfaces.repeated(report);
+        self.reroute.repeated(report);
+    }
+
+    fn captured_and_excluded(&self, groups: &List<u32>, ending: &mut Ending<'_>) {
+        let report = &mut *ending.report;
+        self.inbound_capture.excluded("port", &self.inbound_exclude, report);
+        self.capture_to.excluded("destination", &self.exclude_to, report);
+        self.capture_ports.excluded("port", &self.exclude_ports, report);
+        effects::proxy_groups(groups, &self.capture_groups, "captured here", report);
+        effects::proxy_groups(groups, &self.exclude_groups, "excluded here", report);
+        effects::rerouted_and_excluded(&self.reroute, &self.exclude_interfaces, report);
+        if *self.dns_on {
+            effects::dns_excluded(self.dns_on.clause, &self.exclude_ports, ending);
+        }
+        if self.capture_loopback.is_some_and(|capture| !*capture) {
+            effects::loopback_excluded(&self.capture_to, ending);
+        }
+        effects::same_ports(&self.ports(), ending);
+        if let Mode::Tproxy(tproxy) = *self.plain.mode
+            && tproxy.mark == tproxy.outbound_mark
+        {
+            effects::same_mark(tproxy.mark, ending);
+        }
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        let proxy = &self.plain.proxy;
+        let mut ports = vec![
+            Port::new("outbound-port", proxy.outbound_port),
+            Port::new("inbound-port", proxy.inbound_port),
+            Port::new("tunnel-port", proxy.tunnel_port),
+        ];
+        if *self.dns_on {
+            ports.push(Port::new("the port of `dns`", self.dns_port));
+        }
+        ports
+    }
+
+    /// The policy that the clauses make.
+    fn meaning(self, groups: &List<u32>) -> Sidecar {
+        let mut sidecar = self.plain;
+        sidecar.proxy.users = self.users.setting();
+        sidecar.proxy.groups = groups.setting();
+        if self.groups.is_none() {
+            sidecar.proxy.groups.clause = self.users.clause;
+        }
+        sidecar.proxy.passthrough = self.passthrough.setting();
+        sidecar.inbound.capture_ports = self.inbound_capture.selection();
+        sidecar.inbound.exclude_ports = self.inbound_exclude.setting();
+        sidecar.outbound = Outbound {
+            capture_loopback: Setting::default_to(false),
+            capture_to: self.capture_to.selection(),
+            exclude_to: self.exclude_to.setting(),
+            capture_ports: self.capture_ports.setting(),
+            exclude_ports: self.exclude_ports.setting(),
+            groups: if self.capture_groups.all {
+                let clause = self.exclude_groups.clause.or(self.capture_groups.clause);
+                Setting { value: Groups::Except(self.exclude_groups.values()), clause }
+            } else {
+                let only = self.capture_groups.setting();
+                Setting { value: Groups::Only(only.value), clause: only.clause }
+            },
+            loopback: self.loopback.setting(),
+        };
+        let names_loopback = sidecar.outbound.names_loopback();
+        sidecar.outbound.capture_loopback = self.capture_loopback.unwrap_or(Setting {
+            value: names_loopback,
+            clause: self.capture_to.clause.filter(|_| names_loopback),
+        });
+        sidecar.dns = Setting {
+            value: self
+                .dns_on
+                .value
+                .then(|| Dns { servers: self.dns_servers.selection().value, port: *self.dns_port }),
+            clause: self.dns_on.clause,
+        };
+        sidecar.interfaces.exclude = self.exclude_interfaces.setting();
+        sidecar.interfaces.reroute = self.reroute.setting();
+        sidecar
+    }
+}

@@ -1,0 +1,221 @@
+use std::collections::BTreeSet;
+
+use pest::Parser;
+use pest::iterators::Pair;
+
+use super::ast::{Clause, Comment, File, Term, TermKind};
+use super::tree::{self, Piece};
+use crate::diag::{Diagnostic, Problem};
+use crate::span::{FileId, Sources, Span};
+
+/// The grammar, kept in a module so that pest's public types stay private.
+mod grammar {
+    #[derive(pest_derive::Parser)]
+    #[grammar = "grammar/weir.pest"]
+    pub(super) struct Grammar;
+}
+
+use grammar::{Grammar, Rule};
+
+/// What [`parse`] made of one file.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What was understood.
+    pub tree: File,
+    /// What was not, in source order. Without any, the tree is the whole text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads one file. Includes stay clauses of it; [`load`](super::load) follows them.
+///
+/// Never fails: a mistake spoils its own clause, and everything else is in the tree.
+#[must_use]
+pub fn parse(sources: &Sources, file: FileId) -> Parsed {
+    let mut reading = Reading {
+        file,
+        pieces: Vec::new(),
+        diagnostics: Vec::new(),
+        on_this_line: BTreeSet::new(),
+    };
+    // `stray` takes every character that nothing else does, so the rule `file` takes every text.
+    for root in Grammar::parse(Rule::file, &sources.file(file).text).into_iter().flatten() {
+        let mut pairs = root.into_inner().peekable();
+        while let Some(pair) = pairs.next() {
+            let before_block = pairs.peek().is_some_and(|next| next.as_rule() == Rule::open);
+            reading.piece(pair, before_block);
+        }
+    }
+    let Reading { pieces, mut diagnostics, .. } = reading;
+    let tree = tree::build(pieces, &mut diagnostics);
+    diagnostics.sort_by_key(Diagnostic::at);
+    Parsed { tree, diagnostics }
+}
+
+/// A file while its pieces are read.
+struct Reading {
+    file: FileId,
+    pieces: Vec<Piece>,
+    diagnostics: Vec<Diagnostic>,
+    /// The invisible characters that were reported on this line.
+    on_this_line: BTreeSet<char>,
+}
+
+impl Reading {
+    fn piece(&mut self, pair: Pair<'_, Rule>, before_block: bool) {
+        let span = self.span(&pair);
+        let piece = match pair.as_rule() {
+            Rule::clause => return self.clause(pair, before_block),
+            Rule::newline => {
+                self.on_this_line.clear();
+                Piece::Newline(span)
+            }
+            Rule::comment => Piece::Comment(self.comment(&pair, true)),
+            Rule::semicolon => Piece::Semicolon,
+            Rule::comma => Piece::Comma(span),
+            Rule::open => Piece::Open(span),
+            Rule::close => Piece::Close(span),
+            _ => return,
+        };
+        self.pieces.push(piece);
+    }
+
+    fn clause(&mut self, pair: Pair<'_, Rule>, before_block: bool) {
+        let mut clause = Clause::empty(self.span(&pair));
+        let mut pairs = pair.into_inner().peekable();
+        let mut comma: Option<Span> = None;
+        let mut line_ended = false;
+        let mut swallowed = Vec::new();
+        while let Some(pair) = pairs.next() {
+            let span = self.span(&pair);
+            let kind = match pair.as_rule() {
+                Rule::comma => {
+                    if let Some(last) = clause.terms.last_mut() {
+                        last.comma = true;
+                    }
+                    comma = Some(span);
+                    continue;
+                }
+                Rule::newline => {
+                    line_ended = true;
+                    self.on_this_line.clear();
+                    continue;
+                }
+                Rule::comment => {
+                    let comment = self.comment(&pair, line_ended);
+                    clause.comments.push((clause.terms.len().saturating_sub(1), comment));
+                    continue;
+                }
+                Rule::word => TermKind::Word,
+                Rule::variable => TermKind::Variable,
+                Rule::text => TermKind::Text,
+                Rule::equals => TermKind::Equals,
+                Rule::arrow => TermKind::Arrow,
+                Rule::unclosed => {
+                    let opened = Span { end: span.start + 1, ..span };
+                    self.diagnostics.push(Problem::UnclosedText.at(opened, "opened here"));
+                    clause.broken = true;
+                    swallowed = self.closing(pair.as_str(), span);
+                    continue;
+                }
+                _ => {
+                    self.invisible(pair.as_str(), span);
+                    clause.broken = true;
+                    continue;
+                }
+            };
+            let text = match kind {
+                TermKind::Variable => &pair.as_str()[1..],
+                TermKind::Text => pair.as_str().trim_matches('"'),
+                _ => pair.as_str(),
+            };
+            // A list has a comma between its values. Where the next line begins with two words
+            // without one, or one and a block, the comma before it is the mistake.
+            let begins_clause = line_ended
+                && kind == TermKind::Word
+                && is_plain(text)
+                && pairs.peek().map_or(before_block, |next| next.as_rule() != Rule::comma);
+            if let (true, Some(comma)) = (begins_clause, comma) {
+                self.diagnostics.push(tree::comma_without_value(comma));
+                self.finish(&mut clause, span);
+            }
+            if kind == TermKind::Text {
+                clause.broken |= self.hidden(text, Span { start: span.start + 1, ..span });
+            }
+            clause.terms.push(Term { kind, text: text.into(), comma: false, span });
+            (comma, line_ended) = (None, false);
+        }
+        let behind = clause.span.behind();
+        self.finish(&mut clause, behind);
+        self.pieces.extend(swallowed);
+    }
+
+    /// The braces at the end of a text that is not closed, which are probably not meant to be in
+    /// it.
+    fn closing(&self, text: &str, span: Span) -> Vec<Piece> {
+        let ends = text.trim_end_matches(|c: char| c == '}' || c.is_whitespace()).len();
+        let brace = |(at, _): (usize, &str)| {
+            let start = span.start + offset(ends + at);
+            Piece::Close(Span { file: self.file, start, end: start + 1 })
+        };
+        text[ends..].match_indices('}').map(brace).collect()
+    }
+
+    /// Ends the clause before `next`, where another one begins.
+    fn finish(&mut self, clause: &mut Clause, next: Span) {
+        let mut done = std::mem::replace(clause, Clause::empty(next));
+        if let Some(last) = done.terms.last_mut() {
+            last.comma = false;
+        }
+        clause.span = Span { end: done.span.end.max(next.end), ..next };
+        if let ([first, ..], [.., last]) = (&done.terms[..], &done.terms[..]) {
+            done.span = first.span.to(last.span);
+        }
+        self.pieces.push(Piece::Clause(done));
+    }
+
+    fn comment(&mut self, pair: &Pair<'_, Rule>, on_own_line: bool) -> Comment {
+        let text = pair.as_str().trim_end();
+        let span = self.span(pair);
+        self.hidden(text, span);
+        Comment { text: text.into(), on_own_line, after_gap: false }
+    }
+
+    /// Reports what a reader of `text`, which begins at `span`, would not see.
+    fn hidden(&mut self, text: &str, span: Span) -> bool {
+        let Some((at, character)) = text.char_indices().find(|(_, c)| is_deceptive(*c)) else {
+            return false;
+        };
+        let start = span.start + offset(at);
+        let found = Span { start, end: start + offset(character.len_utf8()), ..span };
+        self.invisible(&text[at..at + character.len_utf8()], found);
+        true
+    }
+
+    /// Reports the one character `text`, once on a line.
+    fn invisible(&mut self, text: &str, span: Span) {
+        let character = text.chars().next().unwrap_or_default();
+        if self.on_this_line.insert(character) {
+            self.diagnostics.push(Problem::Invisible { character }.at(span, ""));
+        }
+    }
+
+    fn span(&self, pair: &Pair<'_, Rule>) -> Span {
+        let span = pair.as_span();
+        Span { file: self.file, start: offset(span.start()), end: offset(span.end()) }
+    }
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a source has at most `Sources::MAX_BYTES` bytes")
+}
+
+fn is_plain(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Control characters but tabs, and those that change the order in which text is shown, so that
+/// a line does something else than it seems to (CVE-2021-42574).
+fn is_deceptive(c: char) -> bool {
+    (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

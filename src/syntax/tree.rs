@@ -1,0 +1,294 @@
+//! Matches up braces, and puts every comment where it belongs.
+
+use super::ast::{Block, Clause, Comment, File, Item, Term, TermKind};
+use crate::diag::{Diagnostic, Problem};
+use crate::span::Span;
+
+/// Most blocks in one another. The language needs 3; the limit is for hostile texts.
+pub const MOST_NESTED: usize = 8;
+
+/// What a file is made of, in the order of the text.
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
+    Newline(Span),
+    Comment(Comment),
+    Clause(Clause),
+    Semicolon,
+    Comma(Span),
+    Open(Span),
+    Close(Span),
+}
+
+/// Makes a tree of `pieces`.
+///
+/// Where braces do not match up, the indentation tells which of them is missing.
+pub(super) fn build(pieces: Vec<Piece>, diagnostics: &mut Vec<Diagnostic>) -> File {
+    let built = if is_closed(&pieces) {
+        Builder::new(false).run(pieces)
+    } else {
+        let plain = Builder::new(false).run(pieces.clone());
+        let guessed = Builder::new(true).run(pieces);
+        if guessed.diagnostics.len() <= plain.diagnostics.len() { guessed } else { plain }
+    };
+    diagnostics.extend(built.diagnostics);
+    File { items: built.items }
+}
+
+/// Whether it is a clause of words alone and without a block, as those are that open one.
+fn could_open(item: &Item) -> bool {
+    let is_word = |term: &Term| term.kind == TermKind::Word && !term.comma;
+    matches!(item, Item::Clause(clause) if clause.block.is_none() && clause.terms.iter().all(is_word))
+}
+
+/// Whether every `{` has its `}`.
+fn is_closed(pieces: &[Piece]) -> bool {
+    let mut open = 0_usize;
+    for piece in pieces {
+        match piece {
+            Piece::Open(_) => open += 1,
+            Piece::Close(_) => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    open == 0
+}
+
+pub(super) fn comma_without_value(comma: Span) -> Diagnostic {
+    Problem::Punctuation {
+        what: "a comma without a value behind it",
+        instead: "write the value, or remove the comma",
+    }
+    .at(comma, "a list goes on after it")
+}
+
+/// A tree, or as much of it as is built.
+#[derive(Default)]
+struct Builder {
+    /// Whether a line that is indented less than a block is behind that block.
+    by_indent: bool,
+    /// What is complete at the top level, or in the innermost open block.
+    items: Vec<Item>,
+    /// A clause that a `{` or a comment may still follow.
+    pending: Option<Clause>,
+    /// The open blocks, outermost first.
+    open: Vec<Open>,
+    /// How many open blocks are too deep to be kept.
+    too_deep: usize,
+    /// Whether something stands on this line already.
+    line_begun: bool,
+    /// Whether the line before was empty.
+    after_gap: bool,
+    /// Where this line begins.
+    line_start: u32,
+    /// How far the clause at the beginning of this line is indented.
+    indent: u32,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A block whose `}` has not come yet.
+struct Open {
+    header: Clause,
+    block: Block,
+    /// The items around it.
+    around: Vec<Item>,
+    /// How far the line of its header is indented.
+    indent: u32,
+}
+
+impl Builder {
+    fn new(by_indent: bool) -> Self {
+        Self { by_indent, ..Self::default() }
+    }
+
+    fn run(mut self, pieces: Vec<Piece>) -> Self {
+        for piece in pieces {
+            self.piece(piece);
+        }
+        self.settle();
+        while let Some(open) = self.open.pop() {
+            self.never_closed(open);
+        }
+        self
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        match piece {
+            Piece::Newline(span) => {
+                self.after_gap |= !self.line_begun;
+                self.line_begun = false;
+                self.line_start = span.end;
+            }
+            Piece::Comment(comment) => self.comment(comment),
+            Piece::Clause(mut clause) => {
+                self.settle();
+                self.begin_line(clause.span, false);
+                clause.after_gap = self.take_gap();
+                self.pending = Some(clause);
+            }
+            Piece::Semicolon => self.settle(),
+            Piece::Comma(span) => {
+                self.begin_line(span, false);
+                self.comma(span);
+            }
+            Piece::Open(span) => {
+                self.begin_line(span, false);
+                self.open(span);
+            }
+            Piece::Close(span) => {
+                self.settle();
+                self.begin_line(span, true);
+                self.close(span);
+            }
+        }
+    }
+
+    /// A piece at `at` stands on this line.
+    fn begin_line(&mut self, at: Span, closes: bool) {
+        if std::mem::replace(&mut self.line_begun, true) {
+            return;
+        }
+        self.indent = at.start - self.line_start;
+        while self.by_indent
+            && let Some(innermost) = self.open.last()
+            && (innermost.indent > self.indent || innermost.indent == self.indent && !closes)
+            && self.pending.is_none()
+            && let Some(open) = self.open.pop()
+        {
+            self.never_closed(open);
+        }
+    }
+
+    /// Whether an empty line was before, unless nothing was before that.
+    fn take_gap(&mut self) -> bool {
+        std::mem::take(&mut self.after_gap) && !self.items.is_empty()
+    }
+
+    /// Nothing more belongs to the pending clause.
+    fn settle(&mut self) {
+        self.items.extend(self.pending.take().map(Item::Clause));
+    }
+
+    fn comment(&mut self, mut comment: Comment) {
+        let behind = if !self.line_begun {
+            None
+        } else if let Some(clause) = &mut self.pending {
+            Some(&mut clause.comment)
+        } else if let Some(Item::Clause(clause)) = self.items.last_mut() {
+            Some(&mut clause.comment)
+        } else {
+            self.open.last_mut().map(|open| &mut open.block.comment)
+        };
+        match behind {
+            Some(place @ None) => {
+                comment.on_own_line = false;
+                *place = Some(comment);
+            }
+            _ => {
+                self.settle();
+                comment.after_gap = self.take_gap();
+                self.items.push(Item::Comment(comment));
+                self.line_begun = true;
+            }
+        }
+    }
+
+    fn comma(&mut self, span: Span) {
+        let problem = if self.pending.is_some() {
+            comma_without_value(span)
+        } else {
+            Problem::Punctuation {
+                what: "a comma without a value before it",
+                instead: "write the value, or remove the comma",
+            }
+            .at(span, "it parts the values of a list")
+        };
+        self.diagnostics.push(problem);
+    }
+
+    fn open(&mut self, span: Span) {
+        if self.too_deep > 0 || self.open.len() == MOST_NESTED {
+            if self.too_deep == 0 {
+                self.diagnostics.push(Problem::TooDeep.at(span, "this block is not read"));
+            }
+            self.too_deep += 1;
+            self.settle();
+            return;
+        }
+        let mut header = self.pending.take().unwrap_or_else(|| {
+            // One in another is part of the same mistake.
+            if self.open.last().is_none_or(|around| !around.header.terms.is_empty()) {
+                let problem = Problem::Punctuation {
+                    what: "a block without a name",
+                    instead: "write what it is about before the `{`: `outbound {`",
+                };
+                self.diagnostics.push(problem.at(span, "opened here"));
+            }
+            Clause { broken: true, ..Clause::empty(span) }
+        });
+        let comment = header.comment.take();
+        let block = Block { comment, items: Vec::new(), open: span, on_one_line: true };
+        let around = std::mem::take(&mut self.items);
+        self.open.push(Open { header, block, around, indent: self.indent });
+        self.after_gap = false;
+    }
+
+    fn close(&mut self, span: Span) {
+        self.after_gap = false;
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            self.items.clear();
+        } else if let Some(open) = self.open.pop() {
+            self.end_block(open, span);
+        } else if !self.adopt(span) {
+            self.diagnostics.push(Problem::StrayBrace.at(span, ""));
+        }
+    }
+
+    /// `sidecar a`, indented clauses, `}`: the clause before them lacks its `{`.
+    fn adopt(&mut self, close: Span) -> bool {
+        let Some(at) = self.items.iter().rposition(could_open) else {
+            return false;
+        };
+        // Without anything behind it to adopt, it is a clause like others.
+        if at + 1 == self.items.len() {
+            return false;
+        }
+        let around: Vec<_> = self.items.drain(..at).collect();
+        let inside: Vec<_> = self.items.drain(1..).collect();
+        let Some(Item::Clause(header)) = self.items.pop() else {
+            return false;
+        };
+        self.diagnostics.push(
+            Problem::MissingSeparator { separator: '{', instead: None }
+                .at(header.span.behind(), "expected `{` here")
+                .also(close, "this would close it"),
+        );
+        let open = header.span.behind();
+        let block = Block { comment: None, items: Vec::new(), open, on_one_line: false };
+        self.items = inside;
+        self.end_block(Open { header, block, around, indent: 0 }, close);
+        true
+    }
+
+    fn end_block(&mut self, open: Open, close: Span) {
+        let Open { mut header, mut block, around, .. } = open;
+        block.items = std::mem::replace(&mut self.items, around);
+        block.on_one_line = self.line_start <= block.open.start;
+        header.span = header.span.to(close);
+        header.block = Some(block);
+        self.items.push(Item::Clause(header));
+    }
+
+    fn never_closed(&mut self, open: Open) {
+        // Blocks that are too deep were reported, and so are those around them.
+        if self.too_deep == 0 {
+            self.diagnostics.push(Problem::UnclosedBlock.at(open.block.open, "opened here"));
+        }
+        let end = self.items.iter().rev().find_map(|item| match item {
+            Item::Clause(clause) => Some(clause.span),
+            Item::Comment(_) => None,
+        });
+        let end = end.unwrap_or(open.block.open);
+        self.end_block(open, end);
+    }
+}

@@ -1,0 +1,294 @@
+//! Random policies, as `check` makes them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
+use netweir::policy::{
+    AmbientHost, AmbientPod, AmbientProxy, Dns, Groups, HostProbe, Inbound, Interfaces, Kind, Mode,
+    Outbound, PodRoute, Policy, ProbeOwner, Proxy, Selection, Setting, Sidecar, Tproxy,
+};
+use proptest::prelude::*;
+use proptest::{collection::vec, option, strategy::Union};
+
+/// Any policy.
+pub(crate) fn policies() -> impl Strategy<Value = Policy> {
+    let kind = prop_oneof![
+        4 => sidecars().prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
+        1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
+        1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
+    ];
+    (names(), kind).prop_map(|(name, kind)| Policy { name, kind })
+}
+
+/// Any sidecar.
+pub(crate) fn sidecars() -> impl Strategy<Value = Sidecar> {
+    (families(), modes(), proxies(), inbounds(), outbounds(), dns(), interfaces(), any::<bool>())
+        .prop_map(|(families, mode, proxy, inbound, outbound, dns, interfaces, drop_invalid)| {
+            let mut sidecar = Sidecar {
+                families: set(families),
+                mode: set(mode),
+                proxy,
+                inbound,
+                outbound,
+                dns: set(dns),
+                interfaces,
+                drop_invalid: set(drop_invalid),
+            };
+            govern(&mut sidecar, families);
+            sidecar
+        })
+}
+
+/// Any ambient pod.
+pub(crate) fn ambient_pods() -> impl Strategy<Value = AmbientPod> {
+    let proxy = (marks(), marks(), port(), port(), port()).prop_map(
+        |(mark, connmark, outbound, inbound, tunnel)| AmbientProxy {
+            mark: set(mark),
+            connmark: set(connmark),
+            outbound_port: set(outbound),
+            inbound_port: set(inbound),
+            tunnel_port: set(tunnel),
+        },
+    );
+    let route = (tables(), 1_u32..)
+        .prop_map(|(table, priority)| PodRoute { table: set(table), priority: set(priority) });
+    let dns = option::of(port());
+    let reroute = vec(interface(), 0..3);
+    (families(), proxy, addresses(), dns, any::<bool>(), reroute, route).prop_map(
+        |(families, proxy, probe_from, dns, capture_inbound, reroute, route)| AmbientPod {
+            families: set(families),
+            proxy,
+            probe_from: set(of(families, probe_from, *AmbientPod::default().probe_from)),
+            dns: set(dns),
+            capture_inbound: set(capture_inbound),
+            reroute: set(reroute),
+            route,
+        },
+    )
+}
+
+/// Any ambient host.
+pub(crate) fn ambient_hosts() -> impl Strategy<Value = AmbientHost> {
+    let owner = prop_oneof![Just(ProbeOwner::Any), owner().prop_map(ProbeOwner::User)];
+    (families(), addresses(), owner, names()).prop_map(|(families, from, owner, pods)| {
+        AmbientHost {
+            families: set(families),
+            probe: HostProbe {
+                from: set(of(families, from, *AmbientHost::default().probe.from)),
+                owner: set(owner),
+                pods: set(pods),
+            },
+        }
+    })
+}
+
+fn set<T>(value: T) -> Setting<T> {
+    Setting::default_to(value)
+}
+
+/// Some values out of a few that meet often, and some out of all.
+fn often<T: Clone + std::fmt::Debug + 'static>(
+    few: &[T],
+    all: impl Strategy<Value = T> + 'static,
+) -> Union<BoxedStrategy<T>> {
+    Union::new([proptest::sample::select(few.to_vec()).boxed(), all.boxed()])
+}
+
+fn families() -> impl Strategy<Value = Families> {
+    prop_oneof![4 => Just(Families::Both), 1 => Just(Families::Ipv4), 1 => Just(Families::Ipv6)]
+}
+
+fn modes() -> impl Strategy<Value = Mode> {
+    let on_miss = prop_oneof![Just(OnMiss::Drop), Just(OnMiss::Continue)];
+    let tproxy = (often(&[1337], 1_u32..), often(&[1338], 1_u32..), tables(), on_miss).prop_map(
+        |(mark, outbound_mark, table, on_miss)| {
+            Mode::Tproxy(Tproxy { mark, outbound_mark, table, on_miss })
+        },
+    );
+    prop_oneof![Just(Mode::Redirect), Just(Mode::Tproxy(Tproxy::default())), tproxy]
+}
+
+fn tables() -> impl Strategy<Value = u32> {
+    often(&[100, 133], (1_u32..).prop_filter("the kernel's", |table| !(253..=255).contains(table)))
+}
+
+fn port() -> impl Strategy<Value = u16> {
+    often(&[15001, 15006, 15008, 15053], 1_u16..)
+}
+
+fn owner() -> impl Strategy<Value = u32> {
+    often(&[0, 1000, 1337], 0..u32::MAX)
+}
+
+fn marks() -> impl Strategy<Value = Mark> {
+    let exact = (1_u32..).prop_map(Mark::exactly);
+    let masked = (1_u32.., any::<u32>()).prop_map(|(value, more)| {
+        Mark::new(value, value | more).expect("the bits are in the mask")
+    });
+    prop_oneof![exact, masked]
+}
+
+fn names() -> impl Strategy<Value = Name> {
+    "[a-z][a-z0-9_-]{0,20}".prop_map(|name| Name::new(&name).unwrap())
+}
+
+fn interface() -> impl Strategy<Value = Interface> {
+    let names = ["eth0", "eth1", "eth*", "net*", "lo", "virt0", "a.b", "1-_"];
+    let few: Vec<_> = names.iter().map(|name| Interface::new(name).unwrap()).collect();
+    often(&few, "[a-z0-9_-][a-z0-9._-]{0,10}".prop_map(|name| Interface::new(&name).unwrap()))
+}
+
+fn proxies() -> impl Strategy<Value = Proxy> {
+    let owners = || vec(owner(), 0..3);
+    let groups = option::of(owners());
+    (owners(), groups, port(), port(), port(), addresses()).prop_map(
+        |(users, groups, outbound, inbound, tunnel, passthrough)| {
+            let groups = groups.unwrap_or_else(|| users.clone());
+            let nobody = users.is_empty() && groups.is_empty();
+            Proxy {
+                users: set(if nobody { vec![1337] } else { users }),
+                groups: set(groups),
+                outbound_port: set(outbound),
+                inbound_port: set(inbound),
+                tunnel_port: set(tunnel),
+                passthrough: set(passthrough),
+            }
+        },
+    )
+}
+
+fn ports() -> impl Strategy<Value = Vec<PortRange>> {
+    let range = (1_u16.., 0_u16..2000)
+        .prop_map(|(first, more)| PortRange::new(first, first.saturating_add(more)).unwrap());
+    let few: Vec<_> = [22, 25, 53, 80, 443].into_iter().map(PortRange::one).collect();
+    vec(often(&few, range), 0..5)
+}
+
+fn inbounds() -> impl Strategy<Value = Inbound> {
+    (option::of(ports()), ports()).prop_map(|(capture, exclude)| {
+        let capture = capture.map_or(Selection::All, Selection::Only);
+        // An exclude that nothing captures is a mistake.
+        let captured = |exclude: &PortRange| match &capture {
+            Selection::All => true,
+            Selection::Only(ranges) => ranges
+                .iter()
+                .any(|range| range.first() <= exclude.last() && exclude.first() <= range.last()),
+        };
+        let exclude = exclude.into_iter().filter(captured).collect();
+        Inbound { capture_ports: set(capture), exclude_ports: set(exclude) }
+    })
+}
+
+fn net() -> impl Strategy<Value = IpNet> {
+    let texts = ["10.0.0.0/8", "10.96.0.0/12", "127.0.0.0/8", "169.254.169.254/32", "fd00::/8"];
+    let few: Vec<IpNet> = texts.iter().map(|net| net.parse().unwrap()).collect();
+    let ipv4 = (any::<[u8; 4]>(), 0_u8..=32)
+        .prop_map(|(address, length)| IpNet::new(address.into(), length).unwrap().trunc());
+    let ipv6 = (any::<[u16; 8]>(), 0_u8..=128)
+        .prop_map(|(address, length)| IpNet::new(address.into(), length).unwrap().trunc());
+    often(&few, prop_oneof![ipv4, ipv6])
+}
+
+fn outbounds() -> impl Strategy<Value = Outbound> {
+    let owners = || vec(owner(), 0..3);
+    let groups = prop_oneof![
+        3 => owners().prop_map(Groups::Except),
+        1 => vec(owner(), 1..3).prop_map(Groups::Only),
+    ];
+    let loopback = (any::<[u8; 3]>(), 8_u8..=32).prop_map(|([a, b, c], length)| PerFamily {
+        ipv4: Ipv4Net::new(Ipv4Addr::new(127, a, b, c), length).unwrap().trunc(),
+        ipv6: Ipv6Net::from(Ipv6Addr::LOCALHOST),
+    });
+    let default = *Outbound::default().loopback;
+    let loopback = often(&[default], loopback);
+    let capture_to = option::of(vec(net(), 0..5));
+    let exclude_to = vec(net(), 0..5);
+    (capture_to, exclude_to, ports(), ports(), groups, loopback, option::of(any::<bool>()))
+        .prop_map(
+            |(
+                capture,
+                exclude,
+                capture_ports,
+                exclude_ports,
+                groups,
+                loopback,
+                capture_loopback,
+            )| {
+                let mut outbound = Outbound {
+                    capture_to: set(capture.map_or(Selection::All, Selection::Only)),
+                    exclude_to: set(exclude),
+                    capture_ports: set(capture_ports),
+                    exclude_ports: set(exclude_ports),
+                    groups: set(groups),
+                    loopback: set(loopback),
+                    capture_loopback: set(false),
+                };
+                let implied = outbound.names_loopback();
+                outbound.capture_loopback = set(capture_loopback.unwrap_or(implied));
+                outbound
+            },
+        )
+}
+
+fn dns() -> impl Strategy<Value = Option<Dns>> {
+    let address = || {
+        prop_oneof![
+            any::<[u8; 4]>().prop_map(IpAddr::from),
+            any::<[u16; 8]>().prop_map(IpAddr::from),
+        ]
+    };
+    let servers = option::of(vec(address(), 0..3));
+    option::of((servers, port()).prop_map(|(servers, port)| Dns {
+        servers: servers.map_or(Selection::All, Selection::Only),
+        port,
+    }))
+}
+
+fn interfaces() -> impl Strategy<Value = Interfaces> {
+    (vec(interface(), 0..3), vec(interface(), 0..3))
+        .prop_map(|(exclude, reroute)| Interfaces { exclude: set(exclude), reroute: set(reroute) })
+}
+
+fn addresses() -> impl Strategy<Value = PerFamily<Ipv4Addr, Ipv6Addr>> {
+    (any::<[u8; 4]>(), any::<[u16; 8]>())
+        .prop_map(|(ipv4, ipv6)| PerFamily { ipv4: ipv4.into(), ipv6: ipv6.into() })
+}
+
+/// `value` for the families governed, and the default for the other.
+fn of<A, B>(
+    families: Families,
+    value: PerFamily<A, B>,
+    default: PerFamily<A, B>,
+) -> PerFamily<A, B> {
+    match families {
+        Families::Both => value,
+        Families::Ipv4 => PerFamily { ipv6: default.ipv6, ..value },
+        Families::Ipv6 => PerFamily { ipv4: default.ipv4, ..value },
+    }
+}
+
+/// Takes out what is of a family that the policy does not govern.
+fn govern(sidecar: &mut Sidecar, families: Families) {
+    let governed = |ipv4: bool| match families {
+        Families::Both => true,
+        Families::Ipv4 => ipv4,
+        Families::Ipv6 => !ipv4,
+    };
+    let nets = |nets: &mut Vec<IpNet>| nets.retain(|net| governed(net.addr().is_ipv4()));
+    let outbound = &mut sidecar.outbound;
+    let implied = outbound.names_loopback();
+    if let Selection::Only(list) = &mut outbound.capture_to.value {
+        nets(list);
+    }
+    if *outbound.capture_loopback == implied {
+        outbound.capture_loopback = set(outbound.names_loopback());
+    }
+    nets(&mut outbound.exclude_to.value);
+    outbound.loopback = set(of(families, *outbound.loopback, *Outbound::default().loopback));
+    let passthrough = &mut sidecar.proxy.passthrough;
+    *passthrough = set(of(families, **passthrough, *Proxy::default().passthrough));
+    if let Some(Dns { servers: Selection::Only(servers), .. }) = &mut sidecar.dns.value {
+        servers.retain(|server| governed(server.is_ipv4()));
+    }
+}

@@ -1,0 +1,63 @@
+//! The policies that ship, and snapshots of what becomes of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use netweir::syntax::Loader;
+use netweir::{Compilation, Options, compile};
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every policy file that ships, sorted.
+pub(crate) fn rulesets() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("rulesets")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "weir") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() >= 12, "the shipped policies are gone: {found:?}");
+    found
+}
+
+/// Includes, from the file system.
+pub(crate) struct Files;
+
+impl Loader for Files {
+    fn read(&self, path: &str) -> Result<String, String> {
+        fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+}
+
+/// Compiles a policy that has no error. Its sources are called by their path below the root.
+pub(crate) fn compile_file(path: &Path, options: &Options) -> Compilation {
+    let name = path.strip_prefix(root()).unwrap_or(path).to_str().unwrap();
+    let text = fs::read_to_string(path).unwrap();
+    // Tests run in the root of the package, so that the name is also where the file is.
+    compile(name, &text, &Files, options)
+        .unwrap_or_else(|failure| panic!("{name}: {:#?}", failure.diagnostics))
+}
+
+/// Asserts `output` against `snapshots/<stem of input>.<view>.snap`, which starts with the input
+/// so that a reviewer sees cause and effect together.
+pub(crate) fn snapshot(input: &Path, view: &str, text: &str, output: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    // `glob!` would append the path below the inputs' common prefix, which renames every snapshot
+    // when the first subdirectory appears.
+    settings.remove_snapshot_suffix();
+    let name = format!("{}.{view}", input.file_stem().unwrap().display());
+    settings.bind(|| insta::assert_snapshot!(name, format!("{text}{:─<79}\n{output}", "")));
+}

@@ -1,0 +1,507 @@
+//! Istio's configuration becomes policies that say the same.
+
+use std::{env, fs};
+
+use ipnet::IpNet;
+use netweir::import::istio::{self, Context, Imported, Refused};
+use netweir::net::{Families, Family};
+use netweir::policy::{Groups, Kind, Mode, Policy, Selection, Sidecar};
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// A text option of a configuration.
+fn text<'a>(config: &'a Value, key: &str) -> &'a str {
+    config[key].as_str().unwrap_or_default()
+}
+
+/// The rules that upstream made for `family`.
+fn rules(entry: &Value, family: Family) -> &str {
+    text(entry, if family == Family::Ipv4 { "iptables" } else { "ip6tables" })
+}
+
+/// Destinations that outbound rules send to `target`, in order, each once.
+fn destinations(rules: &str, target: &str) -> Vec<IpNet> {
+    let mut found = Vec::new();
+    for rule in rules.lines() {
+        let rule = rule.strip_prefix("-A ISTIO_OUTPUT -d ");
+        if let Some(net) = rule.and_then(|rule| rule.strip_suffix(&format!(" -j {target}"))) {
+            let net = net.parse::<IpNet>().expect("upstream writes prefixes").trunc();
+            if !found.contains(&net) {
+                found.push(net);
+            }
+        }
+    }
+    found
+}
+
+/// Those of `family`.
+fn of(nets: &[IpNet], family: Family) -> Vec<IpNet> {
+    nets.iter().copied().filter(|net| net.addr().is_ipv4() == (family == Family::Ipv4)).collect()
+}
+
+/// What the rules for one family show at a glance.
+fn sidecar_agrees(sidecar: &Sidecar, family: Family, rules: &str, name: &str) {
+    let says = |words: &str| rules.contains(words);
+    let outbound = &sidecar.outbound;
+
+    let captures_dns = sidecar.dns.as_ref().is_some_and(|dns| match &dns.servers {
+        Selection::All => true,
+        Selection::Only(list) => {
+            list.iter().any(|server| server.is_ipv4() == (family == Family::Ipv4))
+        }
+    });
+    assert_eq!(captures_dns, says("-A ISTIO_OUTPUT -j ISTIO_OUTPUT_DNS"), "{name}");
+    assert_eq!(sidecar.dns.is_some(), says("-j CT --zone"), "{name}");
+
+    match &*outbound.capture_to {
+        Selection::All => assert!(says("-A ISTIO_OUTPUT -j ISTIO_REDIRECT\n"), "{name}"),
+        Selection::Only(nets) => {
+            assert_eq!(of(nets, family), destinations(rules, "ISTIO_REDIRECT"), "{name}");
+        }
+    }
+    let loopback = match family {
+        Family::Ipv4 => IpNet::V4(outbound.loopback.ipv4),
+        Family::Ipv6 => IpNet::V6(outbound.loopback.ipv6),
+    };
+    let mut untouched = vec![loopback];
+    untouched.extend(of(&outbound.exclude_to, family).into_iter().filter(|net| *net != loopback));
+    assert_eq!(untouched, destinations(rules, "RETURN"), "{name}");
+
+    assert_eq!(!*outbound.capture_loopback, says("-m owner ! --uid-owner"), "{name}");
+    assert_eq!(*sidecar.drop_invalid, says("--ctstate INVALID"), "{name}");
+    for user in sidecar.proxy.users.iter() {
+        assert!(says(&format!("--uid-owner {user} -j RETURN")), "{name}");
+    }
+    for port in outbound.exclude_ports.iter() {
+        assert!(says(&format!("-p udp --dport {port} -j RETURN")), "{name}");
+    }
+    for interface in sidecar.interfaces.exclude.iter() {
+        assert!(says(&format!("-A OUTPUT -o {interface} -j RETURN")), "{name}");
+    }
+    if let Mode::Tproxy(tproxy) = *sidecar.mode {
+        assert!(says(&format!("-m mark --mark {} -j CONNMARK", tproxy.mark)), "{name}");
+    } else {
+        assert!(!says("-j CONNMARK"), "{name}");
+    }
+}
+
+fn agrees_with_upstream(entry: &Value, policy: &Policy) {
+    let name = text(entry, "name");
+    let ipv4 = rules(entry, Family::Ipv4);
+    let ipv6 = !rules(entry, Family::Ipv6).is_empty();
+    assert_eq!(policy.families() == Families::Both, ipv6, "{name}");
+    match &policy.kind {
+        Kind::Sidecar(sidecar) => {
+            for family in policy.families().iter() {
+                sidecar_agrees(sidecar, family, rules(entry, family), name);
+            }
+        }
+        Kind::AmbientPod(pod) => {
+            assert_eq!(pod.dns.is_some(), ipv4.contains("--to-ports 15053"), "{name}");
+            assert_eq!(*pod.capture_inbound, ipv4.contains("--to-ports 15006"), "{name}");
+            assert!(ipv4.contains(&format!("-d {} -p tcp", pod.probe_from.ipv4)), "{name}");
+        }
+        Kind::AmbientHost(host) => {
+            let to = format!("--to-source {}\n", host.probe.from.ipv4);
+            assert!(ipv4.contains(&to), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_configuration_of_upstream_is_imported() {
+    let Some(path) = env::var_os("WEIR_CORPUS") else {
+        println!("skipped: WEIR_CORPUS is not set");
+        return;
+    };
+    let corpus = fs::read_to_string(path).unwrap();
+    // Names of groups that upstream's own cases use.
+    let groups = [("java".to_owned(), 202), ("ftp".to_owned(), 888)].into();
+    let context = Context { groups, ..Context::default() };
+    let imported = istio::configurations(&corpus, &context).unwrap();
+    let entries: Vec<Value> =
+        corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(imported.policies.len(), entries.len());
+    for (entry, policy) in entries.iter().zip(&imported.policies) {
+        agrees_with_upstream(entry, policy);
+        let json = serde_json::to_string(policy).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), *policy);
+    }
+}
+
+/// What an import says, for people: policies in JSON, then notes or mistakes.
+fn told(result: Result<Imported, Refused>) -> String {
+    let mut lines = Vec::new();
+    match result {
+        Ok(imported) => {
+            lines.extend(
+                imported
+                    .policies
+                    .iter()
+                    .map(|policy| serde_json::to_string_pretty(policy).expect("a policy is JSON")),
+            );
+            lines.extend(imported.notes.iter().map(|note| format!("note: {note}")));
+        }
+        Err(refused) => {
+            lines.extend(refused.notes.iter().map(|note| format!("note: {note}")));
+            lines.extend(refused.mistakes.iter().map(|mistake| format!("error: {mistake}")));
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn manifests() {
+    insta::glob!("import", "*.yaml", |path| {
+        let text = fs::read_to_string(path).unwrap();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.remove_snapshot_suffix();
+        let name = format!("import.{}", path.file_stem().unwrap().display());
+        let output = told(istio::pods(&text, &Context::default()));
+        settings.bind(|| insta::assert_snapshot!(name, format!("{text}{:─<79}\n{output}\n", "")));
+    });
+}
+
+/// A pod with these annotations, and this under `spec`.
+fn pod(annotations: &str, spec: &str) -> String {
+    format!(
+        "kind: Pod\nmetadata: {{name: p, annotations: {{{annotations}}}}}\n\
+         spec: {{containers: [{{name: app}}], {spec}}}\nstatus: {{podIP: 10.0.0.1}}\n"
+    )
+}
+
+#[test]
+fn annotations_are_read_as_the_cni_plugin_reads_them() {
+    const TRAFFIC: &str = "traffic.sidecar.istio.io";
+    let init = |words: &str| format!("initContainers: [{words}]");
+    for (annotations, spec, pointer, expected) in [
+        (
+            format!("{TRAFFIC}/includeInboundPorts: '80,443'"),
+            String::new(),
+            "/inbound/capture-ports",
+            r#"{"only":[[80,80],[443,443]]}"#,
+        ),
+        (
+            format!("{TRAFFIC}/includeInboundPorts: ''"),
+            String::new(),
+            "/inbound/capture-ports",
+            r#"{"only":[]}"#,
+        ),
+        (
+            format!("{TRAFFIC}/excludeOutboundPorts: ''"),
+            String::new(),
+            "/outbound/exclude-ports",
+            "[]",
+        ),
+        (
+            format!("{TRAFFIC}/excludeInboundPorts: '7, 15021'"),
+            String::new(),
+            "/inbound/exclude-ports",
+            "[[7,7],[15021,15021],[15020,15020],[15090,15090]]",
+        ),
+        (
+            "status.sidecar.istio.io/port: '0'".to_owned(),
+            String::new(),
+            "/inbound/exclude-ports",
+            "[[15020,15020],[15021,15021],[15090,15090]]",
+        ),
+        (
+            "proxy.istio.io/config: 'interceptionMode: TPROXY'".to_owned(),
+            String::new(),
+            "/mode/tproxy/mark",
+            "1337",
+        ),
+        (
+            "istio.io/reroute-virtual-interfaces: a, traffic.sidecar.istio.io/kubevirtInterfaces: b"
+                .to_owned(),
+            String::new(),
+            "/interfaces/reroute",
+            r#"["a"]"#,
+        ),
+        (
+            "sidecar.istio.io/inject: 'true'".to_owned(),
+            init("{name: istio-proxy, securityContext: {runAsUser: 5, runAsGroup: 0}}"),
+            "/proxy/users",
+            "[5]",
+        ),
+        (
+            String::new(),
+            init("{name: istio-proxy, securityContext: {runAsUser: 5, runAsGroup: 0}}"),
+            "/proxy/groups",
+            "[1337]",
+        ),
+        (
+            String::new(),
+            init("{name: istio-proxy, env: [{name: INVALID_DROP, value: '1'}]}"),
+            "/drop_invalid",
+            "true",
+        ),
+        (
+            String::new(),
+            init("{name: istio-init, args: [istio-iptables, -b, '*']}"),
+            "/outbound/capture-to",
+            r#"{"only":[]}"#,
+        ),
+        (
+            String::new(),
+            "dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1]}, ".to_owned()
+                + &init("{name: istio-init, env: [{name: ISTIO_META_DNS_CAPTURE, value: 'true'}]}"),
+            "/dns/servers",
+            r#"{"only":["1.1.1.1"]}"#,
+        ),
+    ] {
+        let text = pod(&annotations, &spec);
+        let imported = istio::pods(&text, &Context::default()).unwrap();
+        let policy = serde_json::to_value(&imported.policies[0]).unwrap();
+        assert_eq!(policy.pointer(pointer).unwrap().to_string(), expected, "{text}");
+    }
+}
+
+#[test]
+fn some_pods_have_no_rules() {
+    for (annotations, spec, why) in [
+        ("", "", "nothing in it asks for Istio"),
+        ("sidecar.istio.io/inject: 'false'", "", "injection is off"),
+        (
+            "sidecar.istio.io/inject: 'true'",
+            "hostNetwork: true",
+            "the pod is in the node's network namespace",
+        ),
+        ("sidecar.istio.io/interceptionMode: NONE", "", "the mode is NONE"),
+        ("proxy.istio.io/config: 'interceptionMode: NONE'", "", "the mode is NONE"),
+        (
+            "",
+            "initContainers: [{name: istio-proxy, args: [proxy, router]}]",
+            "its proxy is not a sidecar",
+        ),
+        (
+            "",
+            "initContainers: [{name: istio-proxy, env: [{name: DISABLE_ENVOY, value: 't'}]}]",
+            "`DISABLE_ENVOY` is set",
+        ),
+    ] {
+        let text = pod(annotations, spec);
+        let expected = format!("note: no policy, because {why}");
+        assert_eq!(told(istio::pods(&text, &Context::default())), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_upstream_refuses_in_a_pod_is_a_mistake() {
+    for (annotations, spec, expected) in [
+        (
+            "sidecar.istio.io/interceptionMode: tproxy",
+            "",
+            "`sidecar.istio.io/interceptionMode: tproxy`: the modes are `REDIRECT`, `TPROXY` and \
+             `NONE`",
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundIPRanges: '*'",
+            "",
+            "`traffic.sidecar.istio.io/excludeOutboundIPRanges: *`: `*` would exclude every \
+             destination, which upstream refuses",
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeInboundPorts: '*'",
+            "",
+            "`traffic.sidecar.istio.io/excludeInboundPorts: *`: `*` is every port only where it \
+             stands alone among the captured inbound ports",
+        ),
+        (
+            "traffic.sidecar.istio.io/includeOutboundPorts: '8000:8999'",
+            "",
+            "`traffic.sidecar.istio.io/includeOutboundPorts: 8000:8999`: `8000:8999` is a range, \
+             which upstream refuses in annotations",
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundPorts: '80,'",
+            "",
+            "`traffic.sidecar.istio.io/excludeOutboundPorts: 80,`: an item of the list is empty, \
+             which upstream refuses in annotations",
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeInterfaces: eth+",
+            "",
+            "`traffic.sidecar.istio.io/excludeInterfaces: eth+`: `eth+` is not an interface: in \
+             an annotation a name begins with a letter and ends without `+`",
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundPorts: 3306",
+            "",
+            "`traffic.sidecar.istio.io/excludeOutboundPorts: 3306`: a number where text in \
+             quotes is expected",
+        ),
+        (
+            "proxy.istio.io/config: 'proxyMetadata: {ISTIO_META_DNS_CAPTURE: true}'",
+            "",
+            "`ISTIO_META_DNS_CAPTURE: true`: a boolean where text in quotes is expected",
+        ),
+        (
+            "proxy.istio.io/config: '['",
+            "",
+            "`proxy.istio.io/config: [`: not YAML: unclosed bracket '[' (line 1, column 1)",
+        ),
+        (
+            "",
+            "initContainers: [{name: istio-init, env: [{name: ISTIO_META_DNS_CAPTURE, value: 'true'}]}]",
+            "`ISTIO_META_DNS_CAPTURE=true`: the DNS servers in the pod's resolv.conf are \
+             captured, and they are not known",
+        ),
+        (
+            "",
+            "initContainers: [{name: istio-init, args: [-p, 15001]}]",
+            "`args: 15001`: a number where text in quotes is expected",
+        ),
+    ] {
+        let text = pod(annotations, spec);
+        let refused = istio::pods(&text, &Context::default()).unwrap_err().to_string();
+        assert!(refused.lines().any(|line| line == expected), "{text}\n{refused}");
+    }
+    let twice = pod(
+        "",
+        "initContainers: [{name: istio-proxy, env: [{name: ISTIO_META_DNS_CAPTURE, value: maybe}]}]",
+    );
+    let notes = istio::pods(&twice, &Context::default()).unwrap().notes;
+    let ignored = "`ISTIO_META_DNS_CAPTURE: maybe`: not a boolean, so it is ignored";
+    assert_eq!(notes.iter().filter(|note| note.to_string() == ignored).count(), 1);
+
+    let nothing = istio::pods("# nothing\n", &Context::default()).unwrap_err();
+    assert_eq!(nothing.to_string(), "there is nothing to import");
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let words = istio::split("-b 80,http -x 10.0.0.1 -i 10.0.0.0/8 -u root --dry-runn -m").unwrap();
+    let environment = "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR=10.0.0.1/8\nA B=1\n";
+    let refused = istio::arguments(&words, environment, &Context::default()).unwrap_err();
+    assert_eq!(
+        refused.to_string().lines().collect::<Vec<_>>(),
+        [
+            "line 2: `A` is not of the form `NAME=value`",
+            "unknown flag `--dry-runn`; did you mean `--dry-run`?",
+            "`-m`: a value is missing behind it",
+            "`-u root`: `root` is not an id of 0 to 4294967294",
+            "`-b 80,http`: `http` is neither a port of 1 to 65535 nor a range like `8000:8999`",
+            "`-x 10.0.0.1`: `10.0.0.1` has no prefix length; the one address is `10.0.0.1/32`",
+            "`ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR=10.0.0.1/8`: not an IPv4 loopback prefix of 8 to \
+             32 bits, like `127.0.0.1/32`",
+        ]
+    );
+}
+
+/// Pieces of configurations, good and bad.
+const PIECES: &[&str] = &[
+    "-b",
+    "-d",
+    "-i",
+    "-x",
+    "-o",
+    "-q",
+    "-c",
+    "-k",
+    "-u",
+    "-g",
+    "-m",
+    "-t",
+    "-r",
+    "-n",
+    "-p=",
+    "--redirect-dns",
+    "--capture-all-dns=",
+    "--",
+    "-",
+    "*",
+    "80",
+    "80:90",
+    "0",
+    ",",
+    ",,",
+    "eth+",
+    "10.0.0.0/8",
+    "::/0",
+    "127.0.0.1/0",
+    "TPROXY",
+    "0x1",
+    "4294967295",
+    "é",
+    "\"",
+    "'",
+    "\\",
+    "#",
+    "ISTIO_OUTBOUND_OWNER_GROUPS=",
+    "ISTIO_OUTBOUND_OWNER_GROUPS=1",
+    "export",
+    "=",
+    " ",
+    "\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    "---\n",
+    "- ",
+    "kind: Pod\n",
+    "spec:\n",
+    "  containers: []\n",
+    "metadata: {annotations: {",
+    "sidecar.istio.io/inject: 'true'",
+    "}}\n",
+    "{\"config\": {}}",
+    "&a ",
+    "*a ",
+    "<<: ",
+    "!!str ",
+    "|\n",
+    "\t",
+];
+
+proptest! {
+    #[test]
+    fn no_text_panics(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 0..24),
+        noise in ".{0,40}",
+        environment in ".{0,40}",
+    ) {
+        let context = Context::default();
+        for text in [pieces.concat(), pieces.join(" "), noise] {
+            let _ = istio::configurations(&text, &context);
+            let _ = istio::pods(&text, &context);
+            let words = istio::split(&text);
+            for environment in [&text, &environment] {
+                let _ = words.as_ref().map(|words| istio::arguments(words, environment, &context));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_imported_is_a_policy(words in prop::collection::vec(prop::sample::select(PIECES), 0..8)) {
+        let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+        if let Ok(imported) = istio::arguments(&words, "", &Context::default()) {
+            let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
+            let json = serde_json::to_string(policy).expect("a policy is JSON");
+            prop_assert_eq!(&serde_json::from_str::<Policy>(&json).expect("and back"), policy);
+            let Kind::Sidecar(sidecar) = &policy.kind else { panic!("a command sets up a sidecar") };
+            prop_assert!(*sidecar.outbound.groups != Groups::Only(Vec::new()));
+            prop_assert!(!sidecar.proxy.users.is_empty() && !sidecar.proxy.groups.is_empty());
+            prop_assert!(*sidecar.proxy.outbound_port != 0);
+        }
+    }
+}
+
+#[test]
+fn a_pod_has_one_proxy() {
+    let ambient = "kind: Pod\nmetadata: {name: p, labels: {istio.io/dataplane-mode: ambient";
+    for (labels, spec, expected) in [
+        ("", "", "ambient-pod"),
+        (", sidecar.istio.io/inject: 'true'", "", "sidecar"),
+        ("", "initContainers: [{name: istio-proxy}]", "sidecar"),
+    ] {
+        let text = format!("{ambient}{labels}}}}}\nspec: {{containers: [], {spec}}}\n");
+        let imported = istio::pods(&text, &Context::default()).unwrap();
+        assert_eq!(imported.policies[0].kind.keyword(), expected, "{text}");
+    }
+}

@@ -1,0 +1,398 @@
+//! What the backends write, loaded by the real tools into the real kernel.
+//!
+//! Every test has namespaces of its own. Where `unshare`, `nft` or `ip` is missing, tests print a
+//! line and pass; with `WEIR_REQUIRE_KERNEL=1` they fail.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::common::netns::{self, Netns, same_ruleset};
+use crate::common::rulesets::{self, base, name, not_owner, owner, rule, table, tcp};
+use netweir::backend::nft::{self, Context, Options};
+use netweir::backend::routing::{self, Form};
+use netweir::backend::teardown;
+use netweir::ir::{Action, ChainKind, Hook, MarkChange, Owner, Rule, Ruleset, Rung};
+use netweir::lower::{Layout, lower, owned_tables};
+use netweir::net::{Families, Family, Name, OnMiss};
+use netweir::policy::{
+    AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, Selection, Setting, Sidecar, Tproxy,
+};
+
+/// Script and JSON of `ruleset`.
+fn both(ruleset: &Ruleset, owned: &[Name], options: &Options) -> [String; 2] {
+    let (sources, _) = rulesets::source();
+    let policy = name("reviews");
+    let context = Context { policy: &policy, owned, sources: &sources };
+    [nft::script(ruleset, &context, options), nft::json(ruleset, &context, options)]
+}
+
+fn script(ruleset: &Ruleset) -> String {
+    let [script, _] = both(ruleset, &[], &Options::default());
+    script
+}
+
+/// A policy of each kind, and sidecars with each kind of rule.
+fn policies() -> Vec<Policy> {
+    let tproxy = |on_miss| {
+        let mode = Mode::Tproxy(Tproxy { on_miss, ..Tproxy::default() });
+        Sidecar { mode: Setting::default_to(mode), ..Sidecar::default() }
+    };
+    let mut ipv4 = tproxy(OnMiss::Drop);
+    ipv4.families = Setting::default_to(Families::Ipv4);
+    let mut groups = Sidecar::default();
+    groups.outbound.groups = Setting::default_to(Groups::Only(vec![202, 888]));
+    groups.proxy.users = Setting::default_to(vec![1337, 1338]);
+    let dns = Sidecar {
+        dns: Setting::default_to(Some(Dns { servers: Selection::All, port: 15053 })),
+        drop_invalid: Setting::default_to(true),
+        ..Sidecar::default()
+    };
+    let sidecars =
+        [Sidecar::default(), tproxy(OnMiss::Drop), tproxy(OnMiss::Continue), ipv4, groups, dns];
+    let mut kinds: Vec<_> =
+        sidecars.map(|sidecar| Kind::Sidecar(Box::new(sidecar))).into_iter().collect();
+    kinds.push(Kind::AmbientPod(Box::<AmbientPod>::default()));
+    kinds.push(Kind::AmbientHost(Box::<AmbientHost>::default()));
+    kinds.into_iter().map(|kind| Policy { name: name("reviews"), kind }).collect()
+}
+
+#[test]
+fn script_and_json_load_to_the_same_ruleset() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let owned = rulesets::sidecar_tables();
+    let plain = Options { counters: false, comments: false, ..Options::default() };
+    for options in [Options::default(), plain] {
+        for ruleset in [
+            Ruleset::default(),
+            rulesets::sidecar(),
+            rulesets::everything(Families::Both),
+            rulesets::everything(Families::Ipv4),
+            rulesets::everything(Families::Ipv6),
+            rulesets::ambient_host(Families::Both),
+            rulesets::sidecar_without(2000),
+        ] {
+            let [script, json] = both(&ruleset, &owned, &options);
+            same_ruleset(&netns, &script, &json);
+        }
+    }
+    for policy in policies() {
+        for layout in [Layout::Compact, Layout::Upstream] {
+            let ruleset = lower(&policy, layout);
+            assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), [], "{policy:?}");
+            let owned = owned_tables(&policy.kind);
+            let [script, json] = both(&ruleset, &owned, &Options::default());
+            same_ruleset(&netns, &script, &json);
+        }
+    }
+}
+
+#[test]
+fn what_one_version_of_a_policy_loaded_the_next_one_replaces() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let owned = rulesets::sidecar_tables();
+    let others = "table ip istio-other { chain c { }\n }\n";
+    netns.load(others);
+    let before = netns.ruleset();
+    for families in [Families::Both, Families::Ipv4, Families::Ipv6] {
+        for after in [rulesets::sidecar(), Ruleset::default()] {
+            for text in both(&rulesets::everything(families), &owned, &Options::default()) {
+                netns.load(&text);
+            }
+            let [script, json] = both(&after, &owned, &Options::default());
+            netns.load(&json);
+            let alone = Netns::new();
+            alone.load(others);
+            alone.load(&script);
+            assert_eq!(netns.ruleset(), alone.ruleset());
+        }
+    }
+    assert_eq!(netns.ruleset(), before, "nothing is left of it, and everything of others");
+}
+
+#[test]
+fn a_reload_keeps_what_others_put_into_sets() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let owned = [name("istio-ambient-nat")];
+    let texts = both(&rulesets::ambient_host(Families::Both), &owned, &Options::default());
+    netns.load(&texts[0]);
+    netns.load("add element inet istio-ambient-nat istio-inpod-probes-v4 { 192.0.2.7 }\n");
+    // An earlier version had another priority, and a rule too many.
+    netns.load(
+        "delete chain inet istio-ambient-nat postrouting
+         table inet istio-ambient-nat {
+             chain postrouting { type nat hook postrouting priority 90; counter; }
+         }\n",
+    );
+    let filled = netns.ruleset();
+    for text in &texts {
+        netns.load(text);
+        let now = netns.ruleset();
+        assert_ne!(now, filled);
+        let list = now.to_string();
+        assert!(list.contains("192.0.2.7") && list.contains("\"prio\":100"), "{list}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_prefixes_load() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let netns = Netns::new();
+    let [script, json] = both(&rulesets::sidecar_without(100_000), &[], &Options::default());
+    netns.load(&script);
+    let list = netns.output("nft", &["list", "ruleset"]);
+    assert_eq!(list.matches("/24").count(), 100_000);
+    netns.load(&json);
+    assert_eq!(netns.output("nft", &["list", "ruleset"]), list);
+}
+
+#[test]
+fn routing_and_teardown_may_run_twice_and_leave_nothing() {
+    if !netns::available() {
+        return;
+    }
+    for policy in policies() {
+        let netns = Netns::new();
+        let sh = |script: &str| {
+            let done = netns.run("sh", &["-s"], script);
+            assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}\n{script}");
+        };
+        let batch = || {
+            for (family, args) in
+                [(Family::Ipv4, &["-batch", "-"][..]), (Family::Ipv6, &["-6", "-batch", "-"])]
+            {
+                let done = netns.run("ip", args, &routing::emit(&policy, Form::Batch(family)));
+                assert!(done.ok && done.err.is_empty(), "{done:?}");
+            }
+        };
+        let (route, teardown) = (routing::emit(&policy, Form::Shell), teardown::emit(&policy));
+        // An address or a route of somebody else, which stays.
+        netns.output("ip", &["addr", "add", "192.0.2.1/32", "dev", "lo"]);
+        netns.output(
+            "ip",
+            &["route", "add", "local", "198.51.100.0/24", "dev", "lo", "table", "133"],
+        );
+        netns.output("ip", &["rule", "add", "fwmark", "0x1", "table", "133"]);
+        let before = netns.routing();
+        sh(&teardown);
+        assert_eq!(netns.routing(), before);
+        sh(&route);
+        let routed = netns.routing();
+        let needs = route.lines().count() > 3;
+        assert_eq!(routed != before, needs, "{routed}");
+        sh(&route);
+        batch();
+        batch();
+        assert_eq!(netns.routing(), routed);
+        let owned = owned_tables(&policy.kind);
+        for text in both(&lower(&policy, Layout::Compact), &owned, &Options::default()) {
+            netns.load(&text);
+        }
+        for _ in 0..2 {
+            sh(&teardown);
+            assert_eq!(netns.routing(), before);
+            assert_eq!(netns.output("nft", &["list", "ruleset"]), "");
+        }
+        batch();
+        assert_eq!(netns.routing(), routed);
+    }
+}
+
+/// A ruleset of one chain at a hook.
+fn one_chain(kind: ChainKind, hook: Hook, rules: Vec<Rule>) -> Ruleset {
+    let chain = base(kind, hook, 0, rules);
+    Ruleset { tables: vec![table("istio-test", Families::Both, vec![chain])] }
+}
+
+#[test]
+fn a_negated_owner_takes_packets_without_an_owner() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let netns = Netns::new();
+    let not = |ids: &[u32]| not_owner(Owner::User, ids);
+    let one = |when, then| rule(Rung::Foreign, when, then);
+    let end = || one(vec![], Action::Drop);
+    // For each ruleset, what happens to a datagram of users 0 and 1337. It goes to a closed port,
+    // which the kernel answers with an ICMP error of its own that nobody owns: `refused` is both
+    // let through, `silent` the error dropped, `denied` the datagram dropped.
+    for (rules, root, proxy) in [
+        (vec![], "refused", "refused"),
+        // The rest of the chain moves.
+        (vec![one(vec![not(&[1337])], Action::Return), end()], "refused", "denied"),
+        (vec![one(vec![not(&[0])], Action::Return), end()], "denied", "refused"),
+        (vec![one(vec![not(&[0]), not(&[1337])], Action::Return), end()], "denied", "denied"),
+        // A helper chain.
+        (vec![one(vec![not(&[0])], Action::Drop)], "silent", "denied"),
+        (vec![one(vec![not(&[1337])], Action::Drop)], "denied", "silent"),
+        (vec![one(vec![not(&[0, 1337])], Action::Drop)], "silent", "silent"),
+        (
+            vec![one(vec![not(&[0]), not_owner(Owner::Group, &[1337])], Action::Drop)],
+            "silent",
+            "silent",
+        ),
+        // Both swap places.
+        (
+            vec![
+                one(vec![rulesets::out_lo(), not(&[0])], Action::Return),
+                one(vec![owner(Owner::User, &[0])], Action::Return),
+                end(),
+            ],
+            "refused",
+            "refused",
+        ),
+        // Somebody has to own it.
+        (
+            vec![one(vec![owner(Owner::User, &[0, 1337])], Action::Return), end()],
+            "silent",
+            "silent",
+        ),
+        (
+            vec![one(vec![not(&[0]), owner(Owner::Group, &[1337])], Action::Drop)],
+            "refused",
+            "denied",
+        ),
+    ] {
+        netns.flush();
+        let script = script(&one_chain(ChainKind::Filter, Hook::Output, rules));
+        netns.load(&script);
+        let said = [0, 1337].map(|user| netns.ask(user, "udp"));
+        assert_eq!(said, [root, proxy], "{script}");
+    }
+}
+
+#[test]
+fn jumps_that_nest_too_deep_are_reported_and_refused() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    for depth in [16, 17] {
+        let enter =
+            |at: usize| vec![rule(Rung::Entry, vec![], rulesets::jump(&format!("istio-{at}")))];
+        let mut ruleset = one_chain(ChainKind::Filter, Hook::Output, enter(2));
+        for at in 2..=depth {
+            let rules = if at < depth { enter(at + 1) } else { Vec::new() };
+            ruleset.tables[0].chains.push(rulesets::chain(&format!("istio-{at}"), rules));
+        }
+        let supported = nft::unsupported(&ruleset, nft::Target::OLDEST).is_empty();
+        assert_eq!(netns.try_load(&script(&ruleset)).ok, supported, "{depth}");
+        assert_eq!(supported, depth == 16);
+    }
+}
+
+#[test]
+fn a_connection_waits_while_no_transparent_proxy_listens() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    for (on_miss, said) in [(OnMiss::Drop, "silent"), (OnMiss::Continue, "connected")] {
+        let mark = MarkChange::set(1337);
+        let then = Action::Tproxy { port: 15006, mark, on_miss };
+        let rules = vec![rule(Rung::Foreign, vec![tcp()], then)];
+        netns.load(&script(&one_chain(ChainKind::Filter, Hook::Prerouting, rules)));
+        assert_eq!(netns.ask(0, "listen-and-connect 127.0.0.1:8080"), said);
+        assert_eq!(netns.ask(0, "listen-and-connect [::1]:8080"), said);
+    }
+}
+
+#[test]
+fn probes_are_what_this_machine_sends_and_not_what_it_forwards() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let [node, pod, other] = [Netns::new(), Netns::new(), Netns::new()];
+    for (netns, link, net) in [(&pod, "topod", 1), (&other, "toother", 2)] {
+        let pid = netns.pid();
+        let (near, far) = (format!("10.0.{net}.1/24"), format!("10.0.{net}.2/24"));
+        let (near6, far6) = (format!("fd00:{net}::1/64"), format!("fd00:{net}::2/64"));
+        node.output("ip", &["link", "add", link, "type", "veth", "peer", "eth0", "netns", &pid]);
+        for (netns, link, addresses) in
+            [(&node, link, [near.clone(), near6.clone()]), (netns, "eth0", [far, far6])]
+        {
+            for address in addresses {
+                let nodad: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
+                netns.output("ip", &[&["addr", "add", &address, "dev", link], nodad].concat());
+            }
+            netns.output("ip", &["link", "set", link, "up"]);
+        }
+        for gateway in [near, near6] {
+            let (gateway, _) = gateway.split_once('/').unwrap();
+            netns.output("ip", &["route", "add", "default", "via", gateway]);
+        }
+    }
+    let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward
+                   echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
+    node.output("sh", &["-c", forward]);
+    node.load(&script(&rulesets::ambient_host(Families::Both)));
+    node.load(
+        "add element inet istio-ambient-nat istio-inpod-probes-v4 { 10.0.1.2 }
+         add element inet istio-ambient-nat istio-inpod-probes-v6 { fd00:1::2 }\n",
+    );
+    for (address, [from_node, from_other]) in [
+        ("10.0.1.2:8080", ["169.254.7.127", "10.0.2.2"]),
+        ("[fd00:1::2]:8080", ["fd16:9254:7127:1337:ffff:ffff:ffff:ffff", "fd00:2::2"]),
+    ] {
+        for (client, user, seen) in
+            [(&node, 0, from_node), (&node, 4711, from_node), (&other, 0, from_other)]
+        {
+            let server = pod.probe(0, &format!("peer {address}")).spawn().unwrap();
+            assert_eq!(client.ask(user, &format!("connect {address}")), "connected");
+            assert_eq!(netns::answer(server), seen);
+        }
+    }
+}
+
+/// Not a test, but what tests run in a namespace; see [`Netns::probe`].
+#[test]
+fn probe() {
+    let Ok(task) = std::env::var(netns::PROBE) else { return };
+    let (verb, address) = task.split_once(' ').unwrap_or((&task, "127.0.0.1:9"));
+    let address: SocketAddr = address.parse().unwrap();
+    let said = match verb {
+        "udp" => {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            socket.connect(address).unwrap();
+            let answer = socket.send(b"?").and_then(|_| socket.recv(&mut [0]));
+            match answer.unwrap_err().kind() {
+                ErrorKind::PermissionDenied => "denied".to_owned(),
+                ErrorKind::ConnectionRefused => "refused".to_owned(),
+                ErrorKind::WouldBlock => "silent".to_owned(),
+                other => panic!("{other}"),
+            }
+        }
+        "listen-and-connect" => {
+            let _listener = TcpListener::bind(address).unwrap();
+            let connected = TcpStream::connect_timeout(&address, Duration::from_millis(500));
+            if connected.is_ok() { "connected" } else { "silent" }.to_owned()
+        }
+        "peer" => {
+            let (_, peer) = TcpListener::bind(address).unwrap().accept().unwrap();
+            peer.ip().to_string()
+        }
+        "connect" => {
+            // The server may not listen yet.
+            let connect = |_| {
+                std::thread::sleep(Duration::from_millis(20));
+                TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()
+            };
+            let connected = (0..50).find_map(connect).is_some();
+            if connected { "connected" } else { "silent" }.to_owned()
+        }
+        other => panic!("{other}"),
+    };
+    println!("probe: {said}");
+}
