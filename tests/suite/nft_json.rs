@@ -1,19 +1,16 @@
 //! Rulesets that are written as JSON and read back: as they are written, and as the kernel lists
 //! them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::netns::{self, Netns};
-use common::policies::policies;
-use common::rulesets;
+use crate::common::netns::{self, Netns};
+use crate::common::policies::policies;
+use crate::common::rulesets;
 use netweir::backend::nft::{self, Context};
 use netweir::ir::{Action, Direction, Match, Ruleset};
 use netweir::lower::{Layout, lower};
 use netweir::net::Families;
 use netweir::reader::nft_json::{Options, read};
 use netweir::semantics::compare;
+use proptest::prelude::*;
 
 fn json(ruleset: &Ruleset, options: &nft::Options) -> String {
     let (sources, _) = rulesets::source();
@@ -22,9 +19,9 @@ fn json(ruleset: &Ruleset, options: &nft::Options) -> String {
     nft::json(ruleset, &Context { policy: &policy, owned: &owned, sources: &sources }, options)
 }
 
-/// Rulesets made by hand, and those of policies.
+/// Rulesets made by hand.
 fn samples() -> Vec<Ruleset> {
-    let mut samples = vec![
+    vec![
         Ruleset::default(),
         rulesets::sidecar(),
         rulesets::everything(Families::Both),
@@ -32,11 +29,7 @@ fn samples() -> Vec<Ruleset> {
         rulesets::everything(Families::Ipv6),
         rulesets::ambient_host(Families::Both),
         rulesets::sidecar_without(200),
-    ];
-    for layout in [Layout::Compact, Layout::Upstream] {
-        samples.extend(policies().iter().map(|policy| lower(policy, layout)));
-    }
-    samples
+    ]
 }
 
 /// What is written for `ruleset`: a legal one, in which nft's word for a socket says what it does,
@@ -54,8 +47,9 @@ fn written(ruleset: &Ruleset) -> Ruleset {
         if matches!(rule.then, Action::Redirect { .. } | Action::Tproxy { .. })
             && !rule.when.iter().any(says)
         {
-            let place = rule.when.iter().take_while(|when| matches!(when, Match::Address { .. }));
-            let place = place.count();
+            let before =
+                |when: &Match| matches!(when, Match::Interface { .. } | Match::Address { .. });
+            let place = rule.when.iter().take_while(|when| before(when)).count();
             rule.when.insert(place, rulesets::dports(&[(0, 65535)], false));
         }
     }
@@ -68,23 +62,51 @@ fn assert_equal(left: &Ruleset, right: &Ruleset, text: &str) {
     }
 }
 
+/// Asserts that what is written for `ruleset` is read as it was.
+fn assert_read_back(ruleset: &Ruleset, options: &nft::Options) {
+    let text = json(ruleset, options);
+    let back =
+        read(&text, &Options::default()).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
+    let written = written(ruleset);
+    let rules = |ruleset: &Ruleset| {
+        let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+        chains.flat_map(|chain| chain.rules.clone()).collect::<Vec<_>>()
+    };
+    // Rule by rule first, for the sake of the message.
+    for (back, written) in rules(&back).iter().zip(&rules(&written)) {
+        assert_eq!(back, written, "{text:.20000}");
+    }
+    assert_eq!(back, written, "{text:.20000}");
+}
+
+/// Asserts that what the kernel lists of `ruleset` treats every packet as the ruleset does.
+fn assert_listed(netns: &Netns, ruleset: &Ruleset) {
+    netns.load(&json(ruleset, &nft::Options::default()));
+    let list = netns.output("nft", &["-j", "list", "ruleset"]);
+    let back =
+        read(&list, &Options::default()).unwrap_or_else(|errors| panic!("{errors:?}\n{list}"));
+    assert_equal(&back, &written(ruleset), &list);
+    netns.flush();
+    // What was read can be written, and loads.
+    netns.load(&json(&back, &nft::Options::default()));
+    netns.flush();
+}
+
 #[test]
 fn what_is_written_is_read_as_it_was() {
     let plain = nft::Options { counters: false, comments: false, ..nft::Options::default() };
     for ruleset in samples() {
         for options in [nft::Options::default(), plain] {
-            let text = json(&ruleset, &options);
-            let back = read(&text, &Options::default()).unwrap();
-            let written = written(&ruleset);
-            for (back, written) in back.tables.iter().zip(&written.tables) {
-                for (back, written) in back.chains.iter().zip(&written.chains) {
-                    for (back, written) in back.rules.iter().zip(&written.rules) {
-                        assert_eq!(back, written);
-                    }
-                }
-            }
-            assert_eq!(back, written);
-            assert_equal(&back, &written, &text);
+            assert_read_back(&ruleset, &options);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_for_any_policy_is_read_as_it_was(policy in policies()) {
+        for layout in [Layout::Compact, Layout::Upstream] {
+            assert_read_back(&lower(&policy, layout), &nft::Options::default());
         }
     }
 }
@@ -96,15 +118,13 @@ fn what_the_kernel_lists_is_what_was_written() {
     }
     let netns = Netns::new();
     for ruleset in samples() {
-        let text = json(&ruleset, &nft::Options::default());
-        netns.load(&text);
-        let list = netns.output("nft", &["-j", "list", "ruleset"]);
-        let back = read(&list, &Options::default()).unwrap();
-        assert_equal(&back, &written(&ruleset), &list);
-        // A copy keeps every kind of rule, and loads.
-        let again = json(&back, &nft::Options::default());
-        netns.flush();
-        netns.load(&again);
-        netns.flush();
+        assert_listed(&netns, &ruleset);
     }
+    let config =
+        ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(policy in policies())| {
+        for layout in [Layout::Compact, Layout::Upstream] {
+            assert_listed(&netns, &lower(&policy, layout));
+        }
+    });
 }

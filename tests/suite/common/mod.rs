@@ -1,4 +1,5 @@
-//! What several tests need.
+//! What several tests share.
 
 pub(crate) mod netns;
+pub(crate) mod policies;
 pub(crate) mod rulesets;

@@ -1,0 +1,10 @@
+//! All tests that look at weir from outside, in one program so that they share and link once.
+//!
+//! Tests that load rules into the kernel make network namespaces of their own. Where they cannot,
+//! they print a line and pass; with `WEIR_REQUIRE_KERNEL=1` they fail.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+mod kernel;
+mod nft_json;
