@@ -128,3 +128,44 @@ fn what_the_kernel_lists_is_what_was_written() {
         }
     });
 }
+
+/// Upstream's own nft commands, if `WEIR_CORPUS` names a file of them: one JSON object a line,
+/// with the commands under `nft`. Some do not load: upstream jumps to chains that it does not
+/// make.
+#[test]
+fn every_text_of_upstream_that_loads_is_read() {
+    let Ok(path) = std::env::var("WEIR_CORPUS") else {
+        println!("skipped: WEIR_CORPUS is not set");
+        return;
+    };
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let (mut entries, mut loaded) = (0, 0);
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(text) = entry["nft"].as_str() else { continue };
+        entries += 1;
+        // Groups that this machine may not have, and sets that upstream's agent makes.
+        let text = text.replace("skgid java", "skgid 3001").replace("skgid ftp", "skgid 3002");
+        let text = text.replace("!= java", "!= 3001").replace("!= ftp", "!= 3002");
+        let sets = text.contains("@istio-inpod-probes").then_some(
+            "add table inet istio-ambient-nat
+add set inet istio-ambient-nat istio-inpod-probes-v4 { type ipv4_addr; }
+add set inet istio-ambient-nat istio-inpod-probes-v6 { type ipv6_addr; }
+",
+        );
+        if !netns.try_load(&format!("{}{text}", sets.unwrap_or_default())).ok {
+            println!("{} does not load", entry["name"]);
+            continue;
+        }
+        loaded += 1;
+        let list = netns.output("nft", &["-j", "list", "ruleset"]);
+        netns.flush();
+        let back = read(&list, &Options::default());
+        let back = back.unwrap_or_else(|errors| panic!("{}: {errors:?}", entry["name"]));
+        assert!(!back.tables.is_empty(), "{}", entry["name"]);
+    }
+    println!("{loaded} of {entries} load, and are read");
+}
