@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::ReadProblem;
-use super::fields::{Fields, bad, only};
+use super::object::{Object, bad, only};
 use super::value::number;
 use crate::ir::{Action, MarkChange, MaskPair};
 
@@ -42,8 +42,8 @@ impl Bits {
         }
         let (word, body) = only(value, "expression")?;
         let combine: fn(Self, Self) -> Option<Self> = match word {
-            "meta" => return Self::mark(Fields::read("meta", body, &["key"])?, Self::PACKET),
-            "ct" => return Self::mark(Fields::read("ct", body, &["key"])?, Self::CONNECTION),
+            "meta" => return Self::mark(Object::read("meta", body, &["key"])?, Self::PACKET),
+            "ct" => return Self::mark(Object::read("ct", body, &["key"])?, Self::CONNECTION),
             "&" => Self::and,
             "|" => Self::or,
             "^" => |left, right| Some(left.xor(right)),
@@ -62,7 +62,7 @@ impl Bits {
         Ok(result)
     }
 
-    fn mark(fields: Fields<'_>, mark: Self) -> Result<Self, ReadProblem> {
+    fn mark(fields: Object<'_>, mark: Self) -> Result<Self, ReadProblem> {
         match fields.text("key")? {
             "mark" => Ok(mark),
             word => Err(ReadProblem::Unknown { what: "mark", word: word.to_owned() }),

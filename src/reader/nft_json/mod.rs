@@ -17,7 +17,9 @@
 
 mod bits;
 mod condition;
-mod fields;
+mod field;
+
+mod object;
 mod rule;
 mod state;
 mod table;
@@ -28,7 +30,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use self::fields::brief;
+use self::object::brief;
 use crate::ir::Ruleset;
 use crate::reader::is_among;
 
@@ -199,10 +201,10 @@ pub fn read(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
     let at_text = |problem| vec![ReadError { at: Place::Text, problem }];
     let json: Value = serde_json::from_str(text)
         .map_err(|error| at_text(ReadProblem::NotJson { why: error.to_string() }))?;
-    let commands = fields::only(&json, "document")
+    let commands = object::only(&json, "document")
         .and_then(|(key, list)| match (key, list) {
             ("nftables", Value::Array(commands)) => Ok(commands),
-            ("nftables", list) => Err(fields::bad("nftables", list, "not a list of commands")),
+            ("nftables", list) => Err(object::bad("nftables", list, "not a list of commands")),
             _ => Err(ReadProblem::Unknown { what: "document", word: brief(&json) }),
         })
         .map_err(at_text)?;

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::fields::{Fields, bad, only, text, texts};
+use super::object::{Object, bad, only, text, texts};
 use super::{Options, Place, ReadError, ReadProblem};
 use crate::ir::{Base, ChainKind, Hook};
 use crate::net::Families;
@@ -151,7 +151,7 @@ impl<'a> State<'a, '_> {
 
     fn put_table(&mut self, verb: Verb, body: &'a Value) -> Result<(), ReadProblem> {
         let fields =
-            Fields::read("table", body, &["family", "name", "handle", "comment", "flags"])?;
+            Object::read("table", body, &["family", "name", "handle", "comment", "flags"])?;
         let (family, name) = (family(fields)?, fields.text("name")?);
         for flag in fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))? {
             match flag {
@@ -176,7 +176,7 @@ impl<'a> State<'a, '_> {
     fn put_chain(&mut self, verb: Verb, body: &'a Value) -> Result<(), ReadProblem> {
         const KEYS: [&str; 9] =
             ["family", "table", "name", "handle", "comment", "type", "hook", "prio", "policy"];
-        let fields = Fields::read("chain", body, &KEYS)?;
+        let fields = Object::read("chain", body, &KEYS)?;
         let name = fields.text("name")?;
         let base = base(fields)?;
         let policy = fields.get("policy").map(|policy| text("policy", policy)).transpose()?;
@@ -204,7 +204,7 @@ impl<'a> State<'a, '_> {
 
     fn put_rule(&mut self, verb: Verb, body: &'a Value) -> Result<(), ReadProblem> {
         let fields =
-            Fields::read("rule", body, &["family", "table", "chain", "handle", "expr", "comment"])?;
+            Object::read("rule", body, &["family", "table", "chain", "handle", "expr", "comment"])?;
         if verb != Verb::List && fields.get("handle").is_some() {
             let why = "it stands for a place among rules that the text does not show";
             return Err(ReadProblem::Inexact { word: "handle".to_owned(), why });
@@ -224,7 +224,6 @@ impl<'a> State<'a, '_> {
             "handle",
             "comment",
             "type",
-            "map",
             "flags",
             "elem",
             "policy",
@@ -233,8 +232,10 @@ impl<'a> State<'a, '_> {
             "timeout",
             "auto-merge",
             "stmt",
+            "map",
         ];
-        let fields = Fields::read(if is_map { "map" } else { "set" }, body, &KEYS)?;
+        let (of, known) = if is_map { ("map", &KEYS[..]) } else { ("set", &KEYS[..14]) };
+        let fields = Object::read(of, body, known)?;
         let mut flags =
             fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))?;
         if fields.get("timeout").is_some() {
@@ -265,14 +266,14 @@ impl<'a> State<'a, '_> {
     }
 
     fn put_elements(&mut self, body: &'a Value) -> Result<(), ReadProblem> {
-        let fields = Fields::read("element", body, &["family", "table", "name", "elem"])?;
+        let fields = Object::read("element", body, &["family", "table", "name", "elem"])?;
         let elements = elements(fields);
         self.set(fields)?.elements.extend(elements);
         Ok(())
     }
 
     fn flush(&mut self, kind: &str, body: &'a Value) -> Result<(), ReadProblem> {
-        let fields = Fields::read("flush", body, &["family", "table", "name", "handle"])?;
+        let fields = Object::read("flush", body, &["family", "table", "name", "handle"])?;
         match kind {
             "table" => {
                 let at = self.find(family(fields)?, fields.text("name")?)?;
@@ -294,10 +295,10 @@ impl<'a> State<'a, '_> {
     fn delete(&mut self, kind: &str, body: &'a Value, lenient: bool) -> Result<(), ReadProblem> {
         // A chain or a set may be described as it is added.
         let fields = match kind {
-            "table" => Fields::read("table", body, &["family", "name", "handle", "comment"])?,
-            "element" => Fields::read("element", body, &["family", "table", "name", "elem"])?,
+            "table" => Object::read("table", body, &["family", "name", "handle", "comment"])?,
+            "element" => Object::read("element", body, &["family", "table", "name", "elem"])?,
             "chain" | "set" | "map" => {
-                Fields::read("object", body, &["family", "table", "name", "handle", "type"])?
+                Object::read("object", body, &["family", "table", "name", "handle", "type"])?
             }
             "rule" => {
                 let why = "rules are taken away by handles that the text does not show";
@@ -312,7 +313,7 @@ impl<'a> State<'a, '_> {
         }
     }
 
-    fn delete_named(&mut self, kind: &str, fields: Fields<'a>) -> Result<(), ReadProblem> {
+    fn delete_named(&mut self, kind: &str, fields: Object<'a>) -> Result<(), ReadProblem> {
         let name = fields.text("name")?;
         match kind {
             "table" => {
@@ -346,17 +347,17 @@ impl<'a> State<'a, '_> {
     }
 
     /// The table that an object says it is of.
-    fn table(&mut self, fields: Fields<'a>) -> Result<&mut Table<'a>, ReadProblem> {
+    fn table(&mut self, fields: Object<'a>) -> Result<&mut Table<'a>, ReadProblem> {
         let at = self.find(family(fields)?, fields.text("table")?)?;
         Ok(&mut self.tables[at])
     }
 
-    fn chain(&mut self, fields: Fields<'a>, name: &str) -> Result<&mut Chain<'a>, ReadProblem> {
+    fn chain(&mut self, fields: Object<'a>, name: &str) -> Result<&mut Chain<'a>, ReadProblem> {
         let chains = &mut self.table(fields)?.chains;
         chains.iter_mut().find(|chain| chain.name == name).ok_or_else(|| absent("chain", name))
     }
 
-    fn set(&mut self, fields: Fields<'a>) -> Result<&mut Set<'a>, ReadProblem> {
+    fn set(&mut self, fields: Object<'a>) -> Result<&mut Set<'a>, ReadProblem> {
         let name = fields.text("name")?;
         let sets = &mut self.table(fields)?.sets;
         sets.iter_mut().find(|set| set.name == name).ok_or_else(|| absent("set", name))
@@ -373,7 +374,7 @@ pub(super) fn absent(what: &'static str, name: &str) -> ReadProblem {
 
 fn metainfo(body: &Value) -> Result<(), ReadProblem> {
     let known = ["version", "release_name", "json_schema_version"];
-    let fields = Fields::read("metainfo", body, &known)?;
+    let fields = Object::read("metainfo", body, &known)?;
     match fields.get("json_schema_version") {
         Some(version) if *version != 1 => {
             Err(bad("json_schema_version", version, "only 1 is known"))
@@ -382,14 +383,14 @@ fn metainfo(body: &Value) -> Result<(), ReadProblem> {
     }
 }
 
-fn family(fields: Fields<'_>) -> Result<&str, ReadProblem> {
+fn family(fields: Object<'_>) -> Result<&str, ReadProblem> {
     match fields.text("family")? {
         family @ ("ip" | "ip6" | "inet") => Ok(family),
         word => Err(ReadProblem::Unknown { what: "family", word: word.to_owned() }),
     }
 }
 
-fn elements(fields: Fields<'_>) -> Vec<&Value> {
+fn elements(fields: Object<'_>) -> Vec<&Value> {
     match fields.get("elem") {
         None => Vec::new(),
         Some(Value::Array(elements)) => elements.iter().collect(),
@@ -398,7 +399,7 @@ fn elements(fields: Fields<'_>) -> Vec<&Value> {
 }
 
 /// Where the kernel enters a chain, if it says so.
-fn base(fields: Fields<'_>) -> Result<Option<Base>, ReadProblem> {
+fn base(fields: Object<'_>) -> Result<Option<Base>, ReadProblem> {
     if ["type", "hook", "prio"].iter().all(|key| fields.get(key).is_none()) {
         return Ok(None);
     }

@@ -2,14 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::condition::address_family;
-use super::fields::bad;
+use super::field::address_family;
+use super::object::bad;
 use super::rule::{self, Spec};
 use super::state::{self, Set, absent};
 use super::{Options, Place, ReadError, ReadProblem};
 use crate::backend::nft::Names;
-use crate::ir::{Action, AddressSet, Base, Chain, Hook, Match, Origin, Rule, Ruleset, Table};
-use crate::net::{Family, Name};
+use crate::ir::{Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, Table};
+use crate::net::{Families, Family, Name};
 use crate::reader::iptables::circle;
 
 /// The priority at which the kernel finds a packet's connection, at prerouting and output:
@@ -72,6 +72,14 @@ pub(super) fn ruleset(
     Ruleset { tables: tables.into_iter().map(|(_, table)| table).collect() }
 }
 
+/// What chains come to.
+struct Found {
+    names: Names,
+    chains: Vec<Chain>,
+    /// Words that are about connections, each with its chain.
+    connections: Vec<(Name, &'static str, Place)>,
+}
+
 struct Reader<'a, 't> {
     table: &'t state::Table<'a>,
     options: &'t Options,
@@ -82,61 +90,69 @@ impl Reader<'_, '_> {
     /// The table, and its name with the family.
     fn read(mut self) -> Option<(String, Table)> {
         let full_name = self.table.full_name();
-        let name = self.name("table", self.table.name)?;
+        let name = self.name("table", self.table.name);
         let sets = self.sets();
-        let mut names: Vec<(Name, &state::Chain<'_>)> = Vec::new();
-        for chain in &self.table.chains {
-            names.push((self.name("chain", chain.name)?, chain));
-        }
+        let names: Vec<_> = self
+            .table
+            .chains
+            .iter()
+            .map(|chain| Some((self.name("chain", chain.name)?, chain)))
+            .collect();
+        let name = name?;
+        let names = names.into_iter().collect::<Option<Vec<_>>>()?;
         let targets: Vec<_> = names
             .iter()
             .filter(|(_, chain)| chain.base.is_none())
             .map(|(name, _)| name.clone())
             .collect();
-        let mut fresh = Names::of(names.iter().map(|(name, _)| name.as_str()));
+        let fresh = Names::of(names.iter().map(|(name, _)| name.as_str()));
         let families = self.table.families();
         let known = Sets { all: &self.table.sets, declared: &sets, options: self.options };
         let place = rule::Place { families, sets: &known, targets: &targets };
-        let mut chains = Vec::new();
-        let mut connections = Vec::new();
+        let mut found = Found { names: fresh, chains: Vec::new(), connections: Vec::new() };
         for (name, chain) in names {
-            let mut helpers = Vec::new();
-            let mut rules = Vec::new();
-            for (index, statements) in chain.rules.iter().enumerate() {
-                let mut read = || {
-                    let spec = Spec::read(statements, &place)?;
-                    let connection = spec.connection;
-                    spec.rules(chain.name, &mut fresh, &mut helpers)
-                        .map(|rules| (rules, connection))
-                };
-                let at = || Place::Rule {
-                    table: full_name.clone(),
-                    chain: chain.name.to_owned(),
-                    index: index + 1,
-                };
-                match read() {
-                    Ok((read, connection)) => {
-                        rules.extend(read);
-                        connections.extend(connection.map(|word| (name.clone(), word, at())));
-                    }
-                    Err(problem) => self.errors.push(ReadError { at: at(), problem }),
-                }
-            }
-            let mut chain = Chain { name, base: chain.base, rules };
-            if self.drops(&chain.name) {
-                helpers.extend(drop_at_end(&mut chain, families, &mut fresh));
-            }
-            chains.push(chain);
-            chains.append(&mut helpers);
+            self.chain(name, chain, &place, &mut found);
         }
-        let table = Table { name, families, sets, chains };
+        let table = Table { name, families, sets, chains: found.chains };
         self.check_circles(&table);
-        self.check_connections(&table, connections);
+        self.check_connections(&table, found.connections);
         Some((full_name, table))
     }
 
-    fn drops(&self, name: &Name) -> bool {
-        self.table.chains.iter().any(|chain| chain.drops && chain.name == name.as_str())
+    fn chain<'a>(
+        &mut self,
+        name: Name,
+        chain: &state::Chain<'a>,
+        place: &rule::Place<'a, '_>,
+        found: &mut Found,
+    ) {
+        let mut helpers = Vec::new();
+        let mut rules = Vec::new();
+        for (index, statements) in chain.rules.iter().enumerate() {
+            let at = Place::Rule {
+                table: self.table.full_name(),
+                chain: chain.name.to_owned(),
+                index: index + 1,
+            };
+            let mut connection = None;
+            let read = Spec::read(statements, place).and_then(|spec| {
+                connection = spec.connection;
+                spec.rules(chain.name, &mut found.names, &mut helpers)
+            });
+            match read {
+                Ok(read) => {
+                    rules.extend(read);
+                    found.connections.extend(connection.map(|word| (name.clone(), word, at)));
+                }
+                Err(problem) => self.errors.push(ReadError { at, problem }),
+            }
+        }
+        let mut read = Chain { name, base: chain.base, rules };
+        if chain.drops {
+            helpers.extend(drop_at_end(&mut read, place.families, &mut found.names));
+        }
+        found.chains.push(read);
+        found.chains.append(&mut helpers);
     }
 
     fn report(&mut self, problem: ReadProblem) {
@@ -206,12 +222,8 @@ fn targets(chain: &Chain) -> impl Iterator<Item = &Name> {
 
 /// Makes `chain`, a base chain, drop what comes to its end, also by returning. Needs another chain
 /// if something returns.
-fn drop_at_end(
-    chain: &mut Chain,
-    families: crate::net::Families,
-    names: &mut Names,
-) -> Option<Chain> {
-    let plain = |then| Rule { families, when: Vec::<Match>::new(), then, origin: Origin::FOREIGN };
+fn drop_at_end(chain: &mut Chain, families: Families, names: &mut Names) -> Option<Chain> {
+    let plain = |then| Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN };
     let returns = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
     let helper = chain.rules.iter().any(returns).then(|| {
         let name = names.fresh(chain.name.as_str(), "rules");

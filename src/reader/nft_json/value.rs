@@ -4,14 +4,14 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use serde_json::Value;
 
 use super::ReadProblem;
-use super::fields::{Fields, bad, only, text};
+use super::object::{Object, bad, only, text};
 use crate::ir::CtState;
 use crate::net::{Family, PortRange};
 
 /// The value of an element, which may be wrapped together with a comment or a count.
 pub(super) fn unwrapped(element: &Value) -> Result<&Value, ReadProblem> {
     let Some(body) = element.get("elem") else { return Ok(element) };
-    Fields::read("elem", body, &["val", "comment", "counter"])?.need("val")
+    Object::read("elem", body, &["val", "comment", "counter"])?.need("val")
 }
 
 /// A number of 32 bits; a text of digits is one too, as it is to nft.
@@ -35,7 +35,7 @@ pub(super) fn number(of: &'static str, value: &Value) -> Result<u32, ReadProblem
 /// bits.
 pub(super) fn mark(value: &Value) -> Result<(u32, u32), ReadProblem> {
     let Some(prefix) = value.get("prefix") else { return Ok((number("mark", value)?, u32::MAX)) };
-    let fields = Fields::read("prefix", prefix, &["addr", "len"])?;
+    let fields = Object::read("prefix", prefix, &["addr", "len"])?;
     let len = number("len", fields.need("len")?)?;
     let rest =
         u32::BITS.checked_sub(len).ok_or_else(|| bad("mark", value, "longer than a mark"))?;
@@ -97,7 +97,7 @@ pub(super) fn nets(value: &Value, family: Family) -> Result<Vec<IpNet>, ReadProb
     let (address, len) = match value.get("prefix") {
         None => (of_family(value)?, family.address_bits()),
         Some(prefix) => {
-            let fields = Fields::read("prefix", prefix, &["addr", "len"])?;
+            let fields = Object::read("prefix", prefix, &["addr", "len"])?;
             let len = fields.need("len")?;
             let bits = u8::try_from(number("len", len)?);
             let too_long = |_| bad("len", len, "longer than an address");

@@ -48,13 +48,13 @@ pub(super) fn texts<'a>(of: &'static str, value: &'a Value) -> Result<Vec<&'a st
 
 /// An object all of whose keys are known.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(super) struct Object<'a> {
     /// What it is: `chain`.
     of: &'static str,
     map: &'a Map<String, Value>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Object<'a> {
     pub(super) fn read(
         of: &'static str,
         value: &'a Value,
