@@ -93,9 +93,8 @@ impl Bits {
             return None;
         }
         let ones = |bits: Self| known(bits) & bits.constant;
-        // Where one side is known to be 1, the bit is the other side's. Where both are, either's.
-        let (from_other, from_self) = (ones(self), ones(other) & !ones(self));
-        let take = |mine: u32, others: u32| (mine & from_self) | (others & from_other);
+        // Where one side is known to be 1, the bit is the other side's.
+        let take = |mine: u32, others: u32| (mine & ones(other)) | (others & ones(self));
         Some(Self {
             packet: take(self.packet, other.packet),
             connection: take(self.connection, other.connection),

@@ -38,7 +38,8 @@ impl Spec {
             return Ok(rules.collect());
         }
         // Behind what never holds, nothing happens.
-        let live = self.steps.iter().take_while(|step| step.families.is_some()).count();
+        let may_hold = |step: &&Step| step.families.is_some() && !step.when.is_empty();
+        let live = self.steps.iter().take_while(may_hold).count();
         Helpers { chain, names, chains: helpers }.run(&self.steps[..live])
     }
 }
@@ -54,9 +55,7 @@ impl Helpers<'_> {
     /// The rules that do what `steps` do, as one of nft does it: nothing is compared twice.
     fn run(&mut self, steps: &[Step]) -> Result<Vec<Rule>, ReadProblem> {
         let Some((first, rest)) = steps.split_first() else { return Ok(Vec::new()) };
-        let (Some(families), false) = (first.families, first.when.is_empty()) else {
-            return Ok(Vec::new());
-        };
+        let Some(families) = first.families else { return Ok(Vec::new()) };
         let guarded =
             first.needs_connection && !(rest.is_empty() && is_for_connections(&first.then));
         let when = first.when.iter().map(|when| {
@@ -77,7 +76,6 @@ impl Helpers<'_> {
             let is_plain = |step: &Step| {
                 step.families == first.families
                     && step.when.iter().all(Vec::is_empty)
-                    && step.when.len() == 1
                     && !step.needs_connection
             };
             if !rest.iter().all(is_plain) {

@@ -260,8 +260,10 @@ fn marks_and_states() {
             "{statement}"
         );
     }
-    let never = json!([equal(ct("state"), known), { "drop": null }]);
-    assert_eq!(one(&never), []);
+    let never = equal(ct("state"), known);
+    assert_eq!(one(&json!([never, { "drop": null }])), []);
+    let before = one(&json!([{ "log": null }, never, { "return": null }]));
+    assert_eq!(before.into_iter().map(|rule| rule.then).collect::<Vec<_>>(), [Action::Log]);
 }
 
 #[test]

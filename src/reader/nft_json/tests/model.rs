@@ -76,12 +76,11 @@ fn rules(targets: &'static [&str]) -> impl Strategy<Value = Vec<Value>> {
         let pairs: Vec<_> = keys.into_iter().zip(verdicts).take(most).collect();
         json!({ "vmap": { "key": meta("mark"), "data": { "set": pairs } } })
     });
-    let end = prop_oneof![
-        3 => proptest::option::of(verdict(targets)),
-        1 => vmap.prop_map(Some),
-    ];
-    let rule = (vec(statement(), 0..4), end)
+    let plain = (vec(statement(), 0..4), proptest::option::of(verdict(targets)))
         .prop_map(|(statements, end)| statements.into_iter().chain(end).collect());
+    let mapped = (vec(condition(), 0..2), vmap)
+        .prop_map(|(statements, end)| statements.into_iter().chain([end]).collect());
+    let rule = prop_oneof![5 => plain, 1 => mapped];
     vec(rule, 0..4)
 }
 
@@ -243,7 +242,7 @@ impl Kernel<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
     #[test]
     fn a_packet_meets_what_nft_says(
