@@ -1,16 +1,20 @@
 //! Rulesets that are written as JSON and read back: as they are written, and as the kernel lists
 //! them.
 
+use std::collections::BTreeMap;
+
 use crate::common::netns::{self, Netns};
 use crate::common::policies::policies;
 use crate::common::rulesets;
 use netweir::backend::nft::{self, Context};
-use netweir::ir::{Action, Direction, Match, Ruleset};
+use netweir::ir::{Action, CtState, Direction, Hook, Match, Ruleset};
 use netweir::lower::{Layout, lower};
-use netweir::net::Families;
+use netweir::net::{Families, Family};
+use netweir::reader::iptables;
 use netweir::reader::nft_json::{Options, read};
-use netweir::semantics::compare;
+use netweir::semantics::{Difference, Sender, compare};
 use proptest::prelude::*;
+use serde_json::Value;
 
 fn json(ruleset: &Ruleset, options: &nft::Options) -> String {
     let (sources, _) = rulesets::source();
@@ -129,9 +133,65 @@ fn what_the_kernel_lists_is_what_was_written() {
     });
 }
 
+/// Calls `change` with the place of every object within what is at `pointer`.
+fn with_each_object(
+    document: &mut Value,
+    pointer: &str,
+    change: &mut impl FnMut(&mut Value, &str),
+) {
+    let keys: Vec<String> = match document.pointer(pointer) {
+        Some(Value::Object(fields)) => fields.keys().cloned().collect(),
+        Some(Value::Array(values)) => (0..values.len()).map(|at| at.to_string()).collect(),
+        _ => return,
+    };
+    if document.pointer(pointer).is_some_and(Value::is_object) {
+        change(document, pointer);
+    }
+    for key in keys {
+        with_each_object(document, &format!("{pointer}/{key}"), change);
+    }
+}
+
+#[test]
+fn a_key_that_is_not_known_is_named_wherever_it_is() {
+    let options = nft::Options { counters: false, ..nft::Options::default() };
+    for ruleset in [rulesets::everything(Families::Both), rulesets::ambient_host(Families::Both)] {
+        let mut document = serde_json::from_str(&json(&ruleset, &options)).unwrap();
+        let mut changed = 0;
+        with_each_object(&mut document, "", &mut |document, pointer| {
+            let fields = document.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
+            fields.insert("zzz".to_owned(), Value::Null);
+            let read = read(&document.to_string(), &Options::default());
+            let fields = document.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
+            fields.remove("zzz");
+            let Err(errors) = read else { panic!("{pointer}") };
+            let message = errors[0].to_string();
+            // Of a long object, the message has the beginning.
+            assert!(message.contains("zzz") || message.contains('…'), "{pointer}: {message}");
+            changed += 1;
+        });
+        assert!(changed > 20, "{changed}");
+    }
+}
+
+/// Why upstream's nft rules treat a packet otherwise than its iptables rules, if it is known.
+fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static str> {
+    let packet = &difference.packet;
+    Some(match packet.sender {
+        Sender::Nobody | Sender::Kernel if packet.hook == Hook::Output => {
+            "`skuid !=` is not for packets without an owner"
+        }
+        _ if !packet.no_listener.is_empty() => "nobody drops what the proxy does not take",
+        _ if packet.family() == Family::Ipv6 && !has_ipv6 => "IPv6 is off",
+        _ if packet.state == CtState::Invalid => "only invalid TCP is dropped",
+        _ if packet.hook == Hook::Postrouting => "only one user's probes are translated",
+        _ => return None,
+    })
+}
+
 /// Upstream's own nft commands, if `WEIR_CORPUS` names a file of them: one JSON object a line,
-/// with the commands under `nft`. Some do not load: upstream jumps to chains that it does not
-/// make.
+/// with the commands under `nft`, and what iptables and ip6tables are told under their names. Some
+/// do not load: upstream jumps to chains that it does not make.
 #[test]
 fn every_text_of_upstream_that_loads_is_read() {
     let Ok(path) = std::env::var("WEIR_CORPUS") else {
@@ -142,30 +202,54 @@ fn every_text_of_upstream_that_loads_is_read() {
         return;
     }
     let netns = Netns::new();
+    let groups = [("java", 3001), ("ftp", 3002)];
+    let options = iptables::Options {
+        groups: groups.map(|(name, id)| (name.to_owned(), id)).into(),
+        ..iptables::Options::default()
+    };
     let (mut entries, mut loaded) = (0, 0);
+    let mut differences: BTreeMap<&str, usize> = BTreeMap::new();
     for line in std::fs::read_to_string(path).unwrap().lines() {
-        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-        let Some(text) = entry["nft"].as_str() else { continue };
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let name = &entry["name"];
+        let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
+        let Some(commands) = text("nft") else { continue };
         entries += 1;
-        // Groups that this machine may not have, and sets that upstream's agent makes.
-        let text = text.replace("skgid java", "skgid 3001").replace("skgid ftp", "skgid 3002");
-        let text = text.replace("!= java", "!= 3001").replace("!= ftp", "!= 3002");
-        let sets = text.contains("@istio-inpod-probes").then_some(
-            "add table inet istio-ambient-nat
-add set inet istio-ambient-nat istio-inpod-probes-v4 { type ipv4_addr; }
-add set inet istio-ambient-nat istio-inpod-probes-v6 { type ipv6_addr; }
-",
-        );
-        if !netns.try_load(&format!("{}{text}", sets.unwrap_or_default())).ok {
-            println!("{} does not load", entry["name"]);
+        if !netns.try_load(&loadable(commands, &groups)).ok {
+            println!("{name} does not load");
             continue;
         }
         loaded += 1;
         let list = netns.output("nft", &["-j", "list", "ruleset"]);
         netns.flush();
         let back = read(&list, &Options::default());
-        let back = back.unwrap_or_else(|errors| panic!("{}: {errors:?}", entry["name"]));
-        assert!(!back.tables.is_empty(), "{}", entry["name"]);
+        let back = back.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let standard = iptables::read(text("iptables"), text("ip6tables"), &options).unwrap();
+        for difference in compare(&back, &standard) {
+            let Difference { packet, left, right } = &difference;
+            let why = known_difference(&difference, text("ip6tables").is_some())
+                .unwrap_or_else(|| panic!("{name}: {packet}: {left} or {right}"));
+            *differences.entry(why).or_default() += 1;
+        }
     }
-    println!("{loaded} of {entries} load, and are read");
+    println!("{loaded} of {entries} load, and are read; {differences:#?}");
+}
+
+/// `commands`, with numbers for groups that this machine may not have, behind the sets that
+/// upstream's agent makes.
+fn loadable(commands: &str, groups: &[(&str, u32)]) -> String {
+    let mut text = commands.to_owned();
+    for (name, id) in groups {
+        for before in ["skgid", "!="] {
+            text = text.replace(&format!("{before} {name} "), &format!("{before} {id} "));
+        }
+    }
+    if !text.contains("@istio-inpod-probes") {
+        return text;
+    }
+    let table = "table inet istio-ambient-nat {
+set istio-inpod-probes-v4 { type ipv4_addr; }
+set istio-inpod-probes-v6 { type ipv6_addr; }
+}";
+    format!("{table}\n{text}")
 }

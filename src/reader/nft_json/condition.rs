@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::ReadProblem;
 use super::bits::{Bits, Which};
 use super::field::Field;
-use super::object::{Object, bad, only, text};
+use super::object::{Object, bad, form, text};
 use super::state::absent;
 use super::table::Sets;
 use super::value::{mark, nets, number, numbers, port, ports, states, unwrapped};
@@ -130,8 +130,7 @@ impl<'a> Right<'a> {
         if let Some(name) = value.as_str().and_then(|text| text.strip_prefix('@')) {
             return Self::named(name, field, sets);
         }
-        let Some(elements) = value.get("set") else { return Ok(Self::One(value)) };
-        only(value, "value")?;
+        let Some(elements) = form(value, "set")? else { return Ok(Self::One(value)) };
         let elements = elements.as_array().filter(|elements| !elements.is_empty());
         let elements = elements.ok_or_else(|| bad("set", value, "not a list of elements"))?;
         Ok(Self::Set(elements.iter().collect()))

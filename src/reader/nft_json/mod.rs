@@ -13,7 +13,8 @@
 //!
 //! What a word means was checked against nft 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18. A word that is
 //! not known here is an error, never a guess; so is one that the kernel would take but that the
-//! IR cannot say.
+//! IR cannot say. A text that nft would refuse for another reason (a redirect in a filter chain,
+//! say) may be read.
 
 mod bits;
 mod condition;

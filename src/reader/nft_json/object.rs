@@ -33,6 +33,13 @@ pub(super) fn only<'a>(
         .ok_or_else(|| ReadProblem::Unknown { what, word: brief(value) })
 }
 
+/// What `value` says under `key`, if it is an object for that and nothing else.
+pub(super) fn form<'a>(value: &'a Value, key: &str) -> Result<Option<&'a Value>, ReadProblem> {
+    let Some(body) = value.get(key) else { return Ok(None) };
+    only(value, "value")?;
+    Ok(Some(body))
+}
+
 /// A text, as `of` wants it.
 pub(super) fn text<'a>(of: &'static str, value: &'a Value) -> Result<&'a str, ReadProblem> {
     value.as_str().ok_or_else(|| bad(of, value, "not a text"))

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::field::address_family;
-use super::object::bad;
+use super::object::{bad, form};
 use super::rule::{self, Spec};
 use super::state::{self, Set, absent};
 use super::{Options, Place, ReadError, ReadProblem};
@@ -46,7 +46,7 @@ impl<'a> Sets<'a, '_> {
             }
             return Ok(map.elements.clone());
         }
-        let elements = data.get("set").and_then(Value::as_array);
+        let elements = form(data, "set")?.and_then(Value::as_array);
         Ok(elements.ok_or_else(|| bad("data", data, "not a map of verdicts"))?.iter().collect())
     }
 }

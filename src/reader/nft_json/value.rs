@@ -4,13 +4,13 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use serde_json::Value;
 
 use super::ReadProblem;
-use super::object::{Object, bad, only, text};
+use super::object::{Object, bad, form, only, text};
 use crate::ir::CtState;
 use crate::net::{Family, PortRange};
 
 /// The value of an element, which may be wrapped together with a comment or a count.
 pub(super) fn unwrapped(element: &Value) -> Result<&Value, ReadProblem> {
-    let Some(body) = element.get("elem") else { return Ok(element) };
+    let Some(body) = form(element, "elem")? else { return Ok(element) };
     Object::read("elem", body, &["val", "comment", "counter"])?.need("val")
 }
 
@@ -34,7 +34,9 @@ pub(super) fn number(of: &'static str, value: &Value) -> Result<u32, ReadProblem
 /// A mark and the bits of it that count: nft 1.0.6 lists `& 0xfffff000 == 0x1000` as a prefix of 20
 /// bits.
 pub(super) fn mark(value: &Value) -> Result<(u32, u32), ReadProblem> {
-    let Some(prefix) = value.get("prefix") else { return Ok((number("mark", value)?, u32::MAX)) };
+    let Some(prefix) = form(value, "prefix")? else {
+        return Ok((number("mark", value)?, u32::MAX));
+    };
     let fields = Object::read("prefix", prefix, &["addr", "len"])?;
     let len = number("len", fields.need("len")?)?;
     let rest =
@@ -94,7 +96,7 @@ pub(super) fn nets(value: &Value, family: Family) -> Result<Vec<IpNet>, ReadProb
             _ => Err(bad("address", value, "the first is above the last")),
         };
     }
-    let (address, len) = match value.get("prefix") {
+    let (address, len) = match form(value, "prefix")? {
         None => (of_family(value)?, family.address_bits()),
         Some(prefix) => {
             let fields = Object::read("prefix", prefix, &["addr", "len"])?;
@@ -121,8 +123,7 @@ fn ends<'a>(
     of: &'static str,
     value: &'a Value,
 ) -> Result<Option<(&'a Value, &'a Value)>, ReadProblem> {
-    let Some(range) = value.get("range") else { return Ok(None) };
-    only(value, "value")?;
+    let Some(range) = form(value, "range")? else { return Ok(None) };
     match range.as_array().map(Vec::as_slice) {
         Some([first, last]) => Ok(Some((first, last))),
         _ => Err(bad(of, range, "not a first and a last")),
