@@ -19,7 +19,6 @@
 mod bits;
 mod condition;
 mod field;
-
 mod object;
 mod rule;
 mod state;
