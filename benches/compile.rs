@@ -3,9 +3,8 @@
 //! `cargo bench --bench compile`. Compare figures of one run with each other, never across runs or
 //! machines; the figures in the README say which run they are from.
 
-use divan::counter::ItemsCounter;
-use netweir::backend::nft;
-use netweir::lower::{lower, owned_tables};
+use divan::counter::ItemsCount;
+use netweir::lower::lower;
 use netweir::policy::{GroupIds, check};
 use netweir::syntax::{NoIncludes, load};
 use netweir::{Layout, Options, View, compile};
@@ -52,15 +51,13 @@ fn default_sidecar() -> usize {
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 20)]
 fn excluded_networks(bencher: divan::Bencher, count: u32) {
     let text = excluding(count);
-    bencher.counter(ItemsCounter::new(count)).bench(|| script_and_json(divan::black_box(&text)));
+    bencher.counter(ItemsCount::new(count)).bench(|| script_and_json(divan::black_box(&text)));
 }
 
 /// The same policy, phase by phase.
 #[divan::bench_group(sample_count = 20)]
 mod phases_100_000 {
-    use super::{
-        DEFAULT, GroupIds, Layout, NoIncludes, check, excluding, load, lower, nft, owned_tables,
-    };
+    use super::{GroupIds, Layout, NoIncludes, check, excluding, load, lower};
 
     const COUNT: u32 = 100_000;
 

@@ -5,7 +5,7 @@ use crate::diag::{Diagnostic, Severity};
 use crate::ir::Ruleset;
 use crate::lower::{Layout, lower, owned_tables};
 use crate::net::{Family, Name};
-use crate::policy::{Detail, GroupIds, Policy, check, print};
+use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
 use crate::span::Sources;
 use crate::syntax::{self, Loader};
 
@@ -115,15 +115,13 @@ pub fn compile(
     loader: &dyn Loader,
     options: &Options,
 ) -> Result<Compilation, Failure> {
-    let loaded = syntax::load(name, text, loader);
-    let checked = check(&loaded, &options.groups);
-    let main = loaded.main();
-    let sources = loaded.sources;
-    let diagnostics = checked.diagnostics;
+    let input = syntax::load(name, text, loader);
+    let Checked { policies, diagnostics } = check(&input, &options.groups);
+    let (main, sources) = (input.main(), input.sources);
     if diagnostics.iter().any(|found| found.problem.severity() == Severity::Error) {
         return Err(Failure { sources, diagnostics });
     }
-    let own = checked.policies.into_iter().filter(|written| written.span.file == main);
+    let own = policies.into_iter().filter(|written| written.span.file == main);
     let policies = own.map(|written| written.node).collect();
     Ok(Compilation { sources, policies, warnings: diagnostics, options: options.clone() })
 }

@@ -51,3 +51,8 @@ pub mod syntax;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;
+
+/// The README's Rust is compiled and run, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

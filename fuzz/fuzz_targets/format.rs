@@ -2,15 +2,21 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netweir::syntax::{NoIncludes, format, load};
+use netweir::span::Sources;
+use netweir::syntax::{Parsed, format, parse};
+
+fn read(text: &str) -> Parsed {
+    let mut sources = Sources::default();
+    let file = sources.add("fuzz.weir", text);
+    parse(&sources, file)
+}
 
 fuzz_target!(|text: &str| {
-    let loaded = load("fuzz.weir", text, &NoIncludes);
-    if !loaded.diagnostics.is_empty() {
-        return;
+    let Parsed { tree, diagnostics } = read(text);
+    if diagnostics.is_empty() {
+        let formatted = format(&tree);
+        let again = read(&formatted).tree;
+        assert_eq!(tree, again);
+        assert_eq!(formatted, format(&again));
     }
-    let formatted = format(loaded.main().1);
-    let again = load("fuzz.weir", &formatted, &NoIncludes);
-    assert_eq!(loaded.main().1, again.main().1);
-    assert_eq!(formatted, format(again.main().1));
 });

@@ -144,7 +144,7 @@ impl Step {
     /// The arguments of `ip` that add it, also if it is there.
     fn add(&self) -> Vec<String> {
         match self.what {
-            What::Address(_) => vec![format!("addr replace {self}")],
+            What::Address(_) => vec![format!("addr replace {self} nodad")],
             What::Route { .. } => vec![format!("route replace {self}")],
             What::Rule { .. } => vec![format!("rule flush {self}"), format!("rule add {self}")],
         }
@@ -220,7 +220,7 @@ mod tests {
         # Where IPv6 is off, it has no addresses, routes or rules.
         off=/proc/sys/net/ipv6/conf/lo/disable_ipv6
         if [ -e $off ] && [ "$(cat $off)" = 0 ]; then
-            ip -6 addr replace ::6/128 dev lo
+            ip -6 addr replace ::6/128 dev lo nodad
             ip -6 route replace local ::/0 dev lo table 133
             [ -n "$(ip -6 rule list fwmark 0x539 table 133)" ] || ip -6 rule add fwmark 0x539 table 133
         fi

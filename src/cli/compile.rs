@@ -117,15 +117,13 @@ impl Compile {
         let Some(compilation) = self.input.compile(&options, messages)? else {
             return Ok(Outcome::Bad);
         };
-        match &self.out_dir {
-            Some(folder) => self.write_all(&compilation, folder, messages),
-            None => {
-                let policy = self.selected.one(&compilation)?;
-                match compilation.emit(policy, self.emit.into()) {
-                    Ok(text) => output::write(self.output.as_deref(), &text),
-                    Err(problems) => messages.report(&compilation.sources, &problems),
-                }
-            }
+        if let Some(folder) = &self.out_dir {
+            return self.write_all(&compilation, folder, messages);
+        }
+        let policy = self.selected.one(&compilation)?;
+        match compilation.emit(policy, self.emit.into()) {
+            Ok(text) => output::write(self.output.as_deref(), &text),
+            Err(problems) => messages.report(&compilation.sources, &problems),
         }
     }
 

@@ -17,12 +17,9 @@ impl ExplainCode {
         let Some(code) = &self.code else {
             // The first line of a page is its heading, the code and what it is about.
             let heading = |code| diag::explain(code)?.lines().next()?.strip_prefix("# ");
-            let list: String = diag::CODES
-                .iter()
-                .filter_map(|code| heading(code))
-                .map(|line| format!("{line}\n"))
-                .collect();
-            return output::print(list.as_bytes());
+            let mut list: Vec<_> = diag::CODES.iter().filter_map(|code| heading(code)).collect();
+            list.push("");
+            return output::print(list.join("\n").as_bytes());
         };
         match diag::explain(&code.to_ascii_uppercase()) {
             Some(page) => output::print(page.as_bytes()),

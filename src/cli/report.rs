@@ -62,7 +62,7 @@ impl Messages {
     fn human(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> String {
         let Some(first) = diagnostics.first() else { return String::new() };
         let shown = &diagnostics[..diagnostics.len().min(MOST)];
-        let mut text = render::human(sources, shown, self.colour());
+        let text = render::human(sources, shown, self.colour());
         let counted = |severity, one: &str| match count(diagnostics, severity) {
             0 => None,
             1 => Some(format!("1 {one}")),
@@ -78,12 +78,8 @@ impl Messages {
         } else {
             String::new()
         };
-        text.push_str(&format!(
-            "{}{shown}; `weir explain-code {}` says more\n",
-            total.join(", "),
-            first.problem.code()
-        ));
-        text
+        let (total, code) = (total.join(", "), first.problem.code());
+        format!("{text}{total}{shown}; `weir explain-code {code}` says more\n")
     }
 
     /// Says why a command could not run.

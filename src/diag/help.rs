@@ -1,5 +1,5 @@
 use super::Problem;
-use crate::net::{Interface, Name};
+use crate::net::Interface;
 use crate::span::Sources;
 
 impl Problem {
@@ -7,9 +7,13 @@ impl Problem {
     ///
     /// Lines behind the first are part of a list.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one arm for each problem, so that none is left out")]
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Self::UnclosedText | Self::UnclosedBlock | Self::SameMark { .. } => return None,
+            Self::UnclosedText
+            | Self::UnclosedBlock
+            | Self::Unsupported { .. }
+            | Self::SameMark { .. } => return None,
             Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
                 return instead.clone();
             }
@@ -19,7 +23,9 @@ impl Problem {
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
-            Self::Punctuation { instead, .. } => (*instead).to_owned(),
+            Self::Punctuation { instead, .. } | Self::Contradiction { instead, .. } => {
+                (*instead).to_owned()
+            }
             Self::SurplusBlock { .. } => {
                 "end the clause before the `{`, or remove the braces".to_owned()
             }
@@ -50,16 +56,17 @@ impl Problem {
                 Interface::MAX_LEN
             ),
             Self::Reversed { turned, .. } => format!("write `{turned}`"),
-            Self::NotANumber { instead, .. } | Self::NotAnAddress { instead, .. } => {
-                instead.clone()
-            }
+            Self::NotANumber { instead, .. }
+            | Self::NotAnAddress { instead, .. }
+            | Self::AddsNothing { instead, .. }
+            | Self::WrongPlace { instead, .. }
+            | Self::NotAList { instead, .. } => instead.clone(),
             Self::ExcludedOutside { block, .. } => format!(
                 "remove it: `{block}` captures only the listed ports, and this is none of them"
             ),
             Self::OtherFamily { other, .. } => {
                 format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
             }
-            Self::Contradiction { instead, .. } => (*instead).to_owned(),
             Self::UnknownGroup { .. } => {
                 "write its number, or pass the file that has it with `--group-file /etc/group`"
                     .to_owned()
@@ -71,17 +78,13 @@ impl Problem {
                 "rename one of the two; names are shared by every file".to_owned()
             }
             Self::RecursiveLet { .. } => "write the values themselves".to_owned(),
-            Self::NotAName { .. } => format!(
-                "a name begins with a letter and has 1 to {} characters out of `A-Z a-z 0-9 _ -`",
-                Name::MAX_LEN
+            Self::NotAName { most, .. } => format!(
+                "a name begins with a letter and has 1 to {most} characters out of `A-Z a-z 0-9 _ -`"
             ),
             Self::UnknownParent { .. } => "define it, or include the file that does".to_owned(),
             Self::OtherKind { .. } => "a policy extends one of its own kind".to_owned(),
             Self::ExtendsCycle { .. } => "remove one `extends` of the cycle".to_owned(),
             Self::TooLong { .. } => "build on one that is nearer to the first".to_owned(),
-            Self::AddsNothing { instead, .. } => instead.clone(),
-            Self::WrongPlace { instead, .. } => instead.clone(),
-            Self::NotAList { instead, .. } => instead.clone(),
             Self::TooManyValues { most, .. } => match *most {
                 "no value" => "remove it",
                 "one value" => "keep one of them",
@@ -100,8 +103,6 @@ impl Problem {
             Self::NotLoopback { .. } => {
                 "write an IPv4 prefix inside of `127.0.0.0/8`, and for IPv6 `::1/128`".to_owned()
             }
-
-            Self::Unsupported { .. } => return None,
 
             Self::CapturedAndExcluded { value, .. } => {
                 format!("`exclude` always wins; remove `{value}` or narrow the exclude")

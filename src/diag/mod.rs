@@ -2,13 +2,13 @@
 //!
 //! A diagnostic is plain data. Only `render`, of feature `cli`, knows a terminal.
 
-mod explain;
+mod codes;
 mod help;
 mod problem;
 #[cfg(feature = "cli")]
 pub mod render;
 
-pub use explain::{CODES, explain};
+pub use codes::{CODES, explain};
 pub use problem::{Problem, Severity};
 
 use crate::span::Span;

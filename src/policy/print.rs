@@ -10,7 +10,7 @@ use super::{
 use crate::net::{Families, Family, OnMiss, PerFamily};
 use crate::syntax::Page;
 
-/// How much [`print`] writes.
+/// How much [`print()`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// Every clause, defaults too.
@@ -73,9 +73,8 @@ impl Printer {
     }
 
     /// Writes a clause with one value.
-    fn one<T: Display + PartialEq>(&mut self, at: (&'static str, &str), value: T, default: T) {
-        let is_default = value == default;
-        self.clause(at, [value], is_default);
+    fn one<T: Display + PartialEq>(&mut self, at: (&'static str, &str), value: &T, default: &T) {
+        self.clause(at, [value], value == default);
     }
 
     /// Writes a clause with a list, which is `none` by default.
@@ -141,12 +140,12 @@ impl Printer {
                         self.list_unless(("dns", "capture"), servers, false);
                     }
                 }
-                self.one(("dns", "port"), dns.port, super::Dns::DEFAULT_PORT);
+                self.one(("dns", "port"), &dns.port, &super::Dns::DEFAULT_PORT);
             }
         }
         self.interfaces(&sidecar.interfaces);
         let drop = if *sidecar.drop_invalid { "invalid" } else { "none" };
-        self.one(("", "drop"), drop, "none");
+        self.one(("", "drop"), &drop, &"none");
     }
 
     fn mode(&mut self, mode: Mode) {
@@ -162,10 +161,10 @@ impl Printer {
             OnMiss::Drop => "drop",
             OnMiss::Continue => "continue",
         };
-        self.one(("mode tproxy", "mark"), tproxy.mark, default.mark);
-        self.one(("mode tproxy", "outbound-mark"), tproxy.outbound_mark, default.outbound_mark);
-        self.one(("mode tproxy", "table"), tproxy.table, default.table);
-        self.one(("mode tproxy", "on-miss"), on_miss(tproxy.on_miss), on_miss(default.on_miss));
+        self.one(("mode tproxy", "mark"), &tproxy.mark, &default.mark);
+        self.one(("mode tproxy", "outbound-mark"), &tproxy.outbound_mark, &default.outbound_mark);
+        self.one(("mode tproxy", "table"), &tproxy.table, &default.table);
+        self.one(("mode tproxy", "on-miss"), &on_miss(tproxy.on_miss), &on_miss(default.on_miss));
     }
 
     fn proxy(&mut self, proxy: &Proxy, families: Families, default: &Proxy) {
@@ -176,7 +175,7 @@ impl Printer {
             ("inbound-port", proxy.inbound_port, default.inbound_port),
             ("tunnel-port", proxy.tunnel_port, default.tunnel_port),
         ] {
-            self.one(("proxy", words), *port, *default);
+            self.one(("proxy", words), &*port, &*default);
         }
         let at = ("proxy", "passthrough");
         self.addresses(at, families, &proxy.passthrough, &default.passthrough);
@@ -206,7 +205,10 @@ impl Printer {
                 self.list(("outbound", "exclude group"), groups);
             }
         }
-        let loopback = |of: &Outbound| PerFamily { ipv4: of.loopback.ipv4, ipv6: of.loopback.ipv6 };
+        let loopback = |of: &Outbound| PerFamily {
+            ipv4: written_net(of.loopback.ipv4.into()),
+            ipv6: written_net(of.loopback.ipv6.into()),
+        };
         let at = ("outbound", "loopback");
         self.addresses(at, families, &loopback(outbound), &loopback(default));
         let words =
@@ -224,14 +226,14 @@ impl Printer {
         let default = AmbientPod::default();
         self.families(*pod.families);
         let (proxy, proxy_default) = (&pod.proxy, AmbientProxy::default());
-        self.one(("proxy", "mark"), *proxy.mark, *proxy_default.mark);
-        self.one(("proxy", "connmark"), *proxy.connmark, *proxy_default.connmark);
+        self.one(("proxy", "mark"), &*proxy.mark, &*proxy_default.mark);
+        self.one(("proxy", "connmark"), &*proxy.connmark, &*proxy_default.connmark);
         for (words, port, default) in [
             ("outbound-port", proxy.outbound_port, proxy_default.outbound_port),
             ("inbound-port", proxy.inbound_port, proxy_default.inbound_port),
             ("tunnel-port", proxy.tunnel_port, proxy_default.tunnel_port),
         ] {
-            self.one(("proxy", words), *port, *default);
+            self.one(("proxy", words), &*port, &*default);
         }
         self.probe_from(*pod.families, &pod.probe_from, &default.probe_from);
         match *pod.dns {
@@ -243,10 +245,10 @@ impl Printer {
             }
         }
         let inbound = if *pod.capture_inbound { "*" } else { "none" };
-        self.one(("inbound", "capture"), inbound, "*");
+        self.one(("inbound", "capture"), &inbound, &"*");
         self.list(("interface", "reroute"), &pod.reroute);
-        self.one(("route", "table"), *pod.route.table, *default.route.table);
-        self.one(("route", "priority"), *pod.route.priority, *default.route.priority);
+        self.one(("route", "table"), &*pod.route.table, &*default.route.table);
+        self.one(("route", "priority"), &*pod.route.priority, &*default.route.priority);
     }
 
     fn ambient_host(&mut self, host: &AmbientHost) {
@@ -270,14 +272,11 @@ impl Printer {
     }
 }
 
-/// Prefixes as the language writes them: that of one address is the address.
 fn written(nets: &[IpNet]) -> Vec<String> {
-    let written = |net: &IpNet| {
-        if net.prefix_len() == net.max_prefix_len() {
-            net.addr().to_string()
-        } else {
-            net.to_string()
-        }
-    };
-    nets.iter().map(written).collect()
+    nets.iter().copied().map(written_net).collect()
+}
+
+/// The prefix as the language writes it: that of one address is the address.
+pub(super) fn written_net(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
 }

@@ -107,7 +107,8 @@ pub struct Outbound {
     /// Whose connections are captured. `capture group`, `exclude group`; default: everybody's.
     pub groups: Setting<Groups>,
     /// The destination that counts as this workload itself: an IPv4 loopback prefix of 8 to 32
-    /// bits, and `::1/128`. `loopback`; default: `127.0.0.1/32` and `::1/128`.
+    /// bits, and `::1/128`. `loopback`; default: `127.0.0.1/32` and
+    /// `::1/128`.
     pub loopback: Setting<PerFamily<Ipv4Net, Ipv6Net>>,
     /// Whether the workload's own connections over loopback are captured like others.
     /// `capture loopback`, or a `capture to` that names a loopback address; default: no.

@@ -1,4 +1,16 @@
-//! Boolean functions as decision diagrams.
+//! Boolean functions as decision diagrams: ordered, reduced, with negated edges, in one table.
+//!
+//! A library would do, but for its cost: biodivine-lib-bdd 0.6.3 copies a diagram for every
+//! operation. A sidecar's ruleset compared with itself in another layout, release build, on a
+//! shared 2-core machine:
+//!
+//! | excluded CIDRs, each family | biodivine-lib-bdd | this |
+//! |---|---|---|
+//! | none | 3.7 ms | 0.13 ms |
+//! | 1,000 | 110 ms | 2.6 ms |
+//! | 100,000 | 24 s | 0.6 s |
+//!
+//! The library is the second opinion in the tests.
 
 /// A Boolean function, by its place in [`Diagrams`]. Equal functions are equal values.
 ///

@@ -129,13 +129,13 @@ impl Reading {
                 _ => pair.as_str(),
             };
             // A list has a comma between its values. Where the next line begins with two words
-            // without one, or one and a block, the comma before it is the mistake.
+            // without one, or one and a block, the comma before it, or the `=`, is the mistake.
             let begins_clause = line_ended
                 && kind == TermKind::Word
                 && is_plain(text)
                 && pairs.peek().map_or(before_block, |next| next.as_rule() != Rule::comma);
-            if let (true, Some(comma)) = (begins_clause, comma) {
-                self.diagnostics.push(tree::comma_without_value(comma));
+            if begins_clause {
+                self.diagnostics.extend(comma.map(tree::comma_without_value));
                 self.finish(&mut clause, span);
             }
             if kind == TermKind::Text {

@@ -178,17 +178,14 @@ impl Builder {
         } else {
             self.open.last_mut().map(|open| &mut open.block.comment)
         };
-        match behind {
-            Some(place @ None) => {
-                comment.on_own_line = false;
-                *place = Some(comment);
-            }
-            _ => {
-                self.settle();
-                comment.after_gap = self.take_gap();
-                self.items.push(Item::Comment(comment));
-                self.line_begun = true;
-            }
+        if let Some(place @ None) = behind {
+            comment.on_own_line = false;
+            *place = Some(comment);
+        } else {
+            self.settle();
+            comment.after_gap = self.take_gap();
+            self.items.push(Item::Comment(comment));
+            self.line_begun = true;
         }
     }
 
@@ -209,6 +206,8 @@ impl Builder {
         if self.too_deep > 0 || self.open.len() == MOST_NESTED {
             if self.too_deep == 0 {
                 self.diagnostics.push(Problem::TooDeep.at(span, "this block is not read"));
+                // What is around it is hardly what was meant.
+                self.open.iter_mut().for_each(|around| around.header.broken = true);
             }
             self.too_deep += 1;
             self.settle();

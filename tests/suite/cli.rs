@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::root;
+use crate::common::shipped::{self, root};
 
 /// Runs `weir` in the root of the repository.
 fn weir(arguments: &[&str]) -> Output {
@@ -33,6 +33,15 @@ fn stdout(output: &Output) -> &str {
 
 fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// Asserts what was said against `snapshots/cli.<name>.snap`.
+fn snapshot(name: &str, said: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(format!("cli.{name}"), said));
 }
 
 /// Asserts the exit status, and shows what was said where it differs.
@@ -66,7 +75,7 @@ fn a_wrong_policy_is_a_diagnostic_and_exit_status_1() {
     let output = weir_with(&["compile", "-"], "sidecar x { inbound { capture port 70000 } }");
     exits(&output, 1);
     assert_eq!(stdout(&output), "");
-    insta::assert_snapshot!(stderr(&output));
+    snapshot("port-out-of-range", stderr(&output));
 }
 
 #[test]
@@ -76,9 +85,9 @@ fn messages_have_three_forms() {
     for form in ["human", "short", "json"] {
         let output = weir_with(&["check", "-", "--message-format", form], policy);
         exits(&output, 1);
-        text.push_str(&format!("── {form}\n{}", stderr(&output)));
+        text.extend(["── ", form, "\n", stderr(&output)]);
     }
-    insta::assert_snapshot!(text);
+    snapshot("three-forms", &text);
 }
 
 #[test]
@@ -199,7 +208,7 @@ fn format_rewrites_and_check_only_looks() {
 
 #[test]
 fn shipped_policies_are_formatted() {
-    for path in common::rulesets() {
+    for path in shipped::rulesets() {
         exits(&weir(&["format", "--check", path.to_str().unwrap()]), 0);
     }
 }

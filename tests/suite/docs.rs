@@ -2,14 +2,15 @@
 //!
 //! A block is a fence marked `console`. A line that begins with `$ ` is run by `sh` in the root of
 //! the repository with `weir` in the path; the lines below it, to the next command, are what it
-//! prints (both streams). `…` on a line of its own stands for any lines. Commands that need nft, or
+//! prints (both streams). `cargo run --quiet --` stands for `weir`. `…` on a line of its own stands for any lines. Commands that need nft, or
 //! root, end with a comment that says so, and are run where they can be.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::root;
+use crate::common::netns::{self, Netns};
+use crate::common::shipped::root;
 
 struct Step {
     command: String,
@@ -24,22 +25,20 @@ fn steps(text: &str) -> Vec<Step> {
         match (inside, line) {
             (false, "```console") => inside = true,
             (true, "```") => inside = false,
-            (true, _) => match line.strip_prefix("$ ") {
-                Some(command) => steps.push(Step {
-                    command: command.to_owned(),
-                    shown: Vec::new(),
-                    line: index + 1,
-                }),
-                None => {
-                    let step = steps.last_mut().expect("a console block begins with a command");
-                    match step.command.strip_suffix('\\') {
-                        Some(start) if step.shown.is_empty() => {
-                            step.command = format!("{start}{}", line.trim_start());
-                        }
-                        _ => step.shown.push(line.to_owned()),
-                    }
+            (true, _) => {
+                if let Some(command) = line.strip_prefix("$ ") {
+                    let command = command.to_owned();
+                    steps.push(Step { command, shown: Vec::new(), line: index + 1 });
+                    continue;
                 }
-            },
+                let step = steps.last_mut().expect("a console block begins with a command");
+                match step.command.strip_suffix('\\') {
+                    Some(start) if step.shown.is_empty() => {
+                        step.command = format!("{start}{}", line.trim_start());
+                    }
+                    _ => step.shown.push(line.to_owned()),
+                }
+            }
             (false, _) => {}
         }
     }
@@ -85,17 +84,22 @@ fn console_blocks_do_what_they_show() {
     for document in documents() {
         for step in steps(&fs::read_to_string(&document).unwrap()) {
             let place = format!("{}:{}", document.display(), step.line);
-            let Some(program) = runnable(&step.command) else {
-                println!("{place}: not run here: {}", step.command);
+            let step = Step { command: installed(&step.command), ..step };
+            if is_readers_own(&step.command) {
                 continue;
+            }
+            let script = format!("{{ {}\n}} 2>&1", step.command);
+            let netns = needs_kernel(&step.command).then(|| netns::available().then(Netns::new));
+            let mut command = match &netns {
+                Some(None) => continue,
+                Some(Some(netns)) => netns.command("sh", &["-c", &script]),
+                None => {
+                    let mut command = Command::new("sh");
+                    command.args(["-c", &script]);
+                    command
+                }
             };
-            let output = Command::new(program[0])
-                .args(&program[1..])
-                .args(["sh", "-c", &format!("{{ {}\n}} 2>&1", step.command)])
-                .current_dir(root())
-                .env("PATH", &path)
-                .output()
-                .unwrap();
+            let output = command.current_dir(root()).env("PATH", &path).output().unwrap();
             let printed = String::from_utf8(output.stdout).unwrap();
             ran += 1;
             if !agrees(&step.shown, &printed.lines().collect::<Vec<_>>()) {
@@ -107,15 +111,18 @@ fn console_blocks_do_what_they_show() {
     assert!(ran >= 5, "only {ran} console blocks were run");
 }
 
-/// What to run a command with; `None` if it cannot be run here.
-///
-/// Commands that build or install weir are the reader's own first steps, and those of the
-/// developer run this test themselves.
-fn runnable(command: &str) -> Option<Vec<&'static str>> {
-    if command.starts_with("cargo ") || command.starts_with("git ") || command.starts_with(".ci/") {
-        return None;
-    }
-    let needs_kernel =
-        ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool));
-    if needs_kernel { common::netns::enter() } else { Some(vec!["env"]) }
+/// The command for those who have installed weir, of the one for those who have only its source.
+fn installed(command: &str) -> String {
+    let rest = command.strip_prefix("cargo run --quiet -- ");
+    rest.map_or_else(|| command.to_owned(), |rest| format!("weir {rest}"))
+}
+
+/// Whether the command builds, installs or tests weir: the reader's own first steps.
+fn is_readers_own(command: &str) -> bool {
+    ["cargo ", "git ", ".ci/"].iter().any(|start| command.starts_with(start))
+}
+
+/// Whether the command touches the network, and so gets a namespace of its own.
+fn needs_kernel(command: &str) -> bool {
+    ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool))
 }

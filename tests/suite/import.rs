@@ -152,10 +152,10 @@ fn told(result: Result<Imported, Refused>) -> String {
 
 #[test]
 fn manifests() {
-    insta::glob!("import", "*.yaml", |path| {
+    insta::glob!("../import", "*.yaml", |path| {
         let text = fs::read_to_string(path).unwrap();
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path("../snapshots");
+        settings.set_snapshot_path("../../snapshots");
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
         settings.remove_snapshot_suffix();

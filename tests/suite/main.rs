@@ -5,6 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cli;
 mod common;
+mod docs;
+mod front_end;
+mod import;
+mod iptables_corpus;
 mod kernel;
+mod loads;
+mod mistakes;
 mod nft_json;
+mod rulesets;

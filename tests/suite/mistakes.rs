@@ -1,11 +1,11 @@
 //! Every mistake in `tests/mistakes` is reported as its snapshot shows it.
 #![cfg(feature = "cli")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netweir::diag::render;
+use netweir::diag::{CODES, Diagnostic, explain, render};
 use netweir::policy::{GroupIds, check};
 use netweir::syntax::load;
 
@@ -31,7 +31,7 @@ fn groups() -> GroupIds {
 #[test]
 fn mistakes() {
     let files = files();
-    insta::glob!("mistakes", "*.weir", |path| {
+    insta::glob!("../mistakes", "*.weir", |path| {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let loaded = load(name, &text, &files);
@@ -46,7 +46,7 @@ fn mistakes() {
 /// reviewer sees cause and effect together.
 fn snapshot(input: &Path, text: &str, output: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../snapshots");
+    settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     // `glob!` would append the path below the inputs' common prefix.
@@ -68,4 +68,95 @@ fn visible(line: &str) -> String {
         }
     }
     visible + "\n"
+}
+
+/// Codes whose pages have no examples that a compiler of texts could judge.
+const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
+    ("E203", "64 MiB are no example"),
+    ("E204", "a page has no NUL"),
+    ("E205", "a page is one file"),
+    ("E401", "depends on the target"),
+];
+
+#[test]
+fn every_page_has_an_example_of_its_problem_and_of_what_is_right() {
+    for code in CODES.iter().filter(|code| WITHOUT_EXAMPLES.iter().all(|(of, _)| of != *code)) {
+        let page = explain(code).unwrap();
+        let examples: Vec<&str> = page.split("```weir\n").skip(1).collect();
+        let examples: Vec<&str> =
+            examples.iter().map(|text| text.split_once("```").unwrap().0).collect();
+        let [wrong, right] = examples[..] else { panic!("{code} has two examples") };
+        let codes = |text: &str| -> BTreeSet<&str> {
+            let mut files = files();
+            files.insert("policy.weir".to_owned(), text.to_owned());
+            let loaded = load("policy.weir", text, &files);
+            let checked = check(&loaded, &GroupIds::new());
+            checked.diagnostics.iter().map(|found| found.problem.code()).collect()
+        };
+        assert_eq!(codes(wrong), BTreeSet::from([*code]), "wrong on {code}");
+        assert_eq!(codes(right), BTreeSet::new(), "right on {code}");
+    }
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diag/explain");
+    let pages = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pages: BTreeSet<String> =
+        pages.map(|page| page.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let codes: BTreeSet<String> = CODES.iter().map(|code| (*code).to_owned()).collect();
+    assert_eq!(pages, codes);
+    for code in CODES {
+        assert!(explain(code).unwrap().starts_with(&format!("# {code}: ")), "{code}");
+    }
+    assert_eq!(explain("E999"), None);
+    // Every code of a problem is in the list, and none is made up.
+    let source = include_str!("../../src/diag/codes.rs");
+    let source = source.split_once("macro_rules!").unwrap().0;
+    let used: BTreeSet<String> = source
+        .split('"')
+        .filter(|word| word.len() == 4 && word.starts_with(['E', 'W']))
+        .filter(|word| word[1..].bytes().all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(used, codes);
+}
+
+#[test]
+fn mistakes_are_shown_in_lines_of_bearable_length() {
+    let addresses: Vec<_> =
+        (0..80_000).map(|n| format!("10.{}.{}.1", n >> 8 & 255, n & 255)).collect();
+    let text = format!(
+        "sidecar a {{ outbound {{ exclude to {}, 10.0.0.300; {} 80 }} }}",
+        addresses.join(", "),
+        "x".repeat(100_000)
+    );
+    let loaded = load("long.weir", &text, &files());
+    let diagnostics = check(&loaded, &groups()).diagnostics;
+    let few: Vec<_> = diagnostics.into_iter().filter(Diagnostic::is_error).collect();
+    let shown = render::human(&loaded.sources, &few, false);
+    assert!(shown.lines().all(|line| line.chars().count() < 400), "{shown}");
+    insta::with_settings!({
+        snapshot_path => "../../snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!("mistake.long-line", shown);
+    });
+}
+
+#[test]
+fn editors_and_programs_get_the_same() {
+    let text = "sidecar a {\n\tfamily é, ipx; inbound { exclude port 0, $x }\n}\nlet y = 1\n";
+    let loaded = load("a b.weir", text, &files());
+    let diagnostics = check(&loaded, &groups()).diagnostics;
+    insta::with_settings!({
+        snapshot_path => "../../snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        let short = render::short(&loaded.sources, &diagnostics);
+        let json = render::json(&loaded.sources, &diagnostics);
+        insta::assert_snapshot!("mistake.as-lines", format!("{short}\n{json}"));
+    });
 }

@@ -7,7 +7,7 @@ use crate::common::netns::{self, Netns};
 use crate::common::policies::policies;
 use crate::common::rulesets;
 use netweir::backend::nft::{self, Context};
-use netweir::ir::{Action, CtState, Direction, Hook, Match, Ruleset};
+use netweir::ir::{Action, CtState, Hook, Match, Ruleset};
 use netweir::lower::{Layout, lower};
 use netweir::net::{Families, Family};
 use netweir::reader::iptables;
@@ -39,14 +39,9 @@ fn samples() -> Vec<Ruleset> {
 /// What is written for `ruleset`: a legal one, in which nft's word for a socket says what it does,
 /// and what is for TCP and UDP says so.
 fn written(ruleset: &Ruleset) -> Ruleset {
-    let mut legal = nft::legalise(ruleset);
+    let mut legal = rulesets::with_routes_for_sockets(nft::legalise(ruleset));
     let chains = legal.tables.iter_mut().flat_map(|table| &mut table.chains);
     for rule in chains.flat_map(|chain| &mut chain.rules) {
-        for when in &mut rule.when {
-            if let Match::SocketExists { not } = *when {
-                *when = Match::Local { of: Direction::Source, not };
-            }
-        }
         let says = |when: &Match| matches!(when, Match::Protocol { .. } | Match::Port { .. });
         if matches!(rule.then, Action::Redirect { .. } | Action::Tproxy { .. })
             && !rule.when.iter().any(says)

@@ -2,19 +2,19 @@
 
 use std::fs;
 
-use crate::common::{compile_file, snapshot};
+use crate::common::shipped::{compile_file, rulesets, snapshot};
 use netweir::{Layout, Options, View};
 
 #[test]
 fn every_ruleset_in_every_view() {
-    insta::glob!("../rulesets", "**/*.weir", |path| {
-        let input = fs::read_to_string(path).unwrap();
+    for path in rulesets() {
+        let input = fs::read_to_string(&path).unwrap();
         for (layout, views) in [
             (Layout::Compact, View::ALL.as_slice()),
             (Layout::Upstream, [View::Nft, View::Ir].as_slice()),
         ] {
             let options = Options { layout, ..Options::default() };
-            let compilation = compile_file(path, &options);
+            let compilation = compile_file(&path, &options);
             assert!(
                 compilation.warnings.is_empty(),
                 "{}: {:?}",
@@ -28,30 +28,35 @@ fn every_ruleset_in_every_view() {
                     .map(|policy| compilation.emit(policy, *view).unwrap())
                     .collect();
                 let suffix = if layout == Layout::Upstream { ".upstream" } else { "" };
-                snapshot(path, &format!("{}{suffix}", view.extension()), &input, &texts.join("\n"));
+                snapshot(
+                    &path,
+                    &format!("{}{suffix}", view.extension()),
+                    &input,
+                    &texts.join("\n"),
+                );
             }
         }
-    });
+    }
 }
 
 #[test]
 fn every_ruleset_says_first_what_it_is_for() {
-    insta::glob!("../rulesets", "**/*.weir", |path| {
-        let text = fs::read_to_string(path).unwrap();
+    for path in rulesets() {
+        let text = fs::read_to_string(&path).unwrap();
         let first = text.lines().next().unwrap_or_default();
         assert!(first.starts_with("# ") && first.len() > 20, "{}: {first}", path.display());
-    });
+    }
 }
 
 #[test]
 fn compiling_twice_gives_the_same_bytes() {
-    insta::glob!("../rulesets", "**/*.weir", |path| {
+    for path in rulesets() {
         let options = Options::default();
-        let (once, twice) = (compile_file(path, &options), compile_file(path, &options));
+        let (once, twice) = (compile_file(&path, &options), compile_file(&path, &options));
         for (a, b) in once.policies.iter().zip(&twice.policies) {
             for view in View::ALL {
                 assert_eq!(once.emit(a, view), twice.emit(b, view), "{}", path.display());
             }
         }
-    });
+    }
 }

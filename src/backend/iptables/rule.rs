@@ -33,6 +33,10 @@ pub(super) fn texts(
     if !rule.families.has(family) || !rule.when.iter().all(sees) {
         return Ok(Vec::new());
     }
+    let is_tracked = |when: &Match| matches!(when, Match::Connmark { .. } | Match::CtState { .. });
+    if rule.when.iter().any(is_tracked) {
+        tracked(kernel)?;
+    }
     let mut protocols = Protocols::ALL;
     for when in &rule.when {
         match when {
@@ -45,13 +49,14 @@ pub(super) fn texts(
         protocols.other = false;
     }
     let mut texts = protocols.texts()?;
+    let mut named = Vec::new();
     for slot in [Slot::Source, Slot::Destination, Slot::Input, Slot::Output, Slot::Rest] {
         let matches = rule.when.iter().filter(|when| Slot::of(when) == Some(slot));
         if slot != Slot::Rest && matches.clone().count() > 1 {
             return Err("two matches of one kind in a rule");
         }
         for when in matches {
-            let choices = choices(when)?;
+            let choices = choices(when, &mut named)?;
             texts = texts
                 .iter()
                 .flat_map(|text| choices.iter().map(move |choice| format!("{text}{choice}")))
@@ -124,11 +129,16 @@ impl Protocols {
     }
 }
 
-/// The texts of a match, exactly one of which holds where it does. None if it never does.
-fn choices(when: &Match) -> Result<Vec<String>, &'static str> {
+/// The texts of a match, exactly one of which holds where it does. None if it never does. The
+/// ports of the directions in `named` have their option already, which may be given once.
+fn choices(when: &Match, named: &mut Vec<Direction>) -> Result<Vec<String>, &'static str> {
     Ok(match when {
         Match::Protocol { .. } => vec![String::new()],
-        Match::Port { of, ports, not } => port_choices(*of, ports, *not),
+        Match::Port { of, ports, not } => {
+            let again = named.contains(of);
+            named.push(*of);
+            port_choices(*of, ports, *not, again)
+        }
         Match::Address { of, nets, not } => address_choices(*of, nets, *not),
         Match::InSet { of, set, not } => {
             let of = match of {
@@ -162,12 +172,15 @@ fn mark_text(module: &str, mark: Mark, not: bool) -> String {
     format!("-m {module} {}--mark {mark} ", bang(not))
 }
 
-fn port_choices(of: Direction, ports: &PortSet, not: bool) -> Vec<String> {
+/// With `multiport` also for a single range if `again`.
+fn port_choices(of: Direction, ports: &PortSet, not: bool, again: bool) -> Vec<String> {
     let (one, many) = match of {
         Direction::Source => ("--sport", "--sports"),
         Direction::Destination => ("--dport", "--dports"),
     };
-    if let [range] = ports.ranges() {
+    if let [range] = ports.ranges()
+        && !again
+    {
         return vec![format!("{}{one} {} ", bang(not), colon(*range))];
     }
     let texts =
@@ -341,7 +354,11 @@ fn action(then: &Action, kernel: BuiltInTable) -> Result<String, &'static str> {
 }
 
 fn tracked(kernel: BuiltInTable) -> Result<(), &'static str> {
-    if kernel == BuiltInTable::Raw { Err("a connection mark in table raw") } else { Ok(()) }
+    if kernel == BuiltInTable::Raw {
+        Err("a connection in table raw, before it is known")
+    } else {
+        Ok(())
+    }
 }
 
 fn xmark(change: MarkChange) -> String {

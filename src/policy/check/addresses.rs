@@ -13,12 +13,9 @@ const ADDRESS: &str = "an address";
 
 /// Reads a prefix; an address is the prefix of itself: `10.96.0.0/12`, `fd00::a`.
 pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
-    let (address, length) = match text.split_once('/') {
-        None => {
-            let address = text.parse::<IpAddr>();
-            return address.map(IpNet::from).map_err(|_| not_an_address(text, None, PREFIX));
-        }
-        Some(parts) => parts,
+    let Some((address, length)) = text.split_once('/') else {
+        let address = text.parse::<IpAddr>();
+        return address.map(IpNet::from).map_err(|_| not_an_address(text, None, PREFIX));
     };
     let Ok(address) = address.parse::<IpAddr>() else {
         return Err(not_an_address(address, Some(length), PREFIX));

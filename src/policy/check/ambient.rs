@@ -3,8 +3,8 @@ use super::families::Strays;
 use super::forms::{Draft, Ending, Form};
 use super::given::{PerFamilySetting, Specials};
 use super::lists::List;
-use super::numbers::PRIORITY;
-use crate::net::Interface;
+use super::numbers::{PRIORITY, USER};
+use crate::net::{Interface, Name};
 use crate::policy::{AmbientHost, AmbientPod, Dns, Kind, ProbeOwner, Setting};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -70,19 +70,19 @@ impl Draft for PodDraft {
         Form::one("inbound", "capture", "none", |draft, given| {
             const CHOICES: &[(&str, bool)] = &[("*", true), ("none", false)];
             const HELP: &str = "`capture *` captures every inbound connection, `capture none` none";
-            let chosen = given.choice("selection", CHOICES, HELP);
-            chosen.map(|all| draft.plain.capture_inbound = Setting::written(all, given.span));
+            let all = given.choice("selection", CHOICES, HELP);
+            given.set(&mut draft.plain.capture_inbound, all);
         }),
         Form::list("interface", "reroute", "virt0", |draft, given| {
             given.list(&mut draft.reroute, Specials::no_star(super::EVERY_INTERFACE));
         }),
         Form::one("route", "table", "100", |draft, given| {
             let table = given.table();
-            table.map(|table| draft.plain.route.table = Setting::written(table, given.span));
+            given.set(&mut draft.plain.route.table, table);
         }),
         Form::one("route", "priority", "32764", |draft, given| {
-            let found = given.number(&PRIORITY);
-            found.map(|found| draft.plain.route.priority = Setting::written(found, given.span));
+            let priority = given.number(&PRIORITY);
+            given.set(&mut draft.plain.route.priority, priority);
         }),
     ];
 
@@ -147,12 +147,13 @@ impl Draft for HostDraft {
             draft.plain.probe.owner = Setting::written(ProbeOwner::Any, given.span);
         }),
         Form::one("probe", "owner user", "0", |draft, given| {
-            let user = given.user().map(ProbeOwner::User);
-            user.map(|owner| draft.plain.probe.owner = Setting::written(owner, given.span));
+            let owner = given.number(&USER).map(ProbeOwner::User);
+            given.set(&mut draft.plain.probe.owner, owner);
         }),
         Form::one("probe", "pods", "istio-inpod-probes", |draft, given| {
-            let name = given.name();
-            name.map(|name| draft.plain.probe.pods = Setting::written(name, given.span));
+            // `-v4` or `-v6` follows in the names of the sets.
+            let name = given.name(Name::MAX_LEN - "-v4".len());
+            given.set(&mut draft.plain.probe.pods, name);
         }),
     ];
 

@@ -1,16 +1,14 @@
 //! Which clauses there are, and which of them a line is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::ambient::{HostDraft, PodDraft};
 use super::given::{Context, Given, Seen};
-use super::sidecar::SidecarDraft;
-use super::words::{hint, shown, suggest};
-use super::{addresses, numbers};
+use super::misread::misread;
+use super::words::{shown, suggest};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy::Kind;
 use crate::span::Span;
-use crate::syntax::ast::{Clause, Term, TermKind};
+use crate::syntax::ast::{Block, Clause, Term, TermKind};
 
 /// A policy while its clauses are read.
 pub(super) trait Draft: Default + Clone + 'static {
@@ -142,7 +140,7 @@ pub(super) fn read<'a, D: Draft>(
 
 /// Reports what is given twice.
 fn once_each<D>(found: &[Found<'_, D>], context: &mut Context<'_>) -> Seen {
-    let mut seen: BTreeMap<_, &Found<'_, D>> = Default::default();
+    let mut seen: BTreeMap<_, &Found<'_, D>> = BTreeMap::new();
     for second in found {
         let key = (second.form.block, second.form.words);
         let Some(first) = seen.get(&key).filter(|_| !second.form.words.is_empty()) else {
@@ -182,7 +180,7 @@ fn joined<D>(first: &Found<'_, D>, second: &Found<'_, D>) -> Option<String> {
 impl<'a, D: Draft> Collected<'_, 'a, D> {
     /// The clauses of the block of `around`, which is called `name`.
     fn block(&mut self, name: &'static str, around: &'a Clause) {
-        for clause in around.block.iter().flat_map(|block| block.clauses()) {
+        for clause in around.block.iter().flat_map(Block::clauses) {
             if !clause.broken {
                 let mut terms = &clause.terms[..];
                 while !terms.is_empty() {
@@ -333,7 +331,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
 
     /// Reports a line that is no clause of `block`.
     fn unknown(&mut self, block: &'static str, line: &'a Clause, words: &'a [Term]) {
-        let diagnostic = Misread { kind: D::KIND, block, words }.diagnostic();
+        let diagnostic = misread(D::KIND, block, words);
         self.context.report.push(diagnostic);
         // What is in it is checked as if it were called right.
         let blocks: Vec<_> = blocks::<D>();
@@ -351,11 +349,12 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
     }
 }
 
-fn is_word(term: &Term, word: &str) -> bool {
+pub(super) fn is_word(term: &Term, word: &str) -> bool {
     term.kind == TermKind::Word && &*term.text == word
 }
 
-fn text_of(terms: &[Term]) -> String {
+/// The first few of `terms` as they were written.
+pub(super) fn text_of(terms: &[Term]) -> String {
     let text = |term: &Term| {
         let sign = if term.kind == TermKind::Variable { "$" } else { "" };
         format!("{sign}{}{}", term.text, if term.comma { "," } else { "" })
@@ -390,199 +389,4 @@ fn blocks<D: Draft>() -> Vec<&'static str> {
 
 fn block_named<D: Draft>(word: &str) -> Option<&'static str> {
     D::FORMS.iter().map(|form| form.block).find(|block| *block == word)
-}
-
-/// Where a clause belongs.
-#[derive(Clone, Copy)]
-struct Spelling {
-    kind: &'static str,
-    block: &'static str,
-    words: &'static str,
-}
-
-fn spellings() -> Vec<Spelling> {
-    fn of<D: Draft>() -> impl Iterator<Item = Spelling> {
-        let spelling =
-            |form: &Form<D>| Spelling { kind: D::KIND, block: form.block, words: form.words };
-        D::FORMS.iter().map(spelling)
-    }
-    of::<SidecarDraft>().chain(of::<PodDraft>()).chain(of::<HostDraft>()).collect()
-}
-
-/// Whether some kind of policy has a block called `word`.
-pub(super) fn is_block(word: &str) -> bool {
-    spellings().iter().any(|spelling| spelling.block == word && !word.is_empty())
-}
-
-/// Whether a clause of some kind of policy begins with `word`.
-pub(super) fn is_first_word(word: &str) -> bool {
-    word == "also" || spellings().iter().any(|s| s.words.split(' ').next() == Some(word))
-}
-
-/// A line that is no clause where it stands.
-struct Misread<'a> {
-    kind: &'static str,
-    /// The block where it stands.
-    block: &'static str,
-    words: &'a [Term],
-}
-
-impl Misread<'_> {
-    fn diagnostic(&self) -> Diagnostic {
-        let all = spellings();
-        let here: Vec<_> =
-            all.iter().filter(|s| s.kind == self.kind && s.block == self.block).collect();
-        let first = &self.words[0];
-        let second = self.words.get(1).filter(|_| !first.comma);
-        let kinds: Vec<&str> = here
-            .iter()
-            .filter_map(|s| s.words.strip_prefix(&*first.text)?.strip_prefix(' '))
-            .collect();
-        let verbs: Vec<&str> = here
-            .iter()
-            .filter_map(|s| s.words.strip_suffix(&*first.text)?.strip_suffix(' '))
-            .collect();
-        if !verbs.is_empty() && second.is_none_or(|second| !verbs.contains(&&*second.text)) {
-            return self.without_verb(first, &verbs);
-        }
-        if let Some(second) = second {
-            let turned = format!("{} {}", second.text, first.text);
-            if here.iter().any(|s| s.words == turned) {
-                let found = shown(&format!("{} {}", first.text, second.text));
-                return Problem::Unknown { what: "clause", found, instead: None }
-                    .at(first.span.to(second.span), format!("did you mean `{turned}`?"));
-            }
-        }
-        if let Some(elsewhere) = self.elsewhere(&all, !kinds.is_empty()) {
-            return elsewhere;
-        }
-        if !kinds.is_empty() {
-            return self.without_kind(first, second, &kinds);
-        }
-        let mut candidates: Vec<&str> =
-            here.iter().filter_map(|s| s.words.split(' ').next()).collect();
-        if self.block.is_empty() {
-            candidates.extend(all.iter().filter(|s| s.kind == self.kind).map(|s| s.block));
-        }
-        let mut seen = BTreeSet::new();
-        candidates.retain(|word| !word.is_empty() && seen.insert(*word));
-        let label = hint(&first.text, &candidates);
-        Problem::Unknown { what: "clause", found: shown(&first.text), instead: None }
-            .at(first.span, label)
-    }
-
-    /// `port 80`.
-    fn without_verb(&self, first: &Term, verbs: &[&str]) -> Diagnostic {
-        let rest = shown(&text_of(self.words));
-        let ways: Vec<_> = verbs.iter().map(|verb| format!("`{verb} {rest}`")).collect();
-        let instead = Some(format!("write {}", ways.join(" or ")));
-        Problem::Unknown { what: "clause", found: first.text.to_string(), instead }
-            .at(first.span, format!("expected {} before it", super::words::either(verbs)))
-    }
-
-    /// `exclude 80`, `exclude ports 80`.
-    fn without_kind(&self, first: &Term, second: Option<&Term>, kinds: &[&str]) -> Diagnostic {
-        let unknown = |found, instead| Problem::Unknown { what: "clause", found, instead };
-        let Some(second) = second else {
-            let label = format!("expected {} behind it", super::words::either(kinds));
-            return unknown(first.text.to_string(), None).at(first.span, label);
-        };
-        let text = &*second.text;
-        let found = format!("{} {}", first.text, shown(&text_of(std::slice::from_ref(second))));
-        let found = found.trim_end_matches(',').to_owned();
-        let kind = if second.kind == TermKind::Variable {
-            None
-        } else if numbers::ports(text).is_ok() {
-            Some("port")
-        } else if addresses::prefix(text).is_ok() {
-            Some("to")
-        } else if text == "*" {
-            kinds.first().copied()
-        } else {
-            let word = text.starts_with(|c: char| c.is_ascii_alphabetic());
-            if word {
-                let label = hint(text, kinds);
-                let is_interface = suggest(text, kinds).is_none()
-                    && spellings().iter().any(|s| {
-                        s.kind == self.kind && s.block == "interface" && s.words == &*first.text
-                    });
-                let instead = is_interface.then(|| {
-                    let rest = shown(&text_of(&self.words[1..]));
-                    format!("if it is an interface, write `interface {{ {} {rest} }}`", first.text)
-                });
-                return unknown(found, instead).at(second.span, label);
-            }
-            None
-        };
-        let label = format!("expected {} before it", super::words::either(kinds));
-        let kind = kind.filter(|kind| kinds.contains(kind));
-        let rest = shown(&text_of(&self.words[1..]));
-        let instead = kind.map(|kind| format!("write `{} {kind} {rest}`", first.text));
-        unknown(found, instead).at(second.span, label)
-    }
-
-    /// The report on a line that is a clause, but not here.
-    ///
-    /// A first word that clauses here begin with counts only together with the second.
-    fn elsewhere(&self, all: &[Spelling], begins_here: bool) -> Option<Diagnostic> {
-        let starts = |words: &str| {
-            let count = words.split(' ').count();
-            !words.is_empty()
-                && (count > 1 || !begins_here)
-                && self.words.len() >= count
-                && self.words.iter().zip(words.split(' ')).all(|(term, word)| is_word(term, word))
-        };
-        let first = &self.words[0];
-        let place = if self.block.is_empty() {
-            format!("in {} {} policy", article(self.kind), self.kind)
-        } else {
-            format!("in `{}`", self.block)
-        };
-        let wrong = |clause: &str, place: String, instead: String, count: usize| {
-            let at = first.span.to(self.words[count - 1].span);
-            Problem::WrongPlace { clause: clause.to_owned(), place, instead }.at(at, "")
-        };
-        if !self.block.is_empty()
-            && all.iter().any(|s| s.kind == self.kind && *s.block == *first.text)
-        {
-            let instead = format!("close `{}` before it with a `}}`", self.block);
-            return Some(wrong(&first.text, place, instead, 1));
-        }
-        if self.block.is_empty() && TOP_LEVEL.contains(&&*first.text) {
-            let instead = "write it at the top level, outside of every policy".to_owned();
-            return Some(wrong(&first.text, place, instead, 1));
-        }
-        if let Some(other) = all.iter().find(|s| self.block.is_empty() && *s.block == *first.text) {
-            let instead = format!("it is a block of {} {} policy", article(other.kind), other.kind);
-            return Some(wrong(&first.text, place, instead, 1));
-        }
-        let fits: Vec<_> = all.iter().filter(|s| starts(s.words)).collect();
-        let longest = fits.iter().map(|s| s.words.len()).max()?;
-        let fits: Vec<_> = fits.into_iter().filter(|s| s.words.len() == longest).collect();
-        let count = fits[0].words.split(' ').count();
-        let values = if self.words.len() > count { " …" } else { "" };
-        let same_kind: Vec<_> = fits.iter().filter(|s| s.kind == self.kind).collect();
-        if same_kind.is_empty() {
-            let kind = fits[0].kind;
-            let place = format!("in {} {} policy", article(self.kind), self.kind);
-            let instead = format!("it is a clause of {} {kind} policy", article(kind));
-            return Some(wrong(fits[0].words, place, instead, count));
-        }
-        let mut ways: Vec<String> = same_kind
-            .iter()
-            .map(|s| match s.block {
-                "" => format!("`{}{values}` outside of `{}`", s.words, self.block),
-                block => format!("`{block} {{ {}{values} }}`", s.words),
-            })
-            .collect();
-        ways.dedup();
-        Some(wrong(fits[0].words, place, format!("write {}", ways.join(" or ")), count))
-    }
-}
-
-/// The words that begin a clause outside of every policy.
-pub(super) const TOP_LEVEL: &[&str] = &["sidecar", "ambient-pod", "ambient-host", "let", "include"];
-
-pub(super) fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }

@@ -1,17 +1,18 @@
 //! One clause, read into the setting that it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::lets::{Lets, Value};
 use super::lists::{Item, List};
-use super::numbers::{self, GROUP, Mistake, Number, USER};
+use super::numbers::{self, Mistake, Number};
+use super::read::{Group, Read, User};
 use super::words::{hint, shown, suggest};
 use super::{GroupIds, addresses};
 use crate::diag::{Diagnostic, Problem};
-use crate::net::{Families, Family, Interface, Mark, Name, PerFamily, PortRange};
+use crate::net::{BadName, Families, Family, Mark, Name, PerFamily};
 use crate::policy::Setting;
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
@@ -21,6 +22,11 @@ pub(super) struct Context<'a> {
     pub(super) lets: Lets<'a>,
     pub(super) groups: &'a GroupIds,
     pub(super) report: Vec<Diagnostic>,
+    /// Values of lists that were reported, by their problem: one that is used a million times is
+    /// wrong once.
+    pub(super) reported: BTreeSet<(Span, &'static str)>,
+    /// Whether an error was not reported because it had been.
+    pub(super) repeats_error: bool,
 }
 
 /// One clause that was given, with its values.
@@ -52,70 +58,6 @@ impl Specials {
     /// `none`, but not `*`.
     pub(super) const fn no_star(instead: &'static str) -> Self {
         Self { star: Some(instead), none: None }
-    }
-}
-
-/// A value that lists are made of.
-pub(super) trait Read: Sized {
-    /// Reads it.
-    fn read(text: &str, groups: &GroupIds) -> Result<Self, Mistake>;
-    /// Whether it may stand in quotation marks.
-    const QUOTED: bool = false;
-}
-
-impl Read for PortRange {
-    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        numbers::ports(text)
-    }
-}
-
-impl Read for IpNet {
-    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        addresses::prefix(text)
-    }
-}
-
-impl Read for IpAddr {
-    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        addresses::address(text)
-    }
-}
-
-impl Read for Interface {
-    const QUOTED: bool = true;
-
-    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        Self::new(text).map_err(|reason| {
-            Mistake::new(Problem::NotAnInterface { found: shown(text), reason }, reason.to_string())
-        })
-    }
-}
-
-/// The number of a user. Names of users are never known.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct User(pub(super) u32);
-
-impl Read for User {
-    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        numbers::number(text, &USER).map(Self)
-    }
-}
-
-/// The number of a group, or its name.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group(pub(super) u32);
-
-impl Read for Group {
-    fn read(text: &str, groups: &GroupIds) -> Result<Self, Mistake> {
-        if let Some(number) = groups.get(text) {
-            return Ok(Self(*number));
-        }
-        let begins_name = |c: char| c.is_alphabetic() || c == '_';
-        if text.starts_with(begins_name) {
-            let problem = Problem::UnknownGroup { name: shown(text) };
-            return Err(Mistake::new(problem, "names are not looked up on this machine"));
-        }
-        numbers::number(text, &GROUP).map(Self)
     }
 }
 
@@ -220,11 +162,17 @@ impl<'a> Given<'_, 'a> {
         self.report(problem, given, "");
     }
 
+    /// Changes `setting` to what was read, if it could be.
+    pub(super) fn set<T>(&self, setting: &mut Setting<T>, read: Option<T>) {
+        if let Some(value) = read {
+            *setting = Setting::written(value, self.span);
+        }
+    }
+
     /// Reads one port.
     pub(super) fn port(&mut self, setting: &mut Setting<u16>) {
-        if let Some(port) = self.scalar(numbers::port) {
-            *setting = Setting::written(port, self.span);
-        }
+        let port = self.scalar(numbers::port);
+        self.set(setting, port);
     }
 
     /// Reads one number.
@@ -239,24 +187,25 @@ impl<'a> Given<'_, 'a> {
 
     /// Reads one mark, perhaps with a mask.
     pub(super) fn masked(&mut self, setting: &mut Setting<Mark>) {
-        if let Some(mark) = self.scalar(numbers::masked) {
-            *setting = Setting::written(mark, self.span);
-        }
+        let mark = self.scalar(numbers::masked);
+        self.set(setting, mark);
     }
 
-    /// Reads one user.
-    pub(super) fn user(&mut self) -> Option<u32> {
-        self.scalar(|text| numbers::number(text, &USER))
-    }
-
-    /// Reads one name.
-    pub(super) fn name(&mut self) -> Option<Name> {
+    /// Reads one name of at most so many bytes.
+    pub(super) fn name(&mut self, most: usize) -> Option<Name> {
         let value = self.one()?;
-        match Name::new(&value.term.text) {
+        let text = &*value.term.text;
+        let name = Name::new(text).map_err(|reason| (reason, reason.to_string()));
+        let short = name.and_then(|name| match text.len() {
+            len if len > most => {
+                Err((BadName::TooLong { len }, format!("{len} bytes, and the most is {most}")))
+            }
+            _ => Ok(name),
+        });
+        match short {
             Ok(name) => Some(name),
-            Err(reason) => {
-                let found = shown(&value.term.text);
-                self.report(Problem::NotAName { found, reason }, value, reason.to_string());
+            Err((reason, label)) => {
+                self.report(Problem::NotAName { found: shown(text), reason, most }, value, label);
                 None
             }
         }
@@ -484,10 +433,12 @@ impl<'a> Given<'_, 'a> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic, value: Value<'a>) {
-        self.context.report.push(match value.used {
-            Some(used) => diagnostic.also(used, "used here"),
-            None => diagnostic,
-        });
+        let Some(used) = value.used else { return self.context.report.push(diagnostic) };
+        if self.context.reported.insert((value.term.span, diagnostic.problem.code())) {
+            self.context.report.push(diagnostic.also(used, "used here"));
+        } else {
+            self.context.repeats_error |= diagnostic.is_error();
+        }
     }
 }
 

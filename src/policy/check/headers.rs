@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::ambient::{HostDraft, PodDraft};
-use super::forms::{Draft, TOP_LEVEL, article};
+use super::forms::Draft;
 use super::lets::Lets;
+use super::misread::{TOP_LEVEL, article, is_block, is_first_word};
 use super::sidecar::SidecarDraft;
 use super::words::{hint, shown, suggest};
 use super::{MOST_EXTENDED, graph};
@@ -195,7 +196,8 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Vec<Diagnosti
             Err(reason) => {
                 let found = shown(&name.text);
                 let label = reason.to_string();
-                report.push(Problem::NotAName { found, reason }.at(name.span, label));
+                let most = Name::MAX_LEN;
+                report.push(Problem::NotAName { found, reason, most }.at(name.span, label));
             }
         }
     } else {
@@ -261,10 +263,10 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
         let place = "at the top level".to_owned();
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
-    if super::forms::is_block(&first.text) {
+    if is_block(&first.text) {
         return Some(inside(true));
     }
-    if super::forms::is_first_word(&first.text) {
+    if is_first_word(&first.text) {
         return Some(inside(false));
     }
     let label = hint(&first.text, TOP_LEVEL);

@@ -23,8 +23,9 @@ pub(super) struct Lets<'a> {
 struct Let<'a> {
     name: &'a Term,
     values: &'a [Term],
-    /// Whether its values can be had; if not, that was reported.
-    is_sound: bool,
+    /// How many values it has, those of its lists counted; `None` if it is wrong, which was
+    /// reported once, however often it is used.
+    size: Option<usize>,
 }
 
 /// A value as a clause sees it, with every `$name` replaced.
@@ -43,10 +44,12 @@ impl<'a> Lets<'a> {
 
     /// Adds the `let` that `clause` is.
     pub(super) fn define(&mut self, clause: &'a Clause, report: &mut Vec<Diagnostic>) {
-        let Some((name, values)) = parts(clause, report) else { return };
+        let (name, values) = parts(clause, report);
+        let Some(name) = name else { return };
         if let Err(reason) = Name::new(&name.text) {
-            let found = shown(&name.text);
-            report.push(Problem::NotAName { found, reason }.at(name.span, reason.to_string()));
+            let (found, label) = (shown(&name.text), reason.to_string());
+            let most = Name::MAX_LEN;
+            report.push(Problem::NotAName { found, reason, most }.at(name.span, label));
             return;
         }
         if let Some(&first) = self.by_name.get(&*name.text) {
@@ -58,10 +61,11 @@ impl<'a> Lets<'a> {
             return;
         }
         self.by_name.insert(&name.text, self.lists.len());
-        self.lists.push(Let { name, values, is_sound: true });
+        let size = values.map(|_| 0);
+        self.lists.push(Let { name, values: values.unwrap_or_default(), size });
     }
 
-    /// Finds lists that are made of themselves, and those that nothing uses.
+    /// Finds out how long every list is, which of them are wrong, and which nothing uses.
     pub(super) fn resolve<'f>(
         &mut self,
         files: impl Iterator<Item = &'f File>,
@@ -85,20 +89,19 @@ impl<'a> Lets<'a> {
                 diagnostic = diagnostic.also(self.lists[other].name.span, "by way of this one");
             }
             report.push(diagnostic);
-            cycle.iter().for_each(|&list| self.lists[list].is_sound = false);
+            for &list in cycle {
+                self.lists[list].size = None;
+            }
         }
         for &list in &order.nodes {
-            if self.lists[list].is_sound && order.depth[list] > MOST_EXTENDED {
-                self.lists[list].is_sound = false;
-                // Those that build on it are deeper still, and wrong because of it.
-                if order.depth[list] == MOST_EXTENDED + 1 {
-                    let name = &self.lists[list].name;
-                    let problem = Problem::TooLong { name: format!("${}", name.text) };
-                    report.push(problem.at(name.span, ""));
-                }
+            self.lists[list].size = self.lists[list].size.and_then(|_| self.size(list, report));
+            // Those that build on it are deeper still, and wrong because of it.
+            if self.lists[list].size.is_some() && order.depth[list] > MOST_EXTENDED {
+                self.lists[list].size = None;
+                let name = &self.lists[list].name;
+                let problem = Problem::TooLong { name: format!("${}", name.text) };
+                report.push(problem.at(name.span, ""));
             }
-            let is_sound = on[list].iter().all(|&below| self.lists[below].is_sound);
-            self.lists[list].is_sound &= is_sound;
         }
         if self.may_lack_some {
             return;
@@ -107,10 +110,43 @@ impl<'a> Lets<'a> {
         for file in files {
             mentioned(&file.items, &mut used);
         }
-        for list in self.lists.iter().filter(|list| !used.contains(&*list.name.text)) {
+        let is_unused = |list: &&Let<'_>| list.size.is_some() && !used.contains(&*list.name.text);
+        for list in self.lists.iter().filter(is_unused) {
             let name = list.name.text.to_string();
             report.push(Problem::UnusedLet { name }.at(list.name.span, ""));
         }
+    }
+
+    /// How many values a list has; those that it builds on are known.
+    fn size(&self, list: usize, report: &mut Vec<Diagnostic>) -> Option<usize> {
+        let Let { name, values, .. } = &self.lists[list];
+        let mut size = Some(0_usize);
+        for term in *values {
+            let more = match term.kind {
+                TermKind::Variable => {
+                    self.find(term, report).and_then(|list| self.lists[list].size)
+                }
+                _ => Some(1),
+            };
+            size = size.zip(more).map(|(size, more)| size.saturating_add(more));
+        }
+        if size.is_some_and(|size| size > MOST_VALUES) {
+            report.push(Problem::ListTooLong.at(name.span, ""));
+            return None;
+        }
+        size
+    }
+
+    /// The list that a `$name` is; without one, that is reported.
+    fn find(&self, term: &Term, report: &mut Vec<Diagnostic>) -> Option<usize> {
+        let list = self.by_name.get(&*term.text).copied();
+        if list.is_none() && !self.may_lack_some {
+            let names: Vec<_> = self.by_name.keys().copied().collect();
+            let nearest = suggest(&term.text, &names);
+            let label = nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
+            report.push(Problem::Undefined { name: shown(&term.text) }.at(term.span, label));
+        }
+        list
     }
 
     /// The values of a clause at `head`, with every `$name` replaced by its values, and whether
@@ -124,61 +160,59 @@ impl<'a> Lets<'a> {
         let mut values = Vec::with_capacity(terms.len());
         let mut all = true;
         for term in terms {
-            let used = (term.kind == TermKind::Variable).then_some(term.span);
-            all &= self.expand(term, used, &mut values, report);
-            if values.len() > MOST_VALUES {
-                report.push(Problem::ListTooLong.at(head, ""));
-                return (Vec::new(), false);
+            if term.kind != TermKind::Variable {
+                values.push(Value { term, used: None });
+                continue;
             }
+            let list = self.find(term, report).map(|list| &self.lists[list]);
+            match list.and_then(|list| list.size) {
+                None => all = false,
+                Some(size) if values.len() + size > MOST_VALUES => {
+                    report.push(Problem::ListTooLong.at(head, ""));
+                    return (Vec::new(), false);
+                }
+                Some(_) => self.expand(term, term.span, &mut values),
+            }
+        }
+        if values.len() > MOST_VALUES {
+            report.push(Problem::ListTooLong.at(head, ""));
+            return (Vec::new(), false);
         }
         (values, all)
     }
 
-    fn expand(
-        &self,
-        term: &'a Term,
-        used: Option<Span>,
-        values: &mut Vec<Value<'a>>,
-        report: &mut Vec<Diagnostic>,
-    ) -> bool {
-        if term.kind != TermKind::Variable {
-            values.push(Value { term, used });
-            return true;
-        }
-        let Some(&list) = self.by_name.get(&*term.text) else {
-            let names: Vec<_> = self.by_name.keys().copied().collect();
-            let nearest = suggest(&term.text, &names);
-            let label = nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
-            if !self.may_lack_some {
-                report.push(Problem::Undefined { name: shown(&term.text) }.at(term.span, label));
+    /// Adds the values of a `$name` that is known to have few enough, in few enough rows.
+    fn expand(&self, name: &Term, used: Span, values: &mut Vec<Value<'a>>) {
+        let Some(&list) = self.by_name.get(&*name.text) else { return };
+        for term in self.lists[list].values {
+            match term.kind {
+                TermKind::Variable => self.expand(term, used, values),
+                _ => values.push(Value { term, used: Some(used) }),
             }
-            return false;
-        };
-        let list = &self.lists[list];
-        // Sound lists have no cycle and are at most `MOST_EXTENDED` deep.
-        list.is_sound
-            && list.values.iter().fold(true, |all, term| {
-                values.len() <= MOST_VALUES && self.expand(term, used, values, report) && all
-            })
+        }
     }
 }
 
-/// The name and the values of a `let`.
-fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Term, &'a [Term])> {
+/// The name and the values of a `let`, as far as it has them.
+fn parts<'a>(
+    clause: &'a Clause,
+    report: &mut Vec<Diagnostic>,
+) -> (Option<&'a Term>, Option<&'a [Term]>) {
+    let name = clause.terms.get(1).filter(|name| name.kind == TermKind::Word);
     let problem = match &clause.terms[..] {
         [_, name, equals, values @ ..]
             if equals.kind == TermKind::Equals && name.kind == TermKind::Word =>
         {
             if let Some((at, term)) = malformed(values) {
                 report.push(at.at(term, ""));
-                return None;
+                return (Some(name), None);
             }
             if let Some(block) = &clause.block {
                 let clause = format!("let {}", shown(&name.text));
                 report.push(Problem::SurplusBlock { clause }.at(block.open, ""));
             }
             if !values.is_empty() {
-                return Some((name, values));
+                return (Some(name), Some(values));
             }
             let clause = format!("let {}", shown(&name.text));
             let example = format!("`{clause} = 15020, 15021`");
@@ -204,7 +238,7 @@ fn parts<'a>(clause: &'a Clause, report: &mut Vec<Diagnostic>) -> Option<(&'a Te
         },
     };
     report.push(problem.at(clause.head(), ""));
-    None
+    (name, None)
 }
 
 /// The first place where `values` are not values with commas between.

@@ -1,6 +1,7 @@
 //! Lists of values that know where each was written, and what covers what in them.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Problem};
 use crate::net::{Interface, PortRange};
+use crate::policy::print::written_net;
 use crate::policy::{Selection, Setting};
 use crate::span::Span;
 
@@ -63,11 +65,7 @@ impl Covers for IpNet {
     }
 
     fn written(&self) -> String {
-        if self.prefix_len() == self.max_prefix_len() {
-            self.addr().to_string()
-        } else {
-            self.to_string()
-        }
+        written_net(*self)
     }
 }
 
@@ -151,8 +149,13 @@ impl<T: Covers> List<T> {
     /// Reports every value that another one of the list covers, if the policy itself has one of
     /// the two.
     pub(super) fn repeated(&self, report: &mut Vec<Diagnostic>) {
+        // A value of a `let` can be in the list a million times.
+        let mut seen = BTreeSet::new();
         for (covered, by) in covered(&self.items) {
             let Some(at) = covered.at.filter(|_| covered.own || by.own) else { continue };
+            if !seen.insert(at) {
+                continue;
+            }
             let value = covered.value.written();
             let label = match by.value.written() {
                 same if same == value => "first".to_owned(),

@@ -10,7 +10,9 @@ mod graph;
 mod headers;
 mod lets;
 mod lists;
+mod misread;
 mod numbers;
+mod read;
 mod sidecar;
 mod words;
 
@@ -79,7 +81,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             .filter_map(Diagnostic::at)
             .collect(),
         headers: &headers.list,
-        context: Context { lets, groups, report },
+        context: Context { lets, groups, report, reported: BTreeSet::new(), repeats_error: false },
         drafts: headers.list.iter().map(|_| None).collect(),
     };
     let mut policies: Vec<Option<WrittenPolicy>> = vec![None; headers.list.len()];
@@ -109,9 +111,9 @@ struct Checking<'h, 'a> {
 /// A policy of any kind while its clauses are read.
 #[derive(Clone)]
 enum AnyDraft {
-    Sidecar(SidecarDraft),
-    Pod(PodDraft),
-    Host(HostDraft),
+    Sidecar(Box<SidecarDraft>),
+    Pod(Box<PodDraft>),
+    Host(Box<HostDraft>),
 }
 
 impl<'a> Checking<'_, 'a> {
@@ -124,27 +126,30 @@ impl<'a> Checking<'_, 'a> {
             None => (None, true),
         };
         let before = self.context.report.len();
+        self.context.repeats_error = false;
         let (draft, kind, is_whole) = match header.kind {
             SidecarDraft::KIND => {
-                let parent = if let Some(AnyDraft::Sidecar(it)) = parent { Some(it) } else { None };
+                let parent =
+                    if let Some(AnyDraft::Sidecar(it)) = parent { Some(*it) } else { None };
                 let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Sidecar(draft), kind, is_whole)
+                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole)
             }
             PodDraft::KIND => {
-                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(it) } else { None };
+                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(*it) } else { None };
                 let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Pod(draft), kind, is_whole)
+                (AnyDraft::Pod(Box::new(draft)), kind, is_whole)
             }
             _ => {
-                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(it) } else { None };
+                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(*it) } else { None };
                 let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Host(draft), kind, is_whole)
+                (AnyDraft::Host(Box::new(draft)), kind, is_whole)
             }
         };
         let is_sound = header.is_sound
             && parent_is_sound
             && is_whole
             && !self.is_misread(header.clause.span)
+            && !self.context.repeats_error
             && !self.context.report[before..].iter().any(Diagnostic::is_error);
         self.drafts[at] = Some((draft, is_sound));
         let name = header.name.as_ref().filter(|_| is_sound)?;

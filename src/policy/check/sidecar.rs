@@ -179,8 +179,8 @@ impl Draft for SidecarDraft {
             const CHOICES: &[(&str, bool)] = &[("invalid", true), ("none", false)];
             const HELP: &str = "`drop invalid` drops what connection tracking calls invalid, \
                                 `drop none` nothing";
-            let chosen = given.choice("kind of packet", CHOICES, HELP);
-            chosen.map(|drop| draft.plain.drop_invalid = Setting::written(drop, given.span));
+            let drop = given.choice("kind of packet", CHOICES, HELP);
+            given.set(&mut draft.plain.drop_invalid, drop);
         }),
     ];
 

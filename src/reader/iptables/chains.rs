@@ -7,7 +7,7 @@ use crate::ir::{
     Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table, from_iptables_chain,
 };
 use crate::net::{Families, Family, Name};
-use crate::reader::is_among;
+use crate::reader::{circle, is_among};
 
 /// One family's text.
 #[derive(Default)]
@@ -301,24 +301,6 @@ impl TableText {
 
 fn is_any_built_in(name: &str) -> bool {
     Hook::ALL.iter().any(|hook| hook.built_in_chain() == name)
-}
-
-/// A chain from which jumps never end. Chains whose jumps all end are taken away until none is
-/// left, or only such.
-pub(in crate::reader) fn circle(mut edges: BTreeMap<Name, BTreeSet<Name>>) -> Option<Name> {
-    loop {
-        let ends: Vec<Name> =
-            edges.iter().filter(|(_, to)| to.is_empty()).map(|(name, _)| name.clone()).collect();
-        if ends.is_empty() {
-            return edges.into_keys().next();
-        }
-        for name in ends {
-            edges.remove(&name);
-            for targets in edges.values_mut() {
-                targets.remove(&name);
-            }
-        }
-    }
 }
 
 /// The ruleset of both texts.

@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ir::Ruleset;
 use crate::net::Family;
 
-pub(super) use chains::circle;
 pub(super) use rule::joined;
 
 /// What the texts leave to the machine that loads them, and what to leave out.

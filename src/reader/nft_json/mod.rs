@@ -37,6 +37,9 @@ use crate::reader::is_among;
 /// What to leave out, and what the text does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
+    /// The tables to read, as [`Options::leave_out`] names them; all others are someone else's.
+    /// `None`: every table.
+    pub tables: Option<BTreeSet<String>>,
     /// Tables that are someone else's, which are passed over unread: by name (`firewalld`), or by
     /// family and name (`ip filter`, `bridge *`). A `*` at the end stands for any rest.
     pub leave_out: BTreeSet<String>,
@@ -217,7 +220,9 @@ pub fn read(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
 impl Options {
     /// Whether the table is someone else's.
     fn leaves_out(&self, family: &str, table: &str) -> bool {
-        is_among(&self.leave_out, table) || is_among(&self.leave_out, &format!("{family} {table}"))
+        let full_name = format!("{family} {table}");
+        let is_in = |names| is_among(names, table) || is_among(names, &full_name);
+        is_in(&self.leave_out) || self.tables.as_ref().is_some_and(|tables| !is_in(tables))
     }
 }
 

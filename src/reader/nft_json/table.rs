@@ -10,7 +10,7 @@ use super::{Options, Place, ReadError, ReadProblem};
 use crate::backend::nft::Names;
 use crate::ir::{Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, Table};
 use crate::net::{Families, Family, Name};
-use crate::reader::iptables::circle;
+use crate::reader::circle;
 
 /// The priority at which the kernel finds a packet's connection, at prerouting and output:
 /// `NF_IP_PRI_CONNTRACK` (Linux 6.18).

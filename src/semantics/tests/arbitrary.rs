@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair,
-    Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
+    Action, AddressSet, BuiltInTable, Chain, CtState, Direction, Hook, MarkChange, MaskPair, Match,
+    Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
 };
 use crate::net::{
     Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet, aggregate,
@@ -79,7 +79,7 @@ fn matching() -> impl Strategy<Value = Match> {
         }),
         (direction(), any::<bool>()).prop_map(|(of, not)| Match::InSet {
             of,
-            set: name("pods"),
+            set: name("istio-pods"),
             not
         }),
         (direction(), names, any::<bool>()).prop_map(|(of, names, not)| Match::Interface {
@@ -104,7 +104,7 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
         (select(&MASKS), select(&MARKS)).prop_map(|(clear, flip)| MarkChange { clear, flip });
     let masks = (select(&MASKS), select(&MASKS))
         .prop_map(|(packet, connection)| MaskPair { packet, connection });
-    let later = select((place + 1..5).map(|place| format!("c{place}")).collect::<Vec<_>>());
+    let later = select((place + 1..5).map(|place| format!("istio-c{place}")).collect::<Vec<_>>());
     let later = later.prop_map(|to| name(&to)).boxed();
     let on_miss = select(&[OnMiss::Drop, OnMiss::Continue]);
     prop_oneof![
@@ -120,7 +120,10 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
         2 => change.clone().prop_map(Action::SetMark),
         2 => change.prop_map(Action::SetConnmark),
         1 => masks.clone().prop_map(Action::SaveMark),
-        1 => masks.prop_map(Action::RestoreMark),
+        1 => masks
+            // Bits of no mark: nft would clear the rest for packets without a connection too.
+            .prop_filter("no bits", |masks| masks.connection != 0)
+            .prop_map(Action::RestoreMark),
         1 => select(&[1, 2]).prop_map(Action::SetZone),
         1 => Just(Action::Log),
     ]
@@ -128,8 +131,20 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
 
 fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
     let families = select(&[Families::Ipv4, Families::Ipv6, Families::Both, Families::Both]);
-    let rule = (families, vec(matching(), 0..3), action(place))
-        .prop_map(|(families, when, then)| Rule { families, when, then, origin: Origin::FOREIGN });
+    let transport = select(&[Protocol::Tcp, Protocol::Udp]);
+    let rule = (families, transport, vec(matching(), 0..3), action(place)).prop_map(
+        |(families, protocol, mut when, then)| {
+            // What the IR asks of the rules with these actions.
+            let families = match then {
+                Action::Snat { .. } => Families::Ipv4,
+                _ => families,
+            };
+            if matches!(then, Action::Redirect { .. } | Action::Tproxy { .. }) {
+                when.push(Match::Protocol { protocol, not: false });
+            }
+            Rule { families, when, then, origin: Origin::FOREIGN }
+        },
+    );
     // Some rules twice in a row but for their addresses, as rulesets without sets have them.
     (vec((rule, any::<bool>(), nets()), 0..4)).prop_map(|rules| {
         rules
@@ -149,24 +164,19 @@ fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
 
 fn table(place: usize) -> impl Strategy<Value = Table> {
     let families = select(&[Families::Both, Families::Both, Families::Ipv4]);
-    let kinds = select(&[
-        (ChainKind::Filter, -300),
-        (ChainKind::Filter, -150),
-        (ChainKind::Nat, -100),
-        (ChainKind::Nat, -100),
-    ]);
+    let kernel = select(&[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat]);
     let chains = (rules(0), rules(1), rules(2), rules(3));
-    (families, kinds, chains).prop_map(move |(families, (kind, priority), rules)| {
-        let base = |hook| Some(Base { kind, hook, priority });
+    (families, kernel, chains).prop_map(move |(families, kernel, rules)| {
+        let base = |hook| kernel.base(hook);
         let chain = |name: &str, base, rules| Chain { name: self::name(name), base, rules };
         let chains = vec![
-            chain("c0", base(HOOKS[0]), rules.0),
-            chain("c1", base(HOOKS[1]), rules.1),
-            chain("c2", None, rules.2),
-            chain("c3", None, rules.3),
+            chain("istio-c0", base(HOOKS[0]), rules.0),
+            chain("istio-c1", base(HOOKS[1]), rules.1),
+            chain("istio-c2", None, rules.2),
+            chain("istio-c3", None, rules.3),
         ];
-        let sets = vec![AddressSet { name: name("pods"), family: Family::Ipv4 }];
-        Table { name: name(&format!("t{place}")), families, sets, chains }
+        let sets = vec![AddressSet { name: name("istio-pods"), family: Family::Ipv4 }];
+        Table { name: name(&format!("istio-t{place}")), families, sets, chains }
     })
 }
 
@@ -219,7 +229,7 @@ pub(super) fn packet() -> impl Strategy<Value = Packet> {
                 connmark: marks.1 ^ (marks.2 & 0xff00),
                 state: marks.3,
                 no_listener: rest.0,
-                sets: rest.1.into_iter().map(|of| (of, name("pods"))).collect(),
+                sets: rest.1.into_iter().map(|of| (of, name("istio-pods"))).collect(),
                 local: rest.2,
                 transparent_socket: rest.3,
             }

@@ -1,1 +1,248 @@
 //! Facts about single packets and about pairs of rulesets, written by hand.
+
+use crate::ir::{BuiltInTable, Hook, Match, Owner, OwnerIs, Ruleset};
+use crate::reader::iptables::{Options, read};
+use crate::semantics::{BadPacket, Packet, Translation, compare, find, run};
+
+fn rules(v4: &str) -> Ruleset {
+    read(Some(v4), None, &Options::default()).unwrap()
+}
+
+fn mangle(lines: &str) -> Ruleset {
+    rules(&format!("*mangle\n:A - [0:0]\n{lines}\nCOMMIT\n"))
+}
+
+const SIDECAR: &str = "*nat
+:REDIRECT_OUT - [0:0]
+:REDIRECT_IN - [0:0]
+:OUT - [0:0]
+-A OUTPUT -j OUT
+-A OUT -s 127.0.0.6/32 -o lo -j RETURN
+-A OUT ! -d 127.0.0.1/32 -o lo -p tcp -m multiport ! --dports 53,15008 -m owner --uid-owner 1337 -j REDIRECT_IN
+-A OUT -o lo -p tcp ! --dport 53 -m owner ! --uid-owner 1337 -j RETURN
+-A OUT -m owner --uid-owner 1337 -j RETURN
+-A OUT -d 127.0.0.1/32 -j RETURN
+-A OUT -j REDIRECT_OUT
+-A REDIRECT_OUT -p tcp -j REDIRECT --to-ports 15001
+-A REDIRECT_IN -p tcp -j REDIRECT --to-ports 15006
+COMMIT
+";
+
+#[test]
+fn one_packet_through_a_sidecar() {
+    let sidecar = rules(SIDECAR);
+    for (packet, outcome, trace) in [
+        (
+            "outbound tcp to 10.96.0.1:443",
+            "accepted, redirected to port 15001",
+            "output/0 out/5 redirect-out/0",
+        ),
+        ("outbound udp to 10.96.0.1:53", "accepted", "output/0 out/5"),
+        ("outbound tcp to 10.96.0.1:443 user 1337", "accepted", "output/0 out/3"),
+        ("outbound tcp to 10.96.0.1:443 state established", "accepted", ""),
+        (
+            "outbound tcp to 10.0.0.7:80 user 1337 out lo",
+            "accepted, redirected to port 15006",
+            "output/0 out/1 redirect-in/0",
+        ),
+        ("outbound tcp to 10.0.0.7:15008 user 1337 out lo", "accepted", "output/0 out/3"),
+        ("outbound tcp to 10.0.0.7:80 no-socket out lo", "accepted", "output/0 out/2"),
+        (
+            "outbound tcp to 10.0.0.7:80 kernel-socket out eth0",
+            "accepted, redirected to port 15001",
+            "output/0 out/5 redirect-out/0",
+        ),
+        ("outbound tcp from 127.0.0.6 to 127.0.0.1:80 out lo", "accepted", "output/0 out/0"),
+        ("outbound tcp to [fd00::1]:443", "accepted", ""),
+        ("inbound tcp to 10.0.0.7:443", "accepted", ""),
+    ] {
+        let packet: Packet = packet.parse().unwrap();
+        let run = run(&sidecar, &packet);
+        assert_eq!(
+            run.outcome.to_string(),
+            format!("{outcome}, mark 0x0, connmark 0x0"),
+            "{packet}"
+        );
+        let steps: Vec<_> =
+            run.trace.iter().map(|step| format!("{}/{}", step.chain, step.index)).collect();
+        assert_eq!(steps.join(" "), trace, "{packet}");
+    }
+}
+
+#[test]
+fn rulesets_that_differ_in_words_only_are_equal() {
+    for (left, right) in [
+        ("-A OUTPUT -m mark --mark 7 -j MARK --set-mark 7", ""),
+        ("-A OUTPUT -j MARK --xor-mark 5\n-A OUTPUT -j MARK --xor-mark 5", ""),
+        (
+            "-A OUTPUT -j MARK --set-mark 0xf00/0xff",
+            "-A OUTPUT -j MARK --and-mark 0xfffff000\n-A OUTPUT -j MARK --or-mark 0xf00",
+        ),
+        (
+            "-A OUTPUT -j CONNMARK --save-mark\n-A OUTPUT -j CONNMARK --restore-mark",
+            "-A OUTPUT -j CONNMARK --save-mark",
+        ),
+        (
+            "-A OUTPUT -j MARK --set-mark 1\n-A OUTPUT -m mark --mark 2 -j DROP",
+            "-A OUTPUT -j MARK --set-mark 1",
+        ),
+        (
+            "-A OUTPUT -p tcp -j DROP\n-A OUTPUT -p udp -j DROP\n-A OUTPUT -j DROP",
+            "-A OUTPUT -j DROP",
+        ),
+        (
+            "-A OUTPUT -d 10.0.0.0/9 -j DROP\n-A OUTPUT -d 10.128.0.0/9 -j DROP",
+            "-A OUTPUT -d 10.0.0.0/8 -j DROP",
+        ),
+        ("-A OUTPUT -j A\n-A A -p tcp -j RETURN\n-A A -j DROP", "-A OUTPUT ! -p tcp -j DROP"),
+        ("-A OUTPUT -g A\n-A OUTPUT -j DROP", ""),
+        ("-A OUTPUT -o eth+ -j DROP\n-A OUTPUT -o eth0 -j DROP", "-A OUTPUT -o eth+ -j DROP"),
+        ("-A PREROUTING -m mark ! --mark 1 -j ACCEPT", ""),
+        ("-A OUTPUT -j MARK --set-mark 1\n-A OUTPUT -j DROP", "-A OUTPUT -j DROP"),
+        ("-A OUTPUT -m conntrack --ctstate INVALID -m connmark ! --mark 1 -j DROP", ""),
+        ("-A OUTPUT -m owner --uid-owner 1 -m owner ! --socket-exists -j DROP", ""),
+        (
+            "-A OUTPUT -p tcp -m multiport --ports 5 -j DROP",
+            "-A OUTPUT -p tcp --dport 5 -j DROP\n-A OUTPUT -p tcp --sport 5 -j DROP",
+        ),
+    ] {
+        assert_eq!(compare(&mangle(left), &mangle(right)), [], "{left} | {right}");
+    }
+}
+
+#[test]
+fn a_difference_has_a_natural_packet() {
+    for (left, right, packet) in [
+        (
+            "-A OUTPUT -j DROP",
+            "",
+            "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out eth0",
+        ),
+        (
+            "-A PREROUTING -i eth0 -p udp -j DROP",
+            "",
+            "inbound udp from 10.0.0.9 to 10.0.0.7:53 in eth0",
+        ),
+        (
+            "-A OUTPUT -d 9.9.0.0/16 -j DROP",
+            "",
+            "outbound tcp from 10.0.0.7 to 9.9.0.1:443 user 1000 group 1000 out eth0",
+        ),
+        (
+            "-A OUTPUT -o veth+ -p tcp --dport 7000:7001 -j DROP",
+            "",
+            "outbound tcp from 10.0.0.7 to 10.96.0.1:7000 user 1000 group 1000 out veth0",
+        ),
+        (
+            "-A OUTPUT -m owner ! --uid-owner 0-4294967294 -j DROP",
+            "",
+            "outbound tcp from 10.0.0.7 to 10.96.0.1:443 no-socket out eth0",
+        ),
+        (
+            "-A OUTPUT -m mark --mark 0x539/0xfff -j MARK --set-mark 0x539",
+            "",
+            "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out eth0 mark 0x1539",
+        ),
+        (
+            "-A OUTPUT -j CONNMARK --save-mark --mask 1",
+            "",
+            "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out eth0 connmark 0x1",
+        ),
+        (
+            "-A PREROUTING -m conntrack --ctstate RELATED -j DROP",
+            "",
+            "inbound tcp from 10.0.0.9 to 10.0.0.7:8080 in eth0 state related",
+        ),
+        (
+            "-A PREROUTING -p tcp -j TPROXY --on-port 7",
+            "-A PREROUTING -p tcp -m mark --mark 1 -j TPROXY --on-port 7\n-A PREROUTING -p tcp -j TPROXY --on-port 8",
+            "inbound tcp from 10.0.0.9 to 10.0.0.7:8080 in eth0",
+        ),
+        (
+            "-A POSTROUTING -m owner --socket-exists -j DROP",
+            "-A POSTROUTING -m owner --uid-owner 0-4294967294 -j DROP",
+            "postrouting tcp from 10.0.0.7 to 10.96.0.1:443 kernel-socket out eth0",
+        ),
+    ] {
+        let differences = compare(&mangle(left), &mangle(right));
+        assert_eq!(differences[0].packet.to_string(), packet, "{left}");
+    }
+}
+
+#[test]
+fn nat_sees_the_beginning_and_the_first_translation_wins() {
+    let two = |first: u16, second: u16| {
+        let table = |table: &str, port| {
+            format!("*{table}\n-A OUTPUT -p tcp -j REDIRECT --to-ports {port}\nCOMMIT\n")
+        };
+        let mut ruleset = rules(&table("nat", first));
+        ruleset.tables.extend(rules(&table("nat", second)).tables);
+        ruleset
+    };
+    assert_eq!(compare(&two(1, 2), &two(1, 3)), []);
+    let differences = compare(&two(1, 2), &two(2, 1));
+    assert_eq!(differences.len(), 1);
+    assert_eq!(differences[0].left.translation, Some(Translation::Redirect { port: 1 }));
+}
+
+#[test]
+fn the_first_zone_wins_and_a_late_one_is_none() {
+    let raw = |lines: &str| rules(&format!("*raw\n{lines}\nCOMMIT\n"));
+    let one = raw("-A OUTPUT -p udp -j CT --zone 1");
+    let twice = raw("-A OUTPUT -p udp -j CT --zone 1\n-A OUTPUT -j CT --zone 2");
+    let packet: Packet = "outbound udp to 10.96.0.10:53".parse().unwrap();
+    assert_eq!(run(&twice, &packet).outcome.zone, Some(1));
+    let differences = compare(&one, &twice);
+    assert_eq!(differences.len(), 1);
+    assert_eq!((differences[0].left.zone, differences[0].right.zone), (None, Some(2)));
+    let mut late = one.clone();
+    late.tables[0].chains[0].base = BuiltInTable::Mangle.base(Hook::Output);
+    assert_eq!(run(&late, &packet).outcome.zone, None);
+    assert_eq!(compare(&late, &mangle("")), []);
+}
+
+#[test]
+fn an_expectation_is_proved_or_broken() {
+    let sidecar = rules(SIDECAR);
+    let proxy = |id| {
+        let is = OwnerIs::In(vec![(id, id)]);
+        vec![Match::Owner { owner: Owner::User, is }]
+    };
+    let lo = Match::Interface {
+        of: crate::ir::Direction::Destination,
+        names: vec![crate::net::Interface::lo()],
+        not: true,
+    };
+    let mut outside = proxy(1337);
+    outside.push(lo);
+    let captured = |outcome: &crate::semantics::Outcome| outcome.translation.is_some();
+    assert_eq!(find(&sidecar, Hook::Output, &outside, captured), None);
+    let broken = find(&sidecar, Hook::Output, &proxy(1337), captured).unwrap();
+    assert_eq!(
+        broken.to_string(),
+        "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1337 group 1000 out lo"
+    );
+}
+
+#[test]
+fn a_text_that_is_no_packet() {
+    let value = |word: &str, needs| BadPacket::Value { word: word.to_owned(), needs };
+    for (text, why) in [
+        ("", BadPacket::Hook),
+        ("sideways tcp", BadPacket::Hook),
+        ("inbound icmp", BadPacket::Protocol),
+        ("inbound tcp", BadPacket::Families),
+        ("inbound tcp from 10.0.0.1 to ::1", BadPacket::Families),
+        ("inbound tcp to", value("to", "an address")),
+        ("inbound tcp to example.org", value("to", "an address")),
+        ("inbound other to 10.0.0.1:80", value("to", "an address without a port")),
+        ("inbound tcp to 10.0.0.1 user 5", BadPacket::Place { word: "user".to_owned() }),
+        ("inbound tcp to 10.0.0.1 out lo", BadPacket::Place { word: "out".to_owned() }),
+        ("outbound tcp to 10.0.0.1 out eth*", value("out", "an interface")),
+        ("outbound tcp to 10.0.0.1 user 4294967295", value("user", "a number up to 4294967294")),
+        ("outbound tcp to 10.0.0.1 mark 0xg", value("mark", "a number of 32 bits")),
+        ("outbound tcp to 10.0.0.1 quickly", BadPacket::Word { word: "quickly".to_owned() }),
+    ] {
+        assert_eq!(text.parse::<Packet>(), Err(why), "{text}");
+    }
+}

@@ -2,3 +2,4 @@ mod agreement;
 mod arbitrary;
 mod diagrams;
 mod facts;
+mod languages;

@@ -3,3 +3,4 @@
 pub(crate) mod netns;
 pub(crate) mod policies;
 pub(crate) mod rulesets;
+pub(crate) mod shipped;

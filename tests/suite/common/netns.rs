@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -37,17 +38,16 @@ pub(crate) struct Done {
 }
 
 /// Whether namespaces can be made that are root's, or a printed note.
+///
+/// # Panics
+///
+/// If they cannot and `WEIR_REQUIRE_KERNEL` is 1.
 pub(crate) fn available_to_root() -> bool {
     let available = available() && Netns::new().is_roots();
     if !available {
         skip("root has to make the namespaces");
     }
     available
-}
-
-/// Says so without the test harness, which keeps what a passing test prints to itself.
-fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Whether namespaces can be made, or a printed note.
@@ -64,11 +64,16 @@ pub(crate) fn available() -> bool {
             Ok(netns) if !netns.try_run("ip", &["-V"]) => "ip does not work".into(),
             Ok(_) => return true,
         };
-        let required = std::env::var_os("WEIR_REQUIRE_KERNEL").is_some_and(|value| value == "1");
-        assert!(!required, "no namespace to test in: {missing}");
         skip(&format!("no namespace to test in: {missing}"));
         false
     })
+}
+
+/// Says so without the test harness, which keeps what a passing test prints to itself.
+fn skip(why: &str) {
+    let required = std::env::var_os("WEIR_REQUIRE_KERNEL").is_some_and(|value| value == "1");
+    assert!(!required, "{why}, and WEIR_REQUIRE_KERNEL is 1");
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 impl Netns {
@@ -151,7 +156,7 @@ impl Netns {
         let ids = if self.is_roots() { vec!["-S", &user, "-G", &user] } else { Vec::new() };
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.pid()]).args(self.enter).args(ids).arg(this);
-        command.args(["--exact", "probe", "--nocapture"]).env(PROBE, task);
+        command.args(["--exact", "kernel::probe", "--nocapture"]).env(PROBE, task);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -199,8 +204,21 @@ impl Netns {
         self.output("nft", &["flush", "ruleset"]);
     }
 
-    /// Rules, routes and addresses, as `ip` lists them.
+    /// Rules, routes and addresses, as `ip` lists them once the kernel has settled: it makes the
+    /// route of a new address a moment later.
     pub(crate) fn routing(&self) -> String {
+        let mut last = self.list_routing();
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            let now = self.list_routing();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
+    fn list_routing(&self) -> String {
         let all: [&[&str]; 5] = [
             &["-4", "rule", "list"],
             &["-6", "rule", "list"],

@@ -121,6 +121,18 @@ pub(crate) fn table(text: &str, families: Families, chains: Vec<Chain>) -> Table
     Table { name: name(text), families, sets: Vec::new(), chains }
 }
 
+/// `ruleset` with nft's word for a local socket, which asks whether the source is this machine's.
+pub(crate) fn with_routes_for_sockets(mut ruleset: Ruleset) -> Ruleset {
+    let chains = ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
+    let rules = chains.flat_map(|chain| &mut chain.rules);
+    for when in rules.flat_map(|rule| &mut rule.when) {
+        if let Match::SocketExists { not } = *when {
+            *when = Match::Local { of: Direction::Source, not };
+        }
+    }
+    ruleset
+}
+
 /// What Istio applies by default.
 pub(crate) fn sidecar() -> Ruleset {
     use Rung::{

@@ -52,12 +52,9 @@ pub(crate) fn compile_file(path: &Path, options: &Options) -> Compilation {
 /// so that a reviewer sees cause and effect together.
 pub(crate) fn snapshot(input: &Path, view: &str, text: &str, output: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../snapshots");
+    settings.set_snapshot_path("../../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    // `glob!` would append the path below the inputs' common prefix, which renames every snapshot
-    // when the first subdirectory appears.
-    settings.remove_snapshot_suffix();
     let name = format!("{}.{view}", input.file_stem().unwrap().display());
     settings.bind(|| insta::assert_snapshot!(name, format!("{text}{:─<79}\n{output}", "")));
 }

@@ -146,4 +146,7 @@ fn tables_of_others_are_passed_over_unread() {
     let options = Options { leave_out, ..Options::default() };
     let ruleset = read(&document(&commands), &options).unwrap();
     assert_eq!(in_words(&ruleset), "table filter for IPv6\n");
+    let tables = Some(["ip6 *".to_owned()].into());
+    let options = Options { tables, ..Options::default() };
+    assert_eq!(read(&document(&commands), &options), Ok(ruleset));
 }

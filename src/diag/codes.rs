@@ -1,0 +1,101 @@
+use super::{Problem, Severity};
+
+impl Problem {
+    /// Its code: `E301`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnclosedText => "E101",
+            Self::Unknown { .. } => "E102",
+            Self::MissingSeparator { .. } => "E103",
+            Self::UnclosedBlock => "E104",
+            Self::StrayBrace => "E105",
+            Self::Invisible { .. } => "E106",
+            Self::TooDeep => "E107",
+            Self::Missing { .. } => "E108",
+            Self::Punctuation { .. } => "E109",
+            Self::MissingBlock { .. } => "E110",
+            Self::SurplusBlock { .. } => "E111",
+            Self::IncludeCycle { .. } => "E201",
+            Self::Unreadable { .. } => "E202",
+            Self::TooLarge { .. } => "E203",
+            Self::NotText { .. } => "E204",
+            Self::IncludeTooDeep => "E205",
+            Self::NotAPath { .. } => "E206",
+            Self::OutOfRange { .. } => "E301",
+            Self::HostBits { .. } => "E302",
+            Self::UnknownChoice { .. } => "E303",
+            Self::Duplicate { .. } => "E304",
+            Self::NotAnInterface { .. } => "E305",
+            Self::Reversed { .. } => "E306",
+            Self::NotANumber { .. } => "E307",
+            Self::NotAnAddress { .. } => "E308",
+            Self::ExcludedOutside { .. } => "E309",
+            Self::OtherFamily { .. } => "E310",
+            Self::Contradiction { .. } => "E311",
+            Self::UnknownGroup { .. } => "E312",
+            Self::Undefined { .. } => "E313",
+            Self::DefinedTwice { .. } => "E314",
+            Self::RecursiveLet { .. } => "E315",
+            Self::NotAName { .. } => "E316",
+            Self::UnknownParent { .. } => "E317",
+            Self::OtherKind { .. } => "E318",
+            Self::ExtendsCycle { .. } => "E319",
+            Self::TooLong { .. } => "E320",
+            Self::AddsNothing { .. } => "E321",
+            Self::WrongPlace { .. } => "E322",
+            Self::NotAList { .. } => "E323",
+            Self::TooManyValues { .. } => "E324",
+            Self::NobodysProxy => "E325",
+            Self::ListTooLong => "E326",
+            Self::Reserved { .. } => "E327",
+            Self::OutsideMask { .. } => "E328",
+            Self::NotLoopback { .. } => "E329",
+            Self::Unsupported { .. } => "E401",
+            Self::CapturedAndExcluded { .. } => "W501",
+            Self::UnusedLet { .. } => "W502",
+            Self::ProxyGroup { .. } => "W503",
+            Self::ReroutedAndExcluded { .. } => "W504",
+            Self::Repeated { .. } => "W505",
+            Self::DnsExcluded => "W506",
+            Self::SameMark { .. } => "W507",
+            Self::SamePort { .. } => "W508",
+            Self::NoEffect { .. } => "W509",
+            Self::CapturesNothing { .. } => "W510",
+            Self::NoPolicy => "W511",
+        }
+    }
+
+    /// How bad it is: what begins with `W` is a warning.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        if self.code().as_bytes()[0] == b'W' { Severity::Warning } else { Severity::Error }
+    }
+}
+
+macro_rules! pages {
+    ($($code:literal)*) => {
+        /// Every code that a problem can have, in order.
+        pub const CODES: &[&str] = &[$($code),*];
+
+        /// The page on `code`, in Markdown: what it means, what causes it, and what is right.
+        /// `None` if no problem has the code.
+        #[must_use]
+        pub fn explain(code: &str) -> Option<&'static str> {
+            match code {
+                $($code => Some(include_str!(concat!("explain/", $code, ".md"))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+pages! {
+    "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111"
+    "E201" "E202" "E203" "E204" "E205" "E206"
+    "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
+    "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
+    "E327" "E328" "E329"
+    "E401"
+    "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511"
+}

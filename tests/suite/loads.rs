@@ -1,0 +1,103 @@
+//! Every policy that ships and random ones, loaded by the real nft into the real kernel: script and
+//! JSON give the same ruleset, loading twice is loading once, and teardown leaves nothing.
+
+use netweir::backend::{nft, teardown};
+use netweir::lower::{Layout, lower, owned_tables};
+use netweir::net::Name;
+use netweir::policy::Policy;
+use netweir::span::Sources;
+use netweir::{Options, View};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::common::netns::{self, Netns, same_ruleset};
+use crate::common::policies::policies;
+use crate::common::shipped::{compile_file, rulesets};
+
+const LAYOUTS: [Layout; 2] = [Layout::Compact, Layout::Upstream];
+
+/// Loads both outputs of a policy, then tears it down.
+fn load(netns: &Netns, policy: &Policy, script: &str, json: &str) {
+    same_ruleset(netns, script, json);
+    netns.load(script);
+    for _ in 0..2 {
+        let done = netns.run("sh", &["-s"], &teardown::emit(policy));
+        assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}");
+        assert_eq!(netns.output("nft", &["list", "ruleset"]), "");
+    }
+}
+
+#[test]
+fn every_ruleset_loads_in_every_form() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let plain = nft::Options { counters: false, comments: false, ..nft::Options::default() };
+    for path in rulesets() {
+        for layout in LAYOUTS {
+            for nft in [nft::Options::default(), plain] {
+                let options = Options { layout, nft, ..Options::default() };
+                let compilation = compile_file(&path, &options);
+                for policy in &compilation.policies {
+                    let emit = |view| compilation.emit(policy, view).unwrap();
+                    load(&netns, policy, &emit(View::Nft), &emit(View::Json));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_version_replaces_another_without_a_trace() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let names: Vec<_> = rulesets();
+    let scripts: Vec<String> = names
+        .iter()
+        .flat_map(|path| {
+            let compilation = compile_file(path, &Options::default());
+            let emit = |policy: &Policy| {
+                let is_sidecar = policy.kind.keyword() == "sidecar";
+                is_sidecar.then(|| compilation.emit(policy, View::Nft).unwrap())
+            };
+            compilation.policies.iter().filter_map(emit).collect::<Vec<_>>()
+        })
+        .collect();
+    // Each after the one before it: tables that it does not need, and families, go away.
+    for pair in scripts.windows(2) {
+        netns.load(&pair[1]);
+        let alone = netns.ruleset();
+        netns.flush();
+        netns.load(&pair[0]);
+        netns.load(&pair[1]);
+        assert_eq!(netns.ruleset(), alone, "{}", pair[1]);
+        netns.flush();
+    }
+}
+
+#[test]
+fn random_policies_load() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let sources = Sources::default();
+    let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
+    let layouts = prop_oneof![Just(Layout::Compact), Just(Layout::Upstream)];
+    let checked = runner.run(&(policies(), layouts), |(policy, layout)| {
+        let ruleset = lower(&policy, layout);
+        prop_assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), []);
+        let owned: Vec<Name> = owned_tables(&policy.kind);
+        let context = nft::Context { policy: &policy.name, owned: &owned, sources: &sources };
+        let options = nft::Options::default();
+        let script = nft::script(&ruleset, &context, &options);
+        load(&netns, &policy, &script, &nft::json(&ruleset, &context, &options));
+        Ok(())
+    });
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+}
