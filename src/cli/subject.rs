@@ -181,8 +181,11 @@ impl Reading {
 
     /// Reads libnftables JSON.
     fn nft_json(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let options =
-            nft_json::Options { tables: self.tables(text, |_| false), filled: filled.clone() };
+        let options = nft_json::Options {
+            tables: self.tables(text, |_| false),
+            filled: filled.clone(),
+            ..nft_json::Options::default()
+        };
         let ruleset =
             nft_json::read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
         Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
@@ -194,7 +197,8 @@ impl Reading {
         let name = "this namespace".to_owned();
         // What iptables-nft keeps in nft is read from iptables-save, which can say it.
         let tables = self.tables(&live.nft, |table| live.is_iptables(table));
-        let options = nft_json::Options { tables, filled: filled.clone() };
+        let options =
+            nft_json::Options { tables, filled: filled.clone(), ..nft_json::Options::default() };
         let mut ruleset =
             nft_json::read(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
         let mut form = Form::Nft;

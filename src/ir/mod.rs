@@ -25,6 +25,7 @@
 mod builtin;
 mod matches;
 mod origin;
+mod reach;
 
 use crate::net::{Families, Family, Name};
 

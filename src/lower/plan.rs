@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::layout::Layout;
 use crate::ir::{
     Action, AddressSet, Base, BuiltInTable, Chain, Hook, Origin, Rule, Ruleset, Table,
@@ -80,34 +82,19 @@ impl Plan {
     pub(super) fn into_ruleset(self, layout: Layout) -> Ruleset {
         let Self { prefix, families, tables, mut sets } = self;
         let tables = BuiltInTable::ALL.into_iter().zip(tables).map(|(table, mut chains)| {
-            if layout == Layout::Compact {
-                drop_unreachable(&mut chains);
-            }
             // Base chains first: they are where reading begins.
             chains.sort_by_key(|chain| chain.base.is_none());
-            let sets =
-                if table == BuiltInTable::Nat { std::mem::take(&mut sets) } else { Vec::new() };
-            Table { name: table_name(prefix, table), families, sets, chains }
+            let sets = if table == BuiltInTable::Nat { std::mem::take(&mut sets) } else { vec![] };
+            let mut table = Table { name: table_name(prefix, table), families, sets, chains };
+            if layout == Layout::Compact {
+                let reached: BTreeSet<Name> =
+                    table.reached_from(|_| true).into_iter().cloned().collect();
+                table.chains.retain(|chain| reached.contains(&chain.name));
+            }
+            table
         });
         Ruleset { tables: tables.filter(|table| !table.chains.is_empty()).collect() }
     }
-}
-
-/// Drops chains that no packet enters.
-fn drop_unreachable(chains: &mut Vec<Chain>) {
-    let mut reached: Vec<Name> = Vec::new();
-    let mut entered: Vec<&Chain> = chains.iter().filter(|chain| chain.base.is_some()).collect();
-    while let Some(chain) = entered.pop() {
-        reached.push(chain.name.clone());
-        for rule in &chain.rules {
-            if let Action::Jump(target) | Action::Goto(target) = &rule.then
-                && !reached.contains(target)
-            {
-                entered.extend(chains.iter().filter(|chain| chain.name == *target));
-            }
-        }
-    }
-    chains.retain(|chain| reached.contains(&chain.name));
 }
 
 pub(super) fn jump(chain: &str) -> Action {

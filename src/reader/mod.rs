@@ -7,6 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::net::Name;
 
+/// Whether one of `patterns` is `name`, where a `*` at the end stands for any rest.
+fn is_among(patterns: &BTreeSet<String>, name: &str) -> bool {
+    patterns.iter().any(|pattern| {
+        pattern.strip_suffix('*').map_or(pattern == name, |stem| name.starts_with(stem))
+    })
+}
+
 /// A chain from which jumps never end. Chains whose jumps all end are taken away until none is
 /// left, or only such.
 fn circle(mut edges: BTreeMap<Name, BTreeSet<Name>>) -> Option<Name> {

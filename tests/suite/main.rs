@@ -15,4 +15,5 @@ mod iptables_corpus;
 mod kernel;
 mod loads;
 mod mistakes;
+mod nft_json;
 mod rulesets;

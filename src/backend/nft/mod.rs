@@ -33,6 +33,7 @@ use crate::span::Sources;
 
 pub use legal::legalise;
 pub use members::{MemberChange, Members, NoSet};
+pub(crate) use names::Names;
 pub use target::{BadTarget, Target};
 pub use unsupported::unsupported;
 

@@ -3,17 +3,17 @@ use std::collections::BTreeSet;
 use crate::net::Name;
 
 /// The names taken in a table, so that a new one is unique.
-pub(super) struct Names(BTreeSet<String>);
+pub(crate) struct Names(BTreeSet<String>);
 
 impl Names {
     /// `taken` are the names there are.
-    pub(super) fn of<'a>(taken: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(taken: impl Iterator<Item = &'a str>) -> Self {
         Self(taken.map(str::to_owned).collect())
     }
 
     /// `<base>-<what>`, or with a number behind it if that is taken. `base` is cut where the name
     /// would be too long.
-    pub(super) fn fresh(&mut self, base: &str, what: &str) -> Name {
+    pub(crate) fn fresh(&mut self, base: &str, what: &str) -> Name {
         let mut count = 1;
         loop {
             let tail = if count == 1 { format!("-{what}") } else { format!("-{what}-{count}") };

@@ -2,9 +2,7 @@ use std::collections::BTreeSet;
 
 use super::{Target, legalise};
 use crate::diag::{Diagnostic, Problem};
-use crate::ir::{
-    Action, Base, Chain, ChainKind, Hook, MaskPair, Match, Protocol, Rule, Ruleset, Table,
-};
+use crate::ir::{Action, Chain, ChainKind, Hook, MaskPair, Match, Protocol, Rule, Ruleset, Table};
 use crate::net::Name;
 use crate::span::Span;
 
@@ -84,7 +82,8 @@ fn may_be_keyword(name: &Name) -> bool {
 
 /// Whether a packet could be in more chains at once than the kernel allows.
 fn is_too_deep(table: &Table) -> bool {
-    let mut inner: BTreeSet<&Name> = bases(table, |_| true).map(|chain| &chain.name).collect();
+    let mut inner: BTreeSet<&Name> =
+        table.chains.iter().filter(|chain| chain.base.is_some()).map(|chain| &chain.name).collect();
     for _ in 0..MOST_NESTED {
         inner = inner.into_iter().flat_map(|name| targets(table, name)).collect();
     }
@@ -93,36 +92,12 @@ fn is_too_deep(table: &Table) -> bool {
 
 /// The chains that packets reach in postrouting nat, and nowhere else.
 fn only_in_postrouting_nat(table: &Table) -> BTreeSet<&Name> {
-    let is_it = |base: Base| base.kind == ChainKind::Nat && base.hook == Hook::Postrouting;
-    let elsewhere = reached(table, bases(table, |base| !is_it(base)));
-    reached(table, bases(table, is_it)).difference(&elsewhere).copied().collect()
-}
-
-fn bases(table: &Table, which: impl Fn(Base) -> bool) -> impl Iterator<Item = &Chain> {
-    table.chains.iter().filter(move |chain| chain.base.is_some_and(&which))
-}
-
-/// `from`, and every chain that a jump leads to from there.
-fn reached<'a>(table: &'a Table, from: impl Iterator<Item = &'a Chain>) -> BTreeSet<&'a Name> {
-    let mut open: Vec<_> = from.map(|chain| &chain.name).collect();
-    let mut reached = BTreeSet::new();
-    while let Some(name) = open.pop() {
-        if reached.insert(name) {
-            open.extend(targets(table, name));
-        }
-    }
-    reached
+    table.reached_only_from(|base| base.kind == ChainKind::Nat && base.hook == Hook::Postrouting)
 }
 
 /// The chains that rules of the chain called `name` jump or go to.
 fn targets<'a>(table: &'a Table, name: &'a Name) -> impl Iterator<Item = &'a Name> {
-    table.chain(name).into_iter().flat_map(|chain| &chain.rules).filter_map(|rule| {
-        if let Action::Jump(target) | Action::Goto(target) = &rule.then {
-            Some(target)
-        } else {
-            None
-        }
-    })
+    table.chain(name).into_iter().flat_map(Chain::targets)
 }
 
 /// Whether the action needs two marks to compute one.

@@ -7,7 +7,7 @@ use crate::ir::{
     Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table, from_iptables_chain,
 };
 use crate::net::{Families, Family, Name};
-use crate::reader::circle;
+use crate::reader::{circle, is_among};
 
 /// One family's text.
 #[derive(Default)]
@@ -237,9 +237,7 @@ impl Parser<'_> {
 
 impl Options {
     fn leaves_out(&self, chain: &str) -> bool {
-        self.leave_out.iter().any(|name| {
-            name.strip_suffix('*').map_or(name == chain, |stem| chain.starts_with(stem))
-        })
+        is_among(&self.leave_out, chain)
     }
 }
 

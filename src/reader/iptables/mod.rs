@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ir::Ruleset;
 use crate::net::Family;
 
+pub(super) use rule::joined;
+
 /// What the texts leave to the machine that loads them, and what to leave out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {

@@ -417,7 +417,7 @@ fn can_be_negated(word: &str) -> bool {
 }
 
 /// Sorted ranges that neither overlap nor touch.
-pub(crate) fn joined(mut ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+pub(in crate::reader) fn joined(mut ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
     ids.sort_unstable();
     let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ids.len());
     for (first, last) in ids {

@@ -1,0 +1,255 @@
+//! Rulesets that are written as JSON and read back: as they are written, and as the kernel lists
+//! them.
+
+use std::collections::BTreeMap;
+
+use crate::common::netns::{self, Netns};
+use crate::common::policies::policies;
+use crate::common::rulesets;
+use netweir::backend::nft::{self, Context};
+use netweir::ir::{Action, CtState, Hook, MarkChange, MaskPair, Match, Ruleset};
+use netweir::lower::{Layout, lower};
+use netweir::net::{Families, Family, Mark};
+use netweir::reader::iptables;
+use netweir::reader::nft_json::{Options, read};
+use netweir::semantics::{Difference, Sender, compare};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn json(ruleset: &Ruleset, options: &nft::Options) -> String {
+    let (sources, _) = rulesets::source();
+    let policy = rulesets::name("reviews");
+    let owned = rulesets::sidecar_tables();
+    nft::json(ruleset, &Context { policy: &policy, owned: &owned, sources: &sources }, options)
+}
+
+/// Rulesets made by hand.
+fn samples() -> Vec<Ruleset> {
+    vec![
+        Ruleset::default(),
+        rulesets::sidecar(),
+        rulesets::everything(Families::Both),
+        rulesets::everything(Families::Ipv4),
+        rulesets::everything(Families::Ipv6),
+        rulesets::ambient_host(Families::Both),
+        rulesets::sidecar_without(200),
+    ]
+}
+
+/// What is written for `ruleset`: a legal one, in which what is for TCP and UDP says so, and copying
+/// no bits of a connection mark is what it does.
+fn written(ruleset: &Ruleset) -> Ruleset {
+    let mut legal = nft::legalise(ruleset);
+    let chains = legal.tables.iter_mut().flat_map(|table| &mut table.chains);
+    for rule in chains.flat_map(|chain| &mut chain.rules) {
+        if rule.then == Action::RestoreMark(MaskPair { packet: u32::MAX, connection: 0 }) {
+            let mark = Mark::new(0, 0).unwrap();
+            rule.when.push(Match::Connmark { mark, not: false });
+            rule.then = Action::SetMark(MarkChange::set(0));
+        }
+        let says = |when: &Match| matches!(when, Match::Protocol { .. } | Match::Port { .. });
+        if matches!(rule.then, Action::Redirect { .. } | Action::Tproxy { .. })
+            && !rule.when.iter().any(says)
+        {
+            let before =
+                |when: &Match| matches!(when, Match::Interface { .. } | Match::Address { .. });
+            let place = rule.when.iter().take_while(|when| before(when)).count();
+            rule.when.insert(place, rulesets::dports(&[(0, 65535)], false));
+        }
+    }
+    legal
+}
+
+fn assert_equal(left: &Ruleset, right: &Ruleset, text: &str) {
+    if let [first, ..] = compare(left, right).as_slice() {
+        panic!("{}: {} or {}\n{text:.20000}", first.packet, first.left, first.right);
+    }
+}
+
+/// Asserts that what is written for `ruleset` is read as it was.
+fn assert_read_back(ruleset: &Ruleset, options: &nft::Options) {
+    let text = json(ruleset, options);
+    let back =
+        read(&text, &Options::default()).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
+    let written = written(ruleset);
+    let rules = |ruleset: &Ruleset| {
+        let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+        chains.flat_map(|chain| chain.rules.clone()).collect::<Vec<_>>()
+    };
+    // Rule by rule first, for the sake of the message.
+    for (back, written) in rules(&back).iter().zip(&rules(&written)) {
+        assert_eq!(back, written, "{text:.20000}");
+    }
+    assert_eq!(back, written, "{text:.20000}");
+}
+
+/// Asserts that what the kernel lists of `ruleset` treats every packet as the ruleset does.
+fn assert_listed(netns: &Netns, ruleset: &Ruleset) {
+    netns.load(&json(ruleset, &nft::Options::default()));
+    let list = netns.output("nft", &["-j", "list", "ruleset"]);
+    let back =
+        read(&list, &Options::default()).unwrap_or_else(|errors| panic!("{errors:?}\n{list}"));
+    assert_equal(&back, &written(ruleset), &list);
+    netns.flush();
+    // What was read can be written, and loads.
+    netns.load(&json(&back, &nft::Options::default()));
+    netns.flush();
+}
+
+#[test]
+fn what_is_written_is_read_as_it_was() {
+    let plain = nft::Options { counters: false, comments: false, ..nft::Options::default() };
+    for ruleset in samples() {
+        for options in [nft::Options::default(), plain] {
+            assert_read_back(&ruleset, &options);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_for_any_policy_is_read_as_it_was(policy in policies()) {
+        for layout in [Layout::Compact, Layout::Upstream] {
+            assert_read_back(&lower(&policy, layout), &nft::Options::default());
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_lists_is_what_was_written() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    for ruleset in samples() {
+        assert_listed(&netns, &ruleset);
+    }
+    let config =
+        ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(policy in policies())| {
+        for layout in [Layout::Compact, Layout::Upstream] {
+            assert_listed(&netns, &lower(&policy, layout));
+        }
+    });
+}
+
+/// Calls `change` with the place of every object within what is at `pointer`.
+fn with_each_object(
+    document: &mut Value,
+    pointer: &str,
+    change: &mut impl FnMut(&mut Value, &str),
+) {
+    let keys: Vec<String> = match document.pointer(pointer) {
+        Some(Value::Object(fields)) => fields.keys().cloned().collect(),
+        Some(Value::Array(values)) => (0..values.len()).map(|at| at.to_string()).collect(),
+        _ => return,
+    };
+    if document.pointer(pointer).is_some_and(Value::is_object) {
+        change(document, pointer);
+    }
+    for key in keys {
+        with_each_object(document, &format!("{pointer}/{key}"), change);
+    }
+}
+
+#[test]
+fn a_key_that_is_not_known_is_named_wherever_it_is() {
+    let options = nft::Options { counters: false, ..nft::Options::default() };
+    for ruleset in [rulesets::everything(Families::Both), rulesets::ambient_host(Families::Both)] {
+        let mut document = serde_json::from_str(&json(&ruleset, &options)).unwrap();
+        let mut changed = 0;
+        with_each_object(&mut document, "", &mut |document, pointer| {
+            let fields = document.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
+            fields.insert("zzz".to_owned(), Value::Null);
+            let read = read(&document.to_string(), &Options::default());
+            let fields = document.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
+            fields.remove("zzz");
+            let Err(errors) = read else { panic!("{pointer}") };
+            let message = errors[0].to_string();
+            // Of a long object, the message has the beginning.
+            assert!(message.contains("zzz") || message.contains('…'), "{pointer}: {message}");
+            changed += 1;
+        });
+        assert!(changed > 20, "{changed}");
+    }
+}
+
+/// Why upstream's nft rules treat a packet otherwise than its iptables rules, if it is known.
+fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static str> {
+    let packet = &difference.packet;
+    Some(match packet.sender {
+        Sender::Nobody | Sender::Kernel if packet.hook == Hook::Output => {
+            "`skuid !=` is not for packets without an owner"
+        }
+        _ if !packet.no_listener.is_empty() => "nobody drops what the proxy does not take",
+        _ if packet.family() == Family::Ipv6 && !has_ipv6 => "IPv6 is off",
+        _ if packet.state == CtState::Invalid => "only invalid TCP is dropped",
+        _ if packet.hook == Hook::Postrouting => "only one user's probes are translated",
+        _ => return None,
+    })
+}
+
+/// Upstream's own nft commands, if `WEIR_CORPUS` names a file of them: one JSON object a line,
+/// with the commands under `nft`, and what iptables and ip6tables are told under their names. Some
+/// do not load: upstream jumps to chains that it does not make.
+#[test]
+fn every_text_of_upstream_that_loads_is_read() {
+    let Ok(path) = std::env::var("WEIR_CORPUS") else {
+        println!("skipped: WEIR_CORPUS is not set");
+        return;
+    };
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let groups = [("java", 3001), ("ftp", 3002)];
+    let options = iptables::Options {
+        groups: groups.map(|(name, id)| (name.to_owned(), id)).into(),
+        ..iptables::Options::default()
+    };
+    let (mut entries, mut loaded) = (0, 0);
+    let mut differences: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let name = &entry["name"];
+        let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
+        let Some(commands) = text("nft") else { continue };
+        entries += 1;
+        if !netns.try_load(&loadable(commands, &groups)).ok {
+            println!("{name} does not load");
+            continue;
+        }
+        loaded += 1;
+        let list = netns.output("nft", &["-j", "list", "ruleset"]);
+        netns.flush();
+        let back = read(&list, &Options::default());
+        let back = back.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let standard = iptables::read(text("iptables"), text("ip6tables"), &options).unwrap();
+        for difference in compare(&back, &standard) {
+            let Difference { packet, left, right, .. } = &difference;
+            let why = known_difference(&difference, text("ip6tables").is_some())
+                .unwrap_or_else(|| panic!("{name}: {packet}: {left} or {right}"));
+            *differences.entry(why).or_default() += 1;
+        }
+    }
+    println!("{loaded} of {entries} load, and are read; {differences:#?}");
+}
+
+/// `commands`, with numbers for groups that this machine may not have, behind the sets that
+/// upstream's agent makes.
+fn loadable(commands: &str, groups: &[(&str, u32)]) -> String {
+    let mut text = commands.to_owned();
+    for (name, id) in groups {
+        for before in ["skgid", "!="] {
+            text = text.replace(&format!("{before} {name} "), &format!("{before} {id} "));
+        }
+    }
+    if !text.contains("@istio-inpod-probes") {
+        return text;
+    }
+    let table = "table inet istio-ambient-nat {
+set istio-inpod-probes-v4 { type ipv4_addr; }
+set istio-inpod-probes-v6 { type ipv6_addr; }
+}";
+    format!("{table}\n{text}")
+}
