@@ -45,6 +45,13 @@ impl Report {
         self.errors
     }
 
+    /// Whether an error was found in `span`, or perhaps was, because not all are kept.
+    pub(crate) fn has_error_in(&self, span: Span) -> bool {
+        let is_in = |at: Span| at.file == span.file && span.start <= at.start && at.end <= span.end;
+        self.errors > MOST_REPORTED
+            || self.kept.iter().any(|found| found.is_error() && found.at().is_some_and(is_in))
+    }
+
     /// Whether nothing was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
