@@ -12,6 +12,7 @@ impl Problem {
         let help = match self {
             Self::UnclosedText
             | Self::UnclosedBlock
+            | Self::Unreadable { is_missing: false, .. }
             | Self::Unsupported { .. }
             | Self::SameMark { .. } => return None,
             Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
@@ -36,7 +37,6 @@ impl Problem {
             Self::IncludeCycle { hops, .. } => {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }
-            Self::Unreadable { is_missing: false, .. } => return None,
             Self::Unreadable { .. } => "a path is relative to the file that includes it".to_owned(),
             Self::TooLarge { .. } => {
                 format!("the most is {} bytes", Sources::MAX_BYTES)
