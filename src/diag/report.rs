@@ -27,6 +27,17 @@ impl Report {
         }
     }
 
+    /// Adds what `diagnostic` makes, an error at `at`, which is only counted if it would not be kept.
+    pub(crate) fn push_error(&mut self, at: Span, diagnostic: impl FnOnce() -> Diagnostic) {
+        let found = self.found.entry((Some(at.file), Severity::Error)).or_default();
+        if *found < MOST_REPORTED {
+            self.push(diagnostic());
+        } else {
+            *found += 1;
+            self.errors += 1;
+        }
+    }
+
     /// Adds what another report found in the same files.
     pub(crate) fn absorb(&mut self, other: Self) {
         let kept = other.kept.len();

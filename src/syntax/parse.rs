@@ -198,6 +198,8 @@ impl Reading {
         if let Some(last) = done.terms.last_mut() {
             last.comma = false;
         }
+        // A file can have millions of clauses.
+        done.terms.shrink_to_fit();
         clause.span = Span { end: done.span.end.max(next.end), ..next };
         if let ([first, ..], [.., last]) = (&done.terms[..], &done.terms[..]) {
             done.span = first.span.to(last.span);

@@ -340,8 +340,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
 
     /// Reports a line that is no clause of `block`.
     fn unknown(&mut self, block: &'static str, line: &'a Clause, words: &'a [Term]) {
-        let diagnostic = misread(D::KIND, block, words);
-        self.context.report.push(diagnostic);
+        self.context.report.push_error(words[0].span, || misread(D::KIND, block, words));
         // What is in it is checked as if it were called right.
         let blocks: Vec<_> = blocks::<D>();
         if block.is_empty()
