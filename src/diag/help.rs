@@ -1,5 +1,5 @@
 use super::Problem;
-use crate::net::Interface;
+use crate::net::{Interface, Name};
 use crate::span::Sources;
 
 impl Problem {
@@ -12,6 +12,7 @@ impl Problem {
         let help = match self {
             Self::UnclosedText
             | Self::UnclosedBlock
+            | Self::Unreadable { is_missing: false, .. }
             | Self::Unsupported { .. }
             | Self::SameMark { .. } => return None,
             Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
@@ -36,7 +37,6 @@ impl Problem {
             Self::IncludeCycle { hops, .. } => {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }
-            Self::Unreadable { is_missing: false, .. } => return None,
             Self::Unreadable { .. } => "a path is relative to the file that includes it".to_owned(),
             Self::TooLarge { .. } => {
                 format!("the most is {} bytes", Sources::MAX_BYTES)
@@ -70,6 +70,9 @@ impl Problem {
             | Self::AddsNothing { instead, .. }
             | Self::WrongPlace { instead, .. }
             | Self::NotAList { instead, .. } => instead.clone(),
+            Self::ExcludedOutside { block, captures_some: false, .. } => {
+                format!("remove it: `{block}` captures no port")
+            }
             Self::ExcludedOutside { block, .. } => format!(
                 "remove it: `{block}` captures only the listed ports, and this is none of them"
             ),
@@ -79,6 +82,9 @@ impl Problem {
             Self::UnknownGroup { .. } => {
                 "write its number, or pass the file that has it with `--group-file /etc/group`"
                     .to_owned()
+            }
+            Self::Undefined { name } if Name::new(name).is_err() => {
+                "write the name of a list behind the `$`: `$health`".to_owned()
             }
             Self::Undefined { name } => {
                 format!("define it at the top level: `let {name} = …`")
@@ -92,6 +98,7 @@ impl Problem {
             ),
             Self::UnknownParent { .. } => "define it, or include the file that does".to_owned(),
             Self::OtherKind { .. } => "a policy extends one of its own kind".to_owned(),
+            Self::ExtendsCycle { name, is_direct: true, .. } => format!("remove `extends {name}`"),
             Self::ExtendsCycle { .. } => "remove one `extends` of the cycle".to_owned(),
             Self::TooLong { .. } => "build on one that is nearer to the first".to_owned(),
             Self::TooManyValues { most, .. } => match *most {

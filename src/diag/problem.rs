@@ -223,6 +223,8 @@ pub enum Problem {
     ExcludedOutside {
         /// The excluded port or range.
         port: String,
+        /// Whether any other port is captured.
+        captures_some: bool,
         /// The block of both clauses.
         block: &'static str,
     },
@@ -309,6 +311,8 @@ pub enum Problem {
         kind: &'static str,
         /// The name.
         name: String,
+        /// Whether no other policy is in between.
+        is_direct: bool,
     },
     /// `E320`: a list of lists of lists, or a policy that extends one that extends one.
     #[error("`{name}` builds on more than {} others in a row", crate::policy::MOST_EXTENDED)]
@@ -520,6 +524,6 @@ fn not_a_list(clause: &str, found: &str, alone: bool) -> String {
     if alone {
         format!("`{found}` is one of several values")
     } else {
-        format!("`{clause} {found}` is not a clause")
+        format!("`{clause}` takes no `{found}`")
     }
 }

@@ -324,6 +324,11 @@ impl Excerpt {
             }
         }
         excerpt.labels = shown.into_iter().flatten().collect();
+        // Behind the last line without an end, miette shows no mark.
+        let end = excerpt.text.len();
+        if end > 0 && excerpt.labels.iter().any(|label| label.at.offset() == end) {
+            excerpt.text.push(' ');
+        }
         excerpt
     }
 

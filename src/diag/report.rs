@@ -27,6 +27,17 @@ impl Report {
         }
     }
 
+    /// Adds what `diagnostic` makes, an error at `at`, which is only counted if it would not be kept.
+    pub(crate) fn push_error(&mut self, at: Span, diagnostic: impl FnOnce() -> Diagnostic) {
+        let found = self.found.entry((Some(at.file), Severity::Error)).or_default();
+        if *found < MOST_REPORTED {
+            self.push(diagnostic());
+        } else {
+            *found += 1;
+            self.errors += 1;
+        }
+    }
+
     /// Adds what another report found in the same files.
     pub(crate) fn absorb(&mut self, other: Self) {
         let kept = other.kept.len();
@@ -43,6 +54,13 @@ impl Report {
     /// How many errors were found, those counted that are not kept.
     pub(crate) const fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Whether an error was found in `span`, or perhaps was, because not all are kept.
+    pub(crate) fn has_error_in(&self, span: Span) -> bool {
+        let is_in = |at: Span| at.file == span.file && span.start <= at.start && at.end <= span.end;
+        self.errors > MOST_REPORTED
+            || self.kept.iter().any(|found| found.is_error() && found.at().is_some_and(is_in))
     }
 
     /// Whether nothing was found.

@@ -1,4 +1,5 @@
 use super::ast::{Block, Clause, Comment, File, Item, TermKind};
+use super::parse::could_begin_clause;
 
 /// The tree as text: two spaces a level, one clause a line, at most one empty line between two,
 /// and lists broken behind a comma at 100 columns.
@@ -125,7 +126,7 @@ impl Page {
             } else if at == 0 {
                 self.push(&token);
             } else {
-                self.push_wrapped(&token, clause.terms[at - 1].comma);
+                self.push_wrapped(&token, may_begin_line(clause, at));
             }
             while let Some((_, comment)) = comments.next_if(|(behind, _)| *behind == at) {
                 if comment.on_own_line {
@@ -182,6 +183,14 @@ impl Page {
     fn end(&mut self) {
         self.text.push('\n');
     }
+}
+
+/// Whether a line may begin with the term at `at`: it follows a comma, and is not taken for the
+/// first word of another clause there.
+fn may_begin_line(clause: &Clause, at: usize) -> bool {
+    let term = &clause.terms[at];
+    let is_followed = at + 1 < clause.terms.len() || clause.block.is_some();
+    clause.terms[at - 1].comma && !(could_begin_clause(term) && !term.comma && is_followed)
 }
 
 fn written(term: &super::ast::Term) -> String {

@@ -110,6 +110,7 @@ impl Reading {
         let mut pairs = pair.into_inner().peekable();
         let mut comma: Option<Span> = None;
         let mut line_ended = false;
+        let mut after_comma = false;
         let mut swallowed = Vec::new();
         while let Some(pair) = pairs.next() {
             let span = self.span(&pair);
@@ -156,20 +157,23 @@ impl Reading {
             };
             // A list has a comma between its values. Where the next line begins with two words
             // without one, or one and a block, the comma before it, or the `=`, is the mistake.
+            let term = Term { kind, text: text.into(), comma: false, span };
             let begins_clause = line_ended
-                && kind == TermKind::Word
-                && is_plain(text)
+                && could_begin_clause(&term)
                 && pairs.peek().map_or(before_block, |next| next.as_rule() != Rule::comma);
             if begins_clause {
+                after_comma = comma.is_some();
                 self.report.extend(comma.map(tree::comma_without_value));
                 self.finish(&mut clause, span);
             }
             if kind == TermKind::Text {
                 clause.broken |= self.hidden(text, Span { start: span.start + 1, ..span });
             }
-            clause.terms.push(Term { kind, text: text.into(), comma: false, span });
+            clause.terms.push(term);
             (comma, line_ended) = (None, false);
         }
+        // What stands behind a surplus comma may lack a `}` before it, too.
+        clause.broken |= after_comma && before_block && self.depth > 0;
         let behind = clause.span.behind();
         self.finish(&mut clause, behind);
         for brace in swallowed {
@@ -194,6 +198,8 @@ impl Reading {
         if let Some(last) = done.terms.last_mut() {
             last.comma = false;
         }
+        // A file can have millions of clauses.
+        done.terms.shrink_to_fit();
         clause.span = Span { end: done.span.end.max(next.end), ..next };
         if let ([first, ..], [.., last]) = (&done.terms[..], &done.terms[..]) {
             done.span = first.span.to(last.span);
@@ -239,6 +245,11 @@ impl Reading {
 
 fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a source has at most `Sources::MAX_BYTES` bytes")
+}
+
+/// Whether it is a word as clauses begin with, and no number or address.
+pub(super) fn could_begin_clause(term: &Term) -> bool {
+    term.kind == TermKind::Word && is_plain(&term.text)
 }
 
 fn is_plain(word: &str) -> bool {

@@ -116,6 +116,19 @@ fn long_lists_are_broken_behind_a_comma() {
     assert_eq!(syntax::format(&tree(&formatted)), formatted);
 }
 
+/// A line must not begin with what would be taken for another clause.
+#[test]
+fn lists_are_not_broken_before_two_words() {
+    let text = "tunnel-port extends y ambient-pod 1337 dns loopback interface drop family user , \
+                drop 443 9-8 table x , redirect interface 443 from 80 70000 \n - loopback capture \
+                80 10.0.0.0/8\n";
+    for text in [text.to_owned(), format!("{}z, a {{ b }}\n", "x ".repeat(46))] {
+        let formatted = syntax::format(&tree(&text));
+        assert_eq!(tree(&formatted), tree(&text), "{formatted}");
+        assert_eq!(syntax::format(&tree(&formatted)), formatted);
+    }
+}
+
 #[test]
 fn nothing_but_its_own_text_says_what_a_policy_is() {
     let text = mistakes().join("\n");
@@ -382,6 +395,17 @@ fn the_reference_is_right() {
     assert_eq!(everything, 3);
 }
 
+/// Long rows of words and values, whatever they mean.
+fn rows() -> impl Strategy<Value = String> {
+    const WORDS: &[&str] = &["redirect", "exclude", "port", "80", "9-8", "10.0.0.0/8", "$health"];
+    let token = prop_oneof![
+        40 => (prop::sample::select(WORDS), prop::sample::select(vec![", ", " "]))
+            .prop_map(|(word, behind)| format!("{word}{behind}")),
+        1 => prop::sample::select(vec!["a; b ", "a # why\n", "a {}\n"]).prop_map(str::to_owned),
+    ];
+    prop::collection::vec(token, 10..60).prop_map(|tokens| format!("a {} 80\n", tokens.concat()))
+}
+
 /// A text near a right one, or near a wrong one.
 fn nearly() -> impl Strategy<Value = String> {
     let mut texts = mistakes();
@@ -457,7 +481,7 @@ proptest! {
     }
 
     #[test]
-    fn formatted_texts_say_the_same(text in nearly()) {
+    fn formatted_texts_say_the_same(text in prop_oneof![nearly(), rows()]) {
         let Parsed { tree, diagnostics } = parsed(&text);
         if diagnostics.is_empty() {
             let formatted = syntax::format(&tree);

@@ -101,6 +101,12 @@ fn length(text: &str, address: IpAddr) -> Result<u8, Mistake> {
             Mistake::new(problem, format!("the longest is {most}"))
         });
     }
+    let plain = text.trim_start_matches('0');
+    if plain.parse::<u8>().is_ok_and(|length| length <= most) && !plain.starts_with('+') {
+        let instead = format!("write `{address}/{plain}`");
+        let problem = Problem::NotANumber { what: "a prefix length", found: found(), instead };
+        return Err(Mistake::new(problem, "a number has no zeros before it"));
+    }
     let mask = text.parse::<Ipv4Addr>().ok();
     let instead = mask
         .filter(|_| address.is_ipv4())
@@ -203,12 +209,22 @@ pub(super) fn is_loopback(net: &IpNet) -> bool {
 
 /// Reads what counts as the workload itself: an IPv4 prefix inside of 127.0.0.0/8, or `::1`.
 pub(super) fn loopback(text: &str) -> Result<IpNet, Mistake> {
-    let net = prefix(text)?;
-    let fits = match net {
-        IpNet::V4(net) => Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).contains(&net),
-        IpNet::V6(net) => net == Ipv6Net::from(Ipv6Addr::LOCALHOST),
+    let fits = |net: &IpNet| match net {
+        IpNet::V4(net) => Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).contains(net),
+        IpNet::V6(net) => *net == Ipv6Net::from(Ipv6Addr::LOCALHOST),
     };
-    if fits { Ok(net) } else { Err(Mistake::new(Problem::NotLoopback { found: shown(text) }, "")) }
+    let not_loopback = || Mistake::new(Problem::NotLoopback { found: shown(text) }, "");
+    match prefix(text) {
+        Ok(net) if fits(&net) => Ok(net),
+        Ok(_) => Err(not_loopback()),
+        // Without the host bits it would be the next mistake.
+        Err(Mistake { problem: Problem::HostBits { network, .. }, .. })
+            if !network.parse().is_ok_and(|net| fits(&net)) =>
+        {
+            Err(not_loopback())
+        }
+        Err(mistake) => Err(mistake),
+    }
 }
 
 #[cfg(test)]
@@ -250,7 +266,7 @@ mod tests {
             ("10.0.0.0/33", "E301: an IPv4 prefix length is `0` to `32` [33: the longest is 32]"),
             ("::/129", "E301: an IPv6 prefix length is `0` to `128` [129: the longest is 128]"),
             ("10.0.0.0/", "E307: an IPv4 prefix length is `0` to `32` [10.0.0.0/: ]"),
-            ("10.0.0.0/08", "E307: an IPv4 prefix length is `0` to `32` [08: ]"),
+            ("10.0.0.0/08", "E307: write `10.0.0.0/8` [08: a number has no zeros before it]"),
             ("10.0.0.0/255.0.0.0", "E307: write `10.0.0.0/8` [255.0.0.0: ]"),
             ("10.0.0/24", "E308: write `10.0.0.0/24` [10.0.0/24: an IPv4 address has four parts]"),
             ("010.0.0.1", "E308: write `10.0.0.1` [010.0.0.1: a part has no zeros before it]"),

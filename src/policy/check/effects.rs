@@ -33,14 +33,18 @@ impl Ending<'_> {
         let (first, second) = if self.has(second.1) { (second, first) } else { (first, second) };
         let problem = Problem::Contradiction { first: first.0, second: second.0, instead };
         let at = first.1.unwrap_or(self.at);
-        self.report.push(problem.at(at, "").and(second.1, "contradicted by this"));
+        let label = if second.1.is_some() { "only one of the two can hold" } else { "" };
+        self.report.push(problem.at(at, label).and(second.1, "the other"));
     }
 
     /// Reports `dns none` beside a block.
     pub(super) fn dns_contradiction(&mut self) {
         let none = self.seen.get(&("", "dns")).copied();
         let block = self.seen.get(&("dns", "")).copied();
-        if none.is_some() && block.is_some() {
+        if let (Some(at), true) = (none, none == block) {
+            let problem = Problem::SurplusBlock { clause: "dns none".to_owned() };
+            self.report.push(problem.at(at, "nothing is captured, so there is nothing to say"));
+        } else if none.is_some() && block.is_some() {
             let instead = "keep `dns none` for no DNS capture, or the block";
             self.contradiction(("dns none", none), ("dns { … }", block), instead);
         }
@@ -74,8 +78,11 @@ pub(super) fn excluded_outside(
         let at = ranges.partition_point(|range| range.last() < item.value.first());
         let inside = ranges.get(at).is_some_and(|range| range.first() <= item.value.last());
         if let Some(at) = item.at.filter(|_| item.own && !inside) {
-            let problem =
-                Problem::ExcludedOutside { port: item.value.to_string(), block: "inbound" };
+            let problem = Problem::ExcludedOutside {
+                port: item.value.to_string(),
+                captures_some: !ranges.is_empty(),
+                block: "inbound",
+            };
             let diagnostic = problem.at(at, "not captured");
             let label = if ranges.is_empty() { "no port is" } else { "only these ports are" };
             ending.report.push(diagnostic.and(capture.clause, label));

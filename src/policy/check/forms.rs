@@ -117,12 +117,10 @@ pub(super) fn read<'a, D: Draft>(
 ) -> (Seen, bool) {
     let mut collected = Collected::<D> { context, found: Vec::new(), is_whole: true };
     collected.block("", policy);
-    let Collected { mut found, is_whole, .. } = collected;
-    let seen = once_each(&found, context);
+    let Collected { found, mut is_whole, .. } = collected;
     // `also` adds to what the policy says, wherever the two stand.
-    found.sort_by_key(|found| found.also);
-    let mut is_whole = is_whole;
-    for Found { form, also, values: terms, span } in found {
+    let (last, first): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.also);
+    for &Found { form, also, values: terms, span } in first.into_iter().chain(last) {
         let (values, all) = context.lets.values(terms, span, &mut context.report);
         is_whole &= all;
         let is_whole = all;
@@ -135,7 +133,7 @@ pub(super) fn read<'a, D: Draft>(
             (form.apply)(draft, &mut given);
         }
     }
-    (seen, is_whole)
+    (once_each(&found, context), is_whole)
 }
 
 /// Reports what is given twice.
@@ -150,7 +148,7 @@ fn once_each<D>(found: &[Found<'_, D>], context: &mut Context<'_>) -> Seen {
         context.report.push(
             Problem::Duplicate {
                 clause: second.form.words.to_owned(),
-                joined: joined(first, second),
+                joined: joined(first, second, &context.report),
             }
             .at(second.span, "second")
             .also(first.span, "first"),
@@ -159,8 +157,8 @@ fn once_each<D>(found: &[Found<'_, D>], context: &mut Context<'_>) -> Seen {
     seen.into_iter().map(|(key, found)| (key, found.span)).collect()
 }
 
-/// Both clauses as one, if that is a clause and short enough to read.
-fn joined<D>(first: &Found<'_, D>, second: &Found<'_, D>) -> Option<String> {
+/// Both clauses as one, if that is a clause without a mistake, and short enough to read.
+fn joined<D>(first: &Found<'_, D>, second: &Found<'_, D>, report: &Report) -> Option<String> {
     const LONGEST: usize = 200;
     let both = || first.values.iter().chain(second.values);
     let is_plain = |term: &Term| {
@@ -168,7 +166,11 @@ fn joined<D>(first: &Found<'_, D>, second: &Found<'_, D>) -> Option<String> {
             && !matches!(&*term.text, "*" | "none")
     };
     let length: usize = both().map(|term| term.text.len() + 3).sum();
-    if !first.form.is_list || length > LONGEST || !both().all(is_plain) {
+    if !first.form.is_list
+        || length > LONGEST
+        || !both().all(is_plain)
+        || [first, second].iter().any(|found| report.has_error_in(found.span))
+    {
         return None;
     }
     let sign = |term: &Term| if term.kind == TermKind::Variable { "$" } else { "" };
@@ -217,11 +219,12 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
                 return &[];
             }
             if form::<D>("", name).is_none() {
-                let inside = shown(&text_of(&words[1..]));
-                let inside = if inside.is_empty() { "…".to_owned() } else { inside };
+                let is_clause = form_of::<D>(name, &words[1..]).is_some();
+                let inside =
+                    if is_clause { shown(&text_of(&words[1..])) } else { "…".to_owned() };
                 let example = format!("`{name} {{ {inside} }}`");
                 let problem = Problem::MissingBlock { clause: name.to_owned(), example };
-                return self.spoiled(problem.at(first.span, ""));
+                return self.spoiled(problem.at(first.span, "expected `{` behind it"));
             }
         }
         let Some((form, count)) = form_of::<D>(block, words) else {
@@ -316,6 +319,12 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             self.found.push(Found { form, also: false, values: &[], span: line.head() });
         }
         match form::<D>("", name) {
+            Some(form) if opening.is_none() && values.is_empty() => {
+                let example = format!("`{name} {} {{ … }}`", form.example);
+                let problem = Problem::Missing { what: "value", clause: name.to_owned(), example };
+                let behind = words[0].span.behind();
+                self.context.report.push(problem.at(behind, "expected a value here"));
+            }
             Some(form) if opening.is_none() || !values.is_empty() => {
                 self.found.push(Found { form, also: false, values, span: line.head() });
             }
@@ -331,8 +340,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
 
     /// Reports a line that is no clause of `block`.
     fn unknown(&mut self, block: &'static str, line: &'a Clause, words: &'a [Term]) {
-        let diagnostic = misread(D::KIND, block, words);
-        self.context.report.push(diagnostic);
+        self.context.report.push_error(words[0].span, || misread(D::KIND, block, words));
         // What is in it is checked as if it were called right.
         let blocks: Vec<_> = blocks::<D>();
         if block.is_empty()

@@ -89,6 +89,7 @@ impl<'a> Given<'_, 'a> {
         }
         let alone = self.values.len() == 1;
         let mut is_whole = self.is_whole;
+        let mut is_refused = false;
         let mut items = Vec::with_capacity(self.values.len());
         for at in 0..self.values.len() {
             let given = self.values[at];
@@ -111,8 +112,14 @@ impl<'a> Given<'_, 'a> {
                     list.clause = Some(self.span);
                     return;
                 }
-                Some((found, refused)) => return self.refuse(given, found, refused, alone),
+                Some((found, refused)) => {
+                    self.refuse(given, found, refused, alone);
+                    is_refused = true;
+                }
             }
+        }
+        if is_refused {
+            return;
         }
         if self.also && list.all {
             let instead = format!("leave out `also` for only these: `{} …`", self.clause);
@@ -254,8 +261,12 @@ impl<'a> Given<'_, 'a> {
             return;
         }
         let mut found: Option<Families> = None;
+        let mut is_whole = true;
         for value in std::mem::take(&mut self.values) {
-            let Some(family) = self.chosen(value, "family", CHOICES, HELP) else { return };
+            let Some(family) = self.chosen(value, "family", CHOICES, HELP) else {
+                is_whole = false;
+                continue;
+            };
             if found.is_some_and(|found| found.has(family)) {
                 let problem = Problem::Repeated { value: family.keyword().to_owned() };
                 self.report(problem, value, "again");
@@ -264,7 +275,7 @@ impl<'a> Given<'_, 'a> {
                 if found.has(family) { found } else { Families::Both }
             }));
         }
-        if let Some(found) = found {
+        if let Some(found) = found.filter(|_| is_whole) {
             *setting = Setting::written(found, self.span);
         }
     }

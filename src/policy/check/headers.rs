@@ -133,9 +133,11 @@ impl<'a> Headers<'a> {
             let Some((&first, others)) = cycle.split_first() else { continue };
             let header = &self.list[first];
             let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
-            let problem = Problem::ExtendsCycle { kind: header.kind, name };
+            let problem =
+                Problem::ExtendsCycle { kind: header.kind, name, is_direct: others.is_empty() };
             let at = header.extends.map_or(header.at, |extends| extends.span);
-            let mut diagnostic = problem.at(at, "");
+            let label = if others.is_empty() { "the policy itself" } else { "leads back to it" };
+            let mut diagnostic = problem.at(at, label);
             for &other in others {
                 let at = self.list[other].extends.map(|extends| extends.span);
                 diagnostic = diagnostic.and(at, "by way of this one");
@@ -260,7 +262,7 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
         let place = "at the top level".to_owned();
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
-    if is_block(&first.text) {
+    if is_block(&first.text) && (clause.block.is_some() || !is_first_word(&first.text)) {
         return Some(inside(true));
     }
     if is_first_word(&first.text) {

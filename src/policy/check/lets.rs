@@ -84,7 +84,9 @@ impl<'a> Lets<'a> {
             let Some((&first, others)) = cycle.split_first() else { continue };
             let name = &self.lists[first].name;
             let problem = Problem::RecursiveLet { name: name.text.to_string() };
-            let mut diagnostic = problem.at(name.span, "");
+            let label =
+                if others.is_empty() { "it is among its values" } else { "leads back to it" };
+            let mut diagnostic = problem.at(name.span, label);
             for &other in others {
                 diagnostic = diagnostic.also(self.lists[other].name.span, "by way of this one");
             }

@@ -226,6 +226,11 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         let plain = if kind.hexadecimal { format!("{value:#x}") } else { value.to_string() };
         let label = if kind.hexadecimal { "" } else { "only marks may be hexadecimal" };
         (plain, label)
+    } else if kind.highest != PORT.highest
+        && text.split_once('-').is_some_and(|(first, last)| is_digits(first) && is_digits(last))
+    {
+        let instead = "only ports have ranges; write every number: `1, 2`".to_owned();
+        return Mistake::new(not_a(kind, text, instead), "a range");
     } else if let Some(port) = service(text).filter(|_| kind.highest == PORT.highest) {
         (port.to_string(), "names of services are not known here")
     } else {
