@@ -396,6 +396,19 @@ pub enum Problem {
         why: String,
     },
 
+    /// `E403`: an `expect` that does not hold.
+    #[error("expected {expected}, but `{packet}` is {becomes}")]
+    Unmet {
+        /// The policy under which it does not hold.
+        policy: String,
+        /// `untouched`, `proxy 15006`.
+        expected: String,
+        /// A packet that breaks it.
+        packet: String,
+        /// What becomes of it.
+        becomes: String,
+    },
+
     /// `W501`: a value that is captured and, all of it, excluded.
     #[error("{what} {value} is both captured and excluded")]
     CapturedAndExcluded {

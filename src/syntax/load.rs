@@ -95,6 +95,7 @@ impl Loading<'_> {
         if let Some(problem) = problem {
             let at = at.unwrap_or(Span { file, start: 0, end: 0 });
             self.loaded.diagnostics.push(problem.at(at, ""));
+            self.loaded.files.push((file, File::default()));
             return;
         }
         let parsed = parse(sources, file);

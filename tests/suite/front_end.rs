@@ -354,7 +354,7 @@ fn every_setting_knows_its_clause() {
     let clause = |span: Option<netweir::span::Span>| span.map(|span| loaded.sources.text(span));
     assert_eq!(clause(sidecar.inbound.exclude_ports.clause), Some("exclude port 1"));
     assert_eq!(clause(sidecar.inbound.capture_ports.clause), None);
-    assert_eq!(clause(sidecar.mode.clause), Some("table 5"));
+    assert_eq!(clause(sidecar.mode.clause), Some("mode tproxy"));
     assert_eq!(clause(sidecar.outbound.capture_to.clause), Some("capture to ::1"));
     assert_eq!(clause(sidecar.outbound.capture_loopback.clause), Some("capture to ::1"));
     assert_eq!(clause(sidecar.dns.clause), Some("dns"));

@@ -54,7 +54,10 @@ fn policies() -> Vec<Policy> {
         sidecars.map(|sidecar| Kind::Sidecar(Box::new(sidecar))).into_iter().collect();
     kinds.push(Kind::AmbientPod(Box::<AmbientPod>::default()));
     kinds.push(Kind::AmbientHost(Box::<AmbientHost>::default()));
-    kinds.into_iter().map(|kind| Policy { name: name("reviews"), kind }).collect()
+    kinds
+        .into_iter()
+        .map(|kind| Policy { name: name("reviews"), kind, expectations: Vec::new() })
+        .collect()
 }
 
 #[test]

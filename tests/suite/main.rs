@@ -8,10 +8,12 @@
 mod cli;
 mod common;
 mod docs;
+mod explain;
 mod front_end;
 mod import;
 mod iptables_corpus;
 mod kernel;
 mod loads;
 mod mistakes;
+mod mutants;
 mod rulesets;

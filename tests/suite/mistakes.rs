@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use netweir::diag::{CODES, Diagnostic, explain, render};
 use netweir::policy::{GroupIds, check};
+use netweir::span::Sources;
 use netweir::syntax::load;
+use netweir::{Options, compile};
 
 /// Files that mistakes include, by path.
 fn files() -> BTreeMap<String, String> {
@@ -34,12 +36,25 @@ fn mistakes() {
     insta::glob!("../mistakes", "*.weir", |path| {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let loaded = load(name, &text, &files);
-        let checked = check(&loaded, &groups());
-        assert!(!checked.diagnostics.is_empty(), "{name} has nothing wrong with it");
-        let shown = render::human(&loaded.sources, &checked.diagnostics, false);
+        let (sources, diagnostics) = compiled(name, &text, &files, groups());
+        assert!(!diagnostics.is_empty(), "{name} has nothing wrong with it");
+        let shown = render::human(&sources, &diagnostics, false);
         snapshot(path, &text, &shown);
     });
+}
+
+/// What compiling says.
+fn compiled(
+    name: &str,
+    text: &str,
+    files: &BTreeMap<String, String>,
+    groups: GroupIds,
+) -> (Sources, Vec<Diagnostic>) {
+    let options = Options { groups, ..Options::default() };
+    match compile(name, text, files, &options) {
+        Ok(compilation) => (compilation.sources, compilation.warnings),
+        Err(failure) => (failure.sources, failure.diagnostics),
+    }
 }
 
 /// Asserts `output` against `snapshots/mistake.<name>.snap`, which starts with `text` so that a
@@ -90,9 +105,8 @@ fn every_page_has_an_example_of_its_problem_and_of_what_is_right() {
         let codes = |text: &str| -> BTreeSet<&str> {
             let mut files = files();
             files.insert("policy.weir".to_owned(), text.to_owned());
-            let loaded = load("policy.weir", text, &files);
-            let checked = check(&loaded, &GroupIds::new());
-            checked.diagnostics.iter().map(|found| found.problem.code()).collect()
+            let (_, diagnostics) = compiled("policy.weir", text, &files, GroupIds::new());
+            diagnostics.iter().map(|found| found.problem.code()).collect()
         };
         assert_eq!(codes(wrong), BTreeSet::from([*code]), "wrong on {code}");
         assert_eq!(codes(right), BTreeSet::new(), "right on {code}");
