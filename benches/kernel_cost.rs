@@ -101,7 +101,7 @@ fn policy() -> Policy {
     let mut sidecar = Sidecar::default();
     sidecar.outbound.exclude_to = Setting::default_to((0..EXCLUDED).map(net).collect());
     let name = Name::new("many-networks").expect("a name");
-    Policy { name, kind: Kind::Sidecar(Box::new(sidecar)) }
+    Policy { name, kind: Kind::Sidecar(Box::new(sidecar)), expectations: Vec::new() }
 }
 
 /// A process that measures in a namespace of its own, and ends with its standard input.

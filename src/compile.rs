@@ -1,7 +1,7 @@
 //! The phases in one call.
 
 use crate::backend::{dump, iptables, nft, routing, teardown};
-use crate::diag::{Diagnostic, Problem, Severity};
+use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::Ruleset;
 use crate::lower::{Layout, lower, owned_tables};
 use crate::net::{Family, Name};
@@ -20,8 +20,8 @@ pub struct Options {
     pub layout: Layout,
     /// How nft output is written.
     pub nft: nft::Options,
-    /// Whether every ruleset is proved, before it is written, to treat all packets as the policy
-    /// says, from the very bytes. Default: yes.
+    /// Whether what policies expect is proved, and every ruleset, before it is written, to treat
+    /// all packets as the policy says, from the very bytes. Default: yes.
     pub verify: bool,
 }
 
@@ -122,7 +122,7 @@ impl View {
 ///
 /// # Errors
 ///
-/// If anything is wrong with any policy that was read.
+/// If anything is wrong with any policy that was read, or a policy does not do what it expects.
 ///
 /// ```
 /// use netweir::{Options, View, compile, syntax::NoIncludes};
@@ -143,11 +143,23 @@ pub fn compile(
     let input = syntax::load(name, text, loader);
     let Checked { policies, diagnostics } = check(&input, &options.groups);
     let (main, sources) = (input.main(), input.sources);
-    if diagnostics.iter().any(|found| found.problem.severity() == Severity::Error) {
+    let is_wrong = |diagnostics: &[Diagnostic]| {
+        diagnostics.iter().any(|found| found.problem.severity() == Severity::Error)
+    };
+    if is_wrong(&diagnostics) {
         return Err(Failure { sources, diagnostics });
     }
     let own = policies.into_iter().filter(|written| written.span.file == main);
-    let (policies, names) = own.map(|written| (written.node, written.span)).unzip();
+    let (policies, names): (Vec<Policy>, Vec<Span>) =
+        own.map(|written| (written.node, written.span)).unzip();
+    let mut diagnostics = diagnostics;
+    if options.verify {
+        diagnostics.extend(policies.iter().flat_map(prove::expectations));
+        diagnostics = in_order(diagnostics);
+    }
+    if is_wrong(&diagnostics) {
+        return Err(Failure { sources, diagnostics });
+    }
     Ok(Compilation { sources, policies, warnings: diagnostics, names, options: options.clone() })
 }
 

@@ -1,10 +1,13 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
 use crate::diag::{Diagnostic, Problem};
+use crate::explain::{Ports, Treatment, origin};
 use crate::ir::Ruleset;
+use crate::lower::{Layout, lower, questions};
 use crate::net::Family;
+use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
-use crate::semantics::{compare, run};
+use crate::semantics::{Outcome, compare, find, run};
 
 /// Proves that libnftables JSON treats every packet as `meaning` does. `target` is what the
 /// diagnostic calls the text.
@@ -49,4 +52,44 @@ fn prove(
     let way = run(meaning, packet).trace;
     let clause = way.iter().rev().find_map(|step| step.rule.origin.clause);
     Err(Problem::NotProved { target, why }.of(clause))
+}
+
+/// Proves what `policy` expects, for all packets; what does not hold.
+pub(crate) fn expectations(policy: &Policy) -> Vec<Diagnostic> {
+    if policy.expectations.is_empty() {
+        return Vec::new();
+    }
+    let meaning = lower(policy, Layout::Upstream);
+    let broken = |expected| broken(policy, &meaning, expected);
+    policy.expectations.iter().filter_map(broken).collect()
+}
+
+fn broken(
+    policy: &Policy,
+    meaning: &Ruleset,
+    expected: &Setting<Expectation>,
+) -> Option<Diagnostic> {
+    let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
+        (Expected::Untouched, treatment) => treatment != Treatment::Untouched,
+        (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
+        (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
+    };
+    let packet = questions(policy, expected)
+        .iter()
+        .find_map(|question| find(meaning, question.hook, &question.when, breaks))?;
+    let run = run(meaning, &packet);
+    let becomes = Ports::of(policy).words(Treatment::of(&run.outcome));
+    let problem = Problem::Unmet {
+        policy: policy.name.to_string(),
+        expected: expected.becomes.to_string(),
+        instead: format!("`{packet}` is {}", becomes.trim_start_matches("captured: ")),
+    };
+    let origin = origin(&run);
+    let rung = origin.map(|origin| format!("{} {}", origin.rung.number(), origin.rung.title()));
+    let rung = rung.unwrap_or_else(|| "no rung fits".to_owned());
+    Some(match (expected.clause, origin.and_then(|origin| origin.clause)) {
+        (Some(at), Some(clause)) => problem.at(at, "").also(clause, rung),
+        (Some(at), None) => problem.at(at, format!("by default: {rung}")),
+        (None, clause) => problem.of(clause),
+    })
 }

@@ -198,7 +198,7 @@ mod tests {
     use crate::policy::{AmbientHost, AmbientPod, Kind, Mode, Policy, Selection, Setting, Sidecar};
 
     fn policy(kind: Kind) -> Policy {
-        Policy { name: Name::new("reviews").unwrap(), kind }
+        Policy { name: Name::new("reviews").unwrap(), kind, expectations: Vec::new() }
     }
 
     fn tproxy() -> Sidecar {

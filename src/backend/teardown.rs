@@ -42,7 +42,11 @@ mod tests {
     #[test]
     fn the_script_of_an_ambient_pod() {
         let name = Name::new("reviews").unwrap();
-        let script = emit(&Policy { name, kind: Kind::AmbientPod(Box::default()) });
+        let script = emit(&Policy {
+            name,
+            kind: Kind::AmbientPod(Box::default()),
+            expectations: Vec::new(),
+        });
         insta::assert_snapshot!(script, @r#"
         #!/bin/sh
         # Removes policy `reviews`. Does nothing where it is not loaded.

@@ -56,6 +56,10 @@ impl Problem {
                  `--no-verify` writes the text all the same"
                     .to_owned()
             }
+            Self::Unmet { policy, .. } => format!(
+                "change policy `{policy}`, or what is expected; `weir explain` shows the packet's \
+                 way through the rules"
+            ),
             Self::UnknownChoice { choices, .. } => (*choices).to_owned(),
             Self::Duplicate { joined: Some(joined), .. } => format!("join them: `{joined}`"),
             Self::Duplicate { joined: None, .. } => "remove one of the two".to_owned(),

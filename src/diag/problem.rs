@@ -435,6 +435,17 @@ pub enum Problem {
         why: String,
     },
 
+    /// `E403`: an `expect` that does not hold.
+    #[error("expected {expected}, but {instead}")]
+    Unmet {
+        /// The policy under which it does not hold.
+        policy: String,
+        /// `untouched`, `proxy 15006`.
+        expected: String,
+        /// A packet that breaks it, and what becomes of it.
+        instead: String,
+    },
+
     /// `W501`: a value that is captured and, all of it, excluded.
     #[error("{what} {value} is both captured and excluded")]
     CapturedAndExcluded {

@@ -7,9 +7,9 @@ mod treatment;
 
 use serde::Serialize;
 
-use crate::ir::Ruleset;
+use crate::ir::{Origin, Ruleset};
 use crate::policy::Policy;
-use crate::semantics::{Packet, run};
+use crate::semantics::{Packet, Run, run};
 use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
@@ -49,6 +49,12 @@ pub struct Explanation {
     pub path: Vec<StepWords>,
 }
 
+/// Why a packet fares as it does: the rung and the clause of the rule that decides. `None` if no
+/// rule does.
+pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {
+    path::deciding(run).map(|at| run.trace[at].rule.origin)
+}
+
 /// Takes `packet` through `ruleset` and says why it fares so.
 #[must_use]
 pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
@@ -56,7 +62,7 @@ pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Exp
     let ports = context.policy.map_or_else(Ports::default, Ports::of);
     let treatment = Treatment::of(&run.outcome);
     let decides = path::deciding(&run);
-    let origin = decides.map(|at| run.trace[at].rule.origin);
+    let origin = origin(&run);
     Explanation {
         packet: packet.to_string(),
         outcome: ports.words(treatment),

@@ -8,12 +8,14 @@
 mod ambient_host;
 mod ambient_pod;
 mod dns;
+mod expect;
 mod layout;
 mod plan;
 mod sidecar;
 mod tproxy;
 mod when;
 
+pub use expect::{Question, questions};
 pub use layout::Layout;
 
 use crate::ir::{BuiltInTable, Ruleset};

@@ -5,6 +5,7 @@
 
 mod ambient;
 mod check;
+mod expectation;
 mod print;
 mod setting;
 mod sidecar;
@@ -12,6 +13,7 @@ mod sidecar;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, GroupIds, MOST_EXTENDED, MOST_VALUES, check};
+pub use expectation::{Expectation, Expected, Transport, Way};
 pub use print::{Detail, print};
 
 pub use ambient::{AmbientHost, AmbientPod, AmbientProxy, HostProbe, PodRoute, ProbeOwner};
@@ -29,6 +31,9 @@ pub struct Policy {
     /// What it governs.
     #[serde(flatten)]
     pub kind: Kind,
+    /// What must become of traffic under it. `expect`; default: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Setting<Expectation>>,
 }
 
 /// What a policy governs.

@@ -34,6 +34,9 @@ pub fn print(policy: &Policy, detail: Detail) -> String {
         Kind::AmbientHost(host) => printer.ambient_host(host),
     }
     printer.block(None);
+    for expectation in &policy.expectations {
+        printer.page.words(&expectation.words());
+    }
     printer.page.close();
     printer.page.finish()
 }

@@ -84,7 +84,7 @@ fn differing(space: &mut Space, left: &Fate, right: &Fate) -> Function {
 /// A packet at `hook` that all of `when` hold for as it arrives, and of which `ruleset` makes what
 /// `wanted` holds for; none if there is no such packet.
 ///
-/// `wanted` is asked about outcomes whose marks are 0: it may look at everything else. With the
+/// Every transparent proxy listens. `wanted` is asked about outcomes whose marks are 0: it may look at everything else. With the
 /// opposite of what is expected as `wanted`, this proves the expectation, or breaks it.
 #[must_use]
 pub fn find(
@@ -95,7 +95,11 @@ pub fn find(
 ) -> Option<Packet> {
     Family::ALL.into_iter().find_map(|family| {
         let mut space = Space::new(hook, family, &[ruleset], when);
-        let asked = space.arriving(ruleset, when);
+        let mut asked = space.arriving(ruleset, when);
+        for (_, listens) in space.listeners.clone() {
+            let listens = space.diagrams.variable(listens);
+            asked = space.diagrams.and(asked, listens);
+        }
         fates(&mut space, ruleset).into_iter().find_map(|(fate, packets)| {
             let outcome = Outcome {
                 verdict: fate.verdict,

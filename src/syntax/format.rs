@@ -58,6 +58,18 @@ impl Page {
         self.end();
     }
 
+    /// Writes a clause, word for word.
+    pub(crate) fn words(&mut self, words: &[String]) {
+        self.begin(0);
+        for (at, word) in words.iter().enumerate() {
+            match at.checked_sub(1) {
+                None => self.push(word),
+                Some(before) => self.push_wrapped(word, words[before].ends_with(',')),
+            }
+        }
+        self.end();
+    }
+
     /// Writes `head {` and goes one level deeper.
     pub(crate) fn open(&mut self, head: &str) {
         self.begin(0);

@@ -8,12 +8,12 @@ use std::process::{Command, Output, Stdio};
 use crate::common::shipped::{self, root};
 
 /// Runs `weir` in the root of the repository.
-fn weir(arguments: &[&str]) -> Output {
+pub(crate) fn weir(arguments: &[&str]) -> Output {
     weir_with(arguments, "")
 }
 
 /// Runs `weir` with `input` as standard input.
-fn weir_with(arguments: &[&str], input: &str) -> Output {
+pub(crate) fn weir_with(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
         .args(arguments)
         .current_dir(root())
@@ -27,11 +27,11 @@ fn weir_with(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn stdout(output: &Output) -> &str {
+pub(crate) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn snapshot(name: &str, said: &str) {
 }
 
 /// Asserts the exit status, and shows what was said where it differs.
-fn exits(output: &Output, status: i32) {
+pub(crate) fn exits(output: &Output, status: i32) {
     assert_eq!(output.status.code(), Some(status), "{}{}", stdout(output), stderr(output));
 }
 

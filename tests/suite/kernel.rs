@@ -55,7 +55,10 @@ fn policies() -> Vec<Policy> {
         sidecars.map(|sidecar| Kind::Sidecar(Box::new(sidecar))).into_iter().collect();
     kinds.push(Kind::AmbientPod(Box::<AmbientPod>::default()));
     kinds.push(Kind::AmbientHost(Box::<AmbientHost>::default()));
-    kinds.into_iter().map(|kind| Policy { name: name("reviews"), kind }).collect()
+    kinds
+        .into_iter()
+        .map(|kind| Policy { name: name("reviews"), kind, expectations: Vec::new() })
+        .collect()
 }
 
 #[test]
@@ -365,7 +368,11 @@ fn host(owner: ProbeOwner, from: PerFamily<Ipv4Addr, Ipv6Addr>) -> (Ruleset, Str
     let mut host = AmbientHost::default();
     host.probe.owner = Setting::default_to(owner);
     host.probe.from = Setting::default_to(from);
-    let policy = Policy { name: name("node"), kind: Kind::AmbientHost(Box::new(host)) };
+    let policy = Policy {
+        name: name("node"),
+        kind: Kind::AmbientHost(Box::new(host)),
+        expectations: vec![],
+    };
     let ruleset = lower(&policy, Layout::Compact);
     let [script, _] = both(&ruleset, &owned_tables(&policy.kind), &Options::default());
     (ruleset, script)

@@ -36,25 +36,25 @@ fn mistakes() {
     insta::glob!("../mistakes", "*.weir", |path| {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let loaded = load(name, &text, &files);
-        let checked = check(&loaded, &groups());
-        assert!(!checked.diagnostics.is_empty(), "{name} has nothing wrong with it");
-        // What the whole compiler says of it is the same.
-        let options = Options { groups: groups(), ..Options::default() };
-        let found = match compile(name, &text, &files, &options) {
-            Ok(compilation) => {
-                assert!(compilation.warnings.iter().all(|found| !found.is_error()), "{name}");
-                compilation.warnings
-            }
-            Err(failure) => {
-                assert!(failure.diagnostics.iter().any(Diagnostic::is_error), "{name}");
-                failure.diagnostics
-            }
-        };
-        assert_eq!(found, checked.diagnostics, "{name}");
-        let shown = render::human(&loaded.sources, &checked.diagnostics, false);
+        let (sources, diagnostics) = compiled(name, &text, &files, groups());
+        assert!(!diagnostics.is_empty(), "{name} has nothing wrong with it");
+        let shown = render::human(&sources, &diagnostics, false);
         snapshot(path, &text, &shown);
     });
+}
+
+/// What compiling says.
+fn compiled(
+    name: &str,
+    text: &str,
+    files: &BTreeMap<String, String>,
+    groups: GroupIds,
+) -> (Sources, Vec<Diagnostic>) {
+    let options = Options { groups, ..Options::default() };
+    match compile(name, text, files, &options) {
+        Ok(compilation) => (compilation.sources, compilation.warnings),
+        Err(failure) => (failure.sources, failure.diagnostics),
+    }
 }
 
 /// Asserts `output` against `snapshots/mistake.<name>.snap`, which starts with `text` so that a
@@ -161,9 +161,8 @@ fn every_page_has_an_example_of_its_problem_and_of_what_is_right() {
         let codes = |text: &str| -> BTreeSet<&str> {
             let mut files = files();
             files.insert("policy.weir".to_owned(), text.to_owned());
-            let loaded = load("policy.weir", text, &files);
-            let checked = check(&loaded, &GroupIds::new());
-            let found = if TOGETHER.contains(code) { together(text) } else { checked.diagnostics };
+            let (_, diagnostics) = compiled("policy.weir", text, &files, GroupIds::new());
+            let found = if TOGETHER.contains(code) { together(text) } else { diagnostics };
             found.iter().map(|found| found.problem.code()).collect()
         };
         assert_eq!(codes(wrong), BTreeSet::from([*code]), "wrong on {code}");

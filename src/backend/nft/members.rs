@@ -138,7 +138,10 @@ mod tests {
         let host =
             AmbientHost { families: Setting::default_to(families), ..AmbientHost::default() };
         let name = Name::new("node").unwrap();
-        lower(&Policy { name, kind: Kind::AmbientHost(Box::new(host)) }, Layout::Compact)
+        lower(
+            &Policy { name, kind: Kind::AmbientHost(Box::new(host)), expectations: vec![] },
+            Layout::Compact,
+        )
     }
 
     fn addresses(text: &str) -> Vec<IpAddr> {

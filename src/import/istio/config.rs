@@ -55,7 +55,7 @@ pub fn configurations(text: &str, context: &Context) -> Result<Imported, Refused
             .then(|| written.map_or_else(|| format!("configuration {}", at + 1), str::to_owned));
         if let Some(kind) = read(entry, context, &mut report) {
             let name = names.take(context.name.as_ref(), written, &mut report);
-            policies.push(Policy { name, kind });
+            policies.push(Policy { name, kind, expectations: Vec::new() });
         }
     }
     report.about = None;

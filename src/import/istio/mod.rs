@@ -120,7 +120,10 @@ pub fn arguments(
     resolver::servers(&mut options, None, context, &mut report);
     let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
     let name = Names::default().take(context.name.as_ref(), None, &mut report);
-    finish(vec![Policy { name, kind: Kind::Sidecar(Box::new(sidecar)) }], report)
+    finish(
+        vec![Policy { name, kind: Kind::Sidecar(Box::new(sidecar)), expectations: Vec::new() }],
+        report,
+    )
 }
 
 /// The options of one run of `istio-iptables`, as far as its command line and environment say.

@@ -42,7 +42,7 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
         match read(pod, context, &mut report) {
             Ok(kind) => {
                 let name = names.take(context.name.as_ref(), pod.name, &mut report);
-                policies.push(Policy { name, kind });
+                policies.push(Policy { name, kind, expectations: Vec::new() });
             }
             Err(why) => report.remark(Remark::NoRules(why)),
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::expect;
 use super::given::{Context, Given, Seen};
 use super::misread::misread;
 use super::words::suggest;
 use crate::diag::{Diagnostic, Problem, Report, shown};
-use crate::policy::Kind;
+use crate::policy::{Expectation, Kind, Setting};
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
 
@@ -93,12 +94,16 @@ impl<D> Form<D> {
     }
 }
 
+/// The word that an expectation begins with.
+pub(super) const EXPECT: &str = "expect";
+
 /// The clauses of one policy, before they are read.
 struct Collected<'c, 'a, D: 'static> {
     context: &'c mut Context<'a>,
     found: Vec<Found<'a, D>>,
     /// Whether every value is there.
     is_whole: bool,
+    expectations: Vec<Setting<Expectation>>,
 }
 
 /// A line, and the clause that it is.
@@ -109,15 +114,17 @@ struct Found<'a, D: 'static> {
     span: Span,
 }
 
-/// Reads the clauses of `policy` into `draft`; which there were, and whether every value was there.
+/// Reads the clauses of `policy` into `draft`; which there were, whether every value was there, and
+/// what the policy expects.
 pub(super) fn read<'a, D: Draft>(
     draft: &mut D,
     policy: &'a Clause,
     context: &mut Context<'a>,
-) -> (Seen, bool) {
-    let mut collected = Collected::<D> { context, found: Vec::new(), is_whole: true };
+) -> (Seen, bool, Vec<Setting<Expectation>>) {
+    let mut collected =
+        Collected::<D> { context, found: Vec::new(), is_whole: true, expectations: Vec::new() };
     collected.block("", policy);
-    let Collected { found, mut is_whole, .. } = collected;
+    let Collected { found, mut is_whole, expectations, .. } = collected;
     // `also` adds to what the policy says, wherever the two stand.
     let (last, first): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.also);
     for &Found { form, also, values: terms, span } in first.into_iter().chain(last) {
@@ -133,7 +140,7 @@ pub(super) fn read<'a, D: Draft>(
             (form.apply)(draft, &mut given);
         }
     }
-    (once_each(&found, context), is_whole)
+    (once_each(&found, context), is_whole, expectations)
 }
 
 /// Reports what is given twice.
@@ -212,6 +219,24 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
                 instead: "write the words before the values: `exclude port $health`",
             };
             return self.spoiled(problem.at(first.span, ""));
+        }
+        if is_word(first, EXPECT) && line.block.is_none() {
+            if also {
+                let instead = "leave out `also`: expectations are never replaced".to_owned();
+                let problem = Problem::AddsNothing { clause: EXPECT.to_owned(), instead };
+                return self.spoiled(problem.at(terms[0].span, ""));
+            }
+            if !block.is_empty() {
+                let place = format!("in `{block}`");
+                let instead = format!("write it in the policy, outside of `{block}`");
+                let problem = Problem::WrongPlace { clause: EXPECT.to_owned(), place, instead };
+                return self.spoiled(problem.at(first.span, ""));
+            }
+            let span = first.span.to(words[words.len() - 1].span);
+            let read = expect::read(words, span, self.context);
+            self.is_whole &= read.is_some();
+            self.expectations.extend(read.map(|read| Setting::written(read, span)));
+            return &[];
         }
         if let Some(name) = block_named::<D>(&first.text).filter(|_| block.is_empty()) {
             if line.block.is_some() {

@@ -78,7 +78,7 @@ impl<'a> Given<'_, 'a> {
         self.list_of(list, specials, |group: Group| group.0);
     }
 
-    fn list_of<R: Read, T>(
+    pub(super) fn list_of<R: Read, T>(
         &mut self,
         list: &mut List<T>,
         specials: Specials,
@@ -218,7 +218,7 @@ impl<'a> Given<'_, 'a> {
         }
     }
 
-    fn scalar<T>(&mut self, read: impl Fn(&str) -> Result<T, Mistake>) -> Option<T> {
+    pub(super) fn scalar<T>(&mut self, read: impl Fn(&str) -> Result<T, Mistake>) -> Option<T> {
         let value = self.one()?;
         self.read(value, false, read)
     }

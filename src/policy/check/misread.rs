@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ambient::{HostDraft, PodDraft};
-use super::forms::{Draft, Form, is_word, text_of};
+use super::forms::{Draft, EXPECT, Form, is_word, text_of};
 use super::sidecar::SidecarDraft;
 use super::words::{either, hint, suggest};
 use super::{addresses, numbers};
@@ -22,7 +22,8 @@ pub(super) fn is_block(word: &str) -> bool {
 
 /// Whether a clause of some kind of policy begins with `word`.
 pub(super) fn is_first_word(word: &str) -> bool {
-    word == "also" || spellings().iter().any(|s| s.words.split(' ').next() == Some(word))
+    matches!(word, "also" | EXPECT)
+        || spellings().iter().any(|s| s.words.split(' ').next() == Some(word))
 }
 
 /// The words that begin a clause outside of every policy.
@@ -93,6 +94,7 @@ impl Misread<'_> {
             here.iter().filter_map(|s| s.words.split(' ').next()).collect();
         if self.block.is_empty() {
             candidates.extend(all.iter().filter(|s| s.kind == self.kind).map(|s| s.block));
+            candidates.push(EXPECT);
         }
         let mut seen = BTreeSet::new();
         candidates.retain(|word| !word.is_empty() && seen.insert(*word));

@@ -3,6 +3,7 @@
 mod addresses;
 mod ambient;
 mod effects;
+mod expect;
 mod families;
 mod forms;
 mod given;
@@ -24,7 +25,7 @@ use self::given::Context;
 use self::headers::{Header, Headers};
 use self::lets::Lets;
 use self::sidecar::SidecarDraft;
-use super::{Kind, Policy, WrittenPolicy};
+use super::{Expectation, Kind, Policy, Setting, WrittenPolicy};
 use crate::diag::{Diagnostic, Problem, Report};
 use crate::net::Name;
 use crate::span::{FileId, Span, Spanned};
@@ -91,6 +92,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
         headers: &headers.list,
         context: Context { lets, groups, report, reported: BTreeSet::new(), repeats_error: false },
         drafts: headers.list.iter().map(|_| None).collect(),
+        expectations: vec![Vec::new(); headers.list.len()],
     };
     let mut policies: Vec<Option<WrittenPolicy>> = vec![None; headers.list.len()];
     for policy in order {
@@ -119,6 +121,8 @@ struct Checking<'h, 'a> {
     context: Context<'a>,
     /// What the policies say that were read already, and whether that is all they should say.
     drafts: Vec<Option<(AnyDraft, bool)>>,
+    /// What the policies expect that were read already.
+    expectations: Vec<Vec<Setting<Expectation>>>,
 }
 
 /// A policy of any kind while its clauses are read.
@@ -128,6 +132,10 @@ enum AnyDraft {
     Pod(Box<PodDraft>),
     Host(Box<HostDraft>),
 }
+
+/// A policy that was read: its draft and what it means, whether every value was there, and what it
+/// expects.
+type Read<D> = (D, Kind, bool, Vec<Setting<Expectation>>);
 
 impl<'a> Checking<'_, 'a> {
     /// The policy that `at` is among the headers; those that it extends were checked.
@@ -140,22 +148,22 @@ impl<'a> Checking<'_, 'a> {
         };
         let before = self.context.report.errors();
         self.context.repeats_error = false;
-        let (draft, kind, is_whole) = match header.kind {
+        let (draft, kind, is_whole, own) = match header.kind {
             SidecarDraft::KIND => {
                 let parent =
                     if let Some(AnyDraft::Sidecar(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole)
+                let (draft, kind, is_whole, own) = self.draft(header, parent);
+                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole, own)
             }
             PodDraft::KIND => {
                 let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Pod(Box::new(draft)), kind, is_whole)
+                let (draft, kind, is_whole, own) = self.draft(header, parent);
+                (AnyDraft::Pod(Box::new(draft)), kind, is_whole, own)
             }
             _ => {
                 let parent = if let Some(AnyDraft::Host(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole) = self.draft(header, parent);
-                (AnyDraft::Host(Box::new(draft)), kind, is_whole)
+                let (draft, kind, is_whole, own) = self.draft(header, parent);
+                (AnyDraft::Host(Box::new(draft)), kind, is_whole, own)
             }
         };
         let is_sound = header.is_sound
@@ -165,14 +173,18 @@ impl<'a> Checking<'_, 'a> {
             && !self.context.repeats_error
             && self.context.report.errors() == before;
         self.drafts[at] = Some((draft, is_sound));
+        let inherited = header.parent.map(|parent| self.expectations[parent].clone());
+        let expectations: Vec<_> = inherited.unwrap_or_default().into_iter().chain(own).collect();
+        self.expectations[at].clone_from(&expectations);
         let name = header.name.as_ref().filter(|_| is_sound)?;
-        Some(Spanned::new(Policy { name: name.node.clone(), kind }, name.span))
+        Some(Spanned::new(Policy { name: name.node.clone(), kind, expectations }, name.span))
     }
 
-    fn draft<D: Draft>(&mut self, header: &Header<'a>, parent: Option<D>) -> (D, Kind, bool) {
+    fn draft<D: Draft>(&mut self, header: &Header<'a>, parent: Option<D>) -> Read<D> {
         let mut draft = parent.unwrap_or_default();
         draft.inherit();
-        let (seen, is_whole) = forms::read(&mut draft, header.clause, &mut self.context);
+        let (seen, is_whole, expectations) =
+            forms::read(&mut draft, header.clause, &mut self.context);
         let kind = draft.clone().finish(&mut Ending {
             name: header.name.as_ref().map_or("", |name: &Spanned<Name>| name.node.as_str()),
             at: header.at,
@@ -180,7 +192,7 @@ impl<'a> Checking<'_, 'a> {
             seen: &seen,
             report: &mut self.context.report,
         });
-        (draft, kind, is_whole)
+        (draft, kind, is_whole, expectations)
     }
 
     /// Whether something in `span` was not understood.

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
 use netweir::policy::{
-    AmbientHost, AmbientPod, AmbientProxy, Dns, Groups, HostProbe, Inbound, Interfaces, Kind, Mode,
-    Outbound, PodRoute, Policy, ProbeOwner, Proxy, Selection, Setting, Sidecar, Tproxy,
+    AmbientHost, AmbientPod, AmbientProxy, Dns, Expectation, Expected, Groups, HostProbe, Inbound,
+    Interfaces, Kind, Mode, Outbound, PodRoute, Policy, ProbeOwner, Proxy, Selection, Setting,
+    Sidecar, Tproxy, Transport, Way,
 };
 use proptest::prelude::*;
 use proptest::{collection::vec, option, strategy::Union};
@@ -18,7 +19,30 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
     ];
-    (names(), kind).prop_map(|(name, kind)| Policy { name, kind })
+    (names(), kind, vec(expectations(), 0..3)).prop_map(|(name, kind, expectations)| {
+        let expectations = expectations.into_iter().map(set).collect();
+        Policy { name, kind, expectations }
+    })
+}
+
+/// Any expectation, of which hardly any holds.
+fn expectations() -> impl Strategy<Value = Expectation> {
+    let becomes = prop_oneof![
+        Just(Expected::Untouched),
+        Just(Expected::Dropped),
+        (1_u16..).prop_map(Expected::Proxy),
+    ];
+    let protocol = prop::sample::select(vec![None, Some(Transport::Tcp), Some(Transport::Udp)]);
+    let ids = || vec(owner(), 0..3);
+    let lists = (vec(net(), 0..3), vec(net(), 0..3), ports(), vec(interface(), 0..2));
+    (any::<bool>(), protocol, lists, ids(), ids(), becomes).prop_map(
+        |(is_inbound, protocol, (from, to, ports, interfaces), users, groups, becomes)| {
+            let way = if is_inbound { Way::Inbound } else { Way::Outbound };
+            let sent = |ids| if is_inbound { Vec::new() } else { ids };
+            let (users, groups) = (sent(users), sent(groups));
+            Expectation { way, protocol, from, to, ports, users, groups, interfaces, becomes }
+        },
+    )
 }
 
 /// Any sidecar.

@@ -1,0 +1,255 @@
+//! `weir explain`, `weir verify` and `weir diff` as a user meets them.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::cli::{exits, stderr, stdout, weir, weir_with};
+use crate::common::netns::{self, Netns};
+use crate::common::shipped::root;
+
+const DEFAULT: &str = "rulesets/istio/default.weir";
+const REVIEWS: &str = "rulesets/examples/reviews.weir";
+
+/// A folder with the default sidecar in every form, and rules that differ from it.
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let golden = folder.path().to_str().unwrap();
+        exits(&weir(&["compile", DEFAULT, "--out-dir", golden]), 0);
+        let files = Self { folder };
+        files.change(
+            "istio.iptables",
+            "changed.iptables",
+            "--dport 15021 -j RETURN",
+            "--dport 22 -j RETURN",
+        );
+        files.change("istio.json", "changed.json", "\"skuid\"", "\"skgid\"");
+        files
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn change(&self, from: &str, to: &str, old: &str, new: &str) {
+        let text = fs::read_to_string(self.path(from)).unwrap();
+        assert!(text.contains(old), "{text}");
+        fs::write(self.path(to), text.replace(old, new)).unwrap();
+    }
+}
+
+/// What `weir` prints, with the path of the folder as `…`.
+fn said(arguments: &[&str], files: &Files, status: i32) -> String {
+    let output = weir(arguments);
+    exits(&output, status);
+    assert_eq!(stderr(&output), "");
+    stdout(&output).replace(files.folder.path().to_str().unwrap(), "…")
+}
+
+fn json(arguments: &[&str], status: i32) -> Value {
+    let output = weir(arguments);
+    exits(&output, status);
+    serde_json::from_str(stdout(&output)).unwrap()
+}
+
+#[test]
+fn a_packet_is_explained_in_words() {
+    let files = Files::new();
+    let mut text = String::new();
+    for (rules, packet) in [
+        (DEFAULT, "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 out eth0"),
+        (DEFAULT, "outbound tcp to 10.96.0.1:443 user 1337"),
+        (DEFAULT, "outbound tcp to 10.0.0.7:8080 out lo user 1337"),
+        (DEFAULT, "inbound tcp to [fd00::7]:15021"),
+        (DEFAULT, "outbound udp to 10.96.0.1:123"),
+        (REVIEWS, "outbound udp to 10.96.0.10:53"),
+        (REVIEWS, "outbound tcp to 10.30.7.9:443"),
+        ("rulesets/istio/tproxy.weir", "inbound tcp to 10.0.0.7:8080 no-listener 15006"),
+        (&files.path("istio.iptables"), "outbound tcp to 10.96.0.1:443"),
+        (&files.path("istio.json"), "inbound tcp to 10.0.0.7:8080"),
+    ] {
+        text.push_str(&format!("── {packet}\n{}\n", said(&["explain", rules, packet], &files, 0)));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn programs_get_the_same() {
+    let found = json(&["explain", "--json", DEFAULT, "outbound tcp to 10.96.0.1:443"], 0);
+    assert_eq!(found["outcome"], "captured: redirected to the outbound proxy port 15001");
+    assert_eq!((&found["captured"], &found["port"]), (&true.into(), &15001.into()));
+    assert_eq!(found["rung"]["number"], "O10");
+    assert_eq!(found["clause"]["text"], "capture to *");
+    assert_eq!((&found["clause"]["line"], &found["clause"]["column"]), (&5.into(), &14.into()));
+    assert_eq!(found["path"].as_array().unwrap().len(), 3);
+    let equal = json(&["diff", "--json", DEFAULT, DEFAULT], 0);
+    assert_eq!(
+        (&equal["equal"], &equal["families"]),
+        (&true.into(), &serde_json::json!(["ipv4", "ipv6"]))
+    );
+    let different = json(&["diff", "--json", DEFAULT, REVIEWS], 1);
+    assert_eq!(different["equal"], false);
+    for difference in different["differences"].as_array().unwrap() {
+        let (left, right) = (&difference["left"], &difference["right"]);
+        assert_ne!((&left["outcome"], &left["also"]), (&right["outcome"], &right["also"]));
+        assert_eq!(left["packet"], difference["packet"]);
+    }
+}
+
+#[test]
+fn what_is_no_packet_is_said_kindly() {
+    for (packet, says) in [
+        ("", "expected `inbound`, `outbound`"),
+        ("outbound icmp to 10.0.0.1", "expected `tcp`, `udp` or `other` as the second word"),
+        ("outbound tcp", "expected `from` or `to` and an address"),
+        ("outbound tcp from 10.0.0.1 to ::1", "`from` and `to` are of different families"),
+        ("outbound tcp to 10.0.0.1:70000", "`to` needs an address, perhaps with a port"),
+        ("outbound tcp to 10.0.0.1 usr 5", "unknown word `usr`; the words are `from`, `to`"),
+        ("inbound tcp to 10.0.0.1 user 5", "a packet has no `user` here"),
+        ("inbound tcp to 10.0.0.1 state old", "`state` needs one of `new`"),
+    ] {
+        let output = weir(&["explain", DEFAULT, packet]);
+        exits(&output, 2);
+        assert_eq!(stdout(&output), "");
+        assert!(stderr(&output).contains(says), "{packet}: {}", stderr(&output));
+        assert!(stderr(&output).contains("for example: outbound tcp"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn rules_are_verified_in_every_form() {
+    let files = Files::new();
+    let [v4, v6, nft] =
+        ["istio.iptables", "istio.ip6tables", "istio.json"].map(|it| files.path(it));
+    let [changed, changed_nft] = ["changed.iptables", "changed.json"].map(|it| files.path(it));
+    fs::write(files.path("empty"), "").unwrap();
+    let empty = files.path("empty");
+    let mut text = String::new();
+    for (arguments, status) in [
+        (&["--iptables", &v4, "--ip6tables", &v6][..], 0),
+        (&["--iptables", &v4], 0),
+        (&["--ip6tables", &v6], 0),
+        (&["--nft-json", &nft], 0),
+        (&["--iptables", &changed, "--ip6tables", &v6], 1),
+        (&["--nft-json", &changed_nft], 1),
+    ] {
+        let all = [&["verify", DEFAULT][..], arguments].concat();
+        text.push_str(&format!("── {}\n", all.join(" ")));
+        text.push_str(&said(&all, &files, status));
+    }
+    let text = text.replace(files.folder.path().to_str().unwrap(), "…");
+    insta::assert_snapshot!(text);
+    // An empty file is no rules; a policy for IPv4 only leaves IPv6 untouched.
+    let ipv4 = "sidecar a { family ipv4 }";
+    let compiled = weir_with(&["compile", "-", "--emit", "iptables"], ipv4);
+    fs::write(files.path("v4"), stdout(&compiled)).unwrap();
+    let all = ["verify", "-", "--iptables", &files.path("v4"), "--ip6tables", &empty];
+    exits(&weir_with(&all, ipv4), 0);
+    exits(&weir_with(&all, "sidecar a {}"), 1);
+}
+
+#[test]
+fn chains_and_tables_of_others_are_left_out_by_name() {
+    let files = Files::new();
+    let foreign = "-A OUTPUT -m recent --rcheck -j DROP\n:KUBE-X - [0:0]\n-A KUBE-X -m what -j Y\n-A OUTPUT -j KUBE-X\n";
+    let text = fs::read_to_string(files.path("istio.iptables")).unwrap();
+    let with = text.replacen(
+        "COMMIT",
+        &format!("{}COMMIT", &foreign[foreign.find(":KUBE").unwrap()..]),
+        1,
+    );
+    fs::write(files.path("kube"), with).unwrap();
+    let kube = files.path("kube");
+    let output = weir(&["verify", DEFAULT, "--iptables", &kube]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("unknown match `what`"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--leave-out"), "{}", stderr(&output));
+    exits(&weir(&["verify", DEFAULT, "--iptables", &kube, "--leave-out", "KUBE-*"]), 0);
+    let nft = fs::read_to_string(files.path("istio.json")).unwrap();
+    let table = r#"{"add":{"table":{"family":"ip","name":"docker"}}},
+        {"add":{"chain":{"family":"ip","table":"docker","name":"c","type":"filter","hook":"output","prio":0,"policy":"drop"}}}"#;
+    let end = nft.rfind("\n]}").unwrap();
+    fs::write(files.path("docker"), format!("{},\n{table}{}", &nft[..end], &nft[end..])).unwrap();
+    let docker = files.path("docker");
+    assert_ne!(weir(&["verify", DEFAULT, "--nft-json", &docker]).status.code(), Some(0));
+    exits(&weir(&["verify", DEFAULT, "--nft-json", &docker, "--leave-out", "docker"]), 0);
+}
+
+#[test]
+fn differences_are_told_in_words() {
+    let files = Files::new();
+    let folder = root().join("rulesets/istio");
+    let path =
+        |name: &str| folder.join(name).strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+    let mut text = String::new();
+    for (old, new, status) in [
+        (DEFAULT.to_owned(), DEFAULT.to_owned(), 0),
+        (DEFAULT.to_owned(), files.path("istio.json"), 0),
+        (files.path("istio.iptables"), DEFAULT.to_owned(), 0),
+        (DEFAULT.to_owned(), path("egress-only.weir"), 1),
+        (path("ipv4-only.weir"), DEFAULT.to_owned(), 1),
+        ("rulesets/examples/company.weir".to_owned(), REVIEWS.to_owned(), 1),
+    ] {
+        text.push_str(&format!("── {old} {new}\n"));
+        text.push_str(&said(&["diff", &old, &new], &files, status));
+    }
+    insta::assert_snapshot!(text.replace(files.folder.path().to_str().unwrap(), "…"));
+}
+
+#[test]
+fn usage_is_exit_status_2_and_a_wrong_policy_1() {
+    let files = Files::new();
+    let v4 = files.path("istio.iptables");
+    let packet = "outbound tcp to 10.0.0.1";
+    for arguments in [
+        &["explain", packet][..],
+        &["explain", DEFAULT, "--iptables", &v4, packet],
+        &["explain", "--iptables", &v4, "outbound tcp to ::1"],
+        &["verify", DEFAULT],
+        &["verify", DEFAULT, "--live", "--iptables", &v4],
+        &["diff", DEFAULT],
+        &["diff", DEFAULT, "no-such.weir"],
+        &["diff", &v4, &files.path("istio.ip6tables")],
+    ] {
+        exits(&weir(arguments), 2);
+    }
+    for arguments in [&["explain", "-", packet][..], &["verify", "-", "--iptables", &v4]] {
+        exits(&weir_with(arguments, "sidecar a { mode x }"), 1);
+    }
+}
+
+#[test]
+fn what_is_loaded_is_verified() {
+    if !netns::available() {
+        return;
+    }
+    let weir = env!("CARGO_BIN_EXE_weir");
+    for policy in [DEFAULT, REVIEWS, "rulesets/istio/tproxy.weir", "rulesets/istio/kubevirt.weir"] {
+        let netns = Netns::new();
+        let path = root().join(policy);
+        let path = path.to_str().unwrap();
+        let verify = || netns.run(weir, &["verify", path, "--live"], "");
+        let done = verify();
+        assert!(!done.ok && done.out.contains("no longer captured"), "{done:?}");
+        netns.load(stdout(&crate::cli::weir(&["compile", policy])));
+        let done = verify();
+        assert!(done.ok, "{done:?}");
+        assert!(done.out.starts_with("equal: this namespace"), "{done:?}");
+        netns.flush();
+        for (view, program) in [("iptables", "iptables"), ("ip6tables", "ip6tables")] {
+            let text = crate::cli::weir(&["compile", policy, "--emit", view]);
+            let done = netns.run(&format!("{program}-nft-restore"), &["--noflush"], stdout(&text));
+            if !done.ok && done.err.contains("No such file") {
+                return;
+            }
+            assert!(done.ok, "{done:?}");
+        }
+        let done = verify();
+        assert!(done.ok, "{done:?}");
+    }
+}
