@@ -400,13 +400,13 @@ pub enum Problem {
     #[error("expected {expected}, but `{packet}` is {becomes}")]
     Unmet {
         /// The policy under which it does not hold.
-        policy: String,
+        policy: Box<str>,
         /// `untouched`, `proxy 15006`.
-        expected: String,
+        expected: Box<str>,
         /// A packet that breaks it.
-        packet: String,
+        packet: Box<str>,
         /// What becomes of it.
-        becomes: String,
+        becomes: Box<str>,
     },
 
     /// `W501`: a value that is captured and, all of it, excluded.

@@ -215,9 +215,10 @@ fn shipped_policies_are_formatted() {
 
 #[test]
 fn every_command_helps() {
-    for arguments in
-        [&["--help"][..], &["compile", "--help"], &["check", "--help"], &["format", "--help"]]
-    {
+    let commands = ["compile", "check", "format", "show", "explain", "verify", "diff"];
+    let mut all = vec![vec!["--help"], vec!["-h"]];
+    all.extend(commands.map(|command| vec![command, "--help"]));
+    for arguments in &all {
         let output = weir(arguments);
         exits(&output, 0);
         let longest = stdout(&output).lines().map(str::len).max().unwrap_or_default();

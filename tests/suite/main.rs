@@ -16,4 +16,5 @@ mod kernel;
 mod loads;
 mod mistakes;
 mod mutants;
+mod reality;
 mod rulesets;
