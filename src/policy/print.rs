@@ -10,7 +10,7 @@ use super::{
 use crate::net::{Families, Family, OnMiss, PerFamily};
 use crate::syntax::Page;
 
-/// How much [`print`] writes.
+/// How much [`print()`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// Every clause, defaults too.
