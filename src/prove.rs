@@ -80,9 +80,10 @@ fn broken(
     let run = run(meaning, &packet);
     let becomes = Ports::of(policy).words(Treatment::of(&run.outcome));
     let problem = Problem::Unmet {
-        policy: policy.name.to_string(),
-        expected: expected.becomes.to_string(),
-        instead: format!("`{packet}` is {}", becomes.trim_start_matches("captured: ")),
+        policy: policy.name.as_str().into(),
+        expected: expected.becomes.to_string().into(),
+        packet: packet.to_string().into(),
+        becomes: becomes.trim_start_matches("captured: ").into(),
     };
     let origin = origin(&run);
     let rung = origin.map(|origin| format!("{} {}", origin.rung.number(), origin.rung.title()));

@@ -63,7 +63,7 @@ impl Verify {
         } else if all.is_empty() {
             let families = families_words(families);
             let line = format!(
-                "equal: {} does with every packet of {families} what {} says\n",
+                "equal: every packet of {families} fares under {} as {} says\n",
                 rules.name, policy.name
             );
             output::print(line.as_bytes())?;
@@ -71,7 +71,7 @@ impl Verify {
             let ways =
                 if all.len() == 1 { "1 way".to_owned() } else { format!("{} ways", all.len()) };
             let head =
-                format!("different in {ways}: {}, and what {} does\n", policy.name, rules.name);
+                format!("different in {ways}: what {} says, and {}\n", policy.name, rules.name);
             output::print((head + &words(&all, &policy, &rules)).as_bytes())?;
         }
         Ok(if all.is_empty() { Outcome::Good } else { Outcome::Bad })

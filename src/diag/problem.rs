@@ -436,14 +436,16 @@ pub enum Problem {
     },
 
     /// `E403`: an `expect` that does not hold.
-    #[error("expected {expected}, but {instead}")]
+    #[error("expected {expected}, but `{packet}` is {becomes}")]
     Unmet {
         /// The policy under which it does not hold.
-        policy: String,
+        policy: Box<str>,
         /// `untouched`, `proxy 15006`.
-        expected: String,
-        /// A packet that breaks it, and what becomes of it.
-        instead: String,
+        expected: Box<str>,
+        /// A packet that breaks it.
+        packet: Box<str>,
+        /// What becomes of it.
+        becomes: Box<str>,
     },
 
     /// `W501`: a value that is captured and, all of it, excluded.

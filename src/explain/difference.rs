@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::{Context, Explanation, Treatment, explain};
 use crate::ir::Ruleset;
-use crate::semantics::{Traffic, compare};
+use crate::semantics::{Region, Traffic, compare_in_full};
 
 /// How the treatment of a packet changes from one ruleset to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -77,12 +77,12 @@ pub fn differences(
     (right, right_context): (&Ruleset, &Context<'_>),
 ) -> Vec<DifferenceWords> {
     let mut both: Vec<(Vec<String>, DifferenceWords)> = Vec::new();
-    for difference in compare(left, right) {
-        let any_family: Vec<_> = difference.traffic.iter().map(Traffic::of_any_family).collect();
+    for Region { difference, traffic, and_more } in compare_in_full(left, right) {
+        let any_family: Vec<_> = traffic.iter().map(Traffic::of_any_family).collect();
         let words = DifferenceWords {
             change: Change::of(Treatment::of(&difference.left), Treatment::of(&difference.right)),
-            traffic: difference.traffic.iter().map(ToString::to_string).collect(),
-            and_more: difference.and_more,
+            traffic: traffic.iter().map(ToString::to_string).collect(),
+            and_more,
             packet: difference.packet.to_string(),
             left: explain(left, &difference.packet, left_context),
             right: explain(right, &difference.packet, right_context),

@@ -18,7 +18,14 @@ pub struct Difference {
     pub left: Outcome,
     /// What the second does with it.
     pub right: Outcome,
-    /// All packets that they treat differently in this way, in kinds; the packet is of the first.
+}
+
+/// A way in which two rulesets differ, and for which packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The way, with a packet of the first kind.
+    pub difference: Difference,
+    /// All packets that are treated differently in this way, in kinds.
     pub traffic: Vec<Traffic>,
     /// Whether there are more than those.
     pub and_more: bool,
@@ -28,19 +35,36 @@ pub struct Difference {
 /// has at a hook, one such packet. Empty if they treat all packets alike.
 #[must_use]
 pub fn compare(left: &Ruleset, right: &Ruleset) -> Vec<Difference> {
-    let mut differences = Vec::new();
+    each(left, right, |_, _, difference| difference)
+}
+
+/// The same as [`compare`], with all packets that differ in each way.
+#[must_use]
+pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Vec<Region> {
+    each(left, right, |space, packets, difference| {
+        let (traffic, is_all) = kinds(space, packets, &difference.packet);
+        Region { difference, traffic, and_more: !is_all }
+    })
+}
+
+/// What `tell` makes of every difference and its packets.
+fn each<T>(
+    left: &Ruleset,
+    right: &Ruleset,
+    tell: impl Fn(&mut Space, Function, Difference) -> T,
+) -> Vec<T> {
+    let mut told = Vec::new();
     for (hook, family) in places(&[left, right]) {
         let mut space = Space::new(hook, family, &[left, right], &[]);
         let left_fates = fates(&mut space, left);
         let right_fates = fates(&mut space, right);
         for region in regions(&mut space, &left_fates, &right_fates) {
             let packet = packet(&mut space, region);
-            let (traffic, is_all) = kinds(&mut space, region, &packet);
             let (left, right) = (run(left, &packet).outcome, run(right, &packet).outcome);
-            differences.push(Difference { packet, left, right, traffic, and_more: !is_all });
+            told.push(tell(&mut space, region, Difference { packet, left, right }));
         }
     }
-    differences
+    told
 }
 
 /// The packets of every pair of fates that differ.

@@ -34,7 +34,7 @@ mod witness;
 
 use crate::ir::{Base, Chain, Hook, Ruleset, Table};
 
-pub use compare::{Difference, compare, find};
+pub use compare::{Difference, Region, compare, compare_in_full, find};
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run};
 pub use packet::{Packet, Sender};
 pub use text::BadPacket;

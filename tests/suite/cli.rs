@@ -35,13 +35,13 @@ pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// Asserts what was said against `snapshots/cli.<name>.snap`.
-fn snapshot(name: &str, said: &str) {
+/// Asserts what was said against `snapshots/<name>.snap`.
+pub(crate) fn snapshot(name: &str, said: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(format!("cli.{name}"), said));
+    settings.bind(|| insta::assert_snapshot!(name, said));
 }
 
 /// Asserts the exit status, and shows what was said where it differs.
@@ -75,7 +75,7 @@ fn a_wrong_policy_is_a_diagnostic_and_exit_status_1() {
     let output = weir_with(&["compile", "-"], "sidecar x { inbound { capture port 70000 } }");
     exits(&output, 1);
     assert_eq!(stdout(&output), "");
-    snapshot("port-out-of-range", stderr(&output));
+    snapshot("cli.port-out-of-range", stderr(&output));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn messages_have_three_forms() {
         exits(&output, 1);
         text.extend(["── ", form, "\n", stderr(&output)]);
     }
-    snapshot("three-forms", &text);
+    snapshot("cli.three-forms", &text);
 }
 
 #[test]
@@ -278,14 +278,20 @@ fn shipped_policies_are_formatted() {
 
 #[test]
 fn every_command_helps() {
-    for arguments in [
-        &["--help"][..],
-        &["compile", "--help"],
-        &["check", "--help"],
-        &["format", "--help"],
-        &["import", "istio", "--help"],
-        &["pod-address", "--help"],
-    ] {
+    let commands = [
+        "compile",
+        "check",
+        "format",
+        "show",
+        "explain",
+        "verify",
+        "diff",
+        "import",
+        "pod-address",
+    ];
+    let mut all = vec![vec!["--help"], vec!["-h"]];
+    all.extend(commands.map(|command| vec![command, "--help"]));
+    for arguments in &all {
         let output = weir(arguments);
         exits(&output, 0);
         let longest = stdout(&output).lines().map(str::len).max().unwrap_or_default();

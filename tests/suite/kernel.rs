@@ -466,6 +466,9 @@ fn probe() {
             let connected = (0..50).find_map(connect).is_some();
             if connected { "connected" } else { "silent" }.to_owned()
         }
+        "serve" => crate::reality::serve(address.port() == 1),
+        "ask-tcp" => crate::reality::ask_tcp(address),
+        "ask-udp" => crate::reality::ask_udp(address),
         other => panic!("{other}"),
     };
     println!("probe: {said}");

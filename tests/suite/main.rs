@@ -18,4 +18,5 @@ mod loads;
 mod mistakes;
 mod mutants;
 mod nft_json;
+mod reality;
 mod rulesets;

@@ -71,6 +71,13 @@ impl Target {
             (Self::Snat(to), "--to-source") => {
                 once(word, to, Value::of(word, words)?.address(family)?)?;
             }
+            // iptables-nft-save prints this where no address was given: the packet keeps its own.
+            (Self::Tproxy { .. }, "--on-ip") => {
+                let address = Value::of(word, words)?;
+                if !address.address(family)?.is_unspecified() {
+                    return Err(address.bad("another address than the packet's own"));
+                }
+            }
             (Self::Tproxy { mark, .. }, "--tproxy-mark") => {
                 *mark = xmark(Value::of(word, words)?.value_mask()?);
             }

@@ -162,7 +162,7 @@ fn targets() {
         ),
         (
             "mangle",
-            "-p tcp -j TPROXY --on-port 15006",
+            "-p tcp -j TPROXY --on-port 15006 --on-ip 0.0.0.0",
             Action::Tproxy { port: 15006, mark: change(0, 0), on_miss: OnMiss::Drop },
         ),
         ("mangle", "-j MARK --set-mark 1337", Action::SetMark(change(all, 1337))),

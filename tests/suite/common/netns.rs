@@ -151,9 +151,14 @@ impl Netns {
     /// A command that runs `probe` in it as `user`: the test of that name of this test binary,
     /// with [`PROBE`] set to `task`.
     pub(crate) fn probe(&self, user: u32, task: &str) -> Command {
+        self.probe_as(user, user, task)
+    }
+
+    /// The same as `user` and `group`.
+    pub(crate) fn probe_as(&self, user: u32, group: u32, task: &str) -> Command {
         let this = std::env::current_exe().unwrap();
-        let user = user.to_string();
-        let ids = if self.is_roots() { vec!["-S", &user, "-G", &user] } else { Vec::new() };
+        let (user, group) = (user.to_string(), group.to_string());
+        let ids = if self.is_roots() { vec!["-S", &user, "-G", &group] } else { Vec::new() };
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.pid()]).args(self.enter).args(ids).arg(this);
         command.args(["--exact", "kernel::probe", "--nocapture"]).env(PROBE, task);
