@@ -3,11 +3,12 @@
 //! rules.
 //!
 //! ```text
-//!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ ir::Ruleset ─┬─nft::script──▶ nft -f
-//!                            │                      │                            ├─nft::json────▶ nft -j -f
-//!                         format                  print                          └─dump─────────▶ words
-//!                            ▼                      ▼
-//!                        .weir text             .weir text
+//!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ ir::Ruleset ─┬─nft::script────▶ nft -f
+//!                                                 ▲    │             ▲    │      ├─nft::json──────▶ nft -j -f
+//!  Istio's flags, pods, configuration ──import────┘  print           │    │      ├─iptables::emit─▶ iptables-restore
+//!                                                      ▼             │    │      └─dump───────────▶ words
+//!                                                 .weir text         │    │
+//!  iptables-save, nft -j list ruleset ──reader───────────────────────┘    └─semantics: run · compare · find
 //! ```
 //!
 //! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
