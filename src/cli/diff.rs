@@ -11,8 +11,8 @@ use super::{Outcome, output};
 
 /// Say which traffic two policies, or rules, treat differently
 ///
-/// Either can be a policy, what iptables-save prints, or libnftables JSON; which of them is told
-/// by the content.
+/// Either can be a policy, what iptables-save prints, libnftables JSON, or an nft script; the content
+/// tells which.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Diff {

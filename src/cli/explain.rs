@@ -17,7 +17,7 @@ use crate::semantics::Packet;
 #[derive(Args)]
 #[command(allow_missing_positional = true, after_help = EXAMPLES)]
 pub(super) struct Explain {
-    /// A policy, or rules: what iptables-save prints, or libnftables JSON.
+    /// A policy, or rules: what iptables-save prints, libnftables JSON, or an nft script.
     #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json"])]
     file: Option<PathBuf>,
     /// The packet: where it is, its protocol, and what is not as usual.

@@ -14,6 +14,7 @@ mod live;
 mod output;
 mod pod_address;
 mod report;
+mod script;
 mod show;
 mod subject;
 mod verify;

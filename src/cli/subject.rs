@@ -12,6 +12,7 @@ use super::compile::{LayoutName, Selected};
 use super::input::{GroupFile, compile_text, name, read};
 use super::live;
 use super::report::Messages;
+use super::script;
 use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::lower::lower;
@@ -134,6 +135,9 @@ impl Reading {
             Some('{') => self.nft_json(called, &text, filled).map(Some),
             Some('*') if is_ipv6(&text) => self.iptables(called, None, Some(&text)).map(Some),
             Some('*') => self.iptables(called, Some(&text), None).map(Some),
+            _ if script::is_script(&text) => {
+                self.nft_json(called, &script::listing(&text)?, filled).map(Some)
+            }
             _ => self.policy(path, &text, layout, messages),
         }
     }

@@ -230,6 +230,27 @@ fn usage_is_exit_status_2_and_a_wrong_policy_1() {
 }
 
 #[test]
+fn an_nft_script_is_read_by_nft() {
+    if !netns::available() {
+        return;
+    }
+    let files = Files::new();
+    let script = files.path("istio.nft");
+    exits(&weir(&["diff", DEFAULT, &script]), 0);
+    let output = weir(&["explain", &script, "outbound tcp to 10.96.0.1:443 user 1000"]);
+    exits(&output, 0);
+    assert!(
+        stdout(&output).starts_with("captured: redirected to port 15001"),
+        "{}",
+        stdout(&output)
+    );
+    files.change("istio.nft", "broken.nft", "redirect to", "redirected to");
+    let output = weir(&["diff", DEFAULT, &files.path("broken.nft")]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("nft cannot read the script"), "{}", stderr(&output));
+}
+
+#[test]
 fn what_is_loaded_is_verified() {
     if !netns::available() {
         return;
