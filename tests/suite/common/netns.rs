@@ -70,7 +70,7 @@ pub(crate) fn available() -> bool {
 }
 
 /// Says so without the test harness, which keeps what a passing test prints to itself.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let required = std::env::var_os("WEIR_REQUIRE_KERNEL").is_some_and(|value| value == "1");
     assert!(!required, "{why}, and WEIR_REQUIRE_KERNEL is 1");
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
