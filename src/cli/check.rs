@@ -1,3 +1,5 @@
+//! `weir check`.
+
 use std::io;
 
 use clap::Args;

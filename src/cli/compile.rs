@@ -1,3 +1,5 @@
+//! `weir compile`, and how a policy is chosen.
+
 use std::fs;
 use std::io;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! `weir diff`.
+
 use std::io;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! `weir explain`.
+
 use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! `weir explain-code`.
+
 use std::io;
 
 use clap::Args;

@@ -1,3 +1,5 @@
+//! `weir format`.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

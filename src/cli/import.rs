@@ -1,3 +1,5 @@
+//! `weir import istio`.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! `weir pod-address`.
+
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! `weir show`.
+
 use std::io;
 
 use clap::Args;

@@ -1,3 +1,5 @@
+//! `weir verify`.
+
 use std::io;
 
 use clap::Args;

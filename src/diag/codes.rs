@@ -1,3 +1,5 @@
+//! The code of every problem, and the page on every code.
+
 use super::{Problem, Severity};
 
 impl Problem {

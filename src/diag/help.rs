@@ -1,3 +1,5 @@
+//! What to write instead, for every problem.
+
 use super::Problem;
 use crate::net::{Interface, Name};
 use crate::span::Sources;

@@ -1,3 +1,5 @@
+//! Every problem, with its message.
+
 use std::fmt;
 
 use crate::net::{BadInterface, BadName, Family};

@@ -1,3 +1,5 @@
+//! Problems as they are found: a bounded number of them, put in order.
+
 use std::collections::BTreeMap;
 
 use super::{Diagnostic, Problem, Severity, in_order};

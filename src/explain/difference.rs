@@ -1,3 +1,5 @@
+//! What differs between two rulesets, in words.
+
 use serde::Serialize;
 
 use super::{Context, Explanation, Treatment, explain};

@@ -1,3 +1,5 @@
+//! A packet's way through the chains, in words.
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;

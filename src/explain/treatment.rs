@@ -1,3 +1,5 @@
+//! What becomes of a packet, in words.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

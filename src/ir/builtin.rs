@@ -1,3 +1,5 @@
+//! iptables' own tables and chains, and their names in nft.
+
 use super::{Base, ChainKind, Hook};
 
 /// A table that the kernel has of its own, as iptables sees it. The order is that of their

@@ -1,3 +1,5 @@
+//! Conditions on packets.
+
 use crate::net::{Interface, Mark, Name, Nets, PortSet};
 
 /// One condition on a packet.

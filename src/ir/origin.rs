@@ -1,3 +1,5 @@
+//! Why a rule exists: rungs of the ladder, and clauses.
+
 use crate::span::Span;
 
 /// Why a rule exists: the rung of the ladder, and the clause that asked for it.

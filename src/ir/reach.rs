@@ -1,3 +1,5 @@
+//! Which chains packets reach, and from where.
+
 use std::collections::BTreeSet;
 
 use super::{Action, Base, Chain, Table};

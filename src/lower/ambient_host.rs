@@ -1,3 +1,5 @@
+//! The ladder of an ambient host.
+
 use super::plan::{self, Plan, name};
 use super::when::tcp;
 use crate::ir::{Action, AddressSet, BuiltInTable, Hook, Origin, Owner, Rung};

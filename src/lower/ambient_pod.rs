@@ -1,3 +1,5 @@
+//! The ladder of an ambient pod.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::layout::Layout;

@@ -1,3 +1,5 @@
+//! DNS capture of a sidecar, and its conntrack zones.
+
 use ipnet::IpNet;
 
 use super::plan::{self, Plan, jump};

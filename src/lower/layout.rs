@@ -1,3 +1,5 @@
+//! How lists become rules.
+
 use ipnet::IpNet;
 
 use crate::net::{Family, Interface, Nets, PortRange, PortSet, aggregate};

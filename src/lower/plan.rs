@@ -1,3 +1,5 @@
+//! A ruleset in the making: tables and chains by name.
+
 use std::collections::BTreeSet;
 
 use super::layout::Layout;

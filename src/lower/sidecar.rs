@@ -1,3 +1,5 @@
+//! The ladder of a sidecar.
+
 use super::dns;
 use super::layout::{Layout, id_ranges};
 use super::plan::{self, Plan, jump};

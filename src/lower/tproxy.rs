@@ -1,3 +1,5 @@
+//! TPROXY mode of a sidecar: what arrives, and the marks of connections.
+
 use super::plan::{self, Plan, jump};
 use super::sidecar::Lowering;
 use super::when::{When, any, tcp};

@@ -1,3 +1,5 @@
+//! The conditions of a rule, as they are read aloud.
+
 use crate::ir::{Action, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule};
 use crate::net::{Families, Interface, Mark, Name, Nets, PortSet};
 

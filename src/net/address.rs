@@ -1,3 +1,5 @@
+//! Sets of addresses.
+
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

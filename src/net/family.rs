@@ -1,3 +1,5 @@
+//! IPv4, IPv6, or both.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Names of network interfaces.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Marks under masks.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

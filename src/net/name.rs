@@ -1,3 +1,5 @@
+//! Names of policies, tables, chains and sets.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

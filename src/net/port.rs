@@ -1,3 +1,5 @@
+//! Ports, ranges of them and sets of them.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! What happens when no transparent proxy listens.
+
 use serde::{Deserialize, Serialize};
 
 /// What happens to a packet for a transparent proxy that does not listen.

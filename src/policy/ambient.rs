@@ -1,3 +1,5 @@
+//! Policies of ambient pods and hosts, with their defaults.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};

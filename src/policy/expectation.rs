@@ -1,3 +1,5 @@
+//! What a policy is expected to do.
+
 use std::fmt;
 
 use ipnet::IpNet;

@@ -1,3 +1,5 @@
+//! Policies to text.
+
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,3 +1,5 @@
+//! Values of a policy that know their clause.
+
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

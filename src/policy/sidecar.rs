@@ -1,3 +1,5 @@
+//! Policies of sidecars, with their defaults.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

@@ -1,3 +1,5 @@
+//! Two rulesets, for all packets.
+
 use std::collections::BTreeMap;
 
 use super::diagram::Function;

@@ -1,3 +1,5 @@
+//! One packet, with its trace.
+
 use std::fmt;
 use std::net::IpAddr;
 

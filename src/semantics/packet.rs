@@ -1,3 +1,5 @@
+//! What a packet is.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

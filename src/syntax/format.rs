@@ -1,3 +1,5 @@
+//! Syntax trees to text, in one way.
+
 use super::ast::{Block, Clause, Comment, File, Item, TermKind};
 use super::parse::could_begin_clause;
 

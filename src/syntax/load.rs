@@ -1,3 +1,5 @@
+//! A file and everything that it includes.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast::{Clause, File, TermKind};

@@ -1,3 +1,5 @@
+//! Text to what a tree is built of; nothing else knows pest.
+
 use std::collections::BTreeSet;
 
 use pest::Parser;

@@ -1,3 +1,5 @@
+//! One rule as lines of iptables: what it matches and what it does.
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::ir::{

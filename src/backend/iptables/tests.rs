@@ -1,3 +1,5 @@
+//! What is written for iptables, as tables of facts.
+
 use super::{emit, teardown, unsupported};
 use crate::ir::{
     Action, AddressSet, Base, BuiltInTable, Chain, ChainKind, CtState, Direction, Hook, MarkChange,

@@ -1,3 +1,5 @@
+//! What rules are called: headings in the script, comments in the kernel.
+
 use crate::ir::{Origin, Rung};
 use crate::span::{Sources, Span};
 

@@ -1,3 +1,5 @@
+//! What legal rules look like, as tables of facts.
+
 use crate::ir::{
     Action, AddressSet, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, Match,
     Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,

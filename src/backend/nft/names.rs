@@ -1,3 +1,5 @@
+//! Names that are not taken yet.
+
 use std::collections::BTreeSet;
 
 use crate::net::Name;

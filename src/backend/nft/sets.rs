@@ -1,3 +1,5 @@
+//! Which values stand in a rule, and which in a named set.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! The oldest nft that must load the output.
+
 use std::fmt;
 use std::str::FromStr;
 

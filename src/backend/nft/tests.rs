@@ -1,3 +1,5 @@
+//! What is written for nft, and what is refused, as tables of facts.
+
 use super::{Context, Options, Target, json, script, unsupported};
 use crate::diag::Problem;
 use crate::ir::{

@@ -1,3 +1,5 @@
+//! What nft has no exact form for, said before anything is written.
+
 use std::collections::BTreeSet;
 
 use super::{Target, legalise};

@@ -1,3 +1,5 @@
+//! Options to ambient policies.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::finding::{Given, Reason, Remark, Report};

@@ -1,3 +1,5 @@
+//! Annotations and labels of a pod, to options.
+
 use serde_json::Value;
 
 use super::config::wrong_type;

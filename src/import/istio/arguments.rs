@@ -1,3 +1,5 @@
+//! A command line of upstream's tool, to options.
+
 use super::finding::{Given, Reason, Remark, Report, Source};
 use super::option::{OPTIONS, Opt, Options, Takes};
 use super::words::nearest;

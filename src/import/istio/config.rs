@@ -1,3 +1,5 @@
+//! Upstream's configuration in JSON, to options.
+
 use serde_json::{Map, Value};
 
 use super::ambient::Ambient;

@@ -1,3 +1,5 @@
+//! Lines of `NAME=value`, as a shell reads them.
+
 use std::collections::BTreeMap;
 
 use super::finding::{Given, Reason, Remark, Report, Source};

@@ -1,3 +1,5 @@
+//! What there is to say about an import: notes and mistakes.
+
 use std::fmt;
 
 use super::words::{did_you_mean, shortened};

@@ -1,3 +1,5 @@
+//! Pods of a YAML or JSON text, also those inside of other objects.
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

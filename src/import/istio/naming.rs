@@ -1,3 +1,5 @@
+//! Names for imported policies.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Remark, Report};

@@ -1,3 +1,5 @@
+//! Upstream's options: every name that one has, and its default.
+
 use std::collections::BTreeMap;
 
 use super::finding::{Given, Reason, Remark, Report, Source};

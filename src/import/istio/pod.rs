@@ -1,3 +1,5 @@
+//! A pod to policies: injected, annotated or ambient.
+
 use serde_json::Value;
 
 use super::ambient::Ambient;

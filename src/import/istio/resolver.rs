@@ -1,3 +1,5 @@
+//! What upstream asks the machine: whether there is IPv6, and which DNS servers.
+
 use std::net::IpAddr;
 
 use super::Context;

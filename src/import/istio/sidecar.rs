@@ -1,3 +1,5 @@
+//! Options to a sidecar policy.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

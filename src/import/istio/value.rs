@@ -1,3 +1,5 @@
+//! Values as upstream takes them: lists, ports, prefixes, marks.
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;

@@ -1,3 +1,5 @@
+//! The clauses of ambient policies.
+
 use super::effects::{self, Port};
 use super::families::Strays;
 use super::forms::{Draft, Ending, Form};

@@ -1,3 +1,5 @@
+//! The clauses of a sidecar policy.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

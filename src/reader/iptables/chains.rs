@@ -1,3 +1,5 @@
+//! Lines of iptables to chains, and the chains of both families to tables.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rule::Spec;

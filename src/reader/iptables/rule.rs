@@ -1,3 +1,5 @@
+//! The matches of a line of iptables.
+
 use ipnet::IpNet;
 
 use super::target::Target;

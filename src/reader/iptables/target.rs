@@ -1,3 +1,5 @@
+//! The target of a line of iptables.
+
 use std::net::IpAddr;
 
 use super::ReadProblem;

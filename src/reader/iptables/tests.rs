@@ -1,3 +1,5 @@
+//! What lines of iptables mean, and which are refused, as tables of facts.
+
 use super::{Options, ReadError, ReadProblem, read};
 use crate::ir::{
     Action, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair, Match, Owner, OwnerIs,

@@ -1,3 +1,5 @@
+//! Values of iptables: numbers, ranges, addresses, marks.
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,3 +1,5 @@
+//! The words of a line, without their quotes.
+
 use super::ReadProblem;
 
 /// The words of a line, and a place among them.

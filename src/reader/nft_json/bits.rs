@@ -1,3 +1,5 @@
+//! Expressions that compute marks, bit by bit.
+
 use serde_json::Value;
 
 use super::ReadProblem;

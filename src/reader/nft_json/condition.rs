@@ -1,3 +1,5 @@
+//! Matches of nft.
+
 use serde_json::Value;
 
 use super::ReadProblem;

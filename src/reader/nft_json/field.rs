@@ -1,3 +1,5 @@
+//! The fields of packets that matches compare.
+
 use serde_json::Value;
 
 use super::ReadProblem;

@@ -1,3 +1,5 @@
+//! JSON objects of which every key is known.
+
 use serde_json::{Map, Value};
 
 use super::ReadProblem;

@@ -1,3 +1,5 @@
+//! Commands, run on an empty ruleset.
+
 use serde_json::Value;
 
 use super::object::{Object, bad, only, text, texts};

@@ -1,3 +1,5 @@
+//! Tables, chains and sets as they are in the end, to the IR.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Right-hand sides of matches: values, sets, ranges, prefixes.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};

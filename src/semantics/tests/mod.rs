@@ -1,3 +1,5 @@
+//! The engine, against itself, brute force and a second library.
+
 mod agreement;
 mod arbitrary;
 mod diagrams;

@@ -1,3 +1,5 @@
+//! What libnftables JSON means, and what is refused.
+
 mod commands;
 mod facts;
 mod model;
