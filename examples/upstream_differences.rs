@@ -95,7 +95,7 @@ fn entry_differences(entry: &Value) -> Result<BTreeMap<&'static str, Example>, B
     let options = nft_json::Options { filled, ..nft_json::Options::default() };
     let right = nft_json::read(&listed, &options).map_err(|errors| errors[0].to_string())?;
     let mut found: BTreeMap<&str, Example> = BTreeMap::new();
-    for difference in compare(&left, &right) {
+    for difference in compare(&left, &right).map_err(|limit| limit.to_string())? {
         let (left, right) = (&difference.left, &difference.right);
         let goes_elsewhere = Treatment::of(left) != Treatment::of(right);
         let words = |outcome| {

@@ -7,7 +7,7 @@ use crate::lower::{Layout, lower, questions};
 use crate::net::Family;
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
-use crate::semantics::{Outcome, compare, find, run};
+use crate::semantics::{Difference, Limit, Outcome, Packet, compare, compare_beside, find, run};
 
 /// Proves that libnftables JSON treats every packet as `meaning` does. `target` is what the
 /// diagnostic calls the text.
@@ -18,7 +18,7 @@ use crate::semantics::{Outcome, compare, find, run};
 pub(crate) fn json(meaning: &Ruleset, text: &str, target: &'static str) -> Result<(), Diagnostic> {
     let options = reader::nft_json::Options::default();
     let read = reader::nft_json::read(text, &options).map_err(|errors| first(&errors));
-    prove(meaning, read, target)
+    prove(meaning, read, target, false)
 }
 
 /// Proves that text for iptables-restore treats every packet of `family` as `meaning` does.
@@ -33,25 +33,48 @@ pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<
         Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
     };
     let read = reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors));
-    prove(&meaning.only(family), read, target)
+    prove(&meaning.only(family), read, target, true)
 }
 
 fn first<E: ToString>(errors: &[E]) -> String {
     errors.first().map_or_else(String::new, E::to_string)
 }
 
+/// Proves that what was read back does as is meant, alone and beside anything else. `shared` says
+/// that its base chains are iptables' own.
 fn prove(
     meaning: &Ruleset,
     read: Result<Ruleset, String>,
     target: &'static str,
+    shared: bool,
 ) -> Result<(), Diagnostic> {
     let written = read.map_err(|why| Problem::NotProved { target, why }.of(None))?;
-    let Some(difference) = compare(meaning, &written).into_iter().next() else { return Ok(()) };
-    let packet = &difference.packet;
-    let why = format!("`{packet}` must be {}, and would be {}", difference.left, difference.right);
+    let entangled = |limit| too_entangled(target, &limit);
+    if let Some(difference) = compare(meaning, &written).map_err(entangled)?.first() {
+        return Err(refuted(meaning, target, difference, ""));
+    }
+    let beside = compare_beside(meaning, &written, shared).map_err(entangled)?;
+    let Some((base, difference)) = beside.first() else { return Ok(()) };
+    let (hook, priority) = (base.hook.built_in_chain(), base.priority);
+    let place = format!(" by chains at {hook} and priority {priority}, which others share");
+    Err(refuted(meaning, target, difference, &place))
+}
+
+fn refuted(
+    meaning: &Ruleset,
+    target: &'static str,
+    difference: &Difference,
+    place: &str,
+) -> Diagnostic {
+    let Difference { packet, left, right, .. } = difference;
+    let why = format!("`{packet}` must be {left}{place}, and would be {right}");
     let way = run(meaning, packet).trace;
     let clause = way.iter().rev().find_map(|step| step.rule.origin.clause);
-    Err(Problem::NotProved { target, why }.of(clause))
+    Problem::NotProved { target, why }.of(clause)
+}
+
+fn too_entangled(subject: &'static str, limit: &Limit) -> Diagnostic {
+    Problem::TooEntangled { subject, why: limit.to_string() }.of(None)
 }
 
 /// Proves what `policy` expects, for all packets; what does not hold.
@@ -60,7 +83,10 @@ pub(crate) fn expectations(policy: &Policy) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let meaning = lower(policy, Layout::Upstream);
-    let broken = |expected| broken(policy, &meaning, expected);
+    let broken = |expected: &Setting<Expectation>| {
+        broken(policy, &meaning, expected)
+            .unwrap_or_else(|limit| Some(too_entangled("what is expected", &limit)))
+    };
     policy.expectations.iter().filter_map(broken).collect()
 }
 
@@ -68,16 +94,28 @@ fn broken(
     policy: &Policy,
     meaning: &Ruleset,
     expected: &Setting<Expectation>,
-) -> Option<Diagnostic> {
+) -> Result<Option<Diagnostic>, Limit> {
     let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
         (Expected::Untouched, treatment) => treatment != Treatment::Untouched,
         (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
         (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
     };
-    let packet = questions(policy, expected)
-        .iter()
-        .find_map(|question| find(meaning, question.hook, &question.when, breaks))?;
-    let run = run(meaning, &packet);
+    for question in &questions(policy, expected) {
+        if let Some(packet) = find(meaning, question.hook, &question.when, breaks)? {
+            return Ok(Some(unmet(policy, meaning, expected, &packet)));
+        }
+    }
+    Ok(None)
+}
+
+/// What is wrong where `packet` does not become what is expected.
+fn unmet(
+    policy: &Policy,
+    meaning: &Ruleset,
+    expected: &Setting<Expectation>,
+    packet: &Packet,
+) -> Diagnostic {
+    let run = run(meaning, packet);
     let becomes = Ports::of(policy).words(Treatment::of(&run.outcome));
     let problem = Problem::Unmet {
         policy: policy.name.as_str().into(),
@@ -88,9 +126,9 @@ fn broken(
     let origin = origin(&run);
     let rung = origin.map(|origin| format!("{} {}", origin.rung.number(), origin.rung.title()));
     let rung = rung.unwrap_or_else(|| "no rung fits".to_owned());
-    Some(match (expected.clause, origin.and_then(|origin| origin.clause)) {
+    match (expected.clause, origin.and_then(|origin| origin.clause)) {
         (Some(at), Some(clause)) => problem.at(at, "").also(clause, rung),
         (Some(at), None) => problem.at(at, format!("by default: {rung}")),
         (None, clause) => problem.of(clause),
-    })
+    }
 }

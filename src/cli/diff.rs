@@ -53,12 +53,12 @@ impl Diff {
         let (families, all) = between(&old, &new)?;
         if self.json {
             print_json(families, &old, &new, &all)?;
-        } else if all.is_empty() {
+        } else if all.ways.is_empty() {
             let families = families_words(families);
             output::print(format!("equal for every packet of {families}\n").as_bytes())?;
         } else {
             output::print(words(&all, &old, &new).trim_start().as_bytes())?;
         }
-        Ok(if all.is_empty() { Outcome::Good } else { Outcome::Bad })
+        Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
     }
 }

@@ -7,6 +7,7 @@ use super::output;
 use super::subject::Subject;
 use crate::explain::{DifferenceWords, Explanation, differences};
 use crate::net::Families;
+use crate::semantics::Comparison;
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
@@ -18,7 +19,7 @@ const COLUMN: usize = 58;
 pub(super) fn between(
     left: &Subject,
     right: &Subject,
-) -> io::Result<(Families, Vec<DifferenceWords>)> {
+) -> io::Result<(Families, Comparison<DifferenceWords>)> {
     let families = left.families.and(right.families).ok_or_else(|| {
         io::Error::other(format!(
             "{} and {} are of different families, so there is nothing to compare",
@@ -26,7 +27,8 @@ pub(super) fn between(
         ))
     })?;
     let (ours, theirs) = (left.only(families), right.only(families));
-    let all = differences((&ours, &left.context()), (&theirs, &right.context()));
+    let all = differences((&ours, &left.context()), (&theirs, &right.context()))
+        .map_err(io::Error::other)?;
     Ok((families, all))
 }
 
@@ -44,21 +46,26 @@ pub(super) fn print_json(
     families: Families,
     left: &Subject,
     right: &Subject,
-    all: &[DifferenceWords],
+    all: &Comparison<DifferenceWords>,
 ) -> io::Result<()> {
     let json = serde_json::json!({
         "left": left.name,
         "right": right.name,
         "families": families.iter().map(crate::net::Family::keyword).collect::<Vec<_>>(),
-        "equal": all.is_empty(),
-        "differences": all,
+        "equal": all.ways.is_empty(),
+        "differences": all.ways,
+        "and_more": all.and_more,
     });
     let text = serde_json::to_string_pretty(&json).map_err(io::Error::other)? + "\n";
     output::print(text.as_bytes()).map(drop)
 }
 
 /// The first few in words: for which packets, and an example with both ways side by side.
-pub(super) fn words(all: &[DifferenceWords], left: &Subject, right: &Subject) -> String {
+pub(super) fn words(
+    Comparison { ways: all, and_more }: &Comparison<DifferenceWords>,
+    left: &Subject,
+    right: &Subject,
+) -> String {
     let mut out = String::new();
     for (at, difference) in all.iter().take(MOST).enumerate() {
         let change = difference.change.words();
@@ -69,13 +76,20 @@ pub(super) fn words(all: &[DifferenceWords], left: &Subject, right: &Subject) ->
         if difference.and_more {
             let _ = writeln!(out, "     and more");
         }
+        for supposed in &difference.supposes {
+            let _ = writeln!(out, "   if {supposed}, which no listing tells");
+        }
         let _ = writeln!(out, "   for example {}", difference.packet);
         let rows = (way(&left.name, &difference.left), way(&right.name, &difference.right));
         side_by_side(&mut out, &rows.0, &rows.1);
     }
-    if all.len() > MOST {
-        let _ = writeln!(out, "\nand {} more", all.len() - MOST);
-    }
+    let more = all.len().saturating_sub(MOST);
+    let _ = match (more, and_more) {
+        (0, false) => Ok(()),
+        (0, true) => writeln!(out, "\nand more"),
+        (more, false) => writeln!(out, "\nand {more} more"),
+        (more, true) => writeln!(out, "\nand more than {more} more"),
+    };
     out
 }
 

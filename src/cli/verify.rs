@@ -62,7 +62,7 @@ impl Verify {
         let (families, all) = between(&policy, &rules)?;
         if self.json {
             print_json(families, &policy, &rules, &all)?;
-        } else if all.is_empty() {
+        } else if all.ways.is_empty() {
             let families = families_words(families);
             let line = format!(
                 "equal: every packet of {families} fares under {} as {} says\n",
@@ -70,12 +70,15 @@ impl Verify {
             );
             output::print(line.as_bytes())?;
         } else {
-            let ways =
-                if all.len() == 1 { "1 way".to_owned() } else { format!("{} ways", all.len()) };
+            let ways = match (all.ways.len(), all.and_more) {
+                (1, false) => "1 way".to_owned(),
+                (count, false) => format!("{count} ways"),
+                (count, true) => format!("more than {count} ways"),
+            };
             let head =
                 format!("different in {ways}: what {} says, and {}\n", policy.name, rules.name);
             output::print((head + &words(&all, &policy, &rules)).as_bytes())?;
         }
-        Ok(if all.is_empty() { Outcome::Good } else { Outcome::Bad })
+        Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
     }
 }

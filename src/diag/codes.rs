@@ -60,6 +60,7 @@ impl Problem {
             Self::Unsupported { .. } => "E401",
             Self::NotProved { .. } => "E402",
             Self::Unmet { .. } => "E403",
+            Self::TooEntangled { .. } => "E404",
             Self::CapturedAndExcluded { .. } => "W501",
             Self::UnusedLet { .. } => "W502",
             Self::ProxyGroup { .. } => "W503",
@@ -107,7 +108,7 @@ pages! {
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
     "E327" "E328" "E329" "E330" "E331" "E332"
-    "E401" "E402" "E403"
+    "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
     "W513" "W514"
 }

@@ -58,6 +58,9 @@ impl Problem {
                  `--no-verify` writes the text all the same"
                     .to_owned()
             }
+            Self::TooEntangled { .. } => {
+                "`--no-verify` writes the text without the proof".to_owned()
+            }
             Self::Unmet { policy, .. } => format!(
                 "change policy `{policy}`, or what is expected; `weir explain` shows the packet's \
                  way through the rules"

@@ -436,6 +436,14 @@ pub enum Problem {
         /// cannot be read back.
         why: String,
     },
+    /// `E404`: nobody can tell whether the rules mean what they should.
+    #[error("cannot prove anything of {subject}: {why}")]
+    TooEntangled {
+        /// What cannot be proved.
+        subject: &'static str,
+        /// Why not.
+        why: String,
+    },
 
     /// `E403`: an `expect` that does not hold.
     #[error("expected {expected}, but `{packet}` is {becomes}")]

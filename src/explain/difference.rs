@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Context, Explanation, Treatment, explain};
 use crate::ir::Ruleset;
-use crate::semantics::{Region, Traffic, compare_in_full};
+use crate::semantics::{Comparison, Limit, Region, Traffic, compare_in_full};
 
 /// How the treatment of a packet changes from one ruleset to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -65,6 +65,9 @@ pub struct DifferenceWords {
     pub and_more: bool,
     /// A packet that shows it.
     pub packet: String,
+    /// What that supposes about the order of chains that tie, of which no text tells. Empty if it
+    /// is so in every order.
+    pub supposes: Vec<String>,
     /// What the first ruleset does with it, and why.
     pub left: Explanation,
     /// What the second does with it, and why.
@@ -73,19 +76,24 @@ pub struct DifferenceWords {
 
 /// Every way in which `right` treats packets otherwise than `left`, captures first. Empty if they
 /// treat all packets alike.
-#[must_use]
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
 pub fn differences(
     (left, left_context): (&Ruleset, &Context<'_>),
     (right, right_context): (&Ruleset, &Context<'_>),
-) -> Vec<DifferenceWords> {
+) -> Result<Comparison<DifferenceWords>, Limit> {
     let mut both: Vec<(Vec<String>, DifferenceWords)> = Vec::new();
-    for Region { difference, traffic, and_more } in compare_in_full(left, right) {
+    let found = compare_in_full(left, right)?;
+    for Region { difference, traffic, and_more } in found.ways {
         let any_family: Vec<_> = traffic.iter().map(Traffic::of_any_family).collect();
         let words = DifferenceWords {
             change: Change::of(Treatment::of(&difference.left), Treatment::of(&difference.right)),
             traffic: traffic.iter().map(ToString::to_string).collect(),
             and_more,
             packet: difference.packet.to_string(),
+            supposes: difference.supposes.clone(),
             left: explain(left, &difference.packet, left_context),
             right: explain(right, &difference.packet, right_context),
         };
@@ -100,7 +108,7 @@ pub fn differences(
     }
     let mut all: Vec<_> = both.into_iter().map(|(_, words)| words).collect();
     all.sort_by_key(|difference| difference.change);
-    all
+    Ok(Comparison { ways: all, and_more: found.and_more })
 }
 
 impl DifferenceWords {
@@ -108,6 +116,7 @@ impl DifferenceWords {
     fn does_like(&self, other: &Self) -> bool {
         let does = |words: &Explanation| (words.outcome.clone(), words.also.clone());
         self.and_more == other.and_more
+            && self.supposes == other.supposes
             && does(&self.left) == does(&other.left)
             && does(&self.right) == does(&other.right)
     }

@@ -8,8 +8,11 @@
 //!
 //! # How a packet runs
 //!
-//! 1. At each [`Hook`], base chains run in ascending [`Base::priority`]; at equal priority, in the
-//!    order of [`Ruleset::tables`] and [`Table::chains`].
+//! 1. At each [`Hook`], base chains run in ascending [`Base::priority`], but nat chains all in one
+//!    place: destinations are translated at -100 (prerouting, output), sources at 100 (input,
+//!    postrouting). Their own priorities order nat chains among each other only.
+//!    [`Ruleset::schedules`] gives the order; of chains that tie, the one that was registered last
+//!    runs first.
 //! 2. A chain runs its rules in order. A rule whose family is not the packet's, or any of whose
 //!    matches fails, does nothing. Otherwise its [`Action`] happens.
 //! 3. [`Action::Jump`] runs another chain of the same table and comes back to the next rule;
@@ -18,20 +21,34 @@
 //! 4. Accepting ends the base chain, and only it: the next base chain at the hook runs. Dropping
 //!    ends everything.
 //! 5. Changes of marks are seen by every later match, in this base chain and in later ones.
-//! 6. A [`ChainKind::Nat`] chain runs for the first packet of a connection only, and the first
-//!    translation wins: once a nat chain of a hook has translated, later nat chains there do not
-//!    run.
+//! 6. [`ChainKind::Nat`] chains are asked once for each end of a connection: by its first packet,
+//!    in state new or related. The first translation wins: once a nat chain has translated, later
+//!    nat chains there are not asked. Later packets are translated as the first was.
+//! 7. Behind the translation, every match sees the translated packet: a redirected one goes to
+//!    loopback (at output) or to the first address of the incoming interface (at prerouting), and
+//!    to the proxy's port. Later hooks see it so too. The interfaces of the hook stay.
+//! 8. Before connections are looked up (-200, at prerouting and output), a packet has no
+//!    connection and is invalid to matches; zones can be set only then. What came over loopback
+//!    has its connection from the start.
+//! 9. A packet from this machine is routed before output. It is routed again when the destination
+//!    address is translated there, and behind a [`ChainKind::Route`] chain that changed its mark.
+//!    Later chains at output still see the old interface, postrouting sees the new one. A mark
+//!    that changes in a chain of another kind changes no route.
+//! 10. A packet at input can have a socket, that of its receiver. One at prerouting has none, but
+//!     for that of a transparent proxy that took it.
 
 mod builtin;
 mod matches;
 mod origin;
 mod reach;
+mod schedule;
 
 use crate::net::{Families, Family, Name};
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub use origin::{Origin, Rung};
+pub use schedule::{Entry, Schedule, Step, TRACKING, TooManyTies};
 
 /// Everything that is loaded together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +99,8 @@ pub struct Base {
     pub kind: ChainKind,
     /// Where on a packet's way.
     pub hook: Hook,
-    /// When, among the base chains of the hook: lower first.
+    /// When, among the base chains of the hook: lower first. Of a nat chain, when among nat
+    /// chains: see [`Base::place`].
     pub priority: i32,
 }
 
@@ -93,7 +111,7 @@ pub enum ChainKind {
     Filter,
     /// Translate addresses; sees the first packet of a connection only.
     Nat,
-    /// See every packet; a packet whose mark changed is routed again.
+    /// See every packet; one whose mark is another behind the chain is routed again. At output.
     Route,
 }
 
@@ -180,7 +198,7 @@ pub enum Action {
     /// Nothing, if the packet has no connection.
     RestoreMark(MaskPair),
     /// Tracks the packet's connection in this zone, apart from those of other zones. The first
-    /// zone that is set wins; before tracking begins, that is at priorities below -200.
+    /// zone that is set wins; nothing, if the packet has its connection already ([`TRACKING`]).
     SetZone(u16),
     /// Writes to the kernel log. Changes nothing that is compared.
     Log,

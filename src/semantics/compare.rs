@@ -1,14 +1,15 @@
 //! Two rulesets, for all packets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagram::Function;
-use super::space::Space;
-use super::symbolic::{Fate, fates};
+use super::eval::run_in_order;
+use super::space::{Bits, Space};
+use super::symbolic::{Fates, fates};
 use super::traffic::{Traffic, kinds};
 use super::witness::packet;
-use super::{Outcome, Packet, base_chains, run};
-use crate::ir::{Hook, Match, Ruleset};
+use super::{Limit, Outcome, Packet, Translation, Verdict};
+use crate::ir::{Base, Hook, Match, Ruleset, Schedule};
 use crate::net::Family;
 
 /// A way in which two rulesets differ.
@@ -20,6 +21,9 @@ pub struct Difference {
     pub left: Outcome,
     /// What the second does with it.
     pub right: Outcome,
+    /// What that supposes about the order of chains that tie. Empty if the two differ in every
+    /// order.
+    pub supposes: Vec<String>,
 }
 
 /// A way in which two rulesets differ, and for which packets.
@@ -33,112 +37,384 @@ pub struct Region {
     pub and_more: bool,
 }
 
-/// Every way in which the two rulesets differ: for each pair of fates that some packet of a family
-/// has at a hook, one such packet. Empty if they treat all packets alike.
-#[must_use]
-pub fn compare(left: &Ruleset, right: &Ruleset) -> Vec<Difference> {
-    each(left, right, |_, _, difference| difference)
+/// What a comparison found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison<T> {
+    /// The ways in which the two differ. Empty if they treat all packets alike.
+    pub ways: Vec<T>,
+    /// Whether there are more.
+    pub and_more: bool,
+}
+
+/// Most ways that are told for one hook and family.
+const MOST_WAYS: usize = 12;
+
+/// Ways in which the two rulesets differ, each with a packet: none if they treat all packets alike
+/// at every hook, whatever the order of chains that tie. The same order is supposed on both sides
+/// where the same chains tie.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn compare(left: &Ruleset, right: &Ruleset) -> Result<Vec<Difference>, Limit> {
+    Ok(each(left, right, Scope::Alone, &|_, _, difference| difference)?.ways)
 }
 
 /// The same as [`compare`], with all packets that differ in each way.
-#[must_use]
-pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Vec<Region> {
-    each(left, right, |space, packets, difference| {
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Region>, Limit> {
+    each(left, right, Scope::Alone, &|space, packets, difference| {
         let (traffic, is_all) = kinds(space, packets, &difference.packet);
         Region { difference, traffic, and_more: !is_all }
     })
 }
 
-/// What `tell` makes of every difference and its packets.
+/// Ways in which the two rulesets differ chain by chain: none if, whatever other chains are loaded
+/// beside them and whatever those do between theirs, the two do the same. For that, what they do
+/// at each priority, by chains of each type, must be the same.
+///
+/// With `shared`, base chains are iptables' own, in which others append rules, too: then it counts
+/// whether a packet leaves such a chain before its end.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn compare_beside(
+    left: &Ruleset,
+    right: &Ruleset,
+    shared: bool,
+) -> Result<Vec<(Base, Difference)>, Limit> {
+    let mut all = Vec::new();
+    for base in bases(&[left, right]) {
+        let scope = Scope::Chain { base, shared };
+        let found = each(left, right, scope, &|_, _, difference| (base, difference))?;
+        all.extend(found.ways);
+    }
+    Ok(all)
+}
+
+/// What of rulesets is compared.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// All of them.
+    Alone,
+    /// The base chains that are entered so.
+    Chain {
+        base: Base,
+        /// Whether it counts that a packet leaves them before their end.
+        shared: bool,
+    },
+}
+
+impl Scope {
+    fn has(self, hook: Hook) -> bool {
+        match self {
+            Self::Alone => true,
+            Self::Chain { base, .. } => base.hook == hook,
+        }
+    }
+
+    /// The orders of what is compared.
+    fn schedules(
+        self,
+        ruleset: &Ruleset,
+        hook: Hook,
+        family: Family,
+    ) -> Result<Vec<Schedule<'_>>, Limit> {
+        let mut schedules = ruleset.schedules(hook, family)?;
+        if let Self::Chain { base, .. } = self {
+            for schedule in &mut schedules {
+                schedule.retain(|entry| entry.base == base);
+            }
+            schedules.dedup_by(|one, other| one.is_same(other));
+        }
+        Ok(schedules)
+    }
+}
+
+/// What is made of a difference and its packets.
+type Tell<'a, T> = dyn Fn(&mut Space, Function, Difference) -> T + 'a;
+
 fn each<T>(
     left: &Ruleset,
     right: &Ruleset,
-    tell: impl Fn(&mut Space, Function, Difference) -> T,
-) -> Vec<T> {
-    let mut told = Vec::new();
+    scope: Scope,
+    tell: &Tell<'_, T>,
+) -> Result<Comparison<T>, Limit> {
+    let mut all = Comparison { ways: Vec::new(), and_more: false };
     for (hook, family) in places(&[left, right]) {
-        let mut space = Space::new(hook, family, &[left, right], &[]);
-        let left_fates = fates(&mut space, left);
-        let right_fates = fates(&mut space, right);
-        for region in regions(&mut space, &left_fates, &right_fates) {
-            let packet = packet(&mut space, region);
-            let (left, right) = (run(left, &packet).outcome, run(right, &packet).outcome);
-            told.push(tell(&mut space, region, Difference { packet, left, right }));
+        if scope.has(hook) {
+            at([left, right], (hook, family), scope, tell, &mut all)?;
         }
     }
-    told
+    Ok(all)
 }
 
-/// The packets of every pair of fates that differ.
-fn regions(
+/// One order of the chains on each side, and what becomes of packets then.
+struct Pair<'a> {
+    schedules: [Schedule<'a>; 2],
+    fates: [Fates; 2],
+    supposes: Vec<String>,
+    differ: Function,
+}
+
+/// Compares what happens to packets of a family at a hook.
+fn at<T>(
+    [left, right]: [&Ruleset; 2],
+    (hook, family): (Hook, Family),
+    scope: Scope,
+    tell: &Tell<'_, T>,
+    all: &mut Comparison<T>,
+) -> Result<(), Limit> {
+    let schedules =
+        [scope.schedules(left, hook, family)?, scope.schedules(right, hook, family)?];
+    let mut space = Space::new(hook, family, &[left, right], &[]);
+    let side = |space: &mut Space, ruleset, schedules: &[Schedule<'_>]| {
+        schedules
+            .iter()
+            .map(|schedule| fates(space, ruleset, schedule))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let sides =
+        [side(&mut space, left, &schedules[0])?, side(&mut space, right, &schedules[1])?];
+    let mut pairs = Vec::new();
+    for (one, other) in matching(&schedules) {
+        let pair = [&sides[0][one], &sides[1][other]];
+        let mut differ = differing(&mut space, pair);
+        if let Scope::Chain { shared: true, .. } = scope {
+            let early = space.diagrams.differ(pair[0].left_early, pair[1].left_early);
+            differ = space.diagrams.or(differ, early);
+        }
+        let mut supposes = schedules[0][one].supposes.clone();
+        supposes.extend(schedules[1][other].supposes.iter().cloned());
+        supposes.dedup();
+        pairs.push(Pair {
+            schedules: [schedules[0][one].clone(), schedules[1][other].clone()],
+            fates: pair.map(Fates::clone),
+            supposes,
+            differ,
+        });
+    }
+    if space.diagrams.is_full() {
+        return Err(Limit::Memory);
+    }
+    let always = pairs.iter().fold(Function::TRUE, |always, pair| {
+        space.diagrams.and(always, pair.differ)
+    });
+    for (at, pair) in pairs.iter().enumerate() {
+        let sometimes = space.diagrams.minus(pair.differ, always);
+        let told = [(at == 0).then_some((always, false)), Some((sometimes, pairs.len() > 1))];
+        for (mut rest, is_supposed) in told.into_iter().flatten() {
+            let mut count = 0;
+            while rest != Function::FALSE {
+                if count == MOST_WAYS {
+                    all.and_more = true;
+                    break;
+                }
+                count += 1;
+                let packet = packet(&mut space, rest);
+                let [left, right] = [(left, 0), (right, 1)]
+                    .map(|(side, n)| run_in_order(side, &packet, &pair.schedules[n]).outcome);
+                let [one, other] = &pair.fates;
+                let region = alike(&mut space, one, &left, rest);
+                let region = alike(&mut space, other, &right, region);
+                if space.diagrams.is_full() || region == Function::FALSE {
+                    return Err(Limit::Memory);
+                }
+                rest = space.diagrams.minus(rest, region);
+                let supposes = if is_supposed { pair.supposes.clone() } else { Vec::new() };
+                let difference = Difference { packet, left, right, supposes };
+                all.ways.push(tell(&mut space, region, difference));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Which orders of the left go with which of the right: where the same chains tie, the same.
+fn matching(schedules: &[Vec<Schedule<'_>>; 2]) -> Vec<(usize, usize)> {
+    let [left, right] = schedules;
+    let alike = left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| left.supposes == right.supposes);
+    if alike {
+        return (0..left.len()).map(|at| (at, at)).collect();
+    }
+    (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other))).collect()
+}
+
+/// The packets that have two fates.
+fn differing(space: &mut Space, [left, right]: [&Fates; 2]) -> Function {
+    let all = space.all();
+    let mut parts = vec![space.diagrams.differ(left.accepted, right.accepted)];
+    each_key(&left.translations, &right.translations, |one, other| {
+        parts.push(space.diagrams.differ(one, other));
+    });
+    each_key(&left.proxies, &right.proxies, |one, other| {
+        parts.push(space.diagrams.differ(one, other));
+    });
+    each_key(&left.zones, &right.zones, |one, other| {
+        parts.push(space.diagrams.differ(one, other));
+    });
+    for (one, other) in [
+        (&left.mark, &right.mark),
+        (&left.routed, &right.routed),
+        (&left.connmark, &right.connmark),
+    ] {
+        parts.push(space.differing(one, other));
+    }
+    let differ = space.diagrams.any(parts);
+    // Without a connection, what is called its mark means nothing.
+    space.diagrams.and(all, differ)
+}
+
+fn each_key<K: Ord>(
+    left: &BTreeMap<K, Function>,
+    right: &BTreeMap<K, Function>,
+    mut both: impl FnMut(Function, Function),
+) {
+    for (key, one) in left {
+        both(*one, right.get(key).copied().unwrap_or(Function::FALSE));
+    }
+    for (_, other) in right.iter().filter(|(key, _)| !left.contains_key(key)) {
+        both(Function::FALSE, *other);
+    }
+}
+
+/// Those of `packets` that fare like one of them, of which `outcome` becomes.
+fn alike(space: &mut Space, fates: &Fates, outcome: &Outcome, packets: Function) -> Function {
+    let accepted = fates.accepted.negated_if(outcome.verdict == Verdict::Drop);
+    let mut alike = space.diagrams.and(packets, accepted);
+    let translations = fates.translations.iter().map(|(to, at)| (outcome.translation == Some(*to), *at));
+    let proxies = fates.proxies.iter().map(|(to, at)| (outcome.tproxy == Some(*to), *at));
+    let zones = fates.zones.iter().map(|(to, at)| (outcome.zone == Some(*to), *at));
+    for (is, at) in translations.chain(proxies).chain(zones) {
+        alike = space.diagrams.and(alike, at.negated_if(!is));
+    }
+    let [mark, connmark] = space.marks();
+    for (bits, value) in [
+        (&fates.mark, outcome.mark),
+        (&fates.routed, outcome.routed),
+        (&fates.connmark, outcome.connmark),
+    ] {
+        alike = marked_alike(space, bits, value, [&mark, &connmark], alike);
+    }
+    alike
+}
+
+/// Those of `packets` whose mark is the same function of the marks with which they came. One of
+/// them has the mark `value` now.
+fn marked_alike(
     space: &mut Space,
-    left: &BTreeMap<Fate, Function>,
-    right: &BTreeMap<Fate, Function>,
-) -> Vec<Function> {
-    let mut regions = Vec::new();
-    if left == right {
-        return regions;
-    }
-    for (left, left_packets) in left {
-        for (right, right_packets) in right {
-            if left == right {
-                continue;
+    bits: &Bits,
+    value: u32,
+    came: [&Bits; 2],
+    mut packets: Function,
+) -> Function {
+    for shift in 0..32 {
+        let constant = Function::FALSE.negated_if(value >> shift & 1 == 1);
+        let ways = [came[0][shift], constant, came[1][shift]];
+        let mut fitting = ways.iter().map(|way| {
+            let differs = space.diagrams.differ(bits[shift], *way);
+            space.diagrams.minus(packets, differs)
+        });
+        let whole = fitting.by_ref().find(|some| *some == packets);
+        packets = match whole {
+            Some(whole) => whole,
+            // The constant is always one that fits.
+            None => {
+                let differs = space.diagrams.differ(bits[shift], constant);
+                space.diagrams.minus(packets, differs)
             }
-            let both = space.diagrams.and(*left_packets, *right_packets);
-            let differ = differing(space, left, right);
-            let region = space.diagrams.and(both, differ);
-            if region != Function::FALSE {
-                regions.push(region);
-            }
-        }
+        };
     }
-    regions
-}
-
-/// The packets for which the two fates differ, though their marks may be written differently.
-fn differing(space: &mut Space, left: &Fate, right: &Fate) -> Function {
-    let plain =
-        |fate: &Fate| (fate.verdict, fate.state.translation, fate.state.tproxy, fate.state.zone);
-    if plain(left) != plain(right) {
-        return Function::TRUE;
-    }
-    let mark = space.any_bit(left.state.mark.xor(right.state.mark));
-    let connmark = space.any_bit(left.state.connmark.xor(right.state.connmark));
-    space.diagrams.or(mark, connmark)
+    packets
 }
 
 /// A packet at `hook` that all of `when` hold for as it arrives, and of which `ruleset` makes what
-/// `wanted` holds for; none if there is no such packet.
+/// `wanted` holds for; none if there is no such packet, in any order of chains that tie.
 ///
-/// Every transparent proxy listens. `wanted` is asked about outcomes whose marks are 0: it may look at everything else. With the
-/// opposite of what is expected as `wanted`, this proves the expectation, or breaks it.
-#[must_use]
+/// Every transparent proxy listens. `wanted` is asked about outcomes whose marks are 0: it may look
+/// at everything else. With the opposite of what is expected as `wanted`, this proves the
+/// expectation, or breaks it.
+///
+/// # Errors
+///
+/// If the ruleset is too entangled to tell.
 pub fn find(
     ruleset: &Ruleset,
     hook: Hook,
     when: &[Match],
     wanted: impl Fn(&Outcome) -> bool,
-) -> Option<Packet> {
-    Family::ALL.into_iter().find_map(|family| {
+) -> Result<Option<Packet>, Limit> {
+    for family in Family::ALL {
         let mut space = Space::new(hook, family, &[ruleset], when);
-        let mut asked = space.arriving(ruleset, when);
-        for (_, listens) in space.listeners.clone() {
-            let listens = space.diagrams.variable(listens);
-            asked = space.diagrams.and(asked, listens);
+        for schedule in ruleset.schedules(hook, family)? {
+            let mut asked = super::symbolic::arriving(&mut space, ruleset, when);
+            for (_, listens) in space.listeners.clone() {
+                let listens = space.diagrams.variable(listens);
+                asked = space.diagrams.and(asked, listens);
+            }
+            let fates = fates(&mut space, ruleset, &schedule)?;
+            for (outcome, packets) in outcomes(&mut space, &fates, asked) {
+                if wanted(&outcome) {
+                    return Ok(Some(packet(&mut space, packets)));
+                }
+            }
         }
-        fates(&mut space, ruleset).into_iter().find_map(|(fate, packets)| {
-            let outcome = Outcome {
-                verdict: fate.verdict,
-                translation: fate.state.translation,
-                tproxy: fate.state.tproxy,
-                mark: 0,
-                connmark: 0,
-                zone: fate.state.zone,
-            };
-            let packets = space.diagrams.and(packets, asked);
-            (packets != Function::FALSE && wanted(&outcome)).then(|| packet(&mut space, packets))
-        })
-    })
+    }
+    Ok(None)
+}
+
+/// What becomes of `packets`, marks aside, each with those of which it does.
+fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome, Function)> {
+    let outcome = |verdict| Outcome {
+        verdict,
+        translation: None,
+        tproxy: None,
+        mark: 0,
+        routed: 0,
+        connmark: 0,
+        zone: None,
+    };
+    let accepted = space.diagrams.and(packets, fates.accepted);
+    let dropped = space.diagrams.minus(packets, fates.accepted);
+    let mut all = vec![(outcome(Verdict::Accept), accepted)];
+    let split = |space: &mut Space,
+                     all: Vec<(Outcome, Function)>,
+                     at: Function,
+                     becomes: &dyn Fn(&mut Outcome)| {
+        let mut parts = Vec::new();
+        for (outcome, packets) in all {
+            let mut other = outcome.clone();
+            becomes(&mut other);
+            parts.push((other, space.diagrams.and(packets, at)));
+            parts.push((outcome, space.diagrams.minus(packets, at)));
+        }
+        parts.retain(|(_, packets)| *packets != Function::FALSE);
+        parts
+    };
+    for (to, at) in &fates.translations {
+        let becomes = |outcome: &mut Outcome| outcome.translation = Some::<Translation>(*to);
+        all = split(space, all, *at, &becomes);
+    }
+    for (to, at) in &fates.proxies {
+        all = split(space, all, *at, &|outcome| outcome.tproxy = Some(*to));
+    }
+    for (to, at) in &fates.zones {
+        all = split(space, all, *at, &|outcome| outcome.zone = Some(*to));
+    }
+    all.push((outcome(Verdict::Drop), dropped));
+    all.retain(|(_, packets)| *packets != Function::FALSE);
+    all
+}
+
+/// Where the base chains of `rulesets` are entered.
+fn bases(rulesets: &[&Ruleset]) -> BTreeSet<Base> {
+    let chains = rulesets.iter().flat_map(|ruleset| &ruleset.tables).flat_map(|table| &table.chains);
+    chains.filter(|chain| !chain.rules.is_empty()).filter_map(|chain| chain.base).collect()
 }
 
 /// The hooks and families where one of `rulesets` has a base chain.
@@ -146,8 +422,11 @@ fn places(rulesets: &[&Ruleset]) -> Vec<(Hook, Family)> {
     let mut places = Vec::new();
     for hook in Hook::ALL {
         for family in Family::ALL {
-            let bases = rulesets.iter().flat_map(|ruleset| base_chains(ruleset, hook));
-            if bases.into_iter().any(|(table, ..)| table.families.has(family)) {
+            let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
+            let mut tables = tables.filter(|table| table.families.has(family));
+            if tables.any(|table| {
+                table.chains.iter().any(|chain| chain.base.is_some_and(|base| base.hook == hook))
+            }) {
                 places.push((hook, family));
             }
         }

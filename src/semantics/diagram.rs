@@ -69,6 +69,12 @@ pub(super) struct Diagrams {
 const LEAF: u32 = u32::MAX;
 
 const SMALLEST: usize = 1 << 12;
+
+/// Most nodes: with the tables around them some 500 MB.
+const MOST_NODES: usize = 1 << 24;
+
+/// Largest table of conjunctions.
+const MOST_CONJUNCTIONS: usize = 1 << 23;
 const NO_CONJUNCTION: (Function, Function, Function) =
     (Function::TRUE, Function::TRUE, Function::TRUE);
 
@@ -129,7 +135,7 @@ impl Diagrams {
             }
             self.unique[slot] = at;
         }
-        self.conjunctions = vec![NO_CONJUNCTION; size];
+        self.conjunctions = vec![NO_CONJUNCTION; size.min(MOST_CONJUNCTIONS)];
     }
 
     /// The halves of `function` by `variable`, which is not behind its root.
@@ -156,6 +162,9 @@ impl Diagrams {
         if (known_a, known_b) == (a, b) {
             return known;
         }
+        if self.is_full() {
+            return Function::FALSE;
+        }
         let variable = self.nodes[a.node()].variable.min(self.nodes[b.node()].variable);
         let ((a_low, a_high), (b_low, b_high)) =
             (self.halves(a, variable), self.halves(b, variable));
@@ -181,6 +190,26 @@ impl Diagrams {
     pub(super) fn differ(&mut self, a: Function, b: Function) -> Function {
         let (only_a, only_b) = (self.minus(a, b), self.minus(b, a));
         self.or(only_a, only_b)
+    }
+
+    /// `then` where `condition` holds, `otherwise` elsewhere.
+    pub(super) fn either(
+        &mut self,
+        condition: Function,
+        then: Function,
+        otherwise: Function,
+    ) -> Function {
+        if then == otherwise {
+            return then;
+        }
+        let (with, without) = (self.and(condition, then), self.minus(otherwise, condition));
+        self.or(with, without)
+    }
+
+    /// Whether there are so many nodes that results are no longer right: whoever asks for some
+    /// thousands of them must ask this before believing them.
+    pub(super) const fn is_full(&self) -> bool {
+        self.nodes.len() > MOST_NODES
     }
 
     /// Holds where one of them does. In pairs, so that the cost does not grow with the square of

@@ -1,26 +1,28 @@
 //! One packet, with its trace.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Packet, Sender, TRACKING, base_chains};
+use super::{Decided, End, InSet, Packet, Sender};
 use crate::ir::{
-    Action, Base, Chain, ChainKind, CtState, MarkChange, Match, Owner, OwnerIs, Rule, Ruleset,
-    Table,
+    self, Action, Chain, ChainKind, CtState, Direction, Entry, Hook, MarkChange, Match,
+    Owner, OwnerIs, Rule, Ruleset, Schedule, Table, TooManyTies,
 };
-use crate::net::{Name, OnMiss};
+use crate::net::{Family, Name, OnMiss};
 
 /// What became of a packet at a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether it goes on.
     pub verdict: Verdict,
-    /// How its connection's addresses change. `None` if it was dropped.
+    /// How a rule changes its connection's addresses. `None` if it was dropped.
     pub translation: Option<Translation>,
     /// The port of the transparent proxy that took it. `None` if it was dropped.
     pub tproxy: Option<u16>,
     /// Its mark; as it came, if it was dropped.
     pub mark: u32,
+    /// The mark under which it was routed last, at output; elsewhere the same as its mark.
+    pub routed: u32,
     /// The mark of its connection; as it came, if it was dropped and was to begin the connection.
     pub connmark: u32,
     /// The zone that its connection is tracked in, if one was set. `None` if it was dropped.
@@ -58,6 +60,9 @@ pub struct Run<'a> {
     pub outcome: Outcome,
     /// The rules that matched, in the order in which they ran.
     pub trace: Vec<Step<'a>>,
+    /// The packet as the next hook sees it, but for its place and interfaces. If it was dropped,
+    /// as it was then.
+    pub after: Packet,
 }
 
 /// A rule that matched.
@@ -73,29 +78,83 @@ pub struct Step<'a> {
     pub rule: &'a Rule,
 }
 
-/// Takes `packet` through the base chains at its hook.
+/// Takes `packet` through the base chains at its hook, in the first order that is possible.
+/// [`runs`] tells of all.
+///
+/// Of chains that tie in too many ways to tell, none runs.
 #[must_use]
 pub fn run<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Run<'a> {
+    let schedules = ruleset.schedules(packet.hook, packet.family()).unwrap_or_default();
+    run_in_order(ruleset, packet, &schedules.into_iter().next().unwrap_or_default())
+}
+
+/// Takes `packet` through the base chains at its hook in every order that is possible: with what
+/// each order supposes, of those that lead to the same only the first.
+///
+/// # Errors
+///
+/// If chains tie in too many ways.
+pub fn runs<'a>(
+    ruleset: &'a Ruleset,
+    packet: &Packet,
+) -> Result<Vec<(Run<'a>, Vec<String>)>, TooManyTies> {
+    let mut runs: Vec<(Run<'a>, Vec<String>)> = Vec::new();
+    for schedule in ruleset.schedules(packet.hook, packet.family())? {
+        let run = run_in_order(ruleset, packet, &schedule);
+        if runs.iter().all(|(known, _)| known.outcome != run.outcome) {
+            runs.push((run, schedule.supposes));
+        }
+    }
+    Ok(runs)
+}
+
+/// Takes `packet` through the steps of `schedule`, which is one of `ruleset`'s.
+pub(super) fn run_in_order<'a>(
+    ruleset: &'a Ruleset,
+    packet: &Packet,
+    schedule: &Schedule<'a>,
+) -> Run<'a> {
     let outcome = Outcome {
         verdict: Verdict::Accept,
         translation: None,
         tproxy: None,
         mark: packet.mark,
+        routed: packet.mark,
         connmark: packet.connmark,
         zone: None,
     };
-    let mut walk = Walk { packet, run: Run { outcome, trace: Vec::new() } };
-    for (table, chain, base) in base_chains(ruleset, packet.hook) {
-        let again = packet.state != CtState::New || walk.run.outcome.translation.is_some();
-        if !table.families.has(packet.family()) || (base.kind == ChainKind::Nat && again) {
-            continue;
-        }
-        if walk.chain(Place { table, base, depth: 0 }, chain) == Flow::Drop {
+    let after = packet.clone();
+    let is_tracked = !packet.hook.tracks() || is_looped(packet);
+    let run = Run { outcome, trace: Vec::new(), after };
+    let mut walk = Walk { ruleset, packet, is_tracked, is_translated: false, run };
+    for step in &schedule.steps {
+        let flow = match step {
+            ir::Step::Track => {
+                walk.is_tracked = true;
+                continue;
+            }
+            ir::Step::Chain(entry) => walk.base_chain(*entry),
+            ir::Step::Translate(entries) => walk.translate(entries),
+        };
+        if flow == Flow::Drop {
             walk.drop();
             break;
         }
     }
-    walk.run
+    walk.finish()
+}
+
+/// Whether a packet comes in again over loopback, where it keeps its connection.
+pub(super) fn is_looped(packet: &Packet) -> bool {
+    packet.hook == Hook::Prerouting && packet.input.as_deref() == Some("lo")
+}
+
+/// The loopback address of a family, to which a redirect at output leads.
+pub(super) const fn loopback(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    }
 }
 
 /// How a chain ended.
@@ -110,17 +169,82 @@ enum Flow {
 #[derive(Clone, Copy)]
 struct Place<'a> {
     table: &'a Table,
-    base: Base,
     /// Jumps that led here.
     depth: usize,
 }
 
 struct Walk<'a, 'p> {
+    ruleset: &'a Ruleset,
     packet: &'p Packet,
+    /// Whether the packet's connection is known.
+    is_tracked: bool,
+    /// Whether one of the packet's ends has become another.
+    is_translated: bool,
     run: Run<'a>,
 }
 
 impl<'a> Walk<'a, '_> {
+    fn base_chain(&mut self, Entry { table, chain, base }: Entry<'a>) -> Flow {
+        let before = self.run.outcome.mark;
+        let flow = self.chain(Place { table, depth: 0 }, chain);
+        let outcome = &mut self.run.outcome;
+        if base.kind == ChainKind::Route && base.hook == Hook::Output && outcome.mark != before {
+            outcome.routed = outcome.mark;
+        }
+        flow
+    }
+
+    /// Translates the packet: as was decided, or as the first of `entries` says that translates.
+    fn translate(&mut self, entries: &[Entry<'a>]) -> Flow {
+        let becomes = match self.packet.translation {
+            Decided::Becomes(address, port) => Some((address, Some(port))),
+            Decided::Unchanged => None,
+            Decided::Nothing => {
+                for entry in entries {
+                    if self.run.outcome.translation.is_some() {
+                        break;
+                    }
+                    if self.base_chain(*entry) == Flow::Drop {
+                        return Flow::Drop;
+                    }
+                }
+                self.run.outcome.translation.map(|translation| match translation {
+                    Translation::Redirect { port } => {
+                        let is_sent = self.packet.hook == Hook::Output;
+                        let family = self.packet.family();
+                        let address =
+                            if is_sent { loopback(family) } else { self.packet.interface_address };
+                        (address, Some(port))
+                    }
+                    Translation::Snat { to } => (to, None),
+                })
+            }
+        };
+        if let Some((address, port)) = becomes {
+            self.becomes(address, port);
+        }
+        Flow::Accept
+    }
+
+    /// Gives the end that the hook translates another address, and perhaps another port.
+    fn becomes(&mut self, address: IpAddr, port: Option<u16>) {
+        let Some((end, _)) = self.packet.hook.translates() else { return };
+        let (outcome, after) = (&mut self.run.outcome, &mut self.run.after);
+        let decided = matches!(self.packet.translation, Decided::Becomes(..));
+        let (old, old_port) = match end {
+            Direction::Source => (&mut after.source, &mut after.source_port),
+            Direction::Destination => (&mut after.destination, &mut after.destination_port),
+        };
+        if self.packet.hook == Hook::Output && (decided || *old != address) {
+            outcome.routed = outcome.mark;
+        }
+        *old = address;
+        if let (Some(port), true) = (port, self.packet.protocol.is_some()) {
+            *old_port = port;
+        }
+        self.is_translated = true;
+    }
+
     fn chain(&mut self, place: Place<'a>, chain: &'a Chain) -> Flow {
         for (index, rule) in chain.rules.iter().enumerate() {
             if !rule.families.has(self.packet.family())
@@ -139,7 +263,7 @@ impl<'a> Walk<'a, '_> {
 
     /// Does `then`; `None` if the next rule runs.
     fn act(&mut self, place: Place<'a>, then: &'a Action) -> Option<Flow> {
-        let connection = self.packet.state.has_connection();
+        let connection = self.state().has_connection();
         let outcome = &mut self.run.outcome;
         match then {
             Action::Accept => return Some(Flow::Accept),
@@ -179,7 +303,7 @@ impl<'a> Walk<'a, '_> {
                 let flip = outcome.connmark & masks.connection;
                 outcome.mark = MarkChange { clear: masks.packet, flip }.apply(outcome.mark);
             }
-            Action::SetZone(zone) if place.base.priority < TRACKING => {
+            Action::SetZone(zone) if !self.is_tracked => {
                 outcome.zone.get_or_insert(*zone);
             }
             Action::SetConnmark(_)
@@ -201,32 +325,63 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
+    /// What matches see of the connection.
+    const fn state(&self) -> CtState {
+        if self.is_tracked { self.packet.state } else { CtState::Invalid }
+    }
+
+    /// The end of the packet that `of` means by now.
+    fn end(&self, of: Direction) -> End {
+        let is_other = self.packet.hook.translates().is_some_and(|(end, _)| end == of);
+        if self.is_translated && is_other { End::Translated } else { of.into() }
+    }
+
+    fn is_local(&self, of: Direction) -> bool {
+        let end = self.end(of);
+        match self.run.outcome.translation {
+            // A redirect leads to an address of this machine.
+            Some(Translation::Redirect { .. }) if end == End::Translated => true,
+            _ => self.packet.local.contains(&end),
+        }
+    }
+
+    /// Whose socket the packet has. At prerouting it is that of a proxy that took it, if any.
+    fn sender(&self) -> Sender {
+        let is_taken = self.packet.hook == Hook::Prerouting && self.run.outcome.tproxy.is_some();
+        if self.packet.hook.has_socket() || is_taken {
+            self.packet.sender
+        } else {
+            Sender::Nobody
+        }
+    }
+
     fn matches(&self, table: &Table, when: &Match) -> bool {
-        let packet = self.packet;
+        let (packet, seen) = (self.packet, &self.run.after);
         match when {
             Match::Protocol { protocol, not } => (packet.protocol == Some(*protocol)) != *not,
             Match::Port { of, ports, not } => {
-                packet.protocol.is_some() && ports.contains(packet.port(*of)) != *not
+                packet.protocol.is_some() && ports.contains(seen.port(*of)) != *not
             }
             Match::Address { of, nets, not } => {
-                nets.family() == packet.family() && nets.contains(packet.address(*of)) != *not
+                nets.family() == packet.family() && nets.contains(seen.address(*of)) != *not
             }
             Match::InSet { of, set, not } => {
                 let declared = table.sets.iter().find(|known| known.name == *set);
+                let name = InSet::table_name(self.ruleset, table);
                 declared.is_some_and(|known| known.family == packet.family())
-                    && packet.sets.contains(&(*of, set.clone())) != *not
+                    && packet.is_in(self.end(*of), &name, set) != *not
             }
             Match::Interface { of, names, not } => {
                 names.iter().any(|name| name.matches(packet.interface(*of))) != *not
             }
-            Match::Owner { owner, is } => owner_is(packet.sender, *owner, is),
-            Match::SocketExists { not } => (packet.sender == Sender::Nobody) == *not,
+            Match::Owner { owner, is } => owner_is(self.sender(), *owner, is),
+            Match::SocketExists { not } => (self.sender() == Sender::Nobody) == *not,
             Match::Mark { mark, not } => mark.matches(self.run.outcome.mark) != *not,
             Match::Connmark { mark, not } => {
-                packet.state.has_connection() && mark.matches(self.run.outcome.connmark) != *not
+                self.state().has_connection() && mark.matches(self.run.outcome.connmark) != *not
             }
-            Match::CtState { states, not } => states.has(packet.state) != *not,
-            Match::Local { of, not } => packet.local.contains(of) != *not,
+            Match::CtState { states, not } => states.has(self.state()) != *not,
+            Match::Local { of, not } => self.is_local(*of) != *not,
             Match::TransparentSocket => packet.transparent_socket,
         }
     }
@@ -239,9 +394,20 @@ impl<'a> Walk<'a, '_> {
             translation: None,
             tproxy: None,
             mark: self.packet.mark,
+            routed: self.packet.mark,
             connmark: if began { self.packet.connmark } else { outcome.connmark },
             zone: None,
         };
+    }
+
+    fn finish(mut self) -> Run<'a> {
+        let Outcome { mark, connmark, .. } = self.run.outcome;
+        if self.packet.hook != Hook::Output {
+            self.run.outcome.routed = mark;
+        }
+        self.run.after.mark = mark;
+        self.run.after.connmark = connmark;
+        self.run
     }
 }
 
@@ -277,6 +443,7 @@ impl fmt::Display for Outcome {
         if let Some(zone) = self.zone {
             write!(f, ", zone {zone}")?;
         }
-        write!(f, ", mark {:#x}, connmark {:#x}", self.mark, self.connmark)
+        write!(f, ", mark {:#x}, connmark {:#x}", self.mark, self.connmark)?;
+        if self.routed == self.mark { Ok(()) } else { write!(f, ", routed by mark {:#x}", self.routed) }
     }
 }

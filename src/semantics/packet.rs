@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::ir::{CtState, Direction, Hook, Protocol};
-use crate::net::{Family, Name};
+use crate::ir::{CtState, Direction, Hook, Protocol, Ruleset, Table};
+use crate::net::{Families, Family, Name};
 
 /// What rules can see of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub struct Packet {
     pub input: Option<String>,
     /// The interface that it goes out on, if the hook has one.
     pub output: Option<String>,
-    /// Who sent it. [`Sender::Nobody`] at prerouting, input and forward.
+    /// Whose socket it has: at output and postrouting who sent it, at input who receives it. At
+    /// prerouting, who gets it if a transparent proxy takes it. [`Sender::Nobody`] at forward.
     pub sender: Sender,
     /// The packet mark.
     pub mark: u32,
@@ -33,17 +34,91 @@ pub struct Packet {
     pub connmark: u32,
     /// What connection tracking says of it.
     pub state: CtState,
+    /// What is decided of its connection's translation.
+    pub translation: Decided,
+    /// The first address of the interface that it came in on, to which a redirect at prerouting
+    /// leads.
+    pub interface_address: IpAddr,
     /// Ports on which no transparent proxy listens that would take it. One does on all others.
     pub no_listener: BTreeSet<u16>,
-    /// The named sets that one of its addresses is in.
-    pub sets: BTreeSet<(Direction, Name)>,
+    /// The named sets that its addresses are in.
+    pub sets: BTreeSet<InSet>,
     /// Which of its addresses are this machine's.
-    pub local: BTreeSet<Direction>,
+    pub local: BTreeSet<End>,
     /// Whether a transparent socket that is bound to an address takes it.
     pub transparent_socket: bool,
 }
 
-/// Who sent a packet from this machine.
+/// What is decided of the translation of a packet's connection, at the end that its hook
+/// translates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Decided {
+    /// Nothing: nat chains are asked. Only in state new and related.
+    Nothing,
+    /// It stays as it is, and nat chains are not asked.
+    Unchanged,
+    /// It becomes this, and nat chains are not asked. Needs a connection.
+    Becomes(IpAddr, u16),
+}
+
+impl Decided {
+    /// What is usual for a packet in `state`: the first packet of a connection asks.
+    #[must_use]
+    pub const fn usual(state: CtState) -> Self {
+        if matches!(state, CtState::New) { Self::Nothing } else { Self::Unchanged }
+    }
+}
+
+/// An address of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// Where it comes from, as it came to the hook.
+    Source,
+    /// Where it goes, as it came to the hook.
+    Destination,
+    /// What translation makes of one of them.
+    Translated,
+}
+
+impl From<Direction> for End {
+    fn from(of: Direction) -> Self {
+        match of {
+            Direction::Source => Self::Source,
+            Direction::Destination => Self::Destination,
+        }
+    }
+}
+
+/// One of a packet's addresses is in a set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InSet {
+    /// Which address.
+    pub end: End,
+    /// The table of the set, by [`table_name`](InSet::table_name); `None` means any table.
+    pub table: Option<String>,
+    /// The set.
+    pub set: Name,
+}
+
+impl InSet {
+    /// What tells a table of `ruleset` from the others: its name, or, if several have that, with
+    /// the families before it, as in `ip:istio-proxy-nat`.
+    #[must_use]
+    pub fn table_name(ruleset: &Ruleset, table: &Table) -> String {
+        let namesakes = ruleset.tables.iter().filter(|other| other.name == table.name).count();
+        if namesakes < 2 {
+            return table.name.to_string();
+        }
+        let families = match table.families {
+            Families::Both => "inet",
+            Families::Ipv4 => "ip",
+            Families::Ipv6 => "ip6",
+        };
+        format!("{families}:{}", table.name)
+    }
+}
+
+/// Whose socket a packet has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sender {
     /// A process, through a socket of its own.
@@ -85,6 +160,16 @@ impl Packet {
             Direction::Source => self.source_port,
             Direction::Destination => self.destination_port,
         }
+    }
+
+    /// Whether one of its addresses is in the set of a table.
+    #[must_use]
+    pub fn is_in(&self, end: End, table: &str, set: &Name) -> bool {
+        self.sets.iter().any(|known| {
+            known.end == end
+                && known.set == *set
+                && known.table.as_deref().is_none_or(|known| known == table)
+        })
     }
 
     /// The name of the interface at one end; empty if there is none.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::diagram::{Diagrams, Function};
-use super::{has_input, has_output, has_sender};
+use super::interfaces::Interfaces;
+use super::{End, InSet};
 use crate::ir::{
-    Action, CtState, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
+    Action, CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset,
+    TRACKING, Table,
 };
 use crate::net::{Family, Interface, Mark, Name, Nets};
 
@@ -41,40 +43,9 @@ impl Field {
     }
 }
 
-/// A mark as a function of the marks with which a packet came, bit by bit:
-/// `(mark & packet) ^ (connmark & connection) ^ constant`. Whatever rules do to marks, they stay of
-/// this form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bits {
-    pub(super) packet: u32,
-    pub(super) connection: u32,
-    pub(super) constant: u32,
-}
-
-impl Bits {
-    pub(super) const PACKET: Self = Self { packet: u32::MAX, connection: 0, constant: 0 };
-    pub(super) const CONNECTION: Self = Self { packet: 0, connection: u32::MAX, constant: 0 };
-
-    pub(super) const fn and(self, mask: u32) -> Self {
-        Self {
-            packet: self.packet & mask,
-            connection: self.connection & mask,
-            constant: self.constant & mask,
-        }
-    }
-
-    pub(super) const fn xor(self, other: Self) -> Self {
-        Self {
-            packet: self.packet ^ other.packet,
-            connection: self.connection ^ other.connection,
-            constant: self.constant ^ other.constant,
-        }
-    }
-
-    pub(super) const fn constant(constant: u32) -> Self {
-        Self { packet: 0, connection: 0, constant }
-    }
-}
+/// A mark of packets that have come some way: each bit, from the lowest, as a function of what
+/// they were when they came.
+pub(super) type Bits = [Function; 32];
 
 /// The variables, and what each value means. What decides early and needs few bits comes first;
 /// addresses, of which there may be very many, last.
@@ -100,14 +71,22 @@ pub(super) struct Space {
     pub(super) connmark: Field,
     pub(super) source: Field,
     pub(super) destination: Field,
-    /// Names that stand for all that the rulesets tell apart. The first is the empty one.
-    pub(super) interfaces: Vec<String>,
+    /// One of [`NOTHING`], [`UNCHANGED`], [`BECOMES`].
+    pub(super) decided: Field,
+    /// Where a decided translation leads; where none is decided, the first address of the incoming
+    /// interface.
+    pub(super) translated: Field,
+    pub(super) translated_port: Field,
+    /// What the rulesets tell apart.
+    pub(super) interfaces: Interfaces,
     /// The ports of transparent proxies, each with "one listens".
     pub(super) listeners: Vec<(u16, u32)>,
     /// The named sets, each with "the address is in it".
-    pub(super) sets: Vec<((Direction, Name), u32)>,
+    pub(super) sets: Vec<(InSet, u32)>,
+    /// Names of sets that several tables of one ruleset have.
+    namesakes: BTreeSet<Name>,
     /// "The address is this machine's".
-    pub(super) local: [(Direction, u32); 2],
+    pub(super) local: [(End, u32); 3],
     pub(super) transparent_socket: u32,
 }
 
@@ -122,10 +101,17 @@ pub(super) const KERNEL: u128 = 1;
 /// The packet was sent by no socket.
 pub(super) const NOBODY: u128 = 2;
 
+/// Nat chains are asked.
+pub(super) const NOTHING: u128 = 0;
+/// The connection is not translated, and nat chains are not asked.
+pub(super) const UNCHANGED: u128 = 1;
+/// The connection is translated already.
+pub(super) const BECOMES: u128 = 2;
+
 impl Space {
     /// The packets of `family` at `hook`, as far as `rulesets` and `when` tell them apart.
     pub(super) fn new(hook: Hook, family: Family, rulesets: &[&Ruleset], when: &[Match]) -> Self {
-        let words = Vocabulary::of(rulesets, when);
+        let words = Vocabulary::of(hook, rulesets, when);
         let mut next = 0;
         let mut field = |bits| {
             next += bits;
@@ -134,19 +120,21 @@ impl Space {
         let protocol = field(2);
         let state = field(3);
         let sender = field(2);
-        let names = field_bits(words.interfaces.len());
+        let decided = field(2);
+        let names = field_bits(words.interfaces.count());
         let (input, output) = (field(names), field(names));
         let listeners = words.listeners.into_iter().map(|port| (port, field(1).first)).collect();
         let sets = words.sets.into_iter().map(|set| (set, field(1).first)).collect();
-        let local = [Direction::Source, Direction::Destination].map(|of| (of, field(1).first));
+        let local = ENDS.map(|end| (end, field(1).first));
         let transparent_socket = field(1).first;
-        let (destination_port, source_port) = (field(16), field(16));
+        let (destination_port, source_port, translated_port) = (field(16), field(16), field(16));
         let (user, group) = (field(32), field(32));
         let marks = field(64);
         let mark = Field { bits: 32, stride: 2, ..marks };
         let connmark = Field { first: mark.first + 1, ..mark };
         let address_bits = u32::from(family.address_bits());
         let (source, destination) = (field(address_bits), field(address_bits));
+        let translated = field(address_bits);
         Self {
             hook,
             family,
@@ -164,35 +152,59 @@ impl Space {
             connmark,
             source,
             destination,
+            decided,
+            translated,
+            translated_port,
             interfaces: words.interfaces,
             listeners,
             sets,
+            namesakes: words.namesakes,
             local,
             transparent_socket,
         }
     }
 
+    /// That an address is in the set of a table.
+    pub(super) fn set_of(&self, ruleset: &Ruleset, table: &Table, end: End, set: &Name) -> InSet {
+        in_set(ruleset, table, end, set, &self.namesakes)
+    }
+
     /// The values of the variables that stand for a packet.
     pub(super) fn all(&mut self) -> Function {
-        let interfaces = self.interfaces.len() as u128 - 1;
+        let interfaces = self.interfaces.count() as u128 - 1;
         let interface = |exists| if exists { (1, interfaces) } else { (0, 0) };
-        let senders = if has_sender(self.hook) { (PROCESS, NOBODY) } else { (NOBODY, NOBODY) };
+        let senders: &[(u128, u128)] = match self.hook {
+            Hook::Input | Hook::Output | Hook::Postrouting => &[(PROCESS, NOBODY)],
+            Hook::Prerouting => &[(PROCESS, PROCESS), (NOBODY, NOBODY)],
+            Hook::Forward => &[(NOBODY, NOBODY)],
+        };
+        let decided = if self.hook.translates().is_some() {
+            (NOTHING, BECOMES)
+        } else {
+            (UNCHANGED, UNCHANGED)
+        };
         // The kernel has no owner with the highest number: it stands for "none".
         let owners = (0, u128::from(u32::MAX) - 1);
-        [
+        let ranges = [
             (self.protocol, (0, PROTOCOLS.len() as u128 - 1)),
             (self.state, (0, CtState::ALL.len() as u128 - 1)),
-            (self.sender, senders),
-            (self.input, interface(has_input(self.hook))),
-            (self.output, interface(has_output(self.hook))),
+            (self.decided, decided),
+            (self.input, interface(self.hook.has_input())),
+            (self.output, interface(self.hook.has_output())),
             (self.user, owners),
             (self.group, owners),
-        ]
-        .into_iter()
-        .fold(Function::TRUE, |all, (field, range)| {
-            let within = self.within(field, &[range]);
-            self.diagrams.and(all, within)
-        })
+        ];
+        let mut parts: Vec<_> =
+            ranges.into_iter().map(|(field, range)| self.within(field, &[range])).collect();
+        parts.push(self.within(self.sender, senders));
+        // Only connections that begin ask, and only connections have been translated.
+        let begins = self.states([CtState::New, CtState::Related].into_iter().collect());
+        let asks = self.is(self.decided, NOTHING);
+        parts.push(self.diagrams.or(asks.not(), begins));
+        let becomes = self.is(self.decided, BECOMES);
+        let connected = self.connected();
+        parts.push(self.diagrams.or(becomes.not(), connected));
+        parts.into_iter().fold(Function::TRUE, |all, part| self.diagrams.and(all, part))
     }
 
     /// The packets whose `field` is in one of `ranges`, which are inclusive, sorted, and apart.
@@ -228,31 +240,29 @@ impl Space {
 
     /// The packets that begin a connection.
     pub(super) fn new_connections(&mut self) -> Function {
-        self.states(|state| state == CtState::New)
+        self.states([CtState::New].into_iter().collect())
     }
 
-    /// The packets that have a connection.
+    /// The packets that have a connection, once it is looked up.
     pub(super) fn connected(&mut self) -> Function {
-        self.states(CtState::has_connection)
+        let states = CtState::ALL.into_iter().filter(|state| state.has_connection());
+        self.states(states.collect())
     }
 
-    fn states(&mut self, which: impl Fn(CtState) -> bool) -> Function {
-        let places = (0..).zip(CtState::ALL).filter(|(_, state)| which(*state));
+    /// The packets in one of `states`, once their connection is looked up.
+    pub(super) fn states(&mut self, states: CtStates) -> Function {
+        let places = (0..).zip(CtState::ALL).filter(|(_, state)| states.has(*state));
         let ranges: Vec<_> = places.map(|(place, _)| (place, place)).collect();
         self.within(self.state, &ranges)
     }
 
-    /// The packets that all of `when` hold for as they arrive. A set is one of any of the tables of
-    /// `ruleset`.
-    pub(super) fn arriving(&mut self, ruleset: &Ruleset, when: &[Match]) -> Function {
-        when.iter().fold(Function::TRUE, |all, when| {
-            let holds = ruleset
-                .tables
-                .iter()
-                .map(|table| self.matches(table, when, Bits::PACKET, Bits::CONNECTION));
-            let holds = holds.collect();
-            let holds = self.diagrams.any(holds);
-            self.diagrams.and(all, holds)
+    /// The marks with which packets come.
+    pub(super) fn marks(&mut self) -> [Bits; 2] {
+        [self.mark, self.connmark].map(|field| {
+            std::array::from_fn(|shift| {
+                let bit = 31 - u32::try_from(shift).unwrap_or_default();
+                self.diagrams.variable(field.variable(bit))
+            })
         })
     }
 
@@ -264,86 +274,57 @@ impl Space {
         }
     }
 
-    /// The packets that `when` holds for, at a place where their marks have become `mark` and
-    /// `connmark`.
-    pub(super) fn matches(
-        &mut self,
-        table: &Table,
-        when: &Match,
-        mark: Bits,
-        connmark: Bits,
-    ) -> Function {
-        match when {
-            Match::Protocol { protocol, not } => {
-                let place = PROTOCOLS.iter().position(|known| *known == Some(*protocol));
-                self.is(self.protocol, place.unwrap_or_default() as u128).negated_if(*not)
-            }
-            Match::Port { of, ports, not } => {
-                let field = match of {
-                    Direction::Source => self.source_port,
-                    Direction::Destination => self.destination_port,
-                };
-                let ranges: Vec<_> = ports
-                    .ranges()
-                    .iter()
-                    .map(|range| (u128::from(range.first()), u128::from(range.last())))
-                    .collect();
-                let among = self.within(field, &ranges).negated_if(*not);
-                let has_ports = self.within(self.protocol, &[(0, 1)]);
-                self.diagrams.and(has_ports, among)
-            }
-            Match::Address { of, nets, not } => {
-                if nets.family() != self.family {
-                    return Function::FALSE;
-                }
-                let ranges: Vec<_> = address_ranges(nets).collect();
-                self.within(self.address(*of), &ranges).negated_if(*not)
-            }
-            Match::InSet { of, set, not } => {
-                let declared = table.sets.iter().find(|known| known.name == *set);
-                if declared.is_none_or(|known| known.family != self.family) {
-                    return Function::FALSE;
-                }
-                let variable = self.sets.iter().find(|((at, name), _)| at == of && name == set);
-                variable.map(|(_, variable)| *variable).map_or(Function::FALSE, |variable| {
-                    self.diagrams.variable(variable).negated_if(*not)
-                })
-            }
-            Match::Interface { of, names, not } => {
-                let field = match of {
-                    Direction::Source => self.input,
-                    Direction::Destination => self.output,
-                };
-                let ranges: Vec<_> = (0..)
-                    .zip(&self.interfaces)
-                    .filter(|(_, class)| names.iter().any(|name| name.matches(class)))
-                    .map(|(place, _)| (place, place))
-                    .collect();
-                self.within(field, &ranges).negated_if(*not)
-            }
-            Match::Owner { owner, is } => self.owner(*owner, is),
-            Match::SocketExists { not } => self.is(self.sender, NOBODY).negated_if(!*not),
-            Match::Mark { mark: wanted, not } => self.has_bits(mark, *wanted).negated_if(*not),
-            Match::Connmark { mark: wanted, not } => {
-                let has = self.has_bits(connmark, *wanted).negated_if(*not);
-                let connected = self.connected();
-                self.diagrams.and(connected, has)
-            }
-            Match::CtState { states, not } => {
-                self.states(|state| states.has(state)).negated_if(*not)
-            }
-            Match::Local { of, not } => {
-                let variable = match of {
-                    Direction::Source => self.local[0].1,
-                    Direction::Destination => self.local[1].1,
-                };
-                self.diagrams.variable(variable).negated_if(*not)
-            }
-            Match::TransparentSocket => self.diagrams.variable(self.transparent_socket),
-        }
+    /// The packets whose `port` is one of `ports`, if they have ports.
+    pub(super) fn ports(&mut self, field: Field, ports: &crate::net::PortSet) -> Function {
+        let ranges: Vec<_> = ports
+            .ranges()
+            .iter()
+            .map(|range| (u128::from(range.first()), u128::from(range.last())))
+            .collect();
+        self.within(field, &ranges)
     }
 
-    fn owner(&mut self, owner: Owner, is: &OwnerIs) -> Function {
+    /// The packets that have ports.
+    pub(super) fn has_ports(&mut self) -> Function {
+        self.within(self.protocol, &[(0, 1)])
+    }
+
+    /// The packets of `protocol`.
+    pub(super) fn protocol(&mut self, protocol: Protocol) -> Function {
+        let place = PROTOCOLS.iter().position(|known| *known == Some(protocol));
+        self.is(self.protocol, place.unwrap_or_default() as u128)
+    }
+
+    /// The packets that came in or go out, by `of`, on one of `names`.
+    pub(super) fn interface(
+        &mut self,
+        of: Direction,
+        names: &[Interface],
+    ) -> Function {
+        let field = match of {
+            Direction::Source => self.input,
+            Direction::Destination => self.output,
+        };
+        let ranges = self.interfaces.meant(names);
+        self.within(field, &ranges)
+    }
+
+    /// The packets of which an address is in a set. A set that no rule names holds nothing.
+    pub(super) fn in_set(&mut self, set: &InSet) -> Function {
+        let variable = self.sets.iter().find(|(known, _)| known == set);
+        let variable = variable.map(|(_, variable)| *variable);
+        variable.map_or(Function::FALSE, |variable| self.diagrams.variable(variable))
+    }
+
+    /// The packets of which an address is this machine's.
+    pub(super) fn is_local(&mut self, end: End) -> Function {
+        let variable = self.local.iter().find(|(known, _)| *known == end);
+        let variable = variable.map(|(_, variable)| *variable);
+        variable.map_or(Function::FALSE, |variable| self.diagrams.variable(variable))
+    }
+
+    /// The packets whose socket's owner `is` so, where they have a socket.
+    pub(super) fn owner(&mut self, owner: Owner, is: &OwnerIs) -> Function {
         let field = match owner {
             Owner::User => self.user,
             Owner::Group => self.group,
@@ -364,27 +345,22 @@ impl Space {
     }
 
     /// The packets on which `bits` has the bits of `wanted`.
-    fn has_bits(&mut self, bits: Bits, wanted: Mark) -> Function {
-        let wrong = bits.xor(Bits::constant(wanted.value())).and(wanted.mask());
-        self.any_bit(wrong).not()
+    pub(super) fn has_bits(&mut self, bits: &Bits, wanted: Mark) -> Function {
+        // From the lowest bit on, so that every step adds a root and leaves the rest as it is.
+        bits.iter().enumerate().fold(Function::TRUE, |all, (shift, bit)| {
+            if wanted.mask() >> shift & 1 == 0 {
+                return all;
+            }
+            let right = bit.negated_if(wanted.value() >> shift & 1 == 0);
+            self.diagrams.and(right, all)
+        })
     }
 
-    /// The packets on which `bits` is not zero.
-    pub(super) fn any_bit(&mut self, bits: Bits) -> Function {
-        // From the lowest bit on, so that every step adds a root and leaves the rest as it is.
-        (0..32).fold(Function::FALSE, |any, shift| {
-            let bit = 31 - shift;
-            let has = |mask: u32| mask >> shift & 1 == 1;
-            let mut one = Function::FALSE.negated_if(has(bits.constant));
-            if has(bits.connection) {
-                let variable = self.diagrams.variable(self.connmark.variable(bit));
-                one = self.diagrams.differ(variable, one);
-            }
-            if has(bits.packet) {
-                let variable = self.diagrams.variable(self.mark.variable(bit));
-                one = self.diagrams.differ(variable, one);
-            }
-            self.diagrams.or(one, any)
+    /// The packets on which the two are not the same.
+    pub(super) fn differing(&mut self, one: &Bits, other: &Bits) -> Function {
+        one.iter().zip(other).fold(Function::FALSE, |any, (one, other)| {
+            let differs = self.diagrams.differ(*one, *other);
+            self.diagrams.or(differs, any)
         })
     }
 }
@@ -408,67 +384,89 @@ const fn field_bits(count: usize) -> u32 {
     if bits == 0 { 1 } else { bits }
 }
 
+/// The ends of a packet, in the order of their variables.
+const ENDS: [End; 3] = [End::Source, End::Destination, End::Translated];
+
 /// What rulesets name.
 struct Vocabulary {
-    interfaces: Vec<String>,
+    interfaces: Interfaces,
     listeners: BTreeSet<u16>,
-    sets: BTreeSet<(Direction, Name)>,
+    sets: BTreeSet<InSet>,
+    namesakes: BTreeSet<Name>,
 }
 
 impl Vocabulary {
-    fn of(rulesets: &[&Ruleset], when: &[Match]) -> Self {
+    fn of(hook: Hook, rulesets: &[&Ruleset], when: &[Match]) -> Self {
         let mut listeners = BTreeSet::new();
         let mut sets = BTreeSet::new();
         let mut interfaces = BTreeSet::new();
-        let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
-        let rules =
-            || tables.clone().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-        for rule in rules() {
-            if let Action::Tproxy { port, .. } = rule.then {
-                listeners.insert(port);
-            }
-        }
-        for when in rules().flat_map(|rule| &rule.when).chain(when) {
-            match when {
-                Match::InSet { of, set, .. } => {
-                    sets.insert((*of, set.clone()));
+        let namesakes = namesakes(rulesets);
+        for ruleset in rulesets {
+            for table in &ruleset.tables {
+                let rules = || table.chains.iter().flat_map(|chain| &chain.rules);
+                for rule in rules() {
+                    if let Action::Tproxy { port, .. } = rule.then {
+                        listeners.insert(port);
+                    }
                 }
-                Match::Interface { names, .. } => interfaces.extend(names),
-                _ => {}
+                for when in rules().flat_map(|rule| &rule.when).chain(when) {
+                    match when {
+                        Match::InSet { of, set, .. } => {
+                            for end in [(*of).into(), End::Translated] {
+                                sets.insert(in_set(ruleset, table, end, set, &namesakes));
+                            }
+                        }
+                        Match::Interface { names, .. } => interfaces.extend(names),
+                        _ => {}
+                    }
+                }
             }
         }
-        Self { interfaces: classes(&interfaces), listeners, sets }
-    }
-}
-
-/// One name for every set of interfaces that `mentioned` tells apart, the empty name first, then
-/// one that none of them means.
-fn classes(mentioned: &BTreeSet<&Interface>) -> Vec<String> {
-    let signature = |name: &str| -> Vec<bool> {
-        mentioned.iter().map(|interface| interface.matches(name)).collect()
-    };
-    let nothing = vec![false; mentioned.len()];
-    let other = ["eth0", "ens0"].map(str::to_owned).into_iter().chain(endings(""));
-    let mut classes = vec![String::new()];
-    classes.extend(other.into_iter().find(|name| signature(name) == nothing));
-    for interface in mentioned {
-        if !interface.is_wildcard() {
-            classes.push(interface.stem().to_owned());
-            continue;
+        // What comes over loopback has its connection before others look theirs up.
+        let lo = Interface::lo();
+        if hook == Hook::Prerouting && rulesets.iter().any(|ruleset| has_early_chains(ruleset)) {
+            interfaces.insert(&lo);
         }
-        // Only the wildcards that mean all of this one's names mean this name.
-        let only: Vec<_> = mentioned.iter().map(|other| other.covers(interface)).collect();
-        classes.extend(endings(interface.stem()).find(|name| signature(name) == only));
+        let interfaces = Interfaces::told_apart_by(&interfaces);
+        Self { interfaces, listeners, sets, namesakes }
     }
-    classes
 }
 
-/// Names that begin with `stem`, as far as the kernel's 15 bytes hold them.
-fn endings(stem: &str) -> impl Iterator<Item = String> {
-    let letters = || ('0'..='9').chain('a'..='z').chain('A'..='Z');
-    let one = letters().map(String::from);
-    let two = letters().flat_map(move |a| letters().map(move |b| format!("{a}{b}")));
-    one.chain(two)
-        .map(move |ending| format!("{stem}{ending}"))
-        .filter(|name| name.len() <= Interface::MAX_LEN)
+/// Whether packets at prerouting meet a chain before, or just as, their connection is looked up.
+fn has_early_chains(ruleset: &Ruleset) -> bool {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.filter_map(|chain| chain.base).any(|base| {
+        base.hook == Hook::Prerouting && base.place() <= TRACKING
+    })
+}
+
+/// The names of sets that rules in several tables of one of `rulesets` name.
+fn namesakes(rulesets: &[&Ruleset]) -> BTreeSet<Name> {
+    let mut several = BTreeSet::new();
+    for ruleset in rulesets {
+        let mut seen = BTreeSet::new();
+        for table in &ruleset.tables {
+            let matches = table.chains.iter().flat_map(|chain| &chain.rules);
+            let matches = matches.flat_map(|rule| &rule.when);
+            let named = matches.filter_map(|when| match when {
+                Match::InSet { set, .. } => Some(set),
+                _ => None,
+            });
+            let named: BTreeSet<_> = named.collect();
+            several.extend(named.into_iter().filter(|set| !seen.insert(*set)).cloned());
+        }
+    }
+    several
+}
+
+/// An address is in the set of a table. Which table, is said only where it could be another.
+fn in_set(
+    ruleset: &Ruleset,
+    table: &Table,
+    end: End,
+    set: &Name,
+    namesakes: &BTreeSet<Name>,
+) -> InSet {
+    let table = namesakes.contains(set).then(|| InSet::table_name(ruleset, table));
+    InSet { end, table, set: set.clone() }
 }

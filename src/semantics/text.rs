@@ -2,15 +2,17 @@
 //! eth0`.
 //!
 //! What is not written is as usual: port 40000 or 80, interface `eth0`, user and group 1000 at
-//! output and no sender elsewhere, no marks, state new, a listener on every port, no sets.
+//! output and no socket elsewhere, no marks, state new, a translation that is decided unless the
+//! state is new, a listener on every port, no sets. The incoming interface has the address to which
+//! the packet goes.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::{Packet, Sender, has_input, has_output, has_sender};
-use crate::ir::{CtState, Direction, Hook, Protocol};
+use super::{Decided, End, InSet, Packet, Sender};
+use crate::ir::{CtState, Hook, Protocol};
 use crate::net::{Interface, Name};
 
 /// The port that a packet comes from, if none is written: an ephemeral one.
@@ -35,8 +37,10 @@ pub enum BadPacket {
     /// A word that has no meaning.
     #[error(
         "unknown word `{word}`; the words are `from`, `to`, `user`, `group`, `kernel-socket`, \
-         `no-socket`, `in`, `out`, `mark`, `connmark`, `state`, `no-listener`, `from-set`, `to-set`, \
-         `from-local`, `to-local`, `transparent-socket`"
+         `no-socket`, `proxy-user`, `proxy-group`, `in`, `out`, `mark`, `connmark`, `state`, `not-translated`, \
+         `translation-open`, `translated-to`, `interface-address`, `no-listener`, `from-set`, \
+         `to-set`, `translated-set`, `from-local`, `to-local`, `translated-local`, \
+         `transparent-socket`"
     )]
     Word {
         /// The word.
@@ -86,10 +90,13 @@ impl fmt::Display for Packet {
         let has_ports = self.protocol.is_some();
         let source_port =
             (has_ports && self.source_port != DEFAULT_SOURCE_PORT).then_some(self.source_port);
-        write!(f, " from {}", End(self.source, source_port))?;
+        write!(f, " from {}", Endpoint(self.source, source_port))?;
         let destination_port = has_ports.then_some(self.destination_port);
-        write!(f, " to {}", End(self.destination, destination_port))?;
+        write!(f, " to {}", Endpoint(self.destination, destination_port))?;
         match self.sender {
+            Sender::Process { user, group } if self.hook == Hook::Prerouting => {
+                write!(f, " proxy-user {user} proxy-group {group}")?;
+            }
             Sender::Process { user, group } => write!(f, " user {user} group {group}")?,
             Sender::Kernel => f.write_str(" kernel-socket")?,
             Sender::Nobody if self.hook == Hook::Output => f.write_str(" no-socket")?,
@@ -108,14 +115,25 @@ impl fmt::Display for Packet {
         if self.state != CtState::New {
             write!(f, " state {}", self.state.name())?;
         }
+        match self.translation {
+            usual if usual == Decided::usual(self.state) => {}
+            Decided::Nothing => f.write_str(" translation-open")?,
+            Decided::Unchanged => f.write_str(" not-translated")?,
+            Decided::Becomes(address, port) => {
+                write!(f, " translated-to {}", Endpoint(address, Some(port)))?;
+            }
+        }
+        if self.interface_address != self.destination {
+            write!(f, " interface-address {}", self.interface_address)?;
+        }
         for port in &self.no_listener {
             write!(f, " no-listener {port}")?;
         }
-        for (of, name) in &self.sets {
-            write!(f, " {}-set {name}", end(*of))?;
+        for set in &self.sets {
+            write!(f, " {set}")?;
         }
-        for of in &self.local {
-            write!(f, " {}-local", end(*of))?;
+        for local in &self.local {
+            write!(f, " {}-local", end(*local))?;
         }
         f.write_str(if self.transparent_socket { " transparent-socket" } else { "" })
     }
@@ -126,17 +144,29 @@ pub(super) fn hook_word(hook: Hook) -> &'static str {
     HOOKS.iter().find(|(known, _)| *known == hook).map_or("", |(_, word)| word)
 }
 
-pub(super) const fn end(of: Direction) -> &'static str {
-    match of {
-        Direction::Source => "from",
-        Direction::Destination => "to",
+pub(super) const fn end(end: End) -> &'static str {
+    match end {
+        End::Source => "from",
+        End::Destination => "to",
+        End::Translated => "translated",
+    }
+}
+
+/// `to-set istio-host:istio-pods`.
+impl fmt::Display for InSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-set ", end(self.end))?;
+        if let Some(table) = &self.table {
+            write!(f, "{table}:")?;
+        }
+        write!(f, "{}", self.set)
     }
 }
 
 /// An address, with a port or without.
-struct End(IpAddr, Option<u16>);
+struct Endpoint(IpAddr, Option<u16>);
 
-impl fmt::Display for End {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self(address, None) => write!(f, "{address}"),
@@ -146,7 +176,7 @@ impl fmt::Display for End {
     }
 }
 
-impl FromStr for End {
+impl FromStr for Endpoint {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -187,6 +217,8 @@ struct Draft {
     destination: Option<IpAddr>,
     user: Option<u32>,
     group: Option<u32>,
+    translation: Option<Decided>,
+    interface_address: Option<IpAddr>,
 }
 
 impl Draft {
@@ -205,18 +237,28 @@ impl Draft {
             destination: Ipv4Addr::UNSPECIFIED.into(),
             source_port: port(DEFAULT_SOURCE_PORT),
             destination_port: port(DEFAULT_DESTINATION_PORT),
-            input: interface(has_input(hook)),
-            output: interface(has_output(hook)),
+            input: interface(hook.has_input()),
+            output: interface(hook.has_output()),
             sender,
             mark: 0,
             connmark: 0,
             state: CtState::New,
+            translation: Decided::Nothing,
+            interface_address: Ipv4Addr::UNSPECIFIED.into(),
             no_listener: BTreeSet::new(),
             sets: BTreeSet::new(),
             local: BTreeSet::new(),
             transparent_socket: false,
         };
-        Self { packet, source: None, destination: None, user: None, group: None }
+        Self {
+            packet,
+            source: None,
+            destination: None,
+            user: None,
+            group: None,
+            translation: None,
+            interface_address: None,
+        }
     }
 
     fn word<'a>(
@@ -227,22 +269,25 @@ impl Draft {
         let packet = &mut self.packet;
         match word {
             "from" => {
-                let End(address, port) = value(word, words, AN_END)?;
+                let Endpoint(address, port) = value(word, words, AN_END)?;
                 self.source = Some(address);
                 set_port(word, packet.protocol, &mut packet.source_port, port)?;
             }
             "to" => {
-                let End(address, port) = value(word, words, AN_END)?;
+                let Endpoint(address, port) = value(word, words, AN_END)?;
                 self.destination = Some(address);
                 set_port(word, packet.protocol, &mut packet.destination_port, port)?;
             }
             "in" => interface(word, words, &mut packet.input)?,
             "out" => interface(word, words, &mut packet.output)?,
-            "user" | "group" | "kernel-socket" | "no-socket" if !has_sender(packet.hook) => {
+            "user" | "group" | "kernel-socket" | "no-socket" if !packet.hook.has_socket() => {
                 return Err(BadPacket::Place { word: word.to_owned() });
             }
-            "user" => self.user = Some(id(word, words)?),
-            "group" => self.group = Some(id(word, words)?),
+            "proxy-user" | "proxy-group" if packet.hook != Hook::Prerouting => {
+                return Err(BadPacket::Place { word: word.to_owned() });
+            }
+            "user" | "proxy-user" => self.user = Some(id(word, words)?),
+            "group" | "proxy-group" => self.group = Some(id(word, words)?),
             "kernel-socket" => packet.sender = Sender::Kernel,
             "no-socket" => packet.sender = Sender::Nobody,
             "mark" => packet.mark = mark(word, words)?,
@@ -255,13 +300,29 @@ impl Draft {
             "no-listener" => {
                 packet.no_listener.insert(value(word, words, "a port")?);
             }
-            "from-set" | "to-set" => {
-                let name: String = value(word, words, "a name")?;
-                let name = Name::new(&name).map_err(|_| bad(word, "a name"))?;
-                packet.sets.insert((direction(word), name));
+            "not-translated" => self.translation = Some(Decided::Unchanged),
+            "translation-open" => self.translation = Some(Decided::Nothing),
+            "translated-to" => {
+                const NEEDS: &str = "an address with a port: `127.0.0.1:15001`, `[::1]:15001`";
+                let Endpoint(address, port) = value(word, words, NEEDS)?;
+                let port = port.ok_or_else(|| bad(word, NEEDS))?;
+                self.translation = Some(Decided::Becomes(address, port));
             }
-            "from-local" | "to-local" => {
-                packet.local.insert(direction(word));
+            "interface-address" => {
+                self.interface_address = Some(value(word, words, "an address")?);
+            }
+            "from-set" | "to-set" | "translated-set" => {
+                const NEEDS: &str = "the name of a set: `istio-pods`, `istio-host:istio-pods`";
+                let name: String = value(word, words, NEEDS)?;
+                let (table, set) = match name.rsplit_once(':') {
+                    Some((table, set)) => (Some(table.to_owned()), set),
+                    None => (None, name.as_str()),
+                };
+                let set = Name::new(set).map_err(|_| bad(word, NEEDS))?;
+                packet.sets.insert(InSet { end: written_end(word), table, set });
+            }
+            "from-local" | "to-local" | "translated-local" => {
+                packet.local.insert(written_end(word));
             }
             "transparent-socket" => packet.transparent_socket = true,
             _ => return Err(BadPacket::Word { word: word.to_owned() }),
@@ -271,7 +332,7 @@ impl Draft {
 
     /// Fills in an address that is not written, and the sender.
     fn finish(self) -> Result<Packet, BadPacket> {
-        let Self { mut packet, source, destination, user, group } = self;
+        let Self { mut packet, source, destination, user, group, .. } = self;
         (packet.source, packet.destination) = match (source, destination) {
             (Some(source), Some(destination)) if source.is_ipv4() == destination.is_ipv4() => {
                 (source, destination)
@@ -285,6 +346,8 @@ impl Draft {
             (None, None) => return Err(BadPacket::NoAddress),
             (Some(_), Some(_)) => return Err(BadPacket::Families),
         };
+        packet.translation = self.translation.unwrap_or(Decided::usual(packet.state));
+        packet.interface_address = self.interface_address.unwrap_or(packet.destination);
         // A user has a group of its own number, usually.
         if let Some(first) = user.or(group) {
             packet.sender =
@@ -358,6 +421,10 @@ fn mark<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32
     number.map_err(|_| bad(word, NEEDS))
 }
 
-fn direction(word: &str) -> Direction {
-    if word.starts_with("from") { Direction::Source } else { Direction::Destination }
+fn written_end(word: &str) -> End {
+    match word.split('-').next() {
+        Some("from") => End::Source,
+        Some("to") => End::Destination,
+        _ => End::Translated,
+    }
 }

@@ -5,9 +5,12 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::diagram::Function;
-use super::space::{Field, KERNEL, NOBODY, PROCESS, PROTOCOLS, Space, number};
+use super::space::{
+    BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+};
 use super::text::hook_word;
-use super::{Packet, Sender};
+use super::witness::DECIDED_PORT;
+use super::{Decided, Packet, Sender};
 use crate::ir::{CtState, Hook, Protocol};
 use crate::net::Family;
 
@@ -126,6 +129,9 @@ struct Part {
 #[derive(Clone, PartialEq, Eq)]
 enum What {
     Fact { yes: String, no: String },
+    Decided,
+    Translated,
+    TranslatedPort,
     Connmark,
     Mark,
     SourcePort,
@@ -156,15 +162,14 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
         space.transparent_socket,
         packet.transparent_socket,
     );
-    for (of, variable) in space.local {
-        let end = super::text::end(of);
-        let what = fact(&format!("{end}-local"), &format!("not {end}-local"));
-        facts(what, variable, packet.local.contains(&of));
+    for (end, variable) in space.local {
+        let word = super::text::end(end);
+        let what = fact(&format!("{word}-local"), &format!("not {word}-local"));
+        facts(what, variable, packet.local.contains(&end));
     }
-    for ((of, name), variable) in &space.sets {
-        let end = super::text::end(*of);
-        let what = fact(&format!("{end}-set {name}"), &format!("not {end}-set {name}"));
-        facts(what, *variable, packet.sets.contains(&(*of, name.clone())));
+    for (set, variable) in &space.sets {
+        let what = fact(&set.to_string(), &format!("not {set}"));
+        facts(what, *variable, packet.sets.contains(set));
     }
     for (port, variable) in &space.listeners {
         let what = fact(&format!("listener {port}"), &format!("no-listener {port}"));
@@ -172,7 +177,7 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
     }
     let place = |name: &Option<String>| {
         let name = name.as_deref().unwrap_or_default();
-        space.interfaces.iter().position(|known| known == name).unwrap_or_default() as u128
+        space.interfaces.names().iter().position(|known| known == name).unwrap_or_default() as u128
     };
     let (sender, user, group) = match packet.sender {
         Sender::Process { user, group } => (PROCESS, user, group),
@@ -181,6 +186,14 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
     };
     let state = CtState::ALL.iter().position(|state| *state == packet.state).unwrap_or_default();
     let protocol = PROTOCOLS.iter().position(|known| *known == packet.protocol).unwrap_or_default();
+    let (decided, address, port) = match packet.translation {
+        Decided::Nothing => (NOTHING, packet.interface_address, DECIDED_PORT),
+        Decided::Unchanged => (UNCHANGED, packet.interface_address, DECIDED_PORT),
+        Decided::Becomes(address, port) => (BECOMES, address, port),
+    };
+    part(About::Number, What::TranslatedPort, space.translated_port, port.into());
+    part(About::Address, What::Translated, space.translated, number(address));
+    part(About::Choice, What::Decided, space.decided, decided);
     part(About::Number, What::Connmark, space.connmark, packet.connmark.into());
     part(About::Number, What::Mark, space.mark, packet.mark.into());
     part(About::Number, What::SourcePort, space.source_port, packet.source_port.into());
@@ -295,12 +308,20 @@ impl Part {
             What::User => format!("user {}", self.numbers(false)),
             What::Source => format!("from {}", self.prefix(space.family)?),
             What::Destination => format!("to {}", self.prefix(space.family)?),
+            What::Translated => format!("translated to {}", self.prefix(space.family)?),
+            What::TranslatedPort => format!("translated to port {}", self.numbers(false)),
+            What::Decided => match [NOTHING, UNCHANGED, BECOMES].map(has) {
+                [false, true, false] => "not translated",
+                [false, false, true] => "translated before",
+                _ => return None,
+            }
+            .to_owned(),
             What::Sender => match [PROCESS, KERNEL, NOBODY].map(has) {
                 [true, false, false] => "of a process",
                 [false, true, false] => "kernel-socket",
                 [true, true, false] => "of a socket",
                 [false, true, true] => "of no process",
-                [false, false, true] if super::has_sender(space.hook) => "no-socket",
+                [false, false, true] if space.hook.has_socket() => "no-socket",
                 _ => return None,
             }
             .to_owned(),
@@ -387,7 +408,7 @@ impl Part {
     fn interfaces(&self, space: &Space) -> Option<String> {
         let names = |which: bool| -> Vec<&str> {
             (0..)
-                .zip(&space.interfaces)
+                .zip(space.interfaces.names())
                 .skip(1)
                 .filter(|(place, _)| self.ranges.contains(&(*place, *place)) == which)
                 .map(|(_, name)| name.as_str())
@@ -396,7 +417,7 @@ impl Part {
         let (has, lacks) = (names(true), names(false));
         match (has.first(), lacks.is_empty()) {
             (None, _) | (_, true) => None,
-            (Some(first), false) if *first == space.interfaces[1] => {
+            (Some(first), false) if *first == space.interfaces.names()[1] => {
                 Some(format!("not {}", lacks.join(",")))
             }
             _ => Some(has.join(",")),

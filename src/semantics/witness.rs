@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::diagram::Function;
-use super::space::{Field, KERNEL, NOBODY, PROCESS, PROTOCOLS, Space, number};
+use super::eval::loopback;
+use super::space::{BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number};
 use super::text::{DEFAULT_ID, DEFAULT_SOURCE_PORT};
-use super::{Packet, Sender};
+use super::{Decided, Packet, Sender};
 use crate::ir::{CtState, Direction, Hook, Protocol};
 use crate::net::Family;
 
@@ -17,7 +18,15 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     // New first: it is what translations see.
     let new = CtState::ALL.iter().position(|state| *state == CtState::New).unwrap_or_default();
     let state = choice.pick(choice.space.state, &[new as u128]);
-    let sender = choice.pick(choice.space.sender, &[PROCESS, NOBODY, KERNEL]);
+    let state = usize::try_from(state).map_or(CtState::New, |place| CtState::ALL[place]);
+    // Packets are asked for by what is usual of them.
+    let usual = if Decided::usual(state) == Decided::Nothing { NOTHING } else { UNCHANGED };
+    let decided = choice.pick(choice.space.decided, &[usual, UNCHANGED]);
+    let senders = match choice.space.hook {
+        Hook::Output | Hook::Postrouting => [PROCESS, NOBODY, KERNEL],
+        Hook::Prerouting | Hook::Input | Hook::Forward => [NOBODY, PROCESS, KERNEL],
+    };
+    let sender = choice.pick(choice.space.sender, &senders);
     let input = choice.interface(choice.space.input);
     let output = choice.interface(choice.space.output);
     let (source_port, destination_port) = choice.ports(protocol);
@@ -28,6 +37,11 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let group = narrow(choice.pick(choice.space.group, &ids));
     let mark = narrow(choice.pick(choice.space.mark, &[0]));
     let connmark = narrow(choice.pick(choice.space.connmark, &[0]));
+    let wish = if decided == BECOMES { number(loopback(choice.space.family)) } else { number(destination) };
+    let translated = choice.pick(choice.space.translated, &[wish]);
+    let translated = address(choice.space.family, translated);
+    let translated_port = choice.pick(choice.space.translated_port, &[DECIDED_PORT.into()]);
+    let translated_port = u16::try_from(translated_port).unwrap_or_default();
     let listeners = choice.space.listeners.clone();
     let sets = choice.space.sets.clone();
     let local = choice.space.local;
@@ -47,7 +61,13 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
         },
         mark,
         connmark,
-        state: usize::try_from(state).map_or(CtState::New, |place| CtState::ALL[place]),
+        state,
+        translation: match decided {
+            NOTHING => Decided::Nothing,
+            BECOMES => Decided::Becomes(translated, translated_port),
+            _ => Decided::Unchanged,
+        },
+        interface_address: if decided == BECOMES { destination } else { translated },
         no_listener: listeners
             .into_iter()
             .filter(|(_, variable)| !choice.is_set(*variable, true))
@@ -66,6 +86,9 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
         transparent_socket: choice.is_set(choice.space.transparent_socket, false),
     }
 }
+
+/// The port to which a connection is translated if any will do.
+pub(super) const DECIDED_PORT: u16 = 15001;
 
 /// The packets that are left after the choices so far. There is always one.
 struct Choice<'a> {
@@ -118,7 +141,7 @@ impl Choice<'_> {
 
     fn interface(&mut self, field: Field) -> Option<String> {
         let place = self.place(field);
-        (place != 0).then(|| self.space.interfaces[place].clone())
+        (place != 0).then(|| self.space.interfaces.names()[place].clone())
     }
 
     /// Source and destination port.

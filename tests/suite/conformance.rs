@@ -177,7 +177,7 @@ fn every_configuration_loads_as_script_and_as_json() {
 
 /// Asserts that both treat every packet alike.
 fn assert_equal(rules: &Ruleset, ours: &Ruleset, what: &str) {
-    let differences = compare(rules, ours);
+    let differences = compare(rules, ours).unwrap();
     let shown = |of: &netweir::semantics::Difference| {
         format!("{}\n  upstream: {:?}\n  weir: {:?}", of.packet, of.left, of.right)
     };

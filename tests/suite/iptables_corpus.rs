@@ -55,7 +55,7 @@ fn every_text_is_equal_to_itself_in_nft() {
         let text = nft::json(&rules, &context, &nft::Options::default());
         let read = reader::nft_json::read(&text, &reader::nft_json::Options::default())
             .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{text}"));
-        let differences = compare(&rules, &read);
+        let differences = compare(&rules, &read).unwrap();
         let first = differences.first().map(|difference| difference.packet.to_string());
         assert_eq!(first, None, "{name}\n{text}");
     }

@@ -61,7 +61,7 @@ fn written(ruleset: &Ruleset) -> Ruleset {
 }
 
 fn assert_equal(left: &Ruleset, right: &Ruleset, text: &str) {
-    if let [first, ..] = compare(left, right).as_slice() {
+    if let [first, ..] = compare(left, right).unwrap().as_slice() {
         panic!("{}: {} or {}\n{text:.20000}", first.packet, first.left, first.right);
     }
 }
@@ -225,7 +225,7 @@ fn every_text_of_upstream_that_loads_is_read() {
         let back = read(&list, &Options::default());
         let back = back.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
         let standard = iptables::read(text("iptables"), text("ip6tables"), &options).unwrap();
-        for difference in compare(&back, &standard) {
+        for difference in compare(&back, &standard).unwrap() {
             let Difference { packet, left, right, .. } = &difference;
             let why = known_difference(&difference, text("ip6tables").is_some())
                 .unwrap_or_else(|| panic!("{name}: {packet}: {left} or {right}"));

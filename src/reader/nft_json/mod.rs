@@ -182,15 +182,6 @@ pub enum ReadProblem {
         /// A chain of the circle.
         chain: String,
     },
-    /// Two base chains of which the text does not say which runs first: the one that the kernel
-    /// has known longer runs last (Linux 6.18).
-    #[error(
-        "base chain `{chain}` has the hook and the priority of this one, so either may run first"
-    )]
-    Tie {
-        /// The other one, with its table.
-        chain: String,
-    },
 }
 
 /// The ruleset that there is behind the commands of `text`.

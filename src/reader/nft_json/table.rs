@@ -10,13 +10,11 @@ use super::rule::{self, Spec};
 use super::state::{self, Set, absent};
 use super::{Options, Place, ReadError, ReadProblem};
 use crate::backend::nft::Names;
-use crate::ir::{Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, Table};
+use crate::ir::{
+    Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, TRACKING, Table,
+};
 use crate::net::{Families, Family, Name};
 use crate::reader::circle;
-
-/// The priority at which the kernel finds a packet's connection, at prerouting and output:
-/// `NF_IP_PRI_CONNTRACK` (Linux 6.18).
-const TRACKING: i32 = -200;
 
 /// The named sets and maps of a table.
 pub(super) struct Sets<'a, 't> {
@@ -68,10 +66,8 @@ pub(super) fn ruleset(
     options: &Options,
     errors: &mut Vec<ReadError>,
 ) -> Ruleset {
-    let tables: Vec<_> =
-        tables.iter().filter_map(|table| Reader { table, options, errors }.read()).collect();
-    ties(&tables, errors);
-    Ruleset { tables: tables.into_iter().map(|(_, table)| table).collect() }
+    let tables = tables.iter().filter_map(|table| Reader { table, options, errors }.read());
+    Ruleset { tables: tables.collect() }
 }
 
 /// What chains come to.
@@ -89,9 +85,7 @@ struct Reader<'a, 't> {
 }
 
 impl Reader<'_, '_> {
-    /// The table, and its name with the family.
-    fn read(mut self) -> Option<(String, Table)> {
-        let full_name = self.table.full_name();
+    fn read(mut self) -> Option<Table> {
         let name = self.name("table", self.table.name);
         let sets = self.sets();
         let names: Vec<_> = self
@@ -118,7 +112,7 @@ impl Reader<'_, '_> {
         let table = Table { name, families, sets, chains: found.chains };
         self.check_circles(&table);
         self.check_connections(&table, found.connections);
-        Some((full_name, table))
+        Some(table)
     }
 
     fn chain<'a>(
@@ -234,27 +228,4 @@ fn drop_at_end(chain: &mut Chain, families: Families, names: &mut Names) -> Opti
     });
     chain.rules.push(plain(Action::Drop));
     helper
-}
-
-/// Base chains of which the text does not say which runs first.
-fn ties(tables: &[(String, Table)], errors: &mut Vec<ReadError>) {
-    let mut seen: Vec<(&str, &Table, &Chain, Base)> = Vec::new();
-    for (full_name, table) in tables {
-        for chain in table.chains.iter().filter(|chain| !chain.rules.is_empty()) {
-            let Some(base) = chain.base else { continue };
-            let tie = seen.iter().find(|(_, other, _, known)| {
-                (known.hook, known.priority) == (base.hook, base.priority)
-                    && other.families.and(table.families).is_some()
-            });
-            if let Some((other, _, known, _)) = tie {
-                let problem = ReadProblem::Tie { chain: format!("{other} {}", known.name) };
-                let chain = chain.name.to_string();
-                errors.push(ReadError {
-                    at: Place::Chain { table: full_name.clone(), chain },
-                    problem,
-                });
-            }
-            seen.push((full_name, table, chain, base));
-        }
-    }
 }

@@ -6,9 +6,14 @@ use proptest::prelude::*;
 use super::arbitrary::{packet, ruleset};
 use crate::ir::{CtState, Direction, Match, OwnerIs, Rule, Ruleset};
 use crate::net::{Families, Name};
-use crate::semantics::space::{Bits, Field, KERNEL, NOBODY, PROCESS, PROTOCOLS, Space, number};
+use crate::semantics::diagram::Function;
+use crate::semantics::space::{
+    BECOMES, Bits, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+};
 use crate::semantics::symbolic::fates;
-use crate::semantics::{Outcome, Packet, Sender, compare, run};
+use crate::semantics::{
+    Decided, Outcome, Packet, Sender, Verdict, compare, compare_beside, run,
+};
 
 /// The values of the variables that stand for `packet`.
 fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool> {
@@ -40,7 +45,9 @@ fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool>
                     _ => true,
                 })
         };
-        set(field, place(space.interfaces.iter().position(alike)));
+        let names = space.interfaces.names();
+        let itself = names.iter().position(|class| class == packet.interface(of));
+        set(field, place(itself.or_else(|| names.iter().position(alike))));
     }
     set(space.source_port, packet.source_port.into());
     set(space.destination_port, packet.destination_port.into());
@@ -48,11 +55,20 @@ fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool>
     set(space.destination, number(packet.destination));
     set(space.mark, packet.mark.into());
     set(space.connmark, packet.connmark.into());
+    let (decided, address, port) = match packet.translation {
+        Decided::Nothing => (NOTHING, packet.interface_address, 0),
+        Decided::Unchanged => (UNCHANGED, packet.interface_address, 0),
+        Decided::Becomes(address, port) => (BECOMES, address, port),
+    };
+    set(space.decided, decided);
+    set(space.translated, number(address));
+    set(space.translated_port, port.into());
     for (port, variable) in &space.listeners {
         values[*variable as usize] = !packet.no_listener.contains(port);
     }
     for (set, variable) in &space.sets {
-        values[*variable as usize] = packet.sets.contains(set);
+        let table = set.table.as_deref().unwrap_or("istio-t0");
+        values[*variable as usize] = packet.is_in(set.end, table, &set.set);
     }
     for (of, variable) in space.local {
         values[variable as usize] = packet.local.contains(&of);
@@ -66,25 +82,36 @@ fn all_rules<'a>(rulesets: &'a [&Ruleset]) -> impl Iterator<Item = &'a Rule> {
     tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
 }
 
-/// What the diagrams say of `packet`. Panics unless exactly one fate is the packet's.
+/// What the diagrams say of `packet`.
 fn looked_up(ruleset: &Ruleset, packet: &Packet) -> Outcome {
     let mut space = Space::new(packet.hook, packet.family(), &[ruleset], &[]);
-    let fates = fates(&mut space, ruleset);
+    let schedules = ruleset.schedules(packet.hook, packet.family()).unwrap();
+    let fates = fates(&mut space, ruleset, &schedules[0]).unwrap();
     let values = variables(&space, &[ruleset], packet);
+    let all = space.all();
     let holds = |function| space.diagrams.holds(function, |variable| values[variable as usize]);
-    let mut mine = fates.into_iter().filter(|(_, packets)| holds(*packets));
-    let (fate, _) = mine.next().unwrap();
-    assert!(mine.next().is_none());
-    let mark = |bits: Bits| {
-        (packet.mark & bits.packet) ^ (packet.connmark & bits.connection) ^ bits.constant
+    assert!(holds(all), "{packet}");
+    let only = |keys: Vec<Function>| {
+        let mut places = (0..keys.len()).filter(|at| holds(keys[*at]));
+        let first = places.next();
+        assert_eq!(places.next(), None);
+        first
     };
+    let mark = |bits: &Bits| {
+        bits.iter().enumerate().fold(0, |mark, (shift, bit)| mark | u32::from(holds(*bit)) << shift)
+    };
+    let translations: Vec<_> = fates.translations.iter().collect();
+    let proxies: Vec<_> = fates.proxies.iter().collect();
+    let zones: Vec<_> = fates.zones.iter().collect();
     Outcome {
-        verdict: fate.verdict,
-        translation: fate.state.translation,
-        tproxy: fate.state.tproxy,
-        zone: fate.state.zone,
-        mark: mark(fate.state.mark),
-        connmark: mark(fate.state.connmark),
+        verdict: if holds(fates.accepted) { Verdict::Accept } else { Verdict::Drop },
+        translation: only(translations.iter().map(|(_, at)| **at).collect())
+            .map(|at| *translations[at].0),
+        tproxy: only(proxies.iter().map(|(_, at)| **at).collect()).map(|at| *proxies[at].0),
+        zone: only(zones.iter().map(|(_, at)| **at).collect()).map(|at| *zones[at].0),
+        mark: mark(&fates.mark),
+        routed: mark(&fates.routed),
+        connmark: mark(&fates.connmark),
     }
 }
 
@@ -194,7 +221,7 @@ proptest! {
         packets in vec(packet(), 100),
     ) {
         let mutant = mutate(&ruleset, &mutation, at);
-        let differences = compare(&ruleset, &mutant);
+        let differences = compare(&ruleset, &mutant).unwrap();
         for difference in &differences {
             prop_assert_ne!(&difference.left, &difference.right);
             let text = difference.packet.to_string();
@@ -216,7 +243,8 @@ proptest! {
                 chain.name = renamed(&chain.name);
             }
         }
-        prop_assert_eq!(compare(&ruleset, &other), vec![]);
+        prop_assert_eq!(compare(&ruleset, &other), Ok(vec![]));
+        prop_assert_eq!(compare_beside(&ruleset, &other, true), Ok(vec![]));
     }
 
     #[test]
@@ -226,9 +254,10 @@ proptest! {
     }
 }
 
-/// A chain's other name. The letter stays the first, so that only jumps must follow.
+/// A chain's other name, but for base chains.
 fn renamed(name: &Name) -> Name {
-    Name::new(&format!("{name}-x")).unwrap()
+    let is_base = ["istio-c0", "istio-c1"].contains(&name.as_str());
+    if is_base { name.clone() } else { Name::new(&format!("{name}-x")).unwrap() }
 }
 
 /// One rule for every family and every address, and a jump's new name.

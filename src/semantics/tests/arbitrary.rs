@@ -7,15 +7,15 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::ir::{
-    Action, AddressSet, BuiltInTable, Chain, CtState, Direction, Hook, MarkChange, MaskPair, Match,
+    Action, AddressSet, Base, BuiltInTable, Chain, CtState, Direction, Hook, MarkChange, MaskPair, Match,
     Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
 };
 use crate::net::{
     Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet, aggregate,
 };
-use crate::semantics::{Packet, Sender, has_input, has_output, has_sender};
+use crate::semantics::{Decided, End, InSet, Packet, Sender};
 
-const HOOKS: [Hook; 2] = [Hook::Prerouting, Hook::Output];
+const HOOKS: [Hook; 4] = [Hook::Prerouting, Hook::Output, Hook::Input, Hook::Postrouting];
 const PORTS: [u16; 5] = [0, 53, 80, 15001, 65535];
 const IDS: [u32; 4] = [0, 1000, 1337, u32::MAX - 1];
 const MARKS: [u32; 5] = [0, 1, 0x539, 0x111, 0xffff_ffff];
@@ -60,7 +60,13 @@ fn owner_is() -> impl Strategy<Value = OwnerIs> {
     })
 }
 
-fn matching() -> impl Strategy<Value = Match> {
+/// The set of the table at `table`.
+fn pods(table: usize) -> Name {
+    name(&format!("istio-pods-{table}"))
+}
+
+/// A match in the table at `table`, whose set no other table has.
+fn matching(table: usize) -> impl Strategy<Value = Match> {
     let protocol = select(&[Protocol::Tcp, Protocol::Udp]);
     let names = subsequence(vec!["lo", "eth0", "eth*", "net7", "ne*"], 1..=2)
         .prop_map(|names| names.iter().map(|name| Interface::new(name).unwrap()).collect());
@@ -77,9 +83,9 @@ fn matching() -> impl Strategy<Value = Match> {
             nets,
             not
         }),
-        (direction(), any::<bool>()).prop_map(|(of, not)| Match::InSet {
+        (direction(), any::<bool>()).prop_map(move |(of, not)| Match::InSet {
             of,
-            set: name("istio-pods"),
+            set: pods(table),
             not
         }),
         (direction(), names, any::<bool>()).prop_map(|(of, names, not)| Match::Interface {
@@ -129,10 +135,10 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
     ]
 }
 
-fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
+fn rules(table: usize, place: usize) -> impl Strategy<Value = Vec<Rule>> {
     let families = select(&[Families::Ipv4, Families::Ipv6, Families::Both, Families::Both]);
     let transport = select(&[Protocol::Tcp, Protocol::Udp]);
-    let rule = (families, transport, vec(matching(), 0..3), action(place)).prop_map(
+    let rule = (families, transport, vec(matching(table), 0..3), action(place)).prop_map(
         |(families, protocol, mut when, then)| {
             // What the IR asks of the rules with these actions.
             let families = match then {
@@ -165,17 +171,23 @@ fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
 fn table(place: usize) -> impl Strategy<Value = Table> {
     let families = select(&[Families::Both, Families::Both, Families::Ipv4]);
     let kernel = select(&[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat]);
-    let chains = (rules(0), rules(1), rules(2), rules(3));
-    (families, kernel, chains).prop_map(move |(families, kernel, rules)| {
-        let base = |hook| kernel.base(hook);
+    let chains = (rules(place, 0), rules(place, 1), rules(place, 2), rules(place, 3));
+    let hooks = select(&[[0, 1], [0, 1], [2, 3], [1, 3], [0, 3]]);
+    // Priorities of their own, and at times the kernel's, so that some tie.
+    let late = prop_oneof![4 => Just(None), 1 => select(&[-200, -160, -100, -90, 0, 100, 110]).prop_map(Some)];
+    (families, kernel, chains, hooks, late).prop_map(move |(families, kernel, rules, hooks, late)| {
+        let base = |at: usize| {
+            let base = kernel.base(HOOKS[hooks[at]])?;
+            Some(Base { priority: late.unwrap_or(base.priority), ..base })
+        };
         let chain = |name: &str, base, rules| Chain { name: self::name(name), base, rules };
         let chains = vec![
-            chain("istio-c0", base(HOOKS[0]), rules.0),
-            chain("istio-c1", base(HOOKS[1]), rules.1),
+            chain("istio-c0", base(0), rules.0),
+            chain("istio-c1", base(1), rules.1),
             chain("istio-c2", None, rules.2),
             chain("istio-c3", None, rules.3),
         ];
-        let sets = vec![AddressSet { name: name("istio-pods"), family: Family::Ipv4 }];
+        let sets = vec![AddressSet { name: pods(place), family: Family::Ipv4 }];
         Table { name: name(&format!("istio-t{place}")), families, sets, chains }
     })
 }
@@ -198,19 +210,33 @@ fn sender() -> impl Strategy<Value = Sender> {
     ]
 }
 
-/// A packet at prerouting or output.
+/// What is decided of a translation, for a packet in `state`.
+fn decided(state: CtState, v4: bool) -> impl Strategy<Value = Decided> {
+    let address = if v4 { "192.0.2.1" } else { "2001:db8::1" };
+    let becomes = select(&PORTS).prop_map(|port| Decided::Becomes(address.parse().unwrap(), port));
+    let becomes = becomes.boxed();
+    match state {
+        CtState::New | CtState::Related => {
+            prop_oneof![3 => Just(Decided::Nothing), 1 => Just(Decided::Unchanged), 1 => becomes]
+                .boxed()
+        }
+        CtState::Established => prop_oneof![Just(Decided::Unchanged), becomes].boxed(),
+        CtState::Invalid | CtState::Untracked => Just(Decided::Unchanged).boxed(),
+    }
+}
+
+/// A packet at a hook that translates.
 pub(super) fn packet() -> impl Strategy<Value = Packet> {
     let v4 = ["10.0.0.7", "10.1.0.1", "127.0.0.1", "192.0.2.1", "9.9.9.9"];
     let v6 = ["fd00::9", "::1", "2001:db8::1"];
     let pair = |addresses: Vec<&'static str>| (select(addresses.clone()), select(addresses));
     let addresses = prop_oneof![pair(v4.to_vec()), pair(v6.to_vec())];
     let protocol = select(&[Some(Protocol::Tcp), Some(Protocol::Udp), None]);
-    let ends = (select(&HOOKS), protocol, addresses, select(&PORTS), select(&PORTS));
+    let heads = (select(&HOOKS), protocol, addresses, select(&PORTS), select(&PORTS));
     let marks = (select(&MARKS), select(&MARKS), any::<u32>(), select(&CtState::ALL));
-    let directions = || btree_set(direction(), 0..2);
-    let rest =
-        (btree_set(select(&[15006_u16, 15007]), 0..3), directions(), directions(), any::<bool>());
-    (ends, select(&NAMES), sender(), marks, rest).prop_map(
+    let ends = || btree_set(select(&[End::Source, End::Destination, End::Translated]), 0..3);
+    let rest = (btree_set(select(&[15006_u16, 15007]), 0..3), ends(), ends(), any::<bool>());
+    let packet = (heads, select(&NAMES), sender(), marks, rest).prop_map(
         |((hook, protocol, (from, to), sport, dport), interface, sender, marks, rest)| {
             let address = |text: &str| text.parse::<IpAddr>().unwrap();
             let port = |port| if protocol.is_some() { port } else { 0 };
@@ -222,17 +248,30 @@ pub(super) fn packet() -> impl Strategy<Value = Packet> {
                 destination: address(to),
                 source_port: port(sport),
                 destination_port: port(dport),
-                input: interface(has_input(hook)),
-                output: interface(has_output(hook)),
-                sender: if has_sender(hook) { sender } else { Sender::Nobody },
+                input: interface(hook.has_input()),
+                output: interface(hook.has_output()),
+                sender: match (hook, sender) {
+                    (Hook::Prerouting, Sender::Kernel) => Sender::Nobody,
+                    (_, sender) => sender,
+                },
                 mark: marks.0,
                 connmark: marks.1 ^ (marks.2 & 0xff00),
                 state: marks.3,
                 no_listener: rest.0,
-                sets: rest.1.into_iter().map(|of| (of, name("istio-pods"))).collect(),
+                translation: Decided::Unchanged,
+                interface_address: address(from),
+                sets: rest.1.into_iter().map(in_pods).collect(),
                 local: rest.2,
                 transparent_socket: rest.3,
             }
         },
-    )
+    );
+    packet.prop_flat_map(|packet| {
+        let decided = decided(packet.state, packet.destination.is_ipv4());
+        decided.prop_map(move |translation| Packet { translation, ..packet.clone() })
+    })
+}
+
+fn in_pods(end: End) -> InSet {
+    InSet { end, table: Some("istio-t0".to_owned()), set: pods(0) }
 }

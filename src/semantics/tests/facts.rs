@@ -106,7 +106,7 @@ fn rulesets_that_differ_in_words_only_are_equal() {
             "-A OUTPUT -p tcp --dport 5 -j DROP\n-A OUTPUT -p tcp --sport 5 -j DROP",
         ),
     ] {
-        assert_eq!(compare(&mangle(left), &mangle(right)), [], "{left} | {right}");
+        assert_eq!(compare(&mangle(left), &mangle(right)), Ok(vec![]), "{left} | {right}");
     }
 }
 
@@ -164,25 +164,35 @@ fn a_difference_has_a_natural_packet() {
             "postrouting tcp from 10.0.0.7 to 10.96.0.1:443 kernel-socket out eth0",
         ),
     ] {
-        let differences = compare(&mangle(left), &mangle(right));
+        let differences = compare(&mangle(left), &mangle(right)).unwrap();
         assert_eq!(differences[0].packet.to_string(), packet, "{left}");
     }
 }
 
 #[test]
 fn nat_sees_the_beginning_and_the_first_translation_wins() {
-    let two = |first: u16, second: u16| {
-        let table = |table: &str, port| {
-            format!("*{table}\n-A OUTPUT -p tcp -j REDIRECT --to-ports {port}\nCOMMIT\n")
+    let two = |first: u16, second: u16, priority: i32| {
+        let table = |port| {
+            rules(&format!("*nat\n-A OUTPUT -p tcp -j REDIRECT --to-ports {port}\nCOMMIT\n"))
         };
-        let mut ruleset = rules(&table("nat", first));
-        ruleset.tables.extend(rules(&table("nat", second)).tables);
+        let (mut ruleset, mut other) = (table(first), table(second));
+        other.tables[0].name = crate::net::Name::new("other").unwrap();
+        other.tables[0].chains[0].base.as_mut().unwrap().priority = priority;
+        ruleset.tables.extend(other.tables);
         ruleset
     };
-    assert_eq!(compare(&two(1, 2), &two(1, 3)), []);
-    let differences = compare(&two(1, 2), &two(2, 1));
+    assert_eq!(compare(&two(1, 2, -99), &two(1, 3, -99)), Ok(vec![]));
+    let differences = compare(&two(1, 2, -99), &two(2, 1, -99)).unwrap();
     assert_eq!(differences.len(), 1);
     assert_eq!(differences[0].left.translation, Some(Translation::Redirect { port: 1 }));
+    // A tie: nobody knows which is first.
+    assert_eq!(compare(&two(1, 2, -100), &two(1, 2, -100)), Ok(vec![]));
+    let differences = compare(&two(1, 2, -100), &two(1, 3, -100)).unwrap();
+    assert_eq!(differences.len(), 1);
+    assert_eq!(
+        differences[0].supposes,
+        ["chain output of table other was registered after chain output of table nat"]
+    );
 }
 
 #[test]
@@ -192,13 +202,13 @@ fn the_first_zone_wins_and_a_late_one_is_none() {
     let twice = raw("-A OUTPUT -p udp -j CT --zone 1\n-A OUTPUT -j CT --zone 2");
     let packet: Packet = "outbound udp to 10.96.0.10:53".parse().unwrap();
     assert_eq!(run(&twice, &packet).outcome.zone, Some(1));
-    let differences = compare(&one, &twice);
+    let differences = compare(&one, &twice).unwrap();
     assert_eq!(differences.len(), 1);
     assert_eq!((differences[0].left.zone, differences[0].right.zone), (None, Some(2)));
     let mut late = one.clone();
     late.tables[0].chains[0].base = BuiltInTable::Mangle.base(Hook::Output);
     assert_eq!(run(&late, &packet).outcome.zone, None);
-    assert_eq!(compare(&late, &mangle("")), []);
+    assert_eq!(compare(&late, &mangle("")), Ok(vec![]));
 }
 
 #[test]
@@ -216,8 +226,8 @@ fn an_expectation_is_proved_or_broken() {
     let mut outside = proxy(1337);
     outside.push(lo);
     let captured = |outcome: &crate::semantics::Outcome| outcome.translation.is_some();
-    assert_eq!(find(&sidecar, Hook::Output, &outside, captured), None);
-    let broken = find(&sidecar, Hook::Output, &proxy(1337), captured).unwrap();
+    assert_eq!(find(&sidecar, Hook::Output, &outside, captured), Ok(None));
+    let broken = find(&sidecar, Hook::Output, &proxy(1337), captured).unwrap().unwrap();
     assert_eq!(
         broken.to_string(),
         "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1337 group 1000 out lo"

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{chain, compared, ct, document, equal, field, meta, set_mark};
 use crate::ir::{CtState, Hook, Protocol};
 use crate::reader::nft_json::{Options, ReadProblem, read};
-use crate::semantics::{Packet, Sender, Verdict, run};
+use crate::semantics::{Decided, Packet, Sender, Verdict, run};
 
 /// Few marks and masks, so that they often meet.
 fn number() -> impl Strategy<Value = u32> {
@@ -103,6 +103,8 @@ fn packets() -> impl Strategy<Value = Packet> {
             mark,
             connmark,
             state,
+            translation: Decided::Unchanged,
+            interface_address: address.parse().unwrap(),
             no_listener: BTreeSet::new(),
             sets: BTreeSet::new(),
             local: BTreeSet::new(),
