@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagram::Function;
 use super::eval::run_in_order;
-use super::space::{Bits, Space};
+use super::space::{Bits, NOTHING, Space};
 use super::symbolic::{Fates, fates};
 use super::traffic::{Traffic, kinds};
 use super::witness::packet;
@@ -336,7 +336,7 @@ fn marked_alike(
 /// A packet at `hook` that all of `when` hold for as it arrives, and of which `ruleset` makes what
 /// `wanted` holds for; none if there is no such packet, in any order of chains that tie.
 ///
-/// Every transparent proxy listens. `wanted` is asked about outcomes whose marks are 0: it may look
+/// Every transparent proxy listens, and a packet in state new begins its connection. `wanted` is asked about outcomes whose marks are 0: it may look
 /// at everything else. With the opposite of what is expected as `wanted`, this proves the
 /// expectation, or breaks it.
 ///
@@ -353,6 +353,11 @@ pub fn find(
         let mut space = Space::new(hook, family, &[ruleset], when);
         for schedule in ruleset.schedules(hook, family)? {
             let mut asked = super::symbolic::arriving(&mut space, ruleset, when);
+            // A packet in state new is the first of its connection.
+            let new = space.new_connections();
+            let first = space.is(space.decided, NOTHING);
+            let later = space.diagrams.minus(new, first);
+            asked = space.diagrams.minus(asked, later);
             for (_, listens) in space.listeners.clone() {
                 let listens = space.diagrams.variable(listens);
                 asked = space.diagrams.and(asked, listens);

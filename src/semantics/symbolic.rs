@@ -74,7 +74,8 @@ pub(super) fn fates(
 pub(super) fn arriving(space: &mut Space, ruleset: &Ruleset, when: &[Match]) -> Function {
     let mut walk = Walk::new(space, ruleset);
     walk.untracked = Function::FALSE;
-    when.iter().fold(Function::TRUE, |all, when| {
+    let all = walk.space.all();
+    when.iter().fold(all, |all, when| {
         let tables = ruleset.tables.iter();
         let holds = tables.map(|table| walk.matches(table, when)).collect();
         let holds = walk.space.diagrams.any(holds);

@@ -94,6 +94,7 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E205", "a page is one file"),
     ("E401", "depends on the target"),
     ("E402", "is a mistake in weir"),
+    ("E404", "nobody has written one"),
 ];
 
 /// Codes of policies that are good alone.
