@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::common::shipped::{self, root};
+use crate::common::snapshots;
 
 /// Runs `weir` in the root of the repository.
 pub(crate) fn weir(arguments: &[&str]) -> Output {
@@ -35,13 +36,9 @@ pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// Asserts what was said against `snapshots/<name>.snap`.
-pub(crate) fn snapshot(name: &str, said: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../snapshots");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, said));
+/// Asserts what was said against `snapshots/<case>/<view>.snap`.
+pub(crate) fn snapshot(case: &str, view: &str, said: &str) {
+    snapshots::of(case).bind(|| insta::assert_snapshot!(view, said));
 }
 
 /// Asserts the exit status, and shows what was said where it differs.
@@ -75,7 +72,7 @@ fn a_wrong_policy_is_a_diagnostic_and_exit_status_1() {
     let output = weir_with(&["compile", "-"], "sidecar x { inbound { capture port 70000 } }");
     exits(&output, 1);
     assert_eq!(stdout(&output), "");
-    snapshot("cli.port-out-of-range", stderr(&output));
+    snapshot("cli", "port-out-of-range", stderr(&output));
 }
 
 #[test]
@@ -87,7 +84,7 @@ fn messages_have_three_forms() {
         exits(&output, 1);
         text.extend(["── ", form, "\n", stderr(&output)]);
     }
-    snapshot("cli.three-forms", &text);
+    snapshot("cli", "three-forms", &text);
 }
 
 #[test]

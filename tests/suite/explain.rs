@@ -78,7 +78,7 @@ fn a_packet_is_explained_in_words() {
         let said = said(&["explain", rules, packet], &files, 0);
         writeln!(text, "── {packet}\n{said}").unwrap();
     }
-    snapshot("explain.a-packet-is-explained-in-words", &text);
+    snapshot("explain", "a-packet-is-explained-in-words", &text);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn rules_are_verified_in_every_form() {
         text.push_str(&said(&all, &files, status));
     }
     let text = text.replace(files.folder.path().to_str().unwrap(), "…");
-    snapshot("explain.rules-are-verified-in-every-form", &text);
+    snapshot("explain", "rules-are-verified-in-every-form", &text);
     // An empty file is no rules; a policy for IPv4 only leaves IPv6 untouched.
     let ipv4 = "sidecar a { family ipv4 }";
     let compiled = weir_with(&["compile", "-", "--emit", "iptables"], ipv4);
@@ -202,7 +202,8 @@ fn differences_are_told_in_words() {
         text.push_str(&said(&["diff", &old, &new], &files, status));
     }
     snapshot(
-        "explain.differences-are-told-in-words",
+        "explain",
+        "differences-are-told-in-words",
         &text.replace(files.folder.path().to_str().unwrap(), "…"),
     );
 }

@@ -9,6 +9,8 @@ use netweir::policy::{Groups, Kind, Mode, Policy, Selection, Sidecar};
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::common::snapshots;
+
 /// A text option of a configuration.
 fn text<'a>(config: &'a Value, key: &str) -> &'a str {
     config[key].as_str().unwrap_or_default()
@@ -154,14 +156,10 @@ fn told(result: Result<Imported, Refused>) -> String {
 fn manifests() {
     insta::glob!("../import", "*.yaml", |path| {
         let text = fs::read_to_string(path).unwrap();
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path("../../snapshots");
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        settings.remove_snapshot_suffix();
-        let name = format!("import.{}", path.file_stem().unwrap().display());
+        let name = path.file_stem().unwrap().to_str().unwrap();
         let output = told(istio::pods(&text, &Context::default()));
-        settings.bind(|| insta::assert_snapshot!(name, format!("{text}{:─<79}\n{output}\n", "")));
+        let shown = format!("{text}{:─<79}\n{output}\n", "");
+        snapshots::of("import").bind(|| insta::assert_snapshot!(name, shown));
     });
 }
 

@@ -11,6 +11,8 @@ use netweir::span::Sources;
 use netweir::syntax::{NoIncludes, load};
 use netweir::{Options, View, compile};
 
+use crate::common::snapshots;
+
 /// Files that mistakes include, by path.
 fn files() -> BTreeMap<String, String> {
     let read = |name: &str| {
@@ -57,18 +59,13 @@ fn compiled(
     }
 }
 
-/// Asserts `output` against `snapshots/mistake.<name>.snap`, which starts with `text` so that a
+/// Asserts `output` against `snapshots/mistakes/<name>.snap`, which starts with `text` so that a
 /// reviewer sees cause and effect together.
 fn snapshot(input: &Path, text: &str, output: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../snapshots");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    // `glob!` would append the path below the inputs' common prefix.
-    settings.remove_snapshot_suffix();
-    let name = format!("mistake.{}", input.file_stem().unwrap().display());
+    let name = input.file_stem().unwrap().to_str().unwrap();
     let input: String = text.lines().map(visible).collect();
-    settings.bind(|| insta::assert_snapshot!(name, format!("{input}{:─<79}\n{output}", "")));
+    let shown = format!("{input}{:─<79}\n{output}", "");
+    snapshots::of("mistakes").bind(|| insta::assert_snapshot!(name, shown));
 }
 
 /// A line, with what cannot be seen in a review as an escape.
@@ -142,13 +139,7 @@ fn policies_for_one_namespace_do_not_meet() {
         assert_eq!(refused.is_err(), found.iter().any(Diagnostic::is_error), "{text}");
         shown.push_str(&render::human(&compilation.sources, &found, false));
     }
-    insta::with_settings!({
-        snapshot_path => "../../snapshots",
-        prepend_module_to_snapshot => false,
-        omit_expression => true,
-    }, {
-        insta::assert_snapshot!("mistake.together", shown);
-    });
+    snapshots::of("mistakes").bind(|| insta::assert_snapshot!("together", shown));
 }
 
 #[test]
@@ -245,13 +236,7 @@ fn mistakes_are_shown_in_lines_of_bearable_length() {
     let few: Vec<_> = diagnostics.into_iter().filter(Diagnostic::is_error).collect();
     let shown = render::human(&loaded.sources, &few, false);
     assert!(shown.lines().all(|line| line.chars().count() < 400), "{shown}");
-    insta::with_settings!({
-        snapshot_path => "../../snapshots",
-        prepend_module_to_snapshot => false,
-        omit_expression => true,
-    }, {
-        insta::assert_snapshot!("mistake.long-line", shown);
-    });
+    snapshots::of("mistakes").bind(|| insta::assert_snapshot!("long-line", shown));
 }
 
 #[test]
@@ -259,13 +244,9 @@ fn editors_and_programs_get_the_same() {
     let text = "sidecar a {\n\tfamily é, ipx; inbound { exclude port 0, $x }\n}\nlet y = 1\n";
     let loaded = load("a b.weir", text, &files());
     let diagnostics = check(&loaded, &groups()).diagnostics;
-    insta::with_settings!({
-        snapshot_path => "../../snapshots",
-        prepend_module_to_snapshot => false,
-        omit_expression => true,
-    }, {
+    snapshots::of("mistakes").bind(|| {
         let short = render::short(&loaded.sources, &diagnostics);
         let json = render::json(&loaded.sources, &diagnostics);
-        insta::assert_snapshot!("mistake.as-lines", format!("{short}\n{json}"));
+        insta::assert_snapshot!("as-lines", format!("{short}\n{json}"));
     });
 }

@@ -4,3 +4,4 @@ pub(crate) mod netns;
 pub(crate) mod policies;
 pub(crate) mod rulesets;
 pub(crate) mod shipped;
+pub(crate) mod snapshots;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use netweir::syntax::Loader;
 use netweir::{Compilation, Options, compile};
 
+use super::snapshots;
+
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,13 +50,10 @@ pub(crate) fn compile_file(path: &Path, options: &Options) -> Compilation {
         .unwrap_or_else(|failure| panic!("{name}: {:#?}", failure.diagnostics))
 }
 
-/// Asserts `output` against `snapshots/<stem of input>.<view>.snap`, which starts with the input
+/// Asserts `output` against `snapshots/<stem of input>/<view>.snap`, which starts with the input
 /// so that a reviewer sees cause and effect together.
 pub(crate) fn snapshot(input: &Path, view: &str, text: &str, output: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../../snapshots");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    let name = format!("{}.{view}", input.file_stem().unwrap().display());
-    settings.bind(|| insta::assert_snapshot!(name, format!("{text}{:─<79}\n{output}", "")));
+    let case = input.file_stem().unwrap().to_str().unwrap();
+    let shown = format!("{text}{:─<79}\n{output}", "");
+    snapshots::of(case).bind(|| insta::assert_snapshot!(view, shown));
 }
