@@ -174,7 +174,7 @@ impl Ruleset {
                     UnitKind::Chain(entry) => Step::Chain(*entry),
                     UnitKind::Track => Step::Track,
                     UnitKind::Translate => {
-                        let entries = translation.units.iter().filter_map(|unit| unit.entry());
+                        let entries = translation.units.iter().filter_map(Unit::entry);
                         Step::Translate(entries.collect())
                     }
                 });
@@ -235,7 +235,11 @@ fn units(ruleset: &Ruleset, hook: Hook, family: Family) -> (Vec<Unit<'_>>, Vec<U
         })
         .fold((Vec::new(), Vec::new()), |(mut chains, mut nat), (kind, unit)| {
             let is_nat = kind == ChainKind::Nat && hook.translates().is_some();
-            if is_nat { nat.push(unit) } else { chains.push(unit) }
+            if is_nat {
+                nat.push(unit);
+            } else {
+                chains.push(unit);
+            }
             (chains, nat)
         })
 }
@@ -290,7 +294,11 @@ fn extend<'a>(
         rest.remove(at);
         let mut longer = sequence.clone();
         if let Some(second) = rest.iter().find(|unit| unit.at.0 != next.at.0) {
-            longer.supposes.push(format!("{} was registered after {}", next.words(), second.words()));
+            longer.supposes.push(format!(
+                "{} was registered after {}",
+                next.words(),
+                second.words()
+            ));
         }
         longer.units.push(next.clone());
         extend(hook, longer, &rest, all)?;

@@ -169,8 +169,7 @@ fn at<T>(
     tell: &Tell<'_, T>,
     all: &mut Comparison<T>,
 ) -> Result<(), Limit> {
-    let schedules =
-        [scope.schedules(left, hook, family)?, scope.schedules(right, hook, family)?];
+    let schedules = [scope.schedules(left, hook, family)?, scope.schedules(right, hook, family)?];
     let mut space = Space::new(hook, family, &[left, right], &[]);
     let side = |space: &mut Space, ruleset, schedules: &[Schedule<'_>]| {
         schedules
@@ -178,8 +177,7 @@ fn at<T>(
             .map(|schedule| fates(space, ruleset, schedule))
             .collect::<Result<Vec<_>, _>>()
     };
-    let sides =
-        [side(&mut space, left, &schedules[0])?, side(&mut space, right, &schedules[1])?];
+    let sides = [side(&mut space, left, &schedules[0])?, side(&mut space, right, &schedules[1])?];
     let mut pairs = Vec::new();
     for (one, other) in matching(&schedules) {
         let pair = [&sides[0][one], &sides[1][other]];
@@ -201,9 +199,8 @@ fn at<T>(
     if space.diagrams.is_full() {
         return Err(Limit::Memory);
     }
-    let always = pairs.iter().fold(Function::TRUE, |always, pair| {
-        space.diagrams.and(always, pair.differ)
-    });
+    let always =
+        pairs.iter().fold(Function::TRUE, |always, pair| space.diagrams.and(always, pair.differ));
     for (at, pair) in pairs.iter().enumerate() {
         let sometimes = space.diagrams.minus(pair.differ, always);
         let told = [(at == 0).then_some((always, false)), Some((sometimes, pairs.len() > 1))];
@@ -287,7 +284,8 @@ fn each_key<K: Ord>(
 fn alike(space: &mut Space, fates: &Fates, outcome: &Outcome, packets: Function) -> Function {
     let accepted = fates.accepted.negated_if(outcome.verdict == Verdict::Drop);
     let mut alike = space.diagrams.and(packets, accepted);
-    let translations = fates.translations.iter().map(|(to, at)| (outcome.translation == Some(*to), *at));
+    let translations =
+        fates.translations.iter().map(|(to, at)| (outcome.translation == Some(*to), *at));
     let proxies = fates.proxies.iter().map(|(to, at)| (outcome.tproxy == Some(*to), *at));
     let zones = fates.zones.iter().map(|(to, at)| (outcome.zone == Some(*to), *at));
     for (is, at) in translations.chain(proxies).chain(zones) {
@@ -321,14 +319,11 @@ fn marked_alike(
             space.diagrams.minus(packets, differs)
         });
         let whole = fitting.by_ref().find(|some| *some == packets);
-        packets = match whole {
-            Some(whole) => whole,
-            // The constant is always one that fits.
-            None => {
-                let differs = space.diagrams.differ(bits[shift], constant);
-                space.diagrams.minus(packets, differs)
-            }
-        };
+        // The constant is always one that fits.
+        packets = whole.unwrap_or_else(|| {
+            let differs = space.diagrams.differ(bits[shift], constant);
+            space.diagrams.minus(packets, differs)
+        });
     }
     packets
 }
@@ -388,15 +383,15 @@ fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome
     let dropped = space.diagrams.minus(packets, fates.accepted);
     let mut all = vec![(outcome(Verdict::Accept), accepted)];
     let split = |space: &mut Space,
-                     all: Vec<(Outcome, Function)>,
-                     at: Function,
-                     becomes: &dyn Fn(&mut Outcome)| {
+                 all: Vec<(Outcome, Function)>,
+                 at: Function,
+                 becomes: &dyn Fn(&mut Outcome)| {
         let mut parts = Vec::new();
         for (outcome, packets) in all {
             let mut other = outcome.clone();
             becomes(&mut other);
-            parts.push((other, space.diagrams.and(packets, at)));
             parts.push((outcome, space.diagrams.minus(packets, at)));
+            parts.push((other, space.diagrams.and(packets, at)));
         }
         parts.retain(|(_, packets)| *packets != Function::FALSE);
         parts
@@ -418,7 +413,8 @@ fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome
 
 /// Where the base chains of `rulesets` are entered.
 fn bases(rulesets: &[&Ruleset]) -> BTreeSet<Base> {
-    let chains = rulesets.iter().flat_map(|ruleset| &ruleset.tables).flat_map(|table| &table.chains);
+    let chains =
+        rulesets.iter().flat_map(|ruleset| &ruleset.tables).flat_map(|table| &table.chains);
     chains.filter(|chain| !chain.rules.is_empty()).filter_map(|chain| chain.base).collect()
 }
 

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Decided, End, InSet, Packet, Sender};
 use crate::ir::{
-    self, Action, Chain, ChainKind, CtState, Direction, Entry, Hook, MarkChange, Match,
-    Owner, OwnerIs, Rule, Ruleset, Schedule, Table, TooManyTies,
+    self, Action, Chain, ChainKind, CtState, Direction, Entry, Hook, MarkChange, Match, Owner,
+    OwnerIs, Rule, Ruleset, Schedule, Table, TooManyTies,
 };
 use crate::net::{Family, Name, OnMiss};
 
@@ -348,11 +348,7 @@ impl<'a> Walk<'a, '_> {
     /// Whose socket the packet has. At prerouting it is that of a proxy that took it, if any.
     fn sender(&self) -> Sender {
         let is_taken = self.packet.hook == Hook::Prerouting && self.run.outcome.tproxy.is_some();
-        if self.packet.hook.has_socket() || is_taken {
-            self.packet.sender
-        } else {
-            Sender::Nobody
-        }
+        if self.packet.hook.has_socket() || is_taken { self.packet.sender } else { Sender::Nobody }
     }
 
     fn matches(&self, table: &Table, when: &Match) -> bool {
@@ -444,6 +440,10 @@ impl fmt::Display for Outcome {
             write!(f, ", zone {zone}")?;
         }
         write!(f, ", mark {:#x}, connmark {:#x}", self.mark, self.connmark)?;
-        if self.routed == self.mark { Ok(()) } else { write!(f, ", routed by mark {:#x}", self.routed) }
+        if self.routed == self.mark {
+            Ok(())
+        } else {
+            write!(f, ", routed by mark {:#x}", self.routed)
+        }
     }
 }

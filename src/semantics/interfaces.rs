@@ -27,8 +27,7 @@ impl Interfaces {
         // The name is meant by no mentioned one, but for wildcards of at most `most` bytes.
         let is_alone = |name: &str, most: usize| {
             let longer = (most + 1)..=name.len();
-            !exact.contains(name)
-                && longer.into_iter().all(|len| !wildcards.contains(&name[..len]))
+            !exact.contains(name) && longer.into_iter().all(|len| !wildcards.contains(&name[..len]))
         };
         let usual = ["eth0", "ens0"].map(str::to_owned).into_iter().chain(endings(""));
         let other = usual.into_iter().find(|name| is_alone(name, 0));

@@ -7,8 +7,8 @@ use super::diagram::{Diagrams, Function};
 use super::interfaces::Interfaces;
 use super::{End, InSet};
 use crate::ir::{
-    Action, CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset,
-    TRACKING, Table,
+    Action, CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, TRACKING,
+    Table,
 };
 use crate::net::{Family, Interface, Mark, Name, Nets};
 
@@ -296,11 +296,7 @@ impl Space {
     }
 
     /// The packets that came in or go out, by `of`, on one of `names`.
-    pub(super) fn interface(
-        &mut self,
-        of: Direction,
-        names: &[Interface],
-    ) -> Function {
+    pub(super) fn interface(&mut self, of: Direction, names: &[Interface]) -> Function {
         let field = match of {
             Direction::Source => self.input,
             Direction::Destination => self.output,
@@ -435,9 +431,9 @@ impl Vocabulary {
 /// Whether packets at prerouting meet a chain before, or just as, their connection is looked up.
 fn has_early_chains(ruleset: &Ruleset) -> bool {
     let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-    chains.filter_map(|chain| chain.base).any(|base| {
-        base.hook == Hook::Prerouting && base.place() <= TRACKING
-    })
+    chains
+        .filter_map(|chain| chain.base)
+        .any(|base| base.hook == Hook::Prerouting && base.place() <= TRACKING)
 }
 
 /// The names of sets that rules in several tables of one of `rulesets` name.

@@ -376,7 +376,7 @@ impl<'a> Walk<'a> {
             Action::Accept => self.accept(packets),
             Action::Drop => self.drop(packets),
             Action::Redirect { port } => {
-                self.translated(Translation::Redirect { port: *port }, packets)
+                self.translated(Translation::Redirect { port: *port }, packets);
             }
             Action::Snat { to } => self.translated(Translation::Snat { to: *to }, packets),
             Action::Tproxy { port, mark, on_miss } => {
@@ -469,9 +469,8 @@ impl<'a> Walk<'a> {
     fn set_mark(&mut self, packets: Function, new: impl Fn(&Bits, usize) -> Function) {
         let old = self.fates.mark;
         let diagrams = &mut self.space.diagrams;
-        let bits = std::array::from_fn(|shift| {
-            diagrams.either(packets, new(&old, shift), old[shift])
-        });
+        let bits =
+            std::array::from_fn(|shift| diagrams.either(packets, new(&old, shift), old[shift]));
         self.version += usize::from(bits != old);
         self.fates.mark = bits;
     }
@@ -637,9 +636,7 @@ impl<'a> Walk<'a> {
                 };
                 self.seen(*of, came, now).negated_if(*not)
             }
-            Match::TransparentSocket => {
-                self.space.diagrams.variable(self.space.transparent_socket)
-            }
+            Match::TransparentSocket => self.space.diagrams.variable(self.space.transparent_socket),
         }
     }
 
@@ -675,8 +672,7 @@ impl<'a> Walk<'a> {
             None => walk.space.within(walk.space.translated, ranges),
             Some(address) => {
                 let address = number(address);
-                let within =
-                    ranges.iter().any(|(first, last)| (*first..=*last).contains(&address));
+                let within = ranges.iter().any(|(first, last)| (*first..=*last).contains(&address));
                 Function::FALSE.negated_if(within)
             }
         })
@@ -705,7 +701,11 @@ impl<'a> Walk<'a> {
 /// A bit of a mark after `change`.
 const fn masked(old: Function, change: crate::ir::MarkChange, shift: usize) -> Function {
     let flip = change.flip >> shift & 1 == 1;
-    if change.clear >> shift & 1 == 1 { Function::FALSE.negated_if(flip) } else { old.negated_if(flip) }
+    if change.clear >> shift & 1 == 1 {
+        Function::FALSE.negated_if(flip)
+    } else {
+        old.negated_if(flip)
+    }
 }
 
 /// A bit of a mark after bits of another were copied to it, each under its mask.

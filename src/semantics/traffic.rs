@@ -22,7 +22,7 @@ pub struct Traffic {
     /// Their family.
     pub family: Family,
     /// What else they have in common: `tcp`, `to 10.96.0.0/12`, `user not 1337`. What is not said
-    /// may be anything, but the state: packets are in state new unless a word says otherwise.
+    /// may be anything, but the state: packets begin a connection unless a word says otherwise.
     pub words: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ fn kind(space: &mut Space, packets: Function, packet: &Packet) -> (Traffic, Func
         let around = others(space, &parts, at);
         // What `around` has and `packets` has not must stay outside.
         let bad = space.diagrams.minus(around, packets);
-        parts[at].widen(space, bad);
+        parts[at].widen(space, around, bad);
     }
     let covered = others(space, &parts, parts.len());
     let words = parts.iter().rev().filter_map(|part| part.word(space)).collect();
@@ -186,12 +186,12 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
     };
     let state = CtState::ALL.iter().position(|state| *state == packet.state).unwrap_or_default();
     let protocol = PROTOCOLS.iter().position(|known| *known == packet.protocol).unwrap_or_default();
-    let (decided, address, port) = match packet.translation {
+    let (decided, address, to_port) = match packet.translation {
         Decided::Nothing => (NOTHING, packet.interface_address, DECIDED_PORT),
         Decided::Unchanged => (UNCHANGED, packet.interface_address, DECIDED_PORT),
-        Decided::Becomes(address, port) => (BECOMES, address, port),
+        Decided::Becomes(address, to_port) => (BECOMES, address, to_port),
     };
-    part(About::Number, What::TranslatedPort, space.translated_port, port.into());
+    part(About::Number, What::TranslatedPort, space.translated_port, to_port.into());
     part(About::Address, What::Translated, space.translated, number(address));
     part(About::Choice, What::Decided, space.decided, decided);
     part(About::Number, What::Connmark, space.connmark, packet.connmark.into());
@@ -217,9 +217,28 @@ impl Part {
         space.within(self.field, &self.ranges)
     }
 
-    /// Adds as many values as have none of the `bad` packets.
-    fn widen(&mut self, space: &mut Space, bad: Function) {
+    /// Adds as many values as have some of the packets `around` and none of the `bad` ones.
+    fn widen(&mut self, space: &mut Space, around: Function, bad: Function) {
         let highest = self.field.highest();
+        if self.about == About::Choice {
+            let all = space.all();
+            let values = |space: &mut Space, has: Function, lacks: Function| {
+                let mut values: Vec<u128> = (0..=highest).collect();
+                values.retain(|value| {
+                    let is = space.is(self.field, *value);
+                    space.diagrams.and(has, is) != Function::FALSE
+                        && space.diagrams.and(lacks, is) == Function::FALSE
+                });
+                values
+            };
+            let fitting = values(space, around, bad);
+            self.ranges = if fitting == values(space, all, Function::FALSE) {
+                vec![(0, highest)]
+            } else {
+                fitting.into_iter().map(|value| (value, value)).collect()
+            };
+            return;
+        }
         let mut fits = |ranges: &[(u128, u128)]| {
             let within = space.within(self.field, ranges);
             space.diagrams.and(bad, within) == Function::FALSE
@@ -235,10 +254,7 @@ impl Part {
             space.diagrams.and(bad, within) == Function::FALSE
         };
         match self.about {
-            About::Fact => {}
-            About::Choice => {
-                self.ranges = (0..=highest).map(|v| (v, v)).filter(|v| fits(&[*v])).collect();
-            }
+            About::Fact | About::Choice => {}
             About::Address => {
                 let prefix = |value: u128, bits: u32| {
                     let host = highest.checked_shr(bits).unwrap_or_default();
@@ -332,7 +348,7 @@ impl Part {
                     .map(|(_, state)| state.name())
                     .collect();
                 match states[..] {
-                    [] | ["new"] => return None,
+                    [] | ["new"] | ["new", "related"] => return None,
                     _ if states.len() == CtState::ALL.len() => "any state".to_owned(),
                     _ => format!("state {}", states.join(" or ")),
                 }

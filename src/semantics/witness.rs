@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::diagram::Function;
 use super::eval::loopback;
-use super::space::{BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number};
+use super::space::{
+    BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+};
 use super::text::{DEFAULT_ID, DEFAULT_SOURCE_PORT};
 use super::{Decided, Packet, Sender};
 use crate::ir::{CtState, Direction, Hook, Protocol};
@@ -37,7 +39,11 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let group = narrow(choice.pick(choice.space.group, &ids));
     let mark = narrow(choice.pick(choice.space.mark, &[0]));
     let connmark = narrow(choice.pick(choice.space.connmark, &[0]));
-    let wish = if decided == BECOMES { number(loopback(choice.space.family)) } else { number(destination) };
+    let wish = if decided == BECOMES {
+        number(loopback(choice.space.family))
+    } else {
+        number(destination)
+    };
     let translated = choice.pick(choice.space.translated, &[wish]);
     let translated = address(choice.space.family, translated);
     let translated_port = choice.pick(choice.space.translated_port, &[DECIDED_PORT.into()]);

@@ -10,9 +10,7 @@ use super::rule::{self, Spec};
 use super::state::{self, Set, absent};
 use super::{Options, Place, ReadError, ReadProblem};
 use crate::backend::nft::Names;
-use crate::ir::{
-    Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, TRACKING, Table,
-};
+use crate::ir::{Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, TRACKING, Table};
 use crate::net::{Families, Family, Name};
 use crate::reader::circle;
 

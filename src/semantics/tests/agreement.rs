@@ -11,9 +11,7 @@ use crate::semantics::space::{
     BECOMES, Bits, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
 };
 use crate::semantics::symbolic::fates;
-use crate::semantics::{
-    Decided, Outcome, Packet, Sender, Verdict, compare, compare_beside, run,
-};
+use crate::semantics::{Decided, Outcome, Packet, Sender, Verdict, compare, compare_beside, run};
 
 /// The values of the variables that stand for `packet`.
 fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool> {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::ir::{
-    Action, AddressSet, Base, BuiltInTable, Chain, CtState, Direction, Hook, MarkChange, MaskPair, Match,
-    Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
+    Action, AddressSet, Base, BuiltInTable, Chain, CtState, Direction, Hook, MarkChange, MaskPair,
+    Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
 };
 use crate::net::{
     Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet, aggregate,
@@ -175,21 +175,23 @@ fn table(place: usize) -> impl Strategy<Value = Table> {
     let hooks = select(&[[0, 1], [0, 1], [2, 3], [1, 3], [0, 3]]);
     // Priorities of their own, and at times the kernel's, so that some tie.
     let late = prop_oneof![4 => Just(None), 1 => select(&[-200, -160, -100, -90, 0, 100, 110]).prop_map(Some)];
-    (families, kernel, chains, hooks, late).prop_map(move |(families, kernel, rules, hooks, late)| {
-        let base = |at: usize| {
-            let base = kernel.base(HOOKS[hooks[at]])?;
-            Some(Base { priority: late.unwrap_or(base.priority), ..base })
-        };
-        let chain = |name: &str, base, rules| Chain { name: self::name(name), base, rules };
-        let chains = vec![
-            chain("istio-c0", base(0), rules.0),
-            chain("istio-c1", base(1), rules.1),
-            chain("istio-c2", None, rules.2),
-            chain("istio-c3", None, rules.3),
-        ];
-        let sets = vec![AddressSet { name: pods(place), family: Family::Ipv4 }];
-        Table { name: name(&format!("istio-t{place}")), families, sets, chains }
-    })
+    (families, kernel, chains, hooks, late).prop_map(
+        move |(families, kernel, rules, hooks, late)| {
+            let base = |at: usize| {
+                let base = kernel.base(HOOKS[hooks[at]])?;
+                Some(Base { priority: late.unwrap_or(base.priority), ..base })
+            };
+            let chain = |name: &str, base, rules| Chain { name: self::name(name), base, rules };
+            let chains = vec![
+                chain("istio-c0", base(0), rules.0),
+                chain("istio-c1", base(1), rules.1),
+                chain("istio-c2", None, rules.2),
+                chain("istio-c3", None, rules.3),
+            ];
+            let sets = vec![AddressSet { name: pods(place), family: Family::Ipv4 }];
+            Table { name: name(&format!("istio-t{place}")), families, sets, chains }
+        },
+    )
 }
 
 /// Up to three tables, each with two base chains and two others. Some jumps lead nowhere.
