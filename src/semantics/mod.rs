@@ -28,6 +28,7 @@ mod space;
 mod symbolic;
 mod text;
 mod traffic;
+mod way;
 mod witness;
 
 pub use compare::{Comparison, Difference, Region, compare, compare_beside, compare_in_full, find};
@@ -35,6 +36,7 @@ pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use packet::{Decided, End, InSet, Packet, Sender};
 pub use text::BadPacket;
 pub use traffic::Traffic;
+pub use way::{Arrival, Host, Impossible, Leg, Way, follow};
 
 use crate::ir::TooManyTies;
 

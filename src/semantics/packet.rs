@@ -62,10 +62,12 @@ pub enum Decided {
 }
 
 impl Decided {
-    /// What is usual for a packet in `state`: the first packet of a connection asks.
+    /// What is usual for a packet: the first of a connection asks where it meets the hook first.
     #[must_use]
-    pub const fn usual(state: CtState) -> Self {
-        if matches!(state, CtState::New) { Self::Nothing } else { Self::Unchanged }
+    pub fn usual(hook: Hook, input: Option<&str>, state: CtState) -> Self {
+        let is_looped = input == Some("lo");
+        let asks = state == CtState::New && !is_looped && hook.translates().is_some();
+        if asks { Self::Nothing } else { Self::Unchanged }
     }
 }
 

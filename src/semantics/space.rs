@@ -7,8 +7,7 @@ use super::diagram::{Diagrams, Function};
 use super::interfaces::Interfaces;
 use super::{End, InSet};
 use crate::ir::{
-    Action, CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, TRACKING,
-    Table,
+    Action, CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
 };
 use crate::net::{Family, Interface, Mark, Name, Nets};
 
@@ -111,7 +110,7 @@ pub(super) const BECOMES: u128 = 2;
 impl Space {
     /// The packets of `family` at `hook`, as far as `rulesets` and `when` tell them apart.
     pub(super) fn new(hook: Hook, family: Family, rulesets: &[&Ruleset], when: &[Match]) -> Self {
-        let words = Vocabulary::of(hook, rulesets, when);
+        let words = Vocabulary::of(rulesets, when);
         let mut next = 0;
         let mut field = |bits| {
             next += bits;
@@ -205,6 +204,46 @@ impl Space {
         let connected = self.connected();
         parts.push(self.diagrams.or(becomes.not(), connected));
         parts.into_iter().fold(Function::TRUE, |all, part| self.diagrams.and(all, part))
+    }
+
+    /// The packets that can really be at the hook: see [`Packet::check`](super::Packet::check).
+    pub(super) fn possible(&mut self) -> Function {
+        let lo = |space: &mut Self, of| space.interface(of, &[Interface::lo()]);
+        let possible = match self.hook {
+            Hook::Output => {
+                let out = lo(self, Direction::Destination);
+                let is_local = self.is_local(End::Destination);
+                let loopback = self.loopback(Direction::Destination);
+                let to_self = self.diagrams.or(is_local, loopback);
+                let unmarked = self.is(self.mark, 0);
+                let astray = self.diagrams.minus(to_self, out);
+                let others = self.diagrams.minus(out, to_self);
+                let others = self.diagrams.and(others, unmarked);
+                self.diagrams.or(astray, others).not()
+            }
+            Hook::Prerouting | Hook::Input => {
+                let looped = lo(self, Direction::Source);
+                let asks = self.is(self.decided, NOTHING);
+                self.diagrams.and(looped, asks).not()
+            }
+            Hook::Forward | Hook::Postrouting => Function::TRUE,
+        };
+        // Loopback is this machine's everywhere.
+        [Direction::Source, Direction::Destination].into_iter().fold(possible, |possible, of| {
+            let loopback = self.loopback(of);
+            let is_local = self.is_local(of.into());
+            let wrong = self.diagrams.minus(loopback, is_local);
+            self.diagrams.minus(possible, wrong)
+        })
+    }
+
+    /// The packets of which an end is a loopback address.
+    fn loopback(&mut self, of: Direction) -> Function {
+        let range = match self.family {
+            Family::Ipv4 => (0x7f00_0000, 0x7fff_ffff),
+            Family::Ipv6 => (1, 1),
+        };
+        self.within(self.address(of), &[range])
     }
 
     /// The packets whose `field` is in one of `ranges`, which are inclusive, sorted, and apart.
@@ -392,7 +431,7 @@ struct Vocabulary {
 }
 
 impl Vocabulary {
-    fn of(hook: Hook, rulesets: &[&Ruleset], when: &[Match]) -> Self {
+    fn of(rulesets: &[&Ruleset], when: &[Match]) -> Self {
         let mut listeners = BTreeSet::new();
         let mut sets = BTreeSet::new();
         let mut interfaces = BTreeSet::new();
@@ -418,22 +457,12 @@ impl Vocabulary {
                 }
             }
         }
-        // What comes over loopback has its connection before others look theirs up.
+        // What goes over loopback is not as all other packets are.
         let lo = Interface::lo();
-        if hook == Hook::Prerouting && rulesets.iter().any(|ruleset| has_early_chains(ruleset)) {
-            interfaces.insert(&lo);
-        }
+        interfaces.insert(&lo);
         let interfaces = Interfaces::told_apart_by(&interfaces);
         Self { interfaces, listeners, sets, namesakes }
     }
-}
-
-/// Whether packets at prerouting meet a chain before, or just as, their connection is looked up.
-fn has_early_chains(ruleset: &Ruleset) -> bool {
-    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-    chains
-        .filter_map(|chain| chain.base)
-        .any(|base| base.hook == Hook::Prerouting && base.place() <= TRACKING)
 }
 
 /// The names of sets that rules in several tables of one of `rulesets` name.

@@ -1,12 +1,13 @@
 //! A packet on one line: `outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out
 //! eth0`.
 //!
-//! What is not written is as usual: port 40000 or 80, interface `eth0`, user and group 1000 at
-//! output and no socket elsewhere, no marks, state new, a translation that is decided unless the
-//! state is new, a listener on every port, no sets. The incoming interface has the address to which
-//! the packet goes.
+//! What is not written is as usual: it comes from port 40000; interface `eth0`, or `lo` for what
+//! leaves to this machine; user and group 1000 at output and no socket elsewhere; no marks; state
+//! new; nothing decided of its translation if it is new and did not come over `lo`; a listener on
+//! every port; no sets. This machine's are the source of what leaves and the destination of what
+//! arrives. The incoming interface has the address to which the packet goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -40,7 +41,7 @@ pub enum BadPacket {
          `no-socket`, `proxy-user`, `proxy-group`, `in`, `out`, `mark`, `connmark`, `state`, `not-translated`, \
          `translation-open`, `translated-to`, `interface-address`, `no-listener`, `from-set`, \
          `to-set`, `translated-set`, `from-local`, `to-local`, `translated-local`, \
-         `transparent-socket`"
+         `from-foreign`, `to-foreign`, `transparent-socket`"
     )]
     Word {
         /// The word.
@@ -60,9 +61,31 @@ pub enum BadPacket {
         /// The word.
         word: String,
     },
-    /// No address at all.
-    #[error("expected `from` or `to` and an address")]
-    NoAddress,
+    /// It does not say where it goes.
+    #[error("expected `to` and an address")]
+    NoDestination,
+    /// A destination without a port, of a packet that has ports.
+    #[error("`to {address}` needs a port: `to {}`", .hint)]
+    NoPort {
+        /// The address.
+        address: String,
+        /// The same with a port.
+        hint: String,
+    },
+    /// A word that stands there already.
+    #[error("`{word}` is given twice")]
+    Twice {
+        /// The word.
+        word: String,
+    },
+    /// An IPv4 address in the form of IPv6, which no packet has.
+    #[error("`{address}` is an IPv4 address in the form of IPv6; write `{v4}`")]
+    Mapped {
+        /// As it was written.
+        address: IpAddr,
+        /// As it is.
+        v4: Ipv4Addr,
+    },
     /// Addresses of both families.
     #[error("`from` and `to` are of different families")]
     Families,
@@ -116,7 +139,7 @@ impl fmt::Display for Packet {
             write!(f, " state {}", self.state.name())?;
         }
         match self.translation {
-            usual if usual == Decided::usual(self.state) => {}
+            usual if usual == Decided::usual(self.hook, self.input.as_deref(), self.state) => {}
             Decided::Nothing => f.write_str(" translation-open")?,
             Decided::Unchanged => f.write_str(" not-translated")?,
             Decided::Becomes(address, port) => {
@@ -132,8 +155,10 @@ impl fmt::Display for Packet {
         for set in &self.sets {
             write!(f, " {set}")?;
         }
-        for local in &self.local {
-            write!(f, " {}-local", end(*local))?;
+        let usual = Self::usual_locals(self.hook, self.source, self.destination);
+        for end_of in usual.symmetric_difference(&self.local) {
+            let is = if usual.contains(end_of) { "foreign" } else { "local" };
+            write!(f, " {}-{is}", end(*end_of))?;
         }
         f.write_str(if self.transparent_socket { " transparent-socket" } else { "" })
     }
@@ -217,8 +242,10 @@ struct Draft {
     destination: Option<IpAddr>,
     user: Option<u32>,
     group: Option<u32>,
+    output: Option<String>,
     translation: Option<Decided>,
     interface_address: Option<IpAddr>,
+    locals: BTreeMap<End, bool>,
 }
 
 impl Draft {
@@ -256,8 +283,10 @@ impl Draft {
             destination: None,
             user: None,
             group: None,
+            output: None,
             translation: None,
             interface_address: None,
+            locals: BTreeMap::new(),
         }
     }
 
@@ -270,16 +299,22 @@ impl Draft {
         match word {
             "from" => {
                 let Endpoint(address, port) = value(word, words, AN_END)?;
-                self.source = Some(address);
+                once(word, &mut self.source, address)?;
                 set_port(word, packet.protocol, &mut packet.source_port, port)?;
             }
             "to" => {
                 let Endpoint(address, port) = value(word, words, AN_END)?;
-                self.destination = Some(address);
+                once(word, &mut self.destination, address)?;
+                if port.is_none() && packet.protocol.is_some() {
+                    return Err(without_port(address));
+                }
                 set_port(word, packet.protocol, &mut packet.destination_port, port)?;
             }
             "in" => interface(word, words, &mut packet.input)?,
-            "out" => interface(word, words, &mut packet.output)?,
+            "out" => {
+                interface(word, words, &mut packet.output)?;
+                self.output.clone_from(&packet.output);
+            }
             "user" | "group" | "kernel-socket" | "no-socket" if !packet.hook.has_socket() => {
                 return Err(BadPacket::Place { word: word.to_owned() });
             }
@@ -321,8 +356,11 @@ impl Draft {
                 let set = Name::new(set).map_err(|_| bad(word, NEEDS))?;
                 packet.sets.insert(InSet { end: written_end(word), table, set });
             }
-            "from-local" | "to-local" | "translated-local" => {
-                packet.local.insert(written_end(word));
+            "from-local" | "to-local" | "translated-local" | "from-foreign" | "to-foreign" => {
+                let is_local = word.ends_with("-local");
+                if self.locals.insert(written_end(word), is_local).is_some() {
+                    return Err(BadPacket::Twice { word: word.to_owned() });
+                }
             }
             "transparent-socket" => packet.transparent_socket = true,
             _ => return Err(BadPacket::Word { word: word.to_owned() }),
@@ -333,20 +371,32 @@ impl Draft {
     /// Fills in an address that is not written, and the sender.
     fn finish(self) -> Result<Packet, BadPacket> {
         let Self { mut packet, source, destination, user, group, .. } = self;
-        (packet.source, packet.destination) = match (source, destination) {
-            (Some(source), Some(destination)) if source.is_ipv4() == destination.is_ipv4() => {
-                (source, destination)
-            }
-            (Some(address @ IpAddr::V4(_)), None) => (address, Ipv4Addr::new(10, 96, 0, 1).into()),
-            (None, Some(address @ IpAddr::V4(_))) => (Ipv4Addr::new(10, 0, 0, 7).into(), address),
-            (Some(address), None) => {
-                (address, Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 1).into())
-            }
-            (None, Some(address)) => (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into(), address),
-            (None, None) => return Err(BadPacket::NoAddress),
-            (Some(_), Some(_)) => return Err(BadPacket::Families),
+        let destination = destination.ok_or(BadPacket::NoDestination)?;
+        let ours: IpAddr = match destination {
+            IpAddr::V4(_) => Ipv4Addr::new(10, 0, 0, 7).into(),
+            IpAddr::V6(_) => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into(),
         };
-        packet.translation = self.translation.unwrap_or(Decided::usual(packet.state));
+        (packet.source, packet.destination) = (source.unwrap_or(ours), destination);
+        if packet.source.is_ipv4() != destination.is_ipv4() {
+            return Err(BadPacket::Families);
+        }
+        packet.local = Packet::usual_locals(packet.hook, packet.source, destination);
+        for (end, is_local) in self.locals {
+            if is_local {
+                packet.local.insert(end)
+            } else {
+                packet.local.remove(&end)
+            };
+        }
+        // What is to this machine leaves over loopback.
+        let is_to_self = packet.hook == Hook::Output && packet.local.contains(&End::Destination);
+        match self.output {
+            Some(output) => packet.output = Some(output),
+            None if is_to_self => packet.output = Some(Interface::lo().to_string()),
+            None => {}
+        }
+        let usual = Decided::usual(packet.hook, packet.input.as_deref(), packet.state);
+        packet.translation = self.translation.unwrap_or(usual);
         packet.interface_address = self.interface_address.unwrap_or(packet.destination);
         // A user has a group of its own number, usually.
         if let Some(first) = user.or(group) {
@@ -367,6 +417,36 @@ fn value<'a, T: FromStr>(
     needs: &'static str,
 ) -> Result<T, BadPacket> {
     words.next().and_then(|value| value.parse().ok()).ok_or_else(|| bad(word, needs))
+}
+
+/// Sets what is set once.
+fn once(word: &str, slot: &mut Option<IpAddr>, address: IpAddr) -> Result<(), BadPacket> {
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return Err(BadPacket::Mapped { address, v4 });
+    }
+    match slot.replace(address) {
+        Some(_) => Err(BadPacket::Twice { word: word.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a destination without a port. One of IPv6 may have been meant with one.
+fn without_port(address: IpAddr) -> BadPacket {
+    let text = address.to_string();
+    let meant = match (address, text.rsplit_once(':')) {
+        (IpAddr::V6(_), Some((start, port))) => {
+            let start = start.parse::<Ipv6Addr>().or_else(|_| format!("{start}:").parse());
+            start.ok().zip(port.parse::<u16>().ok().filter(|port| *port >= 10))
+        }
+        _ => None,
+    };
+    let hint = match meant {
+        Some((start, port)) => Endpoint(start.into(), Some(port)),
+        None => Endpoint(address, Some(DEFAULT_DESTINATION_PORT)),
+    };
+    BadPacket::NoPort { address: text, hint: hint.to_string() }
 }
 
 fn set_port(

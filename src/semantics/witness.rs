@@ -14,7 +14,12 @@ use crate::net::Family;
 
 /// A packet of `packets`, which are some. Common values are tried first: TCP, well-known ports,
 /// private addresses, no marks; where none fits, the lowest.
+///
+/// It is one that can really be at the hook, if there is such a one.
 pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
+    let possible = space.possible();
+    let possible = space.diagrams.and(packets, possible);
+    let packets = if possible == Function::FALSE { packets } else { possible };
     let mut choice = Choice { space, packets };
     let protocol = PROTOCOLS[choice.place(choice.space.protocol)];
     // New first: it is what translations see.
@@ -22,7 +27,10 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let state = choice.pick(choice.space.state, &[new as u128]);
     let state = usize::try_from(state).map_or(CtState::New, |place| CtState::ALL[place]);
     // Packets are asked for by what is usual of them.
-    let usual = if Decided::usual(state) == Decided::Nothing { NOTHING } else { UNCHANGED };
+    let usual = match Decided::usual(choice.space.hook, None, state) {
+        Decided::Nothing => NOTHING,
+        Decided::Unchanged | Decided::Becomes(..) => UNCHANGED,
+    };
     let decided = choice.pick(choice.space.decided, &[usual, UNCHANGED]);
     let senders = match choice.space.hook {
         Hook::Output | Hook::Postrouting => [PROCESS, NOBODY, KERNEL],
@@ -32,8 +40,10 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let input = choice.interface(choice.space.input);
     let output = choice.interface(choice.space.output);
     let (source_port, destination_port) = choice.ports(protocol);
-    let source = choice.address(Direction::Source);
-    let destination = choice.address(Direction::Destination);
+    let is_looped = [&input, &output].into_iter().any(|name| name.as_deref() == Some("lo"));
+    let source = choice.address(Direction::Source, is_looped);
+    let destination = choice.address(Direction::Destination, is_looped);
+    let usual_locals = Packet::usual_locals(choice.space.hook, source, destination);
     let ids = [u128::from(DEFAULT_ID)];
     let user = narrow(choice.pick(choice.space.user, &ids));
     let group = narrow(choice.pick(choice.space.group, &ids));
@@ -86,8 +96,8 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
             .collect(),
         local: local
             .into_iter()
-            .filter(|(_, variable)| choice.is_set(*variable, false))
-            .map(|(of, _)| of)
+            .filter(|(end, variable)| choice.is_set(*variable, usual_locals.contains(end)))
+            .map(|(end, _)| end)
             .collect(),
         transparent_socket: choice.is_set(choice.space.transparent_socket, false),
     }
@@ -164,7 +174,7 @@ impl Choice<'_> {
         (port(source), port(destination))
     }
 
-    fn address(&mut self, of: Direction) -> IpAddr {
+    fn address(&mut self, of: Direction, is_looped: bool) -> IpAddr {
         let incoming = matches!(self.space.hook, Hook::Prerouting | Hook::Input);
         let ours = (Ipv4Addr::new(10, 0, 0, 7), "fd00::7");
         let theirs = if incoming {
@@ -172,7 +182,7 @@ impl Choice<'_> {
         } else {
             (Ipv4Addr::new(10, 96, 0, 1), "fd00:96::1")
         };
-        let is_ours = incoming == matches!(of, Direction::Destination);
+        let is_ours = is_looped || incoming == matches!(of, Direction::Destination);
         let (v4, v6) = if is_ours { ours } else { theirs };
         let wish = match self.space.family {
             Family::Ipv4 => IpAddr::V4(v4),

@@ -230,29 +230,45 @@ fn an_expectation_is_proved_or_broken() {
     let broken = find(&sidecar, Hook::Output, &proxy(1337), captured).unwrap().unwrap();
     assert_eq!(
         broken.to_string(),
-        "outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1337 group 1000 out lo"
+        "outbound tcp from 10.0.0.7 to 10.0.0.7:443 user 1337 group 1000 out lo"
     );
 }
 
 #[test]
 fn a_text_that_is_no_packet() {
     let an_end = "an address, perhaps with a port: `10.96.0.1:443`, `[fd00::1]:443`";
+    let without_port = |address: &str, hint: &str| BadPacket::NoPort {
+        address: address.to_owned(),
+        hint: hint.to_owned(),
+    };
     let value = |word: &str, needs| BadPacket::Value { word: word.to_owned(), needs };
     for (text, why) in [
         ("", BadPacket::Hook),
         ("sideways tcp", BadPacket::Hook),
         ("inbound icmp", BadPacket::Protocol),
-        ("inbound tcp", BadPacket::NoAddress),
-        ("inbound tcp from 10.0.0.1 to ::1", BadPacket::Families),
+        ("inbound tcp", BadPacket::NoDestination),
+        ("inbound tcp from 10.0.0.1", BadPacket::NoDestination),
+        ("inbound tcp from 10.0.0.1 to [::1]:80", BadPacket::Families),
         ("inbound tcp to", value("to", an_end)),
         ("inbound tcp to example.org", value("to", an_end)),
         ("inbound other to 10.0.0.1:80", value("to", "an address without a port")),
-        ("inbound tcp to 10.0.0.1 user 5", BadPacket::Place { word: "user".to_owned() }),
-        ("inbound tcp to 10.0.0.1 out lo", BadPacket::Place { word: "out".to_owned() }),
-        ("outbound tcp to 10.0.0.1 out eth*", value("out", "an interface")),
-        ("outbound tcp to 10.0.0.1 user 4294967295", value("user", "a number up to 4294967294")),
-        ("outbound tcp to 10.0.0.1 mark 0xg", value("mark", "a number of 32 bits")),
-        ("outbound tcp to 10.0.0.1 quickly", BadPacket::Word { word: "quickly".to_owned() }),
+        ("outbound tcp to 10.0.0.1", without_port("10.0.0.1", "10.0.0.1:80")),
+        ("outbound tcp to fd00::1:443", without_port("fd00::1:443", "[fd00::1]:443")),
+        ("outbound tcp to fd00::1", without_port("fd00::1", "[fd00::1]:80")),
+        ("outbound tcp to 10.0.0.1:80 to 10.0.0.2:80", BadPacket::Twice { word: "to".to_owned() }),
+        (
+            "outbound tcp to [::ffff:10.0.0.1]:80",
+            BadPacket::Mapped {
+                address: "::ffff:10.0.0.1".parse().unwrap(),
+                v4: "10.0.0.1".parse().unwrap(),
+            },
+        ),
+        ("inbound tcp to 10.0.0.1:80 user 5", BadPacket::Place { word: "user".to_owned() }),
+        ("inbound tcp to 10.0.0.1:80 out lo", BadPacket::Place { word: "out".to_owned() }),
+        ("outbound tcp to 10.0.0.1:80 out eth*", value("out", "an interface")),
+        ("outbound tcp to 10.0.0.1:80 user 4294967295", value("user", "a number up to 4294967294")),
+        ("outbound tcp to 10.0.0.1:80 mark 0xg", value("mark", "a number of 32 bits")),
+        ("outbound tcp to 10.0.0.1:80 quickly", BadPacket::Word { word: "quickly".to_owned() }),
     ] {
         assert_eq!(text.parse::<Packet>(), Err(why), "{text}");
     }
