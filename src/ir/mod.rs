@@ -31,6 +31,7 @@ use crate::net::{Families, Family, Name};
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
+pub(crate) use origin::ladder;
 pub use origin::{Origin, Rung};
 
 /// Everything that is loaded together.

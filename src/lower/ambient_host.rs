@@ -1,8 +1,9 @@
 //! The ladder of an ambient host.
 
+use super::istio::rungs;
 use super::plan::{self, Plan, name};
 use super::when::tcp;
-use crate::ir::{Action, AddressSet, BuiltInTable, Hook, Origin, Owner, Rung};
+use crate::ir::{Action, AddressSet, BuiltInTable, Hook, Origin, Owner};
 use crate::net::{Family, Name};
 use crate::policy::{AmbientHost, ProbeOwner};
 
@@ -21,7 +22,7 @@ pub(super) fn plan(host: &AmbientHost) -> Plan {
             Family::Ipv4 => host.probe.from.ipv4.into(),
             Family::Ipv6 => host.probe.from.ipv6.into(),
         };
-        let origin = Origin::new(Rung::HostProbe, host.probe.from.clause);
+        let origin = Origin::new(rungs::HOST_PROBE, host.probe.from.clause);
         plan.chain(BuiltInTable::Nat, plan::POSTROUTING)
             .push(from_here.in_set(set).then(Action::Snat { to }, origin));
     }

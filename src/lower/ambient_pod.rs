@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::istio::rungs;
 use super::layout::Layout;
 use super::plan::{self, Plan};
 use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, BuiltInTable, Hook, MarkChange, MaskPair, Origin, Protocol, Rule, Rung};
+use crate::ir::{Action, BuiltInTable, Hook, MarkChange, MaskPair, Origin, Protocol, Rule};
 use crate::net::{Family, Interface, Nets, PerFamily};
 use crate::policy::AmbientPod;
 
@@ -45,11 +46,11 @@ fn marks(pod: &AmbientPod, plan: &mut Plan) {
     plan.enter(BuiltInTable::Mangle, Hook::Prerouting, plan::PREROUTING);
     plan.enter(BuiltInTable::Mangle, Hook::Output, plan::OUTPUT);
     let remember = Action::SetConnmark(MarkChange::set_masked(*pod.proxy.connmark));
-    let origin = Origin::new(Rung::AmbientConnmark, pod.proxy.mark.clause);
+    let origin = Origin::new(rungs::AMBIENT_CONNMARK, pod.proxy.mark.clause);
     plan.chain(BuiltInTable::Mangle, plan::PREROUTING)
         .push(any(families).marked(*pod.proxy.mark).then(remember, origin));
     let restore = Action::RestoreMark(MaskPair::FULL);
-    let origin = Origin::new(Rung::AmbientRestore, pod.proxy.connmark.clause);
+    let origin = Origin::new(rungs::AMBIENT_RESTORE, pod.proxy.connmark.clause);
     plan.chain(BuiltInTable::Mangle, plan::OUTPUT)
         .push(any(families).connmarked(*pod.proxy.connmark).then(restore, origin));
 }
@@ -60,15 +61,15 @@ fn rerouted(pod: &AmbientPod, layout: Layout) -> Vec<Rule> {
         let arrives = any(*pod.families).arrives_on(names).protocol(Protocol::Tcp);
         let redirect = Action::Redirect { port: *pod.proxy.outbound_port };
         let origin = |rung| Origin::new(rung, pod.reroute.clause);
-        rules.push(arrives.clone().then(redirect, origin(Rung::AmbientRerouted)));
-        rules.push(arrives.then(Action::Return, origin(Rung::AmbientReroutedRest)));
+        rules.push(arrives.clone().then(redirect, origin(rungs::AMBIENT_REROUTED)));
+        rules.push(arrives.then(Action::Return, origin(rungs::AMBIENT_REROUTED_REST)));
     }
     rules
 }
 
 /// TCP from or to kubelet's probe.
 fn probe(pod: &AmbientPod, end: fn(When, Nets) -> When) -> Vec<Rule> {
-    let origin = Origin::new(Rung::AmbientProbe, pod.probe_from.clause);
+    let origin = Origin::new(rungs::AMBIENT_PROBE, pod.probe_from.clause);
     let rule = |family| {
         end(tcp(*pod.families), host(*pod.probe_from, family)).then(Action::Accept, origin)
     };
@@ -82,14 +83,14 @@ fn inbound(pod: &AmbientPod) -> Vec<Rule> {
             .not_marked(*pod.proxy.mark)
             .then(
                 Action::Redirect { port: *pod.proxy.inbound_port },
-                Origin::new(Rung::AmbientInbound, pod.capture_inbound.clause),
+                Origin::new(rungs::AMBIENT_INBOUND, pod.capture_inbound.clause),
             )
     };
     pod.families.iter().map(rule).collect()
 }
 
 fn dns(pod: &AmbientPod, port: u16) -> Vec<Rule> {
-    let origin = Origin::new(Rung::AmbientDns, pod.dns.clause);
+    let origin = Origin::new(rungs::AMBIENT_DNS, pod.dns.clause);
     let redirect = Action::Redirect { port };
     let over_udp = udp(*pod.families)
         .dport(DNS)
@@ -108,17 +109,17 @@ fn dns(pod: &AmbientPod, port: u16) -> Vec<Rule> {
 fn outbound(pod: &AmbientPod) -> Vec<Rule> {
     let families = *pod.families;
     let origin = |rung, clause| Origin::new(rung, clause);
-    let reply = origin(Rung::AmbientReply, pod.proxy.connmark.clause);
+    let reply = origin(rungs::AMBIENT_REPLY, pod.proxy.connmark.clause);
     let mut rules = vec![tcp(families).marked(*pod.proxy.connmark).then(Action::Accept, reply)];
     rules.extend(families.iter().map(|family| {
         not_to_itself(any(families), family)
             .leaves_on(vec![Interface::lo()])
-            .then(Action::Accept, origin(Rung::AmbientLocal, None))
+            .then(Action::Accept, origin(rungs::AMBIENT_LOCAL, None))
     }));
     rules.extend(families.iter().map(|family| {
         not_to_itself(tcp(families), family).not_marked(*pod.proxy.mark).then(
             Action::Redirect { port: *pod.proxy.outbound_port },
-            origin(Rung::AmbientOutbound, pod.proxy.outbound_port.clause),
+            origin(rungs::AMBIENT_OUTBOUND, pod.proxy.outbound_port.clause),
         )
     }));
     rules
@@ -127,7 +128,7 @@ fn outbound(pod: &AmbientPod) -> Vec<Rule> {
 /// Keeps the proxy's own UDP DNS apart from the applications'.
 fn zones(pod: &AmbientPod, plan: &mut Plan) {
     let families = *pod.families;
-    let origin = Origin::new(Rung::AmbientZone, pod.dns.clause);
+    let origin = Origin::new(rungs::AMBIENT_ZONE, pod.dns.clause);
     plan.enter(BuiltInTable::Raw, Hook::Prerouting, plan::PREROUTING);
     plan.enter(BuiltInTable::Raw, Hook::Output, plan::OUTPUT);
     let query = udp(families).dport(DNS).marked(*pod.proxy.mark);

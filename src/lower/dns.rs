@@ -2,10 +2,11 @@
 
 use ipnet::IpNet;
 
+use super::istio::rungs;
 use super::plan::{self, Plan, jump};
 use super::sidecar::Lowering;
 use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, BuiltInTable, Hook, Origin, Rule, Rung};
+use crate::ir::{Action, BuiltInTable, Hook, Origin, Rule};
 use crate::net::{Families, Family, Nets, PortRange, PortSet};
 use crate::policy::{Dns, Selection};
 
@@ -64,7 +65,7 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
     for transport in [tcp, udp] as [Transport; 2] {
         for servers in &servers {
             let redirect = Action::Redirect { port: dns.port };
-            let rule = servers.query(transport).then(redirect, Origin::new(Rung::Dns, clause));
+            let rule = servers.query(transport).then(redirect, Origin::new(rungs::DNS, clause));
             plan.chain(BuiltInTable::Nat, plan::OUTPUT_DNS).push(rule);
         }
     }
@@ -73,12 +74,12 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
     for proxy in lowering.proxy_owners() {
         let output = plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS);
         let query = udp(families).dport(port()).owner(proxy.owner, proxy.ids());
-        output.push(zone(query, ZONE_PROXY, Origin::new(Rung::ZoneProxyQuery, proxy.clause)));
+        output.push(zone(query, ZONE_PROXY, Origin::new(rungs::ZONE_PROXY_QUERY, proxy.clause)));
         let answer = udp(families).sport(dns.port).owner(proxy.owner, proxy.ids());
         output.push(zone(
             answer,
             ZONE_APPLICATION,
-            Origin::new(Rung::ZoneProxyAnswer, proxy.clause),
+            Origin::new(rungs::ZONE_PROXY_ANSWER, proxy.clause),
         ));
     }
     if let Some(families) = entered(&servers) {
@@ -90,12 +91,12 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
         plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS).push(zone(
             query,
             ZONE_APPLICATION,
-            Origin::new(Rung::ZoneQuery, clause),
+            Origin::new(rungs::ZONE_QUERY, clause),
         ));
         plan.chain(BuiltInTable::Raw, plan::INBOUND).push(zone(
             servers.answer(),
             ZONE_PROXY,
-            Origin::new(Rung::ZoneAnswer, clause),
+            Origin::new(rungs::ZONE_ANSWER, clause),
         ));
     }
 }

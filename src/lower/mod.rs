@@ -9,6 +9,7 @@ mod ambient_host;
 mod ambient_pod;
 mod dns;
 mod expect;
+pub mod istio;
 mod layout;
 mod plan;
 mod sidecar;

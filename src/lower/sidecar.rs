@@ -1,6 +1,7 @@
 //! The ladder of a sidecar.
 
 use super::dns;
+use super::istio::rungs;
 use super::layout::{Layout, id_ranges};
 use super::plan::{self, Plan, jump};
 use super::tproxy;
@@ -92,8 +93,8 @@ impl Lowering<'_> {
 
     fn excluded_interfaces(&self, plan: &mut Plan) {
         let excluded = &self.sidecar.interfaces.exclude;
-        let inbound = Origin::new(Rung::InboundInterface, excluded.clause);
-        let outbound = Origin::new(Rung::OutboundInterface, excluded.clause);
+        let inbound = Origin::new(rungs::INBOUND_INTERFACE, excluded.clause);
+        let outbound = Origin::new(rungs::OUTBOUND_INTERFACE, excluded.clause);
         // In redirect mode the mangle table only drops invalid packets, on every interface.
         let tables: &[BuiltInTable] = match *self.sidecar.mode {
             Mode::Redirect => &[BuiltInTable::Nat],
@@ -114,7 +115,7 @@ impl Lowering<'_> {
         if !**drop_invalid {
             return;
         }
-        let origin = Origin::new(Rung::DropInvalid, drop_invalid.clause);
+        let origin = Origin::new(rungs::DROP_INVALID, drop_invalid.clause);
         let invalid = any(self.families).state([CtState::Invalid]);
         plan.at(BuiltInTable::Mangle, Hook::Prerouting)
             .push(invalid.then(jump(plan::DROP), origin));
@@ -133,13 +134,13 @@ impl Lowering<'_> {
             for destination in destinations {
                 for names in &interfaces {
                     let arrives = any(self.families).arrives_on(names.clone());
-                    let origin = Origin::new(Rung::Rerouted, reroute.clause);
+                    let origin = Origin::new(rungs::REROUTED, reroute.clause);
                     let captured = destination.narrow(arrives);
                     first.push(captured.then(jump(plan::REDIRECT), origin));
                 }
             }
         }
-        let origin = Origin::new(Rung::ReroutedRest, reroute.clause);
+        let origin = Origin::new(rungs::REROUTED_REST, reroute.clause);
         first.extend(
             interfaces
                 .into_iter()
@@ -150,7 +151,7 @@ impl Lowering<'_> {
 
     fn inbound(&self, plan: &mut Plan) {
         let sidecar = self.sidecar;
-        let tunnel = Origin::new(Rung::Tunnel, sidecar.proxy.tunnel_port.clause);
+        let tunnel = Origin::new(rungs::TUNNEL, sidecar.proxy.tunnel_port.clause);
         plan.chain(BuiltInTable::Nat, plan::INBOUND).push(
             tcp(self.families).dport(*sidecar.proxy.tunnel_port).then(Action::Return, tunnel),
         );
@@ -170,8 +171,10 @@ impl Lowering<'_> {
             tproxy::targets(self, numbers, plan);
         }
 
-        let captured = Origin::new(Rung::InboundCapturedPort, sidecar.inbound.capture_ports.clause);
-        let excluded = Origin::new(Rung::InboundExcludedPort, sidecar.inbound.exclude_ports.clause);
+        let captured =
+            Origin::new(rungs::INBOUND_CAPTURED_PORT, sidecar.inbound.capture_ports.clause);
+        let excluded =
+            Origin::new(rungs::INBOUND_EXCLUDED_PORT, sidecar.inbound.exclude_ports.clause);
         let packets: Vec<When> = if let Some(ports) = self.inbound_ports() {
             ports.into_iter().map(|ports| tcp(self.families).dport(ports)).collect()
         } else {
@@ -207,7 +210,7 @@ impl Lowering<'_> {
 
     fn excluded_ports(&self, plan: &mut Plan) {
         let excluded = &self.sidecar.outbound.exclude_ports;
-        let origin = Origin::new(Rung::OutboundExcludedPort, excluded.clause);
+        let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, excluded.clause);
         let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
         for ports in self.layout.ports(excluded) {
             output.push(tcp(self.families).dport(ports.clone()).then(Action::Return, origin));
@@ -216,7 +219,7 @@ impl Lowering<'_> {
     }
 
     fn passthrough_source(&self, plan: &mut Plan) {
-        let origin = Origin::new(Rung::Passthrough, self.sidecar.proxy.passthrough.clause);
+        let origin = Origin::new(rungs::PASSTHROUGH, self.sidecar.proxy.passthrough.clause);
         for family in self.families.iter() {
             let over_lo = any(self.families).leaves_on(vec![Interface::lo()]);
             let passthrough = over_lo.from(self.passthrough(family));
@@ -243,7 +246,7 @@ impl Lowering<'_> {
                 .not_dport(kept.clone())
                 .owner(proxy.owner, proxy.ids());
             plan.chain(BuiltInTable::Nat, plan::OUTPUT)
-                .push(self_call.then(jump(plan::IN_REDIRECT), origin(Rung::SelfCall)));
+                .push(self_call.then(jump(plan::IN_REDIRECT), origin(rungs::SELF_CALL)));
         }
         if !*sidecar.outbound.capture_loopback {
             let local = if captures_dns {
@@ -253,16 +256,16 @@ impl Lowering<'_> {
             };
             let local = local.not_owner(proxy.owner, proxy.ids());
             plan.chain(BuiltInTable::Nat, plan::OUTPUT)
-                .push(local.then(Action::Return, origin(Rung::Local)));
+                .push(local.then(Action::Return, origin(rungs::LOCAL)));
         }
         let own = any(self.families).owner(proxy.owner, proxy.ids());
         plan.chain(BuiltInTable::Nat, plan::OUTPUT)
-            .push(own.then(Action::Return, origin(Rung::FromProxy)));
+            .push(own.then(Action::Return, origin(rungs::FROM_PROXY)));
     }
 
     fn groups(&self, plan: &mut Plan) {
         let groups = &self.sidecar.outbound.groups;
-        let origin = Origin::new(Rung::Group, groups.clause);
+        let origin = Origin::new(rungs::GROUP, groups.clause);
         let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
         match &**groups {
             Groups::Except(ids) => {
@@ -284,21 +287,21 @@ impl Lowering<'_> {
         let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
         for family in self.families.iter() {
             let to_itself = any(self.families).to(self.loopback(family));
-            let origin = Origin::new(Rung::Loopback, outbound.loopback.clause);
+            let origin = Origin::new(rungs::LOOPBACK, outbound.loopback.clause);
             output.push(to_itself.then(Action::Return, origin));
         }
         for family in self.families.iter() {
             for nets in self.layout.nets(&outbound.exclude_to, family) {
-                let origin = Origin::new(Rung::ExcludedDestination, outbound.exclude_to.clause);
+                let origin = Origin::new(rungs::EXCLUDED_DESTINATION, outbound.exclude_to.clause);
                 output.push(any(self.families).to(nets).then(Action::Return, origin));
             }
         }
         for ports in self.layout.ports(&outbound.capture_ports) {
-            let origin = Origin::new(Rung::OutboundCapturedPort, outbound.capture_ports.clause);
+            let origin = Origin::new(rungs::OUTBOUND_CAPTURED_PORT, outbound.capture_ports.clause);
             let dport = tcp(self.families).dport(ports);
             output.push(dport.then(jump(plan::REDIRECT), origin));
         }
-        let origin = Origin::new(Rung::CapturedDestination, outbound.capture_to.clause);
+        let origin = Origin::new(rungs::CAPTURED_DESTINATION, outbound.capture_to.clause);
         for destination in self.captured_destinations().into_iter().flatten() {
             let captured = destination.narrow(any(self.families));
             output.push(captured.then(jump(plan::REDIRECT), origin));
@@ -324,7 +327,7 @@ impl Lowering<'_> {
         for (chain, port) in
             [(plan::REDIRECT, &proxy.outbound_port), (plan::IN_REDIRECT, &proxy.inbound_port)]
         {
-            let origin = Origin::new(Rung::ToProxy, port.clause);
+            let origin = Origin::new(Rung::TO_PROXY, port.clause);
             plan.chain(BuiltInTable::Nat, chain)
                 .push(tcp(self.families).then(Action::Redirect { port: **port }, origin));
         }

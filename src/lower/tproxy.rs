@@ -1,5 +1,6 @@
 //! TPROXY mode of a sidecar: what arrives, and the marks of connections.
 
+use super::istio::rungs;
 use super::plan::{self, Plan, jump};
 use super::sidecar::Lowering;
 use super::when::{When, any, tcp};
@@ -15,29 +16,29 @@ pub(super) fn before_inbound(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mu
     let inbound = plan.chain(BuiltInTable::Mangle, plan::INBOUND);
 
     let marked = tcp(families).marked(Mark::exactly(numbers.mark));
-    inbound.push(marked.then(Action::Return, origin(Rung::TproxyMarked)));
+    inbound.push(marked.then(Action::Return, origin(rungs::TPROXY_MARKED)));
     for family in families.iter() {
         let over_lo = tcp(families).arrives_on(vec![Interface::lo()]);
         let passthrough = over_lo.from(lowering.passthrough(family));
-        let origin = Origin::new(Rung::TproxyPassthrough, sidecar.proxy.passthrough.clause);
+        let origin = Origin::new(rungs::TPROXY_PASSTHROUGH, sidecar.proxy.passthrough.clause);
         inbound.push(passthrough.then(Action::Return, origin));
     }
     let local = tcp(families)
         .arrives_on(vec![Interface::lo()])
         .not_marked(Mark::exactly(numbers.outbound_mark));
-    inbound.push(local.then(Action::Return, origin(Rung::TproxyLocal)));
+    inbound.push(local.then(Action::Return, origin(rungs::TPROXY_LOCAL)));
 }
 
 /// What is done with a packet that is captured.
 pub(super) fn targets(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mut Plan) {
     let families = lowering.families;
     let sidecar = lowering.sidecar;
-    let divert = Origin::new(Rung::TproxyDivert, sidecar.mode.clause);
+    let divert = Origin::new(rungs::TPROXY_DIVERT, sidecar.mode.clause);
     let mark = Action::SetMark(MarkChange::set(numbers.mark));
     plan.chain(BuiltInTable::Mangle, plan::DIVERT).push(any(families).then(mark, divert));
     plan.chain(BuiltInTable::Mangle, plan::DIVERT).push(any(families).then(Action::Accept, divert));
 
-    let to_proxy = Origin::new(Rung::ToProxy, sidecar.proxy.inbound_port.clause);
+    let to_proxy = Origin::new(Rung::TO_PROXY, sidecar.proxy.inbound_port.clause);
     for family in families.iter() {
         let tproxy = Action::Tproxy {
             port: *sidecar.proxy.inbound_port,
@@ -52,7 +53,7 @@ pub(super) fn targets(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mut Plan)
 /// Sends packets that are captured to the proxy.
 pub(super) fn capture(when: When, captured: Origin, plan: &mut Plan) {
     let known = when.clone().state([CtState::Related, CtState::Established]);
-    let divert = Origin { rung: Rung::TproxyDivert, ..captured };
+    let divert = Origin { rung: rungs::TPROXY_DIVERT, ..captured };
     let inbound = plan.chain(BuiltInTable::Mangle, plan::INBOUND);
     inbound.push(known.then(jump(plan::DIVERT), divert));
     inbound.push(when.then(jump(plan::TPROXY), captured));
@@ -67,18 +68,18 @@ pub(super) fn marks(lowering: &Lowering<'_>, numbers: Tproxy, plan: &mut Plan) {
 
     let save = Action::SaveMark(MaskPair::FULL);
     plan.at(BuiltInTable::Mangle, Hook::Prerouting)
-        .push(tcp(families).marked(mark).then(save, origin(Rung::TproxySave)));
+        .push(tcp(families).marked(mark).then(save, origin(rungs::TPROXY_SAVE)));
 
     let output = plan.at(BuiltInTable::Mangle, Hook::Output);
-    output.push(over_lo().marked(mark).then(Action::Return, origin(Rung::TproxyKeep)));
+    output.push(over_lo().marked(mark).then(Action::Return, origin(rungs::TPROXY_KEEP)));
     for proxy in lowering.proxy_owners() {
         for family in families.iter() {
             let to_workload =
                 over_lo().not_to(lowering.loopback(family)).owner(proxy.owner, proxy.ids());
             let set = Action::SetMark(MarkChange::set(numbers.outbound_mark));
-            output.push(to_workload.then(set, Origin::new(Rung::TproxyOutbound, proxy.clause)));
+            output.push(to_workload.then(set, Origin::new(rungs::TPROXY_OUTBOUND, proxy.clause)));
         }
     }
     let restore = Action::RestoreMark(MaskPair::FULL);
-    output.push(tcp(families).connmarked(mark).then(restore, origin(Rung::TproxyRestore)));
+    output.push(tcp(families).connmarked(mark).then(restore, origin(rungs::TPROXY_RESTORE)));
 }

@@ -226,7 +226,7 @@ fn a_negated_owner_takes_packets_without_an_owner() {
     }
     let netns = Netns::new();
     let not = |ids: &[u32]| not_owner(Owner::User, ids);
-    let one = |when, then| rule(Rung::Foreign, when, then);
+    let one = |when, then| rule(Rung::FOREIGN, when, then);
     let end = || one(vec![], Action::Drop);
     // For each ruleset, what happens to a datagram of users 0 and 1337. It goes to a closed port,
     // which the kernel answers with an ICMP error of its own that nobody owns: `refused` is both
@@ -284,7 +284,7 @@ fn jumps_that_nest_too_deep_are_reported_and_refused() {
     let netns = Netns::new();
     for depth in [16, 17] {
         let enter =
-            |at: usize| vec![rule(Rung::Entry, vec![], rulesets::jump(&format!("istio-{at}")))];
+            |at: usize| vec![rule(Rung::ENTRY, vec![], rulesets::jump(&format!("istio-{at}")))];
         let mut ruleset = one_chain(ChainKind::Filter, Hook::Output, enter(2));
         for at in 2..=depth {
             let rules = if at < depth { enter(at + 1) } else { Vec::new() };
@@ -305,7 +305,7 @@ fn a_connection_waits_while_no_transparent_proxy_listens() {
     for (on_miss, said) in [(OnMiss::Drop, "silent"), (OnMiss::Continue, "connected")] {
         let mark = MarkChange::set(1337);
         let then = Action::Tproxy { port: 15006, mark, on_miss };
-        let rules = vec![rule(Rung::Foreign, vec![tcp()], then)];
+        let rules = vec![rule(Rung::FOREIGN, vec![tcp()], then)];
         netns.load(&script(&one_chain(ChainKind::Filter, Hook::Prerouting, rules)));
         assert_eq!(netns.ask(0, "listen-and-connect 127.0.0.1:8080"), said);
         assert_eq!(netns.ask(0, "listen-and-connect [::1]:8080"), said);

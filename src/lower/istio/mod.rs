@@ -1,0 +1,3 @@
+//! Istio's ladders.
+
+pub mod rungs;
