@@ -3,13 +3,12 @@
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::Ruleset;
-use crate::lower::{Layout, lower, owned_tables};
+use crate::lower::{self, Layout, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
 use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
 use crate::prove;
 use crate::span::{Sources, Span};
 use crate::syntax::{self, Loader};
-use crate::together;
 
 /// How to compile.
 #[derive(Clone, Debug)]
@@ -181,10 +180,13 @@ impl Compilation {
             View::Nft | View::Json => self.nft(&[policy], view),
             View::Iptables(family) => self.iptables(policy, family),
             View::Policy => Ok(print(policy, Detail::Everything)),
-            View::Ir => Ok(dump::dump(&self.ruleset(policy), &self.sources)),
-            View::Routing => Ok(routing::emit(policy, routing::Form::Shell)),
-            View::RoutingBatch(family) => Ok(routing::emit(policy, routing::Form::Batch(family))),
-            View::Teardown => Ok(teardown::emit(policy)),
+            View::Ir => Ok(dump::dump(&self.lowered(policy).ruleset, &self.sources)),
+            View::Routing => Ok(self.routing(policy, routing::Form::Shell)),
+            View::RoutingBatch(family) => Ok(self.routing(policy, routing::Form::Batch(family))),
+            View::Teardown => {
+                let Lowered { owned, host, .. } = self.lowered(policy);
+                Ok(teardown::emit(&policy.name, &owned, &host))
+            }
         }
     }
 
@@ -196,8 +198,16 @@ impl Compilation {
             let at = self.policies.iter().position(|own| own.name == policy.name)?;
             self.names.get(at).copied()
         };
-        let named: Vec<_> = policies.iter().map(|policy| (*policy, place(policy))).collect();
-        together::conflicts(&named)
+        // One alone has nothing to meet, and need not be lowered for that.
+        if policies.len() < 2 {
+            return Vec::new();
+        }
+        let lowered: Vec<_> = policies.iter().map(|policy| self.lowered(policy)).collect();
+        let neighbours = policies.iter().zip(&lowered);
+        let neighbours: Vec<_> = neighbours
+            .map(|(policy, lowered)| Neighbour { name: &policy.name, at: place(policy), lowered })
+            .collect();
+        lower::conflicts(&neighbours)
     }
 
     /// Writes policies that are loaded together into one namespace, as one text: of scripts and
@@ -236,14 +246,18 @@ impl Compilation {
         if problems.is_empty() { Ok(texts.join("\n")) } else { Err(problems) }
     }
 
-    /// The ruleset in the layout that was asked for. Rules of a policy that came from elsewhere
-    /// do not say which clause they are from.
-    fn ruleset(&self, policy: &Policy) -> Ruleset {
-        let mut ruleset = lower(policy, self.options.layout);
-        for rule in ruleset.rules_mut() {
+    /// What the policy comes to in the layout that was asked for. Rules of a policy that came from
+    /// elsewhere do not say which clause they are from.
+    fn lowered(&self, policy: &Policy) -> Lowered {
+        let mut lowered = lower(policy, self.options.layout);
+        for rule in lowered.ruleset.rules_mut() {
             rule.origin.clause = rule.origin.clause.filter(|clause| self.sources.contains(*clause));
         }
-        ruleset
+        lowered
+    }
+
+    fn routing(&self, policy: &Policy, form: routing::Form) -> String {
+        routing::emit(&policy.name, &self.lowered(policy).host, form)
     }
 
     fn nft(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
@@ -251,9 +265,10 @@ impl Compilation {
         let options = &self.options.nft;
         let (mut ruleset, mut meant, mut owned) = (Ruleset::default(), Ruleset::default(), vec![]);
         for policy in policies {
-            ruleset.tables.extend(self.ruleset(policy).tables);
+            let lowered = self.lowered(policy);
+            ruleset.tables.extend(lowered.ruleset.tables);
+            owned.extend(lowered.owned);
             meant.tables.extend(meaning(policy).tables);
-            owned.extend(owned_tables(&policy.kind));
         }
         let unsupported = nft::unsupported(&ruleset, options.target);
         if !unsupported.is_empty() {
@@ -286,5 +301,5 @@ impl Compilation {
 
 /// What the policy means: upstream's rules, one for each item, which no optimisation has touched.
 fn meaning(policy: &Policy) -> Ruleset {
-    lower(policy, Layout::Upstream)
+    lower(policy, Layout::Upstream).ruleset
 }

@@ -51,7 +51,6 @@ pub mod reader;
 pub mod semantics;
 pub mod span;
 pub mod syntax;
-mod together;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;

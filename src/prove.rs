@@ -1,9 +1,9 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
 use crate::diag::{Diagnostic, Problem};
-use crate::explain::{Ports, Treatment, origin};
+use crate::explain::{Treatment, origin};
 use crate::ir::Ruleset;
-use crate::lower::{Layout, lower, questions};
+use crate::lower::{Layout, Lowered, lower, questions};
 use crate::net::Family;
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
@@ -66,19 +66,20 @@ pub(crate) fn expectations(policy: &Policy) -> Vec<Diagnostic> {
 
 fn broken(
     policy: &Policy,
-    meaning: &Ruleset,
+    lowered: &Lowered,
     expected: &Setting<Expectation>,
 ) -> Option<Diagnostic> {
+    let meaning = &lowered.ruleset;
     let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
         (Expected::Untouched, treatment) => treatment != Treatment::Untouched,
         (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
         (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
     };
-    let packet = questions(policy, expected)
+    let packet = questions(lowered, expected)
         .iter()
         .find_map(|question| find(meaning, question.hook, &question.when, breaks))?;
     let run = run(meaning, &packet);
-    let becomes = Ports::of(policy).words(Treatment::of(&run.outcome));
+    let becomes = lowered.ports.words(Treatment::of(&run.outcome));
     let problem = Problem::Unmet {
         policy: policy.name.as_str().into(),
         expected: expected.becomes.to_string().into(),

@@ -159,7 +159,7 @@ impl Reading {
         let at = compilation.policies.iter().position(|other| other.name == policy.name);
         Ok(Some(Subject {
             name: format!("policy `{}`", policy.name),
-            ruleset: lower(policy, layout.into()),
+            ruleset: lower(policy, layout.into()).ruleset,
             families: Families::Both,
             form: Form::Policy(Box::new(compilation), at.unwrap_or_default()),
         }))

@@ -23,6 +23,7 @@
 //!    run.
 
 mod builtin;
+mod host;
 mod matches;
 mod origin;
 mod reach;
@@ -30,6 +31,7 @@ mod reach;
 use crate::net::{Families, Family, Name};
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
+pub use host::{HostPart, HostStep};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub(crate) use origin::ladder;
 pub use origin::{Origin, Rung};

@@ -59,17 +59,6 @@ pub struct Tproxy {
     pub on_miss: OnMiss,
 }
 
-impl Sidecar {
-    /// The numbers of TPROXY mode, if something is routed by them: upstream makes no route where
-    /// no inbound connection is captured.
-    pub(crate) fn routed(&self) -> Option<Tproxy> {
-        match *self.mode {
-            Mode::Tproxy(tproxy) if !self.inbound.capture_ports.is_none() => Some(tproxy),
-            Mode::Tproxy(_) | Mode::Redirect => None,
-        }
-    }
-}
-
 impl Default for Tproxy {
     fn default() -> Self {
         Self { mark: 1337, outbound_mark: 1338, table: 133, on_miss: OnMiss::Drop }

@@ -13,7 +13,7 @@ use netweir::backend::nft::{self, Context, MemberChange, Members, Options};
 use netweir::backend::routing::{self, Form};
 use netweir::backend::teardown;
 use netweir::ir::{Action, ChainKind, Hook, MarkChange, Owner, Rule, Ruleset, Rung};
-use netweir::lower::{Layout, lower, owned_tables};
+use netweir::lower::{Layout, Lowered, lower};
 use netweir::net::{Families, Family, Name, OnMiss, PerFamily};
 use netweir::policy::{
     AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, ProbeOwner, Selection, Setting,
@@ -85,9 +85,8 @@ fn script_and_json_load_to_the_same_ruleset() {
     }
     for policy in policies() {
         for layout in [Layout::Compact, Layout::Upstream] {
-            let ruleset = lower(&policy, layout);
+            let Lowered { ruleset, owned, .. } = lower(&policy, layout);
             assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), [], "{policy:?}");
-            let owned = owned_tables(&policy.kind);
             let [script, json] = both(&ruleset, &owned, &Options::default());
             same_ruleset(&netns, &script, &json);
         }
@@ -172,15 +171,18 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
             let done = netns.run("sh", &["-s"], script);
             assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}\n{script}");
         };
+        let (name, Lowered { ruleset, owned, host, .. }) =
+            (&policy.name, lower(&policy, Layout::Compact));
         let batch = || {
             for (family, args) in
                 [(Family::Ipv4, &["-batch", "-"][..]), (Family::Ipv6, &["-6", "-batch", "-"])]
             {
-                let done = netns.run("ip", args, &routing::emit(&policy, Form::Batch(family)));
+                let done = netns.run("ip", args, &routing::emit(name, &host, Form::Batch(family)));
                 assert!(done.ok && done.err.is_empty(), "{done:?}");
             }
         };
-        let (route, teardown) = (routing::emit(&policy, Form::Shell), teardown::emit(&policy));
+        let route = routing::emit(name, &host, Form::Shell);
+        let teardown = teardown::emit(name, &owned, &host);
         // An address or a route of somebody else, which stays.
         netns.output("ip", &["addr", "add", "192.0.2.1/32", "dev", "lo"]);
         netns.output(
@@ -199,8 +201,7 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
         batch();
         batch();
         assert_eq!(netns.routing(), routed);
-        let owned = owned_tables(&policy.kind);
-        for text in both(&lower(&policy, Layout::Compact), &owned, &Options::default()) {
+        for text in both(&ruleset, &owned, &Options::default()) {
             netns.load(&text);
         }
         for _ in 0..2 {
@@ -373,8 +374,8 @@ fn host(owner: ProbeOwner, from: PerFamily<Ipv4Addr, Ipv6Addr>) -> (Ruleset, Str
         kind: Kind::AmbientHost(Box::new(host)),
         expectations: vec![],
     };
-    let ruleset = lower(&policy, Layout::Compact);
-    let [script, _] = both(&ruleset, &owned_tables(&policy.kind), &Options::default());
+    let Lowered { ruleset, owned, .. } = lower(&policy, Layout::Compact);
+    let [script, _] = both(&ruleset, &owned, &Options::default());
     (ruleset, script)
 }
 

@@ -2,33 +2,75 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::istio::rungs;
-use super::layout::Layout;
-use super::plan::{self, Plan};
-use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, BuiltInTable, Hook, MarkChange, MaskPair, Origin, Protocol, Rule};
-use crate::net::{Family, Interface, Nets, PerFamily};
-use crate::policy::AmbientPod;
+use super::{names, rungs};
+use crate::ir::{
+    Action, BuiltInTable, Hook, HostPart, HostStep, MarkChange, MaskPair, Origin, Protocol, Rule,
+};
+use crate::lower::layout::Layout;
+use crate::lower::lowered::{Claim, Claimed, Lower, Lowered, Owners, Ports};
+use crate::lower::plan::{Plan, table_names};
+use crate::lower::when::{When, any, tcp, udp};
+use crate::net::{Family, Interface, Mark, Nets, PerFamily};
+use crate::policy::{AmbientPod, Setting};
 
 /// Where DNS servers listen.
 const DNS: u16 = 53;
 /// Conntrack zone of the proxy's own DNS traffic.
 const ZONE_PROXY: u16 = 1;
 
-pub(super) fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
+impl Lower for AmbientPod {
+    fn lower(&self, layout: Layout) -> Lowered {
+        let Self { proxy, route, .. } = self;
+        let mark = |words, mark: Setting<Mark>| Claim {
+            what: Claimed::Mark { words, mark: *mark },
+            clause: mark.clause,
+        };
+        let table = Claimed::RoutingTable(*route.table);
+        Lowered {
+            families: *self.families,
+            ruleset: plan(self, layout).into_ruleset(layout),
+            owned: table_names(
+                names::AMBIENT,
+                &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat],
+            ),
+            host: self.families.iter().flat_map(|family| host_steps(self, family)).collect(),
+            claims: vec![
+                mark("mark", proxy.mark),
+                mark("connmark", proxy.connmark),
+                Claim { what: table, clause: route.table.clause },
+            ],
+            ports: Ports::named([
+                ("outbound proxy port", Some(*proxy.outbound_port)),
+                ("inbound proxy port", Some(*proxy.inbound_port)),
+                ("DNS port", *self.dns),
+            ]),
+            owners: Owners::default(),
+        }
+    }
+}
+
+/// The route that delivers the proxy's replies locally.
+fn host_steps(pod: &AmbientPod, family: Family) -> [HostStep; 2] {
+    let (mark, table, priority) =
+        (*pod.proxy.connmark, *pod.route.table, Some(*pod.route.priority));
+    [HostPart::LocalRoute { table }, HostPart::MarkRule { mark, table, priority }]
+        .map(|adds| HostStep { family, adds })
+}
+
+fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
     let families = *pod.families;
-    let mut plan = Plan::new(plan::AMBIENT, families);
+    let mut plan = Plan::new(names::AMBIENT, families);
     marks(pod, &mut plan);
-    plan.enter(BuiltInTable::Nat, Hook::Prerouting, plan::PREROUTING);
-    plan.enter(BuiltInTable::Nat, Hook::Output, plan::OUTPUT);
+    plan.enter(BuiltInTable::Nat, Hook::Prerouting, names::PREROUTING);
+    plan.enter(BuiltInTable::Nat, Hook::Output, names::OUTPUT);
     // Upstream makes the chain even where nothing is captured inbound.
-    let prerouting = plan.chain(BuiltInTable::Nat, plan::PREROUTING);
+    let prerouting = plan.chain(BuiltInTable::Nat, names::PREROUTING);
     prerouting.extend(rerouted(pod, layout));
     if *pod.capture_inbound {
         prerouting.extend(probe(pod, When::from));
         prerouting.extend(inbound(pod));
     }
-    let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
+    let output = plan.chain(BuiltInTable::Nat, names::OUTPUT);
     output.extend(probe(pod, When::to));
     if let Some(port) = *pod.dns {
         output.extend(dns(pod, port));
@@ -43,15 +85,15 @@ pub(super) fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
 /// Remembers which connections the proxy opened, and gives replies to it their mark.
 fn marks(pod: &AmbientPod, plan: &mut Plan) {
     let families = *pod.families;
-    plan.enter(BuiltInTable::Mangle, Hook::Prerouting, plan::PREROUTING);
-    plan.enter(BuiltInTable::Mangle, Hook::Output, plan::OUTPUT);
+    plan.enter(BuiltInTable::Mangle, Hook::Prerouting, names::PREROUTING);
+    plan.enter(BuiltInTable::Mangle, Hook::Output, names::OUTPUT);
     let remember = Action::SetConnmark(MarkChange::set_masked(*pod.proxy.connmark));
     let origin = Origin::new(rungs::AMBIENT_CONNMARK, pod.proxy.mark.clause);
-    plan.chain(BuiltInTable::Mangle, plan::PREROUTING)
+    plan.chain(BuiltInTable::Mangle, names::PREROUTING)
         .push(any(families).marked(*pod.proxy.mark).then(remember, origin));
     let restore = Action::RestoreMark(MaskPair::FULL);
     let origin = Origin::new(rungs::AMBIENT_RESTORE, pod.proxy.connmark.clause);
-    plan.chain(BuiltInTable::Mangle, plan::OUTPUT)
+    plan.chain(BuiltInTable::Mangle, names::OUTPUT)
         .push(any(families).connmarked(*pod.proxy.connmark).then(restore, origin));
 }
 
@@ -129,13 +171,13 @@ fn outbound(pod: &AmbientPod) -> Vec<Rule> {
 fn zones(pod: &AmbientPod, plan: &mut Plan) {
     let families = *pod.families;
     let origin = Origin::new(rungs::AMBIENT_ZONE, pod.dns.clause);
-    plan.enter(BuiltInTable::Raw, Hook::Prerouting, plan::PREROUTING);
-    plan.enter(BuiltInTable::Raw, Hook::Output, plan::OUTPUT);
+    plan.enter(BuiltInTable::Raw, Hook::Prerouting, names::PREROUTING);
+    plan.enter(BuiltInTable::Raw, Hook::Output, names::OUTPUT);
     let query = udp(families).dport(DNS).marked(*pod.proxy.mark);
-    plan.chain(BuiltInTable::Raw, plan::OUTPUT)
+    plan.chain(BuiltInTable::Raw, names::OUTPUT)
         .push(query.then(Action::SetZone(ZONE_PROXY), origin));
     let answer = udp(families).sport(DNS).not_marked(*pod.proxy.mark);
-    plan.chain(BuiltInTable::Raw, plan::PREROUTING)
+    plan.chain(BuiltInTable::Raw, names::PREROUTING)
         .push(answer.then(Action::SetZone(ZONE_PROXY), origin));
 }
 

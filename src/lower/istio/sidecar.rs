@@ -1,96 +1,90 @@
 //! The ladder of a sidecar.
 
-use super::dns;
-use super::istio::rungs;
-use super::layout::{Layout, id_ranges};
-use super::plan::{self, Plan, jump};
-use super::tproxy;
-use super::when::{When, any, tcp, udp};
-use crate::ir::{Action, BuiltInTable, CtState, Hook, Origin, Owner, Rule, Rung};
-use crate::net::{Families, Family, Interface, Nets, PortRange, PortSet};
-use crate::policy::{Groups, Mode, Selection, Setting, Sidecar};
-use crate::span::Span;
+use std::net::IpAddr;
 
-pub(super) fn plan(sidecar: &Sidecar, layout: Layout) -> Plan {
-    let mut plan = Plan::new(plan::SIDECAR, *sidecar.families);
-    let lowering = Lowering { sidecar, layout, families: *sidecar.families };
-    lowering.excluded_interfaces(&mut plan);
-    lowering.drop_invalid(&mut plan);
-    lowering.rerouted_interfaces(&mut plan);
-    lowering.inbound(&mut plan);
-    lowering.outbound(&mut plan);
-    lowering.to_proxy(&mut plan);
+use super::context::{Context, ProxyOwner};
+use super::{dns, names, rungs, tproxy};
+use crate::ir::{
+    Action, BuiltInTable, CtState, Hook, HostPart, HostStep, Origin, Owner, Rule, Rung,
+};
+use crate::lower::layout::{Layout, id_ranges};
+use crate::lower::lowered::{Claim, Claimed, Lower, Lowered, Owners, Ports};
+use crate::lower::plan::{Plan, jump, table_names};
+use crate::lower::when::{When, any, tcp, udp};
+use crate::net::{Family, Interface, Mark, Nets, PortRange, PortSet};
+use crate::policy::{Groups, Mode, Selection, Sidecar, Tproxy};
+
+impl Lower for Sidecar {
+    fn lower(&self, layout: Layout) -> Lowered {
+        let proxy = &self.proxy;
+        Lowered {
+            families: *self.families,
+            ruleset: plan(self, layout).into_ruleset(layout),
+            owned: table_names(
+                names::SIDECAR,
+                &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat],
+            ),
+            host: self.families.iter().flat_map(|family| host(self, family)).collect(),
+            claims: claims(self),
+            ports: Ports::named([
+                ("outbound proxy port", Some(*proxy.outbound_port)),
+                ("inbound proxy port", Some(*proxy.inbound_port)),
+                ("DNS port", self.dns.as_ref().map(|dns| dns.port)),
+            ]),
+            owners: Owners { users: proxy.users.to_vec(), groups: proxy.groups.to_vec() },
+        }
+    }
+}
+
+/// The numbers of TPROXY mode, if something is routed by them: upstream makes no route where no
+/// inbound connection is captured.
+fn routed(sidecar: &Sidecar) -> Option<Tproxy> {
+    match *sidecar.mode {
+        Mode::Tproxy(tproxy) if !sidecar.inbound.capture_ports.is_none() => Some(tproxy),
+        Mode::Tproxy(_) | Mode::Redirect => None,
+    }
+}
+
+fn host(sidecar: &Sidecar, family: Family) -> Vec<HostStep> {
+    let mut parts = Vec::new();
+    let passthrough = sidecar.proxy.passthrough.ipv6;
+    // All of 127.0.0.0/8 is local, but of IPv6 only `::1`, which is not ours to remove.
+    if family == Family::Ipv6 && !passthrough.is_loopback() {
+        parts.push(HostPart::Address(IpAddr::V6(passthrough)));
+    }
+    if let Some(Tproxy { mark, table, .. }) = routed(sidecar) {
+        let mark = Mark::exactly(mark);
+        parts.push(HostPart::LocalRoute { table });
+        parts.push(HostPart::MarkRule { mark, table, priority: None });
+    }
+    parts.into_iter().map(|adds| HostStep { family, adds }).collect()
+}
+
+fn claims(sidecar: &Sidecar) -> Vec<Claim> {
+    let Mode::Tproxy(tproxy) = *sidecar.mode else { return Vec::new() };
+    let mark = |words, mark| Claimed::Mark { words, mark: Mark::exactly(mark) };
+    let marks = [mark("mark", tproxy.mark), mark("outbound-mark", tproxy.outbound_mark)];
+    let route = routed(sidecar).map(|tproxy| Claimed::RoutingTable(tproxy.table));
+    // What set the mode may have set another number of it.
+    marks.into_iter().chain(route).map(|what| Claim { what, clause: None }).collect()
+}
+
+fn plan(sidecar: &Sidecar, layout: Layout) -> Plan {
+    let mut plan = Plan::new(names::SIDECAR, *sidecar.families);
+    let context = Context { sidecar, layout, families: *sidecar.families };
+    context.excluded_interfaces(&mut plan);
+    context.drop_invalid(&mut plan);
+    context.rerouted_interfaces(&mut plan);
+    context.inbound(&mut plan);
+    context.outbound(&mut plan);
+    context.to_proxy(&mut plan);
     if let Mode::Tproxy(numbers) = *sidecar.mode {
-        tproxy::marks(&lowering, numbers, &mut plan);
+        tproxy::marks(&context, numbers, &mut plan);
     }
     plan
 }
 
-/// What every part of the ladder needs.
-pub(super) struct Lowering<'a> {
-    pub(super) sidecar: &'a Sidecar,
-    pub(super) layout: Layout,
-    pub(super) families: Families,
-}
-
-/// A user or a group of the proxy.
-#[derive(Clone, Copy)]
-pub(super) struct ProxyOwner {
-    pub(super) owner: Owner,
-    pub(super) id: u32,
-    pub(super) clause: Option<Span>,
-}
-
-impl ProxyOwner {
-    pub(super) fn ids(self) -> Vec<(u32, u32)> {
-        vec![(self.id, self.id)]
-    }
-}
-
-impl Lowering<'_> {
-    /// Every user of the proxy, then every group.
-    pub(super) fn proxy_owners(&self) -> impl Iterator<Item = ProxyOwner> {
-        let proxy = &self.sidecar.proxy;
-        let numbers = |owner, ids: &Setting<Vec<u32>>| {
-            let clause = ids.clause;
-            ids.value.clone().into_iter().map(move |id| ProxyOwner { owner, id, clause })
-        };
-        numbers(Owner::User, &proxy.users).chain(numbers(Owner::Group, &proxy.groups))
-    }
-
-    /// The destination that counts as this workload itself.
-    pub(super) fn loopback(&self, family: Family) -> Nets {
-        match family {
-            Family::Ipv4 => Nets::Ipv4(vec![self.sidecar.outbound.loopback.ipv4.trunc()]),
-            Family::Ipv6 => Nets::Ipv6(vec![self.sidecar.outbound.loopback.ipv6.trunc()]),
-        }
-    }
-
-    /// The source of the connections that the proxy passes through.
-    pub(super) fn passthrough(&self, family: Family) -> Nets {
-        match family {
-            Family::Ipv4 => Nets::Ipv4(vec![self.sidecar.proxy.passthrough.ipv4.into()]),
-            Family::Ipv6 => Nets::Ipv6(vec![self.sidecar.proxy.passthrough.ipv6.into()]),
-        }
-    }
-
-    /// Captured inbound ports less the excluded ones, one set a rule; `None` for all ports.
-    pub(super) fn inbound_ports(&self) -> Option<Vec<PortSet>> {
-        let inbound = &self.sidecar.inbound;
-        let Selection::Only(captured) = &*inbound.capture_ports else { return None };
-        if inbound.exclude_ports.is_empty() {
-            return Some(self.layout.ports(captured));
-        }
-        let excluded: PortSet = inbound.exclude_ports.iter().copied().collect();
-        let captured: PortSet = captured.iter().copied().collect();
-        Some(self.layout.ports(captured.minus(&excluded).ranges()))
-    }
-
-    /// Whether any inbound connection is captured.
-    pub(super) fn captures_inbound(&self) -> bool {
-        self.inbound_ports().is_none_or(|ports| !ports.is_empty())
-    }
-
+impl Context<'_> {
     fn excluded_interfaces(&self, plan: &mut Plan) {
         let excluded = &self.sidecar.interfaces.exclude;
         let inbound = Origin::new(rungs::INBOUND_INTERFACE, excluded.clause);
@@ -118,8 +112,8 @@ impl Lowering<'_> {
         let origin = Origin::new(rungs::DROP_INVALID, drop_invalid.clause);
         let invalid = any(self.families).state([CtState::Invalid]);
         plan.at(BuiltInTable::Mangle, Hook::Prerouting)
-            .push(invalid.then(jump(plan::DROP), origin));
-        plan.chain(BuiltInTable::Mangle, plan::DROP)
+            .push(invalid.then(jump(names::DROP), origin));
+        plan.chain(BuiltInTable::Mangle, names::DROP)
             .push(any(self.families).then(Action::Drop, origin));
     }
 
@@ -136,7 +130,7 @@ impl Lowering<'_> {
                     let arrives = any(self.families).arrives_on(names.clone());
                     let origin = Origin::new(rungs::REROUTED, reroute.clause);
                     let captured = destination.narrow(arrives);
-                    first.push(captured.then(jump(plan::REDIRECT), origin));
+                    first.push(captured.then(jump(names::REDIRECT), origin));
                 }
             }
         }
@@ -152,7 +146,7 @@ impl Lowering<'_> {
     fn inbound(&self, plan: &mut Plan) {
         let sidecar = self.sidecar;
         let tunnel = Origin::new(rungs::TUNNEL, sidecar.proxy.tunnel_port.clause);
-        plan.chain(BuiltInTable::Nat, plan::INBOUND).push(
+        plan.chain(BuiltInTable::Nat, names::INBOUND).push(
             tcp(self.families).dport(*sidecar.proxy.tunnel_port).then(Action::Return, tunnel),
         );
         if let Mode::Tproxy(numbers) = *sidecar.mode {
@@ -165,7 +159,7 @@ impl Lowering<'_> {
             Mode::Redirect => BuiltInTable::Nat,
             Mode::Tproxy(_) => BuiltInTable::Mangle,
         };
-        let enter = tcp(self.families).then(jump(plan::INBOUND), Origin::ENTRY);
+        let enter = tcp(self.families).then(jump(names::INBOUND), Origin::ENTRY);
         plan.at(table, Hook::Prerouting).push(enter);
         if let Mode::Tproxy(numbers) = *sidecar.mode {
             tproxy::targets(self, numbers, plan);
@@ -180,22 +174,22 @@ impl Lowering<'_> {
         } else {
             for ports in self.layout.ports(&sidecar.inbound.exclude_ports) {
                 let dport = tcp(self.families).dport(ports);
-                plan.chain(table, plan::INBOUND).push(dport.then(Action::Return, excluded));
+                plan.chain(table, names::INBOUND).push(dport.then(Action::Return, excluded));
             }
             vec![tcp(self.families)]
         };
         for when in packets {
             match *sidecar.mode {
                 Mode::Redirect => plan
-                    .chain(table, plan::INBOUND)
-                    .push(when.then(jump(plan::IN_REDIRECT), captured)),
+                    .chain(table, names::INBOUND)
+                    .push(when.then(jump(names::IN_REDIRECT), captured)),
                 Mode::Tproxy(_) => tproxy::capture(when, captured, plan),
             }
         }
     }
 
     fn outbound(&self, plan: &mut Plan) {
-        plan.enter(BuiltInTable::Nat, Hook::Output, plan::OUTPUT);
+        plan.enter(BuiltInTable::Nat, Hook::Output, names::OUTPUT);
         self.excluded_ports(plan);
         self.passthrough_source(plan);
         for owner in self.proxy_owners() {
@@ -211,7 +205,7 @@ impl Lowering<'_> {
     fn excluded_ports(&self, plan: &mut Plan) {
         let excluded = &self.sidecar.outbound.exclude_ports;
         let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, excluded.clause);
-        let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
+        let output = plan.chain(BuiltInTable::Nat, names::OUTPUT);
         for ports in self.layout.ports(excluded) {
             output.push(tcp(self.families).dport(ports.clone()).then(Action::Return, origin));
             output.push(udp(self.families).dport(ports).then(Action::Return, origin));
@@ -223,7 +217,7 @@ impl Lowering<'_> {
         for family in self.families.iter() {
             let over_lo = any(self.families).leaves_on(vec![Interface::lo()]);
             let passthrough = over_lo.from(self.passthrough(family));
-            plan.chain(BuiltInTable::Nat, plan::OUTPUT)
+            plan.chain(BuiltInTable::Nat, names::OUTPUT)
                 .push(passthrough.then(Action::Return, origin));
         }
     }
@@ -245,8 +239,8 @@ impl Lowering<'_> {
                 .not_to(self.loopback(family))
                 .not_dport(kept.clone())
                 .owner(proxy.owner, proxy.ids());
-            plan.chain(BuiltInTable::Nat, plan::OUTPUT)
-                .push(self_call.then(jump(plan::IN_REDIRECT), origin(rungs::SELF_CALL)));
+            plan.chain(BuiltInTable::Nat, names::OUTPUT)
+                .push(self_call.then(jump(names::IN_REDIRECT), origin(rungs::SELF_CALL)));
         }
         if !*sidecar.outbound.capture_loopback {
             let local = if captures_dns {
@@ -255,18 +249,18 @@ impl Lowering<'_> {
                 over_lo(any(self.families))
             };
             let local = local.not_owner(proxy.owner, proxy.ids());
-            plan.chain(BuiltInTable::Nat, plan::OUTPUT)
+            plan.chain(BuiltInTable::Nat, names::OUTPUT)
                 .push(local.then(Action::Return, origin(rungs::LOCAL)));
         }
         let own = any(self.families).owner(proxy.owner, proxy.ids());
-        plan.chain(BuiltInTable::Nat, plan::OUTPUT)
+        plan.chain(BuiltInTable::Nat, names::OUTPUT)
             .push(own.then(Action::Return, origin(rungs::FROM_PROXY)));
     }
 
     fn groups(&self, plan: &mut Plan) {
         let groups = &self.sidecar.outbound.groups;
         let origin = Origin::new(rungs::GROUP, groups.clause);
-        let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
+        let output = plan.chain(BuiltInTable::Nat, names::OUTPUT);
         match &**groups {
             Groups::Except(ids) => {
                 for ids in self.layout.ids(ids) {
@@ -284,7 +278,7 @@ impl Lowering<'_> {
 
     fn destinations(&self, plan: &mut Plan) {
         let outbound = &self.sidecar.outbound;
-        let output = plan.chain(BuiltInTable::Nat, plan::OUTPUT);
+        let output = plan.chain(BuiltInTable::Nat, names::OUTPUT);
         for family in self.families.iter() {
             let to_itself = any(self.families).to(self.loopback(family));
             let origin = Origin::new(rungs::LOOPBACK, outbound.loopback.clause);
@@ -299,12 +293,12 @@ impl Lowering<'_> {
         for ports in self.layout.ports(&outbound.capture_ports) {
             let origin = Origin::new(rungs::OUTBOUND_CAPTURED_PORT, outbound.capture_ports.clause);
             let dport = tcp(self.families).dport(ports);
-            output.push(dport.then(jump(plan::REDIRECT), origin));
+            output.push(dport.then(jump(names::REDIRECT), origin));
         }
         let origin = Origin::new(rungs::CAPTURED_DESTINATION, outbound.capture_to.clause);
         for destination in self.captured_destinations().into_iter().flatten() {
             let captured = destination.narrow(any(self.families));
-            output.push(captured.then(jump(plan::REDIRECT), origin));
+            output.push(captured.then(jump(names::REDIRECT), origin));
         }
     }
 
@@ -325,7 +319,7 @@ impl Lowering<'_> {
     fn to_proxy(&self, plan: &mut Plan) {
         let proxy = &self.sidecar.proxy;
         for (chain, port) in
-            [(plan::REDIRECT, &proxy.outbound_port), (plan::IN_REDIRECT, &proxy.inbound_port)]
+            [(names::REDIRECT, &proxy.outbound_port), (names::IN_REDIRECT, &proxy.inbound_port)]
         {
             let origin = Origin::new(Rung::TO_PROXY, port.clause);
             plan.chain(BuiltInTable::Nat, chain)

@@ -2,11 +2,11 @@
 
 use ipnet::IpNet;
 
-use super::istio::rungs;
-use super::plan::{self, Plan, jump};
-use super::sidecar::Lowering;
-use super::when::{When, any, tcp, udp};
+use super::context::Context;
+use super::{names, rungs};
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Rule};
+use crate::lower::plan::{Plan, jump};
+use crate::lower::when::{When, any, tcp, udp};
 use crate::net::{Families, Family, Nets, PortRange, PortSet};
 use crate::policy::{Dns, Selection};
 
@@ -53,26 +53,26 @@ impl Servers {
 }
 
 /// Sends DNS to the agent, and keeps its UDP connections apart from the applications'.
-pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
-    let clause = lowering.sidecar.dns.clause;
-    let families = lowering.families;
-    let servers = servers(lowering, dns);
+pub(super) fn capture(context: &Context<'_>, dns: &Dns, plan: &mut Plan) {
+    let clause = context.sidecar.dns.clause;
+    let families = context.families;
+    let servers = servers(context, dns);
 
     if let Some(families) = entered(&servers) {
-        let enter = any(families).then(jump(plan::OUTPUT_DNS), Origin::ENTRY);
-        plan.chain(BuiltInTable::Nat, plan::OUTPUT).push(enter);
+        let enter = any(families).then(jump(names::OUTPUT_DNS), Origin::ENTRY);
+        plan.chain(BuiltInTable::Nat, names::OUTPUT).push(enter);
     }
     for transport in [tcp, udp] as [Transport; 2] {
         for servers in &servers {
             let redirect = Action::Redirect { port: dns.port };
             let rule = servers.query(transport).then(redirect, Origin::new(rungs::DNS, clause));
-            plan.chain(BuiltInTable::Nat, plan::OUTPUT_DNS).push(rule);
+            plan.chain(BuiltInTable::Nat, names::OUTPUT_DNS).push(rule);
         }
     }
 
-    plan.enter(BuiltInTable::Raw, Hook::Output, plan::OUTPUT_DNS);
-    for proxy in lowering.proxy_owners() {
-        let output = plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS);
+    plan.enter(BuiltInTable::Raw, Hook::Output, names::OUTPUT_DNS);
+    for proxy in context.proxy_owners() {
+        let output = plan.chain(BuiltInTable::Raw, names::OUTPUT_DNS);
         let query = udp(families).dport(port()).owner(proxy.owner, proxy.ids());
         output.push(zone(query, ZONE_PROXY, Origin::new(rungs::ZONE_PROXY_QUERY, proxy.clause)));
         let answer = udp(families).sport(dns.port).owner(proxy.owner, proxy.ids());
@@ -83,17 +83,17 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
         ));
     }
     if let Some(families) = entered(&servers) {
-        let enter = any(families).then(jump(plan::INBOUND), Origin::ENTRY);
+        let enter = any(families).then(jump(names::INBOUND), Origin::ENTRY);
         plan.at(BuiltInTable::Raw, Hook::Prerouting).push(enter);
     }
     for servers in &servers {
         let query = servers.query(udp);
-        plan.chain(BuiltInTable::Raw, plan::OUTPUT_DNS).push(zone(
+        plan.chain(BuiltInTable::Raw, names::OUTPUT_DNS).push(zone(
             query,
             ZONE_APPLICATION,
             Origin::new(rungs::ZONE_QUERY, clause),
         ));
-        plan.chain(BuiltInTable::Raw, plan::INBOUND).push(zone(
+        plan.chain(BuiltInTable::Raw, names::INBOUND).push(zone(
             servers.answer(),
             ZONE_PROXY,
             Origin::new(rungs::ZONE_ANSWER, clause),
@@ -102,13 +102,13 @@ pub(super) fn capture(lowering: &Lowering<'_>, dns: &Dns, plan: &mut Plan) {
 }
 
 /// The captured servers, one a rule.
-fn servers(lowering: &Lowering<'_>, dns: &Dns) -> Vec<Servers> {
+fn servers(context: &Context<'_>, dns: &Dns) -> Vec<Servers> {
     match &dns.servers {
-        Selection::All => vec![Servers::Any(lowering.families)],
+        Selection::All => vec![Servers::Any(context.families)],
         Selection::Only(addresses) => {
             let hosts: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-            let of = |family| lowering.layout.nets(&hosts, family).into_iter().map(Servers::These);
-            lowering.families.iter().flat_map(of).collect()
+            let of = |family| context.layout.nets(&hosts, family).into_iter().map(Servers::These);
+            context.families.iter().flat_map(of).collect()
         }
     }
 }
