@@ -16,7 +16,7 @@ pub use lowered::{Claim, Claimed, Lowered, Owners, Ports};
 pub(crate) use together::{Neighbour, conflicts};
 
 use self::lowered::Lower;
-use crate::policy::{Kind, Policy};
+use crate::policy::{Policy, of_kind};
 
 /// Everything that `policy` comes to.
 ///
@@ -24,9 +24,5 @@ use crate::policy::{Kind, Policy};
 /// to say.
 #[must_use]
 pub fn lower(policy: &Policy, layout: Layout) -> Lowered {
-    match &policy.kind {
-        Kind::Sidecar(sidecar) => sidecar.lower(layout),
-        Kind::AmbientPod(pod) => pod.lower(layout),
-        Kind::AmbientHost(host) => host.lower(layout),
-    }
+    of_kind!(&policy.kind, kind => kind.lower(layout))
 }

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::ambient::{HostDraft, PodDraft};
-use super::forms::Draft;
-use super::lets::{self, Lets};
-use super::misread::{TOP_LEVEL, article, is_block, is_first_word};
-use super::sidecar::SidecarDraft;
-use super::words::{hint, suggest};
-use super::{MOST_EXTENDED, graph};
 use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::net::Name;
+use crate::policy::clauses::graph;
+use crate::policy::clauses::lets::{self, Lets, MOST_EXTENDED};
+use crate::policy::clauses::spelling::{Spellings, article};
+use crate::policy::clauses::words::{hint, suggest};
+use crate::policy::kinds::{Entry, KINDS};
 use crate::span::{Span, Spanned};
 use crate::syntax::Loaded;
 use crate::syntax::ast::{Clause, Term, TermKind};
 
 /// `sidecar reviews extends istio { … }`.
 pub(super) struct Header<'a> {
-    pub(super) kind: &'static str,
+    pub(super) kind: &'static Entry,
     /// `None` if it has none that can be one.
     pub(super) name: Option<Spanned<Name>>,
     /// The name, or what is where it should be.
@@ -35,14 +33,17 @@ pub(super) struct Headers<'a> {
     pub(super) list: Vec<Header<'a>>,
 }
 
-const KINDS: [&str; 3] = [SidecarDraft::KIND, PodDraft::KIND, HostDraft::KIND];
-
 impl<'a> Headers<'a> {
     /// Reads the top level of every file.
-    pub(super) fn read(loaded: &'a Loaded, lists: &mut Lets<'a>, report: &mut Report) -> Self {
+    pub(super) fn read(
+        loaded: &'a Loaded,
+        spellings: &Spellings,
+        lists: &mut Lets<'a>,
+        report: &mut Report,
+    ) -> Self {
         let mut list = Vec::new();
         for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
-            let kind = KINDS.into_iter().find(|kind| clause.keyword() == Some(kind));
+            let kind = KINDS.iter().find(|kind| clause.keyword() == Some(kind.keyword));
             match (kind, clause.keyword()) {
                 (Some(kind), _) if clause.block.is_some() || !clause.broken => {
                     list.push(header(kind, clause, report));
@@ -52,7 +53,7 @@ impl<'a> Headers<'a> {
                 (_, Some("let")) => lists.define(clause, report),
                 // Loading has read and checked it.
                 (_, Some("include")) => {}
-                _ => report.extend(unknown(clause)),
+                _ => report.extend(unknown(clause, spellings)),
             }
         }
         let mut headers = Self { list };
@@ -80,7 +81,7 @@ impl<'a> Headers<'a> {
             let Some(extends) = header.extends else { continue };
             let parent = Name::new(&extends.text).ok().and_then(|name| by_name.get(&name).copied());
             match parent {
-                Some(parent) if self.list[parent].kind == header.kind => {
+                Some(parent) if self.list[parent].kind.keyword == header.kind.keyword => {
                     parents[at] = Some(parent);
                     continue;
                 }
@@ -102,25 +103,25 @@ impl<'a> Headers<'a> {
     fn other_kind(&self, header: &Header<'_>, extends: &Term, parent: usize) -> Diagnostic {
         let parent = &self.list[parent];
         Problem::OtherKind {
-            kind: header.kind,
+            kind: header.kind.keyword,
             name: header.name.as_ref().map_or_else(String::new, |name| name.node.to_string()),
-            parent_kind: parent.kind,
+            parent_kind: parent.kind.keyword,
             parent: extends.text.to_string(),
         }
         .at(extends.span, "")
-        .also(parent.at, format!("{} {}", article(parent.kind), parent.kind))
+        .also(parent.at, format!("{} {}", article(parent.kind.keyword), parent.kind.keyword))
     }
 
     fn unknown_parent(&self, header: &Header<'_>, extends: &Term) -> Diagnostic {
         let names: Vec<&str> = self
             .list
             .iter()
-            .filter(|other| other.kind == header.kind && other.at != header.at)
+            .filter(|other| other.kind.keyword == header.kind.keyword && other.at != header.at)
             .filter_map(|other| Some(other.name.as_ref()?.node.as_str()))
             .collect();
         let nearest = suggest(&extends.text, &names);
         let label = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
-        Problem::UnknownParent { kind: header.kind, name: shown(&extends.text) }
+        Problem::UnknownParent { kind: header.kind.keyword, name: shown(&extends.text) }
             .at(extends.span, label)
     }
 
@@ -133,8 +134,11 @@ impl<'a> Headers<'a> {
             let Some((&first, others)) = cycle.split_first() else { continue };
             let header = &self.list[first];
             let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
-            let problem =
-                Problem::ExtendsCycle { kind: header.kind, name, is_direct: others.is_empty() };
+            let problem = Problem::ExtendsCycle {
+                kind: header.kind.keyword,
+                name,
+                is_direct: others.is_empty(),
+            };
             let at = header.extends.map_or(header.at, |extends| extends.span);
             let label = if others.is_empty() { "the policy itself" } else { "leads back to it" };
             let mut diagnostic = problem.at(at, label);
@@ -166,11 +170,12 @@ impl<'a> Headers<'a> {
 }
 
 /// Reads the words before the block of a policy.
-fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Report) -> Header<'a> {
+fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) -> Header<'a> {
     let before = report.errors();
+    let kind = entry.keyword;
     let words = &clause.terms[1..];
     let mut header = Header {
-        kind,
+        kind: entry,
         name: None,
         at: words.first().map_or(clause.head(), |name| name.span),
         extends: None,
@@ -246,7 +251,7 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Report) -> He
 }
 
 /// The report on a clause that is nothing at the top level.
-fn unknown(clause: &Clause) -> Option<Diagnostic> {
+fn unknown(clause: &Clause, spellings: &Spellings) -> Option<Diagnostic> {
     let first = clause.terms.first()?;
     if first.kind != TermKind::Word {
         let problem = Problem::Punctuation {
@@ -262,12 +267,19 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
         let place = "at the top level".to_owned();
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
-    if is_block(&first.text) && (clause.block.is_some() || !is_first_word(&first.text)) {
+    if spellings.is_block(&first.text)
+        && (clause.block.is_some() || !spellings.is_first_word(&first.text))
+    {
         return Some(inside(true));
     }
-    if is_first_word(&first.text) {
+    if spellings.is_first_word(&first.text) {
         return Some(inside(false));
     }
-    let label = hint(&first.text, TOP_LEVEL);
+    let lower = first.text.to_ascii_lowercase();
+    let meant = KINDS.iter().find(|kind| kind.also_called.contains(&&*lower));
+    let label = meant.map_or_else(
+        || hint(&first.text, &spellings.top_level()),
+        |kind| format!("did you mean `{}`?", kind.keyword),
+    );
     Some(Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label))
 }

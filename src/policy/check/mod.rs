@@ -1,47 +1,21 @@
 //! Makes policies out of what was written, and says everything that is wrong with it.
 
-mod addresses;
-mod ambient;
-mod effects;
-mod expect;
-mod families;
-mod forms;
-mod given;
-mod graph;
 mod headers;
-mod lets;
-mod lists;
-mod misread;
-mod numbers;
-mod read;
-mod sidecar;
-mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::any::Any;
+use std::collections::BTreeSet;
 
-use self::ambient::{HostDraft, PodDraft};
-use self::forms::{Draft, Ending};
-use self::given::Context;
 use self::headers::{Header, Headers};
-use self::lets::Lets;
-use self::sidecar::SidecarDraft;
-use super::{Expectation, Kind, Policy, Setting, WrittenPolicy};
+use super::clauses::given::Context;
+use super::clauses::lets::Lets;
+use super::clauses::reading::{Heading, Read};
+use super::clauses::spelling::Spellings;
+use super::clauses::values::GroupIds;
+use super::kinds::KINDS;
+use super::{Expectation, Policy, Setting, WrittenPolicy};
 use crate::diag::{Diagnostic, Problem, Report};
-use crate::net::Name;
 use crate::span::{FileId, Span, Spanned};
 use crate::syntax::Loaded;
-
-/// Most policies in a row of `extends`, and most lists in a row of `$names`.
-pub const MOST_EXTENDED: usize = 16;
-
-/// Most values of one list.
-pub const MOST_VALUES: usize = 1_000_000;
-
-/// What `*` would mean in a list of interfaces, and what to write.
-const EVERY_INTERFACE: &str = "name the interfaces, or their beginnings: `eth*`";
-
-/// Numbers of the groups that policies may name, as a group file has them.
-pub type GroupIds = BTreeMap<String, u32>;
 
 /// What [`check`] found.
 #[derive(Clone, Debug)]
@@ -73,7 +47,9 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     };
     let may_lack_some = loaded.diagnostics.iter().any(is_unread);
     let mut lets = Lets::new(may_lack_some);
-    let mut headers = Headers::read(loaded, &mut lets, &mut report);
+    let spellings: Spellings =
+        KINDS.iter().flat_map(|kind| (kind.spellings)(kind.keyword)).collect();
+    let mut headers = Headers::read(loaded, &spellings, &mut lets, &mut report);
     lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let order = headers.order(&mut report);
     let mut checking = Checking {
@@ -90,7 +66,14 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             .filter_map(|found| Some(found.at()?.file))
             .collect(),
         headers: &headers.list,
-        context: Context { lets, groups, report, reported: BTreeSet::new(), repeats_error: false },
+        context: Context {
+            lets,
+            groups,
+            spellings: &spellings,
+            report,
+            reported: BTreeSet::new(),
+            repeats_error: false,
+        },
         drafts: headers.list.iter().map(|_| None).collect(),
         expectations: vec![Vec::new(); headers.list.len()],
     };
@@ -120,52 +103,27 @@ struct Checking<'h, 'a> {
     headers: &'h [Header<'a>],
     context: Context<'a>,
     /// What the policies say that were read already, and whether that is all they should say.
-    drafts: Vec<Option<(AnyDraft, bool)>>,
+    drafts: Vec<Option<(Box<dyn Any>, bool)>>,
     /// What the policies expect that were read already.
     expectations: Vec<Vec<Setting<Expectation>>>,
 }
 
-/// A policy of any kind while its clauses are read.
-#[derive(Clone)]
-enum AnyDraft {
-    Sidecar(Box<SidecarDraft>),
-    Pod(Box<PodDraft>),
-    Host(Box<HostDraft>),
-}
-
-/// A policy that was read: its draft and what it means, whether every value was there, and what it
-/// expects.
-type Read<D> = (D, Kind, bool, Vec<Setting<Expectation>>);
-
-impl<'a> Checking<'_, 'a> {
+impl Checking<'_, '_> {
     /// The policy that `at` is among the headers; those that it extends were checked.
     fn policy(&mut self, at: usize) -> Option<WrittenPolicy> {
         let header = &self.headers[at];
-        let parent = header.parent.and_then(|parent| self.drafts[parent].clone());
-        let (parent, parent_is_sound) = match parent {
-            Some((draft, is_sound)) => (Some(draft), is_sound),
-            None => (None, true),
-        };
+        let parent = header.parent.and_then(|parent| self.drafts[parent].as_ref());
+        let parent_is_sound = parent.is_none_or(|(_, is_sound)| *is_sound);
         let before = self.context.report.errors();
         self.context.repeats_error = false;
-        let (draft, kind, is_whole, own) = match header.kind {
-            SidecarDraft::KIND => {
-                let parent =
-                    if let Some(AnyDraft::Sidecar(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole, own)
-            }
-            PodDraft::KIND => {
-                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Pod(Box::new(draft)), kind, is_whole, own)
-            }
-            _ => {
-                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Host(Box::new(draft)), kind, is_whole, own)
-            }
+        let heading = Heading {
+            kind: header.kind.keyword,
+            name: header.name.as_ref().map_or("", |name| name.node.as_str()),
+            at: header.at,
+            clause: header.clause,
         };
+        let Read { draft, policy: kind, is_whole, expectations: own } =
+            (header.kind.read)(heading, parent.map(|(draft, _)| &**draft), &mut self.context);
         let is_sound = header.is_sound
             && parent_is_sound
             && is_whole
@@ -178,21 +136,6 @@ impl<'a> Checking<'_, 'a> {
         self.expectations[at].clone_from(&expectations);
         let name = header.name.as_ref().filter(|_| is_sound)?;
         Some(Spanned::new(Policy { name: name.node.clone(), kind, expectations }, name.span))
-    }
-
-    fn draft<D: Draft>(&mut self, header: &Header<'a>, parent: Option<D>) -> Read<D> {
-        let mut draft = parent.unwrap_or_default();
-        draft.inherit();
-        let (seen, is_whole, expectations) =
-            forms::read(&mut draft, header.clause, &mut self.context);
-        let kind = draft.clone().finish(&mut Ending {
-            name: header.name.as_ref().map_or("", |name: &Spanned<Name>| name.node.as_str()),
-            at: header.at,
-            span: header.clause.span,
-            seen: &seen,
-            report: &mut self.context.report,
-        });
-        (draft, kind, is_whole, expectations)
     }
 
     /// Whether something in `span` was not understood.

@@ -2,13 +2,13 @@
 
 /// The nodes of a graph, so ordered that one can be made after another.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// Every node, behind those that it builds on, cycles apart.
-    pub(super) nodes: Vec<usize>,
+    pub(crate) nodes: Vec<usize>,
     /// For every node, how many there are in the longest row that it builds on, itself counted.
-    pub(super) depth: Vec<usize>,
+    pub(crate) depth: Vec<usize>,
     /// The cycles that were found, each from one node back to it.
-    pub(super) cycles: Vec<Vec<usize>>,
+    pub(crate) cycles: Vec<Vec<usize>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -19,7 +19,7 @@ enum State {
 }
 
 /// Orders the nodes `0..on.len()`, where node `n` builds on the nodes `on[n]`.
-pub(super) fn order(on: &[Vec<usize>]) -> Order {
+pub(crate) fn order(on: &[Vec<usize>]) -> Order {
     let mut state = vec![State::New; on.len()];
     let mut order = Order { nodes: Vec::new(), depth: vec![1; on.len()], cycles: Vec::new() };
     // A stack of its own, because a hostile row is longer than the thread's.

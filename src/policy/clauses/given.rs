@@ -1,84 +1,90 @@
 //! One clause, read into the setting that it is about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::addresses;
 use super::lets::{Lets, Value};
-use super::lists::{Item, List};
+use super::lists::{Covers, Item, List};
 use super::numbers::{self, Mistake, Number};
-use super::read::{Group, Read, User};
+use super::spelling::Spellings;
+use super::values::{Group, GroupIds, Read, User};
 use super::words::{hint, suggest};
-use super::{GroupIds, addresses};
 use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::net::{BadName, Families, Family, Mark, Name, PerFamily};
-use crate::policy::Setting;
+use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
 
 /// What clauses are read with.
-pub(super) struct Context<'a> {
-    pub(super) lets: Lets<'a>,
-    pub(super) groups: &'a GroupIds,
-    pub(super) report: Report,
+pub(crate) struct Context<'a> {
+    pub(crate) lets: Lets<'a>,
+    pub(crate) groups: &'a GroupIds,
+    /// Every clause of every kind of policy, to say what was meant.
+    pub(crate) spellings: &'a Spellings,
+    pub(crate) report: Report,
     /// Values of lists that were reported, by their problem: one that is used a million times is
     /// wrong once.
-    pub(super) reported: BTreeSet<(Span, &'static str)>,
+    pub(crate) reported: BTreeSet<(Span, &'static str)>,
     /// Whether an error was not reported because it had been.
-    pub(super) repeats_error: bool,
+    pub(crate) repeats_error: bool,
 }
 
 /// One clause that was given, with its values.
-pub(super) struct Given<'c, 'a> {
-    pub(super) context: &'c mut Context<'a>,
+pub(crate) struct Given<'c, 'a> {
+    pub(crate) context: &'c mut Context<'a>,
     /// `exclude port`.
-    pub(super) clause: &'static str,
+    pub(crate) clause: &'static str,
     /// `15020`.
-    pub(super) example: &'static str,
-    pub(super) values: Vec<Value<'a>>,
+    pub(crate) example: &'static str,
+    pub(crate) values: Vec<Value<'a>>,
     /// Whether these are all of the values, and not only those that could be had.
-    pub(super) is_whole: bool,
+    pub(crate) is_whole: bool,
     /// Whether it adds to what there is.
-    pub(super) also: bool,
+    pub(crate) also: bool,
     /// All of it.
-    pub(super) span: Span,
+    pub(crate) span: Span,
 }
 
 /// What `*` and `none` are in a list: a value, or nothing, with what to write instead.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Specials {
-    pub(super) star: Option<&'static str>,
-    pub(super) none: Option<&'static str>,
+pub(crate) struct Specials {
+    pub(crate) star: Option<&'static str>,
+    pub(crate) none: Option<&'static str>,
 }
 
 impl Specials {
     /// Neither is refused.
-    pub(super) const BOTH: Self = Self { star: None, none: None };
+    pub(crate) const BOTH: Self = Self { star: None, none: None };
     /// `none`, but not `*`.
-    pub(super) const fn no_star(instead: &'static str) -> Self {
+    pub(crate) const fn no_star(instead: &'static str) -> Self {
         Self { star: Some(instead), none: None }
     }
+    /// `none`, but not `*`, in a list of interfaces.
+    pub(crate) const INTERFACES: Self =
+        Self::no_star("name the interfaces, or their beginnings: `eth*`");
 }
 
 impl<'a> Given<'_, 'a> {
     /// Reads a list.
-    pub(super) fn list<T: Read>(&mut self, list: &mut List<T>, specials: Specials) {
+    pub(crate) fn list<T: Read>(&mut self, list: &mut List<T>, specials: Specials) {
         self.list_of(list, specials, |value: T| value);
     }
 
     /// Reads a list of users.
-    pub(super) fn users(&mut self, list: &mut List<u32>) {
+    pub(crate) fn users(&mut self, list: &mut List<u32>) {
         const NO_STAR: &str = "write the numbers of the proxy's users: `user 1337`";
         self.list_of(list, Specials::no_star(NO_STAR), |user: User| user.0);
     }
 
     /// Reads a list of groups.
-    pub(super) fn groups(&mut self, list: &mut List<u32>, specials: Specials) {
+    pub(crate) fn groups(&mut self, list: &mut List<u32>, specials: Specials) {
         self.list_of(list, specials, |group: Group| group.0);
     }
 
-    pub(super) fn list_of<R: Read, T>(
+    pub(crate) fn list_of<R: Read, T>(
         &mut self,
         list: &mut List<T>,
         specials: Specials,
@@ -170,36 +176,36 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Changes `setting` to what was read, if it could be.
-    pub(super) fn set<T>(&self, setting: &mut Setting<T>, read: Option<T>) {
+    pub(crate) fn set<T>(&self, setting: &mut Setting<T>, read: Option<T>) {
         if let Some(value) = read {
             *setting = Setting::written(value, self.span);
         }
     }
 
     /// Reads one port.
-    pub(super) fn port(&mut self, setting: &mut Setting<u16>) {
+    pub(crate) fn port(&mut self, setting: &mut Setting<u16>) {
         let port = self.scalar(numbers::port);
         self.set(setting, port);
     }
 
     /// Reads one number.
-    pub(super) fn number(&mut self, kind: &Number) -> Option<u32> {
+    pub(crate) fn number(&mut self, kind: &Number) -> Option<u32> {
         self.scalar(|text| numbers::number(text, kind))
     }
 
     /// Reads one routing table.
-    pub(super) fn table(&mut self) -> Option<u32> {
+    pub(crate) fn table(&mut self) -> Option<u32> {
         self.scalar(numbers::table)
     }
 
     /// Reads one mark, perhaps with a mask.
-    pub(super) fn masked(&mut self, setting: &mut Setting<Mark>) {
+    pub(crate) fn masked(&mut self, setting: &mut Setting<Mark>) {
         let mark = self.scalar(numbers::masked);
         self.set(setting, mark);
     }
 
     /// Reads one name of at most so many bytes.
-    pub(super) fn name(&mut self, most: usize) -> Option<Name> {
+    pub(crate) fn name(&mut self, most: usize) -> Option<Name> {
         let value = self.one()?;
         let text = &*value.term.text;
         let name = Name::new(text).map_err(|reason| (reason, reason.to_string()));
@@ -218,13 +224,13 @@ impl<'a> Given<'_, 'a> {
         }
     }
 
-    pub(super) fn scalar<T>(&mut self, read: impl Fn(&str) -> Result<T, Mistake>) -> Option<T> {
+    pub(crate) fn scalar<T>(&mut self, read: impl Fn(&str) -> Result<T, Mistake>) -> Option<T> {
         let value = self.one()?;
         self.read(value, false, read)
     }
 
     /// Reads one of `choices`; `help` says what they do.
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &mut self,
         what: &'static str,
         choices: &[(&'static str, T)],
@@ -235,7 +241,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Reads a first word out of `choices`, whatever stands behind it.
-    pub(super) fn chosen<T: Copy>(
+    pub(crate) fn chosen<T: Copy>(
         &mut self,
         value: Value<'a>,
         what: &'static str,
@@ -254,7 +260,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Reads `ipv4`, `ipv6`, or both.
-    pub(super) fn families(&mut self, setting: &mut Setting<Families>) {
+    pub(crate) fn families(&mut self, setting: &mut Setting<Families>) {
         const CHOICES: &[(&str, Family)] = &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
         const HELP: &str = "write `family ipv4, ipv6` for both; one that is left out is untouched";
         if self.is_missing() {
@@ -281,7 +287,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Reads at most one address of each family; one that is missing is the default.
-    pub(super) fn addresses(
+    pub(crate) fn addresses(
         &mut self,
         setting: &mut PerFamilySetting<Ipv4Addr, Ipv6Addr>,
         default: PerFamily<Ipv4Addr, Ipv6Addr>,
@@ -294,7 +300,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Reads at most one loopback prefix of each family; one that is missing is the default.
-    pub(super) fn loopback(
+    pub(crate) fn loopback(
         &mut self,
         setting: &mut PerFamilySetting<Ipv4Net, Ipv6Net>,
         default: PerFamily<Ipv4Net, Ipv6Net>,
@@ -306,7 +312,7 @@ impl<'a> Given<'_, 'a> {
         });
     }
 
-    fn per_family<A: Copy, B: Copy, T: Copy + IsIpv4>(
+    fn per_family<A: Copy, B: Copy, T: Covers>(
         &mut self,
         setting: &mut PerFamilySetting<A, B>,
         default: PerFamily<A, B>,
@@ -323,7 +329,8 @@ impl<'a> Given<'_, 'a> {
         };
         for value in std::mem::take(&mut self.values) {
             let Some(one) = read(self, value) else { continue };
-            let at = if one.is_ipv4() { &mut new.at.ipv4 } else { &mut new.at.ipv6 };
+            let is_ipv4 = one.family() == Some(Family::Ipv4);
+            let at = if is_ipv4 { &mut new.at.ipv4 } else { &mut new.at.ipv6 };
             if let Some(first) = at.replace(value.term.span) {
                 let clause = self.clause.to_owned();
                 let most = "one address of each family";
@@ -339,7 +346,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Whether there is no value, as there must not be; otherwise that is reported.
-    pub(super) fn has_no_value(&mut self) -> bool {
+    pub(crate) fn has_no_value(&mut self) -> bool {
         if let Some(&first) = self.values.first() {
             let clause = self.clause.to_owned();
             self.report(Problem::TooManyValues { clause, most: "no value" }, first, "");
@@ -348,13 +355,13 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Whether the value is `none`, the only one that `dns` has without a block.
-    pub(super) fn dns_none(&mut self) -> bool {
+    pub(crate) fn dns_none(&mut self) -> bool {
         const HELP: &str = "write `dns none` for no DNS capture, or `dns { capture * }`";
         self.choice("DNS capture", &[("none", ())], HELP).is_some()
     }
 
     /// The only value, if there is exactly one.
-    pub(super) fn one(&mut self) -> Option<Value<'a>> {
+    pub(crate) fn one(&mut self) -> Option<Value<'a>> {
         match self.values[..] {
             [] => {
                 self.is_missing();
@@ -455,40 +462,20 @@ impl<'a> Given<'_, 'a> {
 
 /// A value for each family, and where each was written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PerFamilySetting<A, B> {
-    pub(super) value: PerFamily<A, B>,
+pub(crate) struct PerFamilySetting<A, B> {
+    pub(crate) value: PerFamily<A, B>,
     /// Where; `None` for a value that was left out.
-    pub(super) at: PerFamily<Option<Span>, Option<Span>>,
-    pub(super) clause: Option<Span>,
+    pub(crate) at: PerFamily<Option<Span>, Option<Span>>,
+    pub(crate) clause: Option<Span>,
 }
 
 impl<A: Copy, B: Copy> PerFamilySetting<A, B> {
     /// No clause set it.
-    pub(super) const fn default_to(value: PerFamily<A, B>) -> Self {
+    pub(crate) const fn default_to(value: PerFamily<A, B>) -> Self {
         Self { value, at: PerFamily { ipv4: None, ipv6: None }, clause: None }
     }
 
-    pub(super) const fn setting(&self) -> Setting<PerFamily<A, B>> {
+    pub(crate) const fn setting(&self) -> Setting<PerFamily<A, B>> {
         Setting { value: self.value, clause: self.clause }
     }
 }
-
-/// Whether a value is of IPv4, and otherwise of IPv6.
-pub(super) trait IsIpv4 {
-    fn is_ipv4(&self) -> bool;
-}
-
-impl IsIpv4 for IpAddr {
-    fn is_ipv4(&self) -> bool {
-        matches!(self, Self::V4(_))
-    }
-}
-
-impl IsIpv4 for IpNet {
-    fn is_ipv4(&self) -> bool {
-        matches!(self, Self::V4(_))
-    }
-}
-
-/// Clauses of a policy by block and words, with all of each.
-pub(super) type Seen = BTreeMap<(&'static str, &'static str), Span>;

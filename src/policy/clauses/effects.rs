@@ -3,28 +3,28 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::addresses::is_loopback;
-use super::forms::Ending;
+use super::form::Ending;
 use super::lists::{List, covering, widest};
 use crate::diag::{Problem, Report};
 use crate::net::{Families, Family, Interface, PerFamily, PortRange, PortSet};
-use crate::policy::{Groups, Mode, Selection, Setting, Sidecar};
+use crate::policy::setting::Setting;
 use crate::span::Span;
 
 /// A port of the proxy, by the clause that sets it.
-pub(super) struct Port {
+pub(crate) struct Port {
     name: &'static str,
     port: Setting<u16>,
 }
 
 impl Port {
-    pub(super) const fn new(name: &'static str, port: Setting<u16>) -> Self {
+    pub(crate) const fn new(name: &'static str, port: Setting<u16>) -> Self {
         Self { name, port }
     }
 }
 
 impl Ending<'_> {
     /// Reports two clauses that cannot both hold, at the one that the policy itself has.
-    pub(super) fn contradiction(
+    pub(crate) fn contradiction(
         &mut self,
         first: (&'static str, Option<Span>),
         second: (&'static str, Option<Span>),
@@ -38,7 +38,7 @@ impl Ending<'_> {
     }
 
     /// Reports `dns none` beside a block.
-    pub(super) fn dns_contradiction(&mut self) {
+    pub(crate) fn dns_contradiction(&mut self) {
         let none = self.seen.get(&("", "dns")).copied();
         let block = self.seen.get(&("dns", "")).copied();
         if let (Some(at), true) = (none, none == block) {
@@ -51,12 +51,17 @@ impl Ending<'_> {
     }
 
     /// Whether the policy itself has a clause in `block`, or opens it.
-    pub(super) fn has_in_block(&self, block: &str) -> bool {
+    pub(crate) fn has_in_block(&self, block: &str) -> bool {
         self.seen.keys().any(|(of, _)| *of == block)
     }
 
     /// Reports the clause at `at`, if the policy itself has it.
-    fn no_effect(&mut self, clause: &'static str, at: Option<Span>, reason: &'static str) {
+    pub(crate) fn no_effect(
+        &mut self,
+        clause: &'static str,
+        at: Option<Span>,
+        reason: &'static str,
+    ) {
         if let Some(at) = at.filter(|_| self.has(at)) {
             self.report.push(Problem::NoEffect { clause, reason }.at(at, ""));
         }
@@ -64,7 +69,7 @@ impl Ending<'_> {
 }
 
 /// Reports excluded inbound ports that are not captured anyway. Inherited ones go silently.
-pub(super) fn excluded_outside(
+pub(crate) fn excluded_outside(
     capture: &List<PortRange>,
     exclude: &mut List<PortRange>,
     ending: &mut Ending<'_>,
@@ -92,7 +97,7 @@ pub(super) fn excluded_outside(
 }
 
 /// Reports groups of the proxy in a list about whose connections are captured.
-pub(super) fn proxy_groups(proxy: &List<u32>, list: &List<u32>, label: &str, report: &mut Report) {
+pub(crate) fn proxy_groups(proxy: &List<u32>, list: &List<u32>, label: &str, report: &mut Report) {
     let proxys = widest(&proxy.items);
     for item in &list.items {
         let Some(group) = covering(&proxys, &item.value) else { continue };
@@ -104,7 +109,7 @@ pub(super) fn proxy_groups(proxy: &List<u32>, list: &List<u32>, label: &str, rep
 }
 
 /// Reports interfaces that are both rerouted and excluded.
-pub(super) fn rerouted_and_excluded(
+pub(crate) fn rerouted_and_excluded(
     reroute: &List<Interface>,
     exclude: &List<Interface>,
     report: &mut Report,
@@ -120,7 +125,7 @@ pub(super) fn rerouted_and_excluded(
 }
 
 /// Reports an exclude of port 53 where `dns` captures it.
-pub(super) fn dns_excluded(dns: Option<Span>, exclude: &List<PortRange>, ending: &mut Ending<'_>) {
+pub(crate) fn dns_excluded(dns: Option<Span>, exclude: &List<PortRange>, ending: &mut Ending<'_>) {
     let excluded = exclude.items.iter().find(|item| item.value.contains(53));
     if let Some(item) = excluded.filter(|item| item.own || ending.has(dns))
         && let Some(at) = item.at
@@ -130,14 +135,14 @@ pub(super) fn dns_excluded(dns: Option<Span>, exclude: &List<PortRange>, ending:
 }
 
 /// Reports loopback destinations that `exclude loopback` leaves out.
-pub(super) fn loopback_excluded(capture: &List<IpNet>, ending: &mut Ending<'_>) {
+pub(crate) fn loopback_excluded(capture: &List<IpNet>, ending: &mut Ending<'_>) {
     let loopback = capture.items.iter().find(|item| is_loopback(&item.value));
     let reason = "`exclude loopback` leaves the workload's own connections alone; keep one";
     ending.no_effect("capture to", loopback.and_then(|item| item.at), reason);
 }
 
 /// Reports ports of the proxy that are the same.
-pub(super) fn same_ports(ports: &[Port], ending: &mut Ending<'_>) {
+pub(crate) fn same_ports(ports: &[Port], ending: &mut Ending<'_>) {
     for (at, second) in ports.iter().enumerate() {
         for first in &ports[..at] {
             let (one, other) = (first.port.clause, second.port.clause);
@@ -157,7 +162,7 @@ pub(super) fn same_ports(ports: &[Port], ending: &mut Ending<'_>) {
 }
 
 /// Reports marks of TPROXY mode that cannot be told apart.
-pub(super) fn same_mark(mark: u32, ending: &mut Ending<'_>) {
+pub(crate) fn same_mark(mark: u32, ending: &mut Ending<'_>) {
     let clause = |words| ending.seen.get(&("mode", words)).copied();
     let clauses = [clause("outbound-mark"), clause("mark")];
     let mut spans = clauses.into_iter().flatten();
@@ -170,7 +175,7 @@ pub(super) fn same_mark(mark: u32, ending: &mut Ending<'_>) {
 
 /// Reports excluded destinations of which nothing would be captured anyway. Captured ports are
 /// captured whatever the destination is, so that beside them every exclude matters.
-pub(super) fn excluded_beside(
+pub(crate) fn excluded_beside(
     capture: &List<IpNet>,
     ports: &List<PortRange>,
     exclude: &List<IpNet>,
@@ -196,7 +201,7 @@ pub(super) fn excluded_beside(
 }
 
 /// Reports an excluded inbound port that is the tunnel port, which redirect mode never captures.
-pub(super) fn tunnel_excluded(
+pub(crate) fn tunnel_excluded(
     tunnel: Setting<u16>,
     exclude: &List<PortRange>,
     report: &mut Report,
@@ -214,7 +219,7 @@ pub(super) fn tunnel_excluded(
 
 /// Reports captured destinations that are the workload itself, which is untouched before. That the
 /// list has one implies `capture loopback`, which is an effect of its own beside other captures.
-pub(super) fn captured_itself(
+pub(crate) fn captured_itself(
     capture: &List<IpNet>,
     loopback: &Setting<PerFamily<Ipv4Net, Ipv6Net>>,
     implies_nothing: bool,
@@ -235,7 +240,7 @@ pub(super) fn captured_itself(
 }
 
 /// Whether these are all destinations that are governed.
-fn is_everywhere(nets: &[IpNet], families: Families) -> bool {
+pub(crate) fn is_everywhere(nets: &[IpNet], families: Families) -> bool {
     let widest = IpNet::aggregate(&nets.to_vec());
     let has = |family: Family| {
         let everything =
@@ -246,64 +251,7 @@ fn is_everywhere(nets: &[IpNet], families: Families) -> bool {
 }
 
 /// Whether these are all ports.
-fn is_every_port(ports: &[PortRange]) -> bool {
+pub(crate) fn is_every_port(ports: &[PortRange]) -> bool {
     let ports: PortSet = ports.iter().copied().collect();
     matches!(ports.ranges()[..], [only] if (only.first(), only.last()) == (1, u16::MAX))
-}
-
-/// Reports interfaces that are rerouted where TPROXY takes their connections first.
-fn rerouted_late(sidecar: &Sidecar, ending: &mut Ending<'_>) {
-    let Sidecar { mode, inbound, interfaces, .. } = sidecar;
-    let reroute = interfaces.reroute.clause.filter(|_| !interfaces.reroute.is_empty());
-    if !matches!(mode.value, Mode::Tproxy(_)) || inbound.capture_ports.is_none() {
-        return;
-    }
-    let own = |clause: &Option<Span>| ending.has(*clause);
-    let (at, evidence, label) = match (reroute, mode.clause) {
-        (Some(reroute), mode) if own(&Some(reroute)) => (reroute, mode, "TPROXY comes first"),
-        (Some(reroute), Some(mode)) if own(&Some(mode)) => (mode, Some(reroute), "rerouted here"),
-        _ => return,
-    };
-    ending.report.push(Problem::ReroutedLate.at(at, "").and(evidence, label));
-}
-
-/// Reports clauses without effect, or that none has any.
-pub(super) fn sidecar(sidecar: &Sidecar, ending: &mut Ending<'_>) {
-    rerouted_late(sidecar, ending);
-    let Sidecar { mode, inbound, outbound, dns, .. } = sidecar;
-    let no_inbound = inbound.capture_ports.is_none() || is_every_port(&inbound.exclude_ports);
-    let no_outbound =
-        outbound.capture_to.is_none() && outbound.capture_ports.is_empty() && dns.is_none();
-    let all_excluded = is_every_port(&outbound.exclude_ports)
-        || dns.is_none() && is_everywhere(&outbound.exclude_to, *sidecar.families);
-    if no_inbound && (no_outbound || all_excluded) {
-        let name = ending.name.to_owned();
-        ending.report.push(Problem::CapturesNothing { name }.at(ending.at, ""));
-        return;
-    }
-    if no_inbound && matches!(mode.value, Mode::Tproxy(_)) {
-        let at = mode.clause.filter(|_| ending.has(mode.clause)).or(inbound.capture_ports.clause);
-        let reason = "it is about inbound connections, of which none is captured";
-        ending.no_effect("mode tproxy", at, reason);
-    }
-    if no_outbound {
-        const REASON: &str = "nothing outbound is captured";
-        if !outbound.exclude_to.is_empty() {
-            ending.no_effect("exclude to", outbound.exclude_to.clause, REASON);
-        }
-        if !outbound.exclude_ports.is_empty() {
-            ending.no_effect("exclude port", outbound.exclude_ports.clause, REASON);
-        }
-        match outbound.groups.value {
-            Groups::Only(_) => ending.no_effect("capture group", outbound.groups.clause, REASON),
-            Groups::Except(ref groups) if !groups.is_empty() => {
-                ending.no_effect("exclude group", outbound.groups.clause, REASON);
-            }
-            Groups::Except(_) => {}
-        }
-    }
-    if outbound.capture_to.value == Selection::All && !outbound.capture_ports.is_empty() {
-        let reason = "`capture to *` captures every destination on every port";
-        ending.no_effect("capture port", outbound.capture_ports.clause, reason);
-    }
 }

@@ -12,7 +12,7 @@ const PREFIX: &str = "an address or a prefix";
 const ADDRESS: &str = "an address";
 
 /// Reads a prefix; an address is the prefix of itself: `10.96.0.0/12`, `fd00::a`.
-pub(super) fn prefix(text: &str) -> Result<IpNet, Mistake> {
+pub(crate) fn prefix(text: &str) -> Result<IpNet, Mistake> {
     let Some((address, length)) = text.split_once('/') else {
         let address = text.parse().map_err(|_| not_an_address(text, None, PREFIX))?;
         return unmapped(text, address, None, PREFIX).map(IpNet::from);
@@ -64,7 +64,7 @@ fn unmapped(
 }
 
 /// Reads an address of a machine, without a prefix length.
-pub(super) fn address(text: &str) -> Result<IpAddr, Mistake> {
+pub(crate) fn address(text: &str) -> Result<IpAddr, Mistake> {
     let address = any_address(text)?;
     if address.is_unspecified() {
         return Err(not(text, "the address of a machine", form(ADDRESS), "it stands for none"));
@@ -203,12 +203,12 @@ fn covering(first: IpAddr, last: IpAddr) -> Vec<String> {
 }
 
 /// Whether connections to `net` may stay on the workload's own loopback.
-pub(super) fn is_loopback(net: &IpNet) -> bool {
+pub(crate) fn is_loopback(net: &IpNet) -> bool {
     net.addr().is_loopback()
 }
 
 /// Reads what counts as the workload itself: an IPv4 prefix inside of 127.0.0.0/8, or `::1`.
-pub(super) fn loopback(text: &str) -> Result<IpNet, Mistake> {
+pub(crate) fn loopback(text: &str) -> Result<IpNet, Mistake> {
     let fits = |net: &IpNet| match net {
         IpNet::V4(net) => Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).contains(net),
         IpNet::V6(net) => *net == Ipv6Net::from(Ipv6Addr::LOCALHOST),

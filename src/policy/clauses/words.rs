@@ -64,9 +64,6 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("dns", &["resolver", "resolvers", "nameserver", "nameservers", "redirect-dns"]),
     ("reroute", &["kubevirt", "virtual", "kube-virt", "redirect"]),
     ("pods", &["set", "sets", "ipset"]),
-    ("sidecar", &["policy", "pod", "workload"]),
-    ("ambient-pod", &["ambient", "ztunnel"]),
-    ("ambient-host", &["host", "node"]),
     ("extends", &["extend", "inherits", "inherit", "from", "is", ":", "<", "like"]),
     ("let", &["var", "set", "define", "const", "list"]),
     ("include", &["import", "use", "source", "load"]),
@@ -74,7 +71,7 @@ const SYNONYMS: &[(&str, &[&str])] = &[
 
 /// The candidate that `found` probably means: what other tools call so, or the only one at the
 /// least distance of at most a third of its length.
-pub(super) fn suggest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn suggest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
     if found.len() > crate::diag::LONGEST {
         return None;
     }
@@ -102,7 +99,7 @@ pub(super) fn suggest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str
 }
 
 /// ``did you mean `port`?``, or what fits here: ``expected `port` or `to` ``.
-pub(super) fn hint(found: &str, candidates: &[&str]) -> String {
+pub(crate) fn hint(found: &str, candidates: &[&str]) -> String {
     match suggest(found, candidates) {
         Some(word) => format!("did you mean `{word}`?"),
         None => format!("expected {}", either(candidates)),
@@ -110,7 +107,7 @@ pub(super) fn hint(found: &str, candidates: &[&str]) -> String {
 }
 
 /// `` `a`, `b` or `c` ``.
-pub(super) fn either(words: &[&str]) -> String {
+pub(crate) fn either(words: &[&str]) -> String {
     let mut text = String::new();
     for (at, word) in words.iter().enumerate() {
         let before = match at {
@@ -124,7 +121,7 @@ pub(super) fn either(words: &[&str]) -> String {
 }
 
 /// `text` without the punctuation that other languages put around values.
-pub(super) fn bare(text: &str) -> &str {
+pub(crate) fn bare(text: &str) -> &str {
     text.trim_matches(['(', ')', '[', ']', '\'', '`', '<', '>', '!', '“', '”'])
 }
 

@@ -1,12 +1,12 @@
-//! Policies of sidecars, with their defaults.
+//! What a sidecar policy means, with its defaults.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::{Selection, Setting};
 use crate::net::{Families, Interface, OnMiss, PerFamily, PortRange};
+use crate::policy::setting::{Selection, Setting};
 
 /// The traffic of a workload with a proxy beside it.
 ///

@@ -8,15 +8,15 @@ use crate::net::{Mark, PortRange};
 
 /// Why a text is not a value, and which part of it says so.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
-    pub(super) problem: Problem,
-    pub(super) label: String,
+pub(crate) struct Mistake {
+    pub(crate) problem: Problem,
+    pub(crate) label: String,
     /// Bytes of the text; all of it if empty.
-    pub(super) part: Range<usize>,
+    pub(crate) part: Range<usize>,
 }
 
 impl Mistake {
-    pub(super) fn new(problem: Problem, label: impl Into<String>) -> Self {
+    pub(crate) fn new(problem: Problem, label: impl Into<String>) -> Self {
         Self { problem, label: label.into(), part: 0..0 }
     }
 
@@ -32,7 +32,7 @@ impl Mistake {
 
 /// A kind of number.
 #[derive(Debug)]
-pub(super) struct Number {
+pub(crate) struct Number {
     /// `port`.
     name: &'static str,
     /// `a port`.
@@ -45,7 +45,7 @@ pub(super) struct Number {
     hexadecimal: bool,
 }
 
-pub(super) const PORT: Number = Number {
+pub(crate) const PORT: Number = Number {
     name: "port",
     one: "a port",
     lowest: 1,
@@ -57,7 +57,7 @@ pub(super) const PORT: Number = Number {
 const LISTED_PORT: Number =
     Number { form: "a port is `1` to `65535`; write `8000-8999` for a range", ..PORT };
 
-pub(super) const USER: Number = Number {
+pub(crate) const USER: Number = Number {
     name: "user",
     one: "a user number",
     lowest: 0,
@@ -66,7 +66,7 @@ pub(super) const USER: Number = Number {
     hexadecimal: false,
 };
 
-pub(super) const GROUP: Number = Number {
+pub(crate) const GROUP: Number = Number {
     name: "group",
     one: "a group number",
     lowest: 0,
@@ -75,7 +75,7 @@ pub(super) const GROUP: Number = Number {
     hexadecimal: false,
 };
 
-pub(super) const MARK: Number = Number {
+pub(crate) const MARK: Number = Number {
     name: "mark",
     one: "a mark",
     lowest: 1,
@@ -93,7 +93,7 @@ const MASK: Number = Number {
     hexadecimal: true,
 };
 
-pub(super) const TABLE: Number = Number {
+pub(crate) const TABLE: Number = Number {
     name: "table",
     one: "a routing table",
     lowest: 1,
@@ -102,7 +102,7 @@ pub(super) const TABLE: Number = Number {
     hexadecimal: false,
 };
 
-pub(super) const PRIORITY: Number = Number {
+pub(crate) const PRIORITY: Number = Number {
     name: "priority",
     one: "a priority",
     lowest: 1,
@@ -112,7 +112,7 @@ pub(super) const PRIORITY: Number = Number {
 };
 
 /// Reads one number.
-pub(super) fn number(text: &str, kind: &Number) -> Result<u32, Mistake> {
+pub(crate) fn number(text: &str, kind: &Number) -> Result<u32, Mistake> {
     let digits = text.strip_prefix("0x").filter(|_| kind.hexadecimal);
     let (digits, radix) = digits.map_or((text, 10), |digits| (digits, 16));
     let is_number = !digits.is_empty() && digits.bytes().all(|b| char::from(b).is_digit(radix));
@@ -132,7 +132,7 @@ pub(super) fn number(text: &str, kind: &Number) -> Result<u32, Mistake> {
 }
 
 /// Reads one port.
-pub(super) fn port(text: &str) -> Result<u16, Mistake> {
+pub(crate) fn port(text: &str) -> Result<u16, Mistake> {
     small(text, &PORT)
 }
 
@@ -141,7 +141,7 @@ fn small(text: &str, kind: &Number) -> Result<u16, Mistake> {
 }
 
 /// Reads a port or a range of ports: `80`, `8000-8999`.
-pub(super) fn ports(text: &str) -> Result<PortRange, Mistake> {
+pub(crate) fn ports(text: &str) -> Result<PortRange, Mistake> {
     let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
         return small(text, &LISTED_PORT).map(PortRange::one).map_err(
             |mistake| match range_otherwise(text) {
@@ -172,7 +172,7 @@ fn range_otherwise(text: &str) -> Option<String> {
 }
 
 /// Reads a mark with or without a mask: `0x539/0xfff`, `1337`.
-pub(super) fn masked(text: &str) -> Result<Mark, Mistake> {
+pub(crate) fn masked(text: &str) -> Result<Mark, Mistake> {
     let (value, mask) = match text.split_once('/') {
         None => (number(text, &MARK)?, u32::MAX),
         Some((value, mask)) => {
@@ -192,7 +192,7 @@ pub(super) fn masked(text: &str) -> Result<Mark, Mistake> {
 }
 
 /// Reads a routing table that is not the kernel's own.
-pub(super) fn table(text: &str) -> Result<u32, Mistake> {
+pub(crate) fn table(text: &str) -> Result<u32, Mistake> {
     let found = number(text, &TABLE)?;
     let name = match found {
         253 => "default",

@@ -8,37 +8,40 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::diag::{Problem, Report};
-use crate::net::{Interface, PortRange};
-use crate::policy::print::written_net;
-use crate::policy::{Selection, Setting};
+use crate::net::{Family, Interface, PortRange, written_net};
+use crate::policy::setting::{Selection, Setting};
 use crate::span::Span;
 
 /// `*`, or values.
 #[derive(Clone, Debug)]
-pub(super) struct List<T> {
+pub(crate) struct List<T> {
     /// Whether it is `*`.
-    pub(super) all: bool,
-    pub(super) items: Vec<Item<T>>,
+    pub(crate) all: bool,
+    pub(crate) items: Vec<Item<T>>,
     /// The clause that set it or added to it last.
-    pub(super) clause: Option<Span>,
+    pub(crate) clause: Option<Span>,
 }
 
 /// A value of a list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Item<T> {
-    pub(super) value: T,
+pub(crate) struct Item<T> {
+    pub(crate) value: T,
     /// Where it was written, perhaps in a `let`; `None` for a default.
-    pub(super) at: Option<Span>,
+    pub(crate) at: Option<Span>,
     /// Whether the policy itself has it, and not one that it extends.
-    pub(super) own: bool,
+    pub(crate) own: bool,
 }
 
 /// A value that can cover another one of its list.
-pub(super) trait Covers: Clone + Display {
+pub(crate) trait Covers: Clone + Display {
     /// An order in which whatever covers a value stands before it.
     fn order(&self, other: &Self) -> Ordering;
     /// Whether `other` says nothing that this does not say.
     fn covers(&self, other: &Self) -> bool;
+    /// The family that it is of; `None` if it is of neither.
+    fn family(&self) -> Option<Family> {
+        None
+    }
     /// How a policy says it.
     fn written(&self) -> String {
         self.to_string()
@@ -62,6 +65,10 @@ impl Covers for IpNet {
 
     fn covers(&self, other: &Self) -> bool {
         self.contains(other)
+    }
+
+    fn family(&self) -> Option<Family> {
+        Some(Family::of(self.addr()))
     }
 
     fn written(&self) -> String {
@@ -88,6 +95,10 @@ impl Covers for IpAddr {
     fn covers(&self, other: &Self) -> bool {
         self == other
     }
+
+    fn family(&self) -> Option<Family> {
+        Some(Family::of(*self))
+    }
 }
 
 impl Covers for u32 {
@@ -108,39 +119,39 @@ impl<T> Default for List<T> {
 
 impl<T: Clone> List<T> {
     /// `values`, by default.
-    pub(super) fn default_to(values: Vec<T>) -> Self {
+    pub(crate) fn default_to(values: Vec<T>) -> Self {
         let item = |value| Item { value, at: None, own: false };
         Self { items: values.into_iter().map(item).collect(), ..Self::default() }
     }
 
     /// `*`, by default.
-    pub(super) fn everything() -> Self {
+    pub(crate) fn everything() -> Self {
         Self { all: true, ..Self::default() }
     }
 
     /// Whether nothing is selected.
-    pub(super) fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         !self.all && self.items.is_empty()
     }
 
     /// The values, of a list that cannot be `*`.
-    pub(super) fn setting(&self) -> Setting<Vec<T>> {
+    pub(crate) fn setting(&self) -> Setting<Vec<T>> {
         Setting { value: self.values(), clause: self.clause }
     }
 
     /// `*` or the values.
-    pub(super) fn selection(&self) -> Setting<Selection<T>> {
+    pub(crate) fn selection(&self) -> Setting<Selection<T>> {
         let value = if self.all { Selection::All } else { Selection::Only(self.values()) };
         Setting { value, clause: self.clause }
     }
 
     /// The values.
-    pub(super) fn values(&self) -> Vec<T> {
+    pub(crate) fn values(&self) -> Vec<T> {
         self.items.iter().map(|item| item.value.clone()).collect()
     }
 
     /// The same for a policy that extends the one that has it.
-    pub(super) fn inherit(&mut self) {
+    fn inherit(&mut self) {
         self.items.iter_mut().for_each(|item| item.own = false);
     }
 }
@@ -148,7 +159,7 @@ impl<T: Clone> List<T> {
 impl<T: Covers> List<T> {
     /// Reports every value that another one of the list covers, if the policy itself has one of
     /// the two.
-    pub(super) fn repeated(&self, report: &mut Report) {
+    fn repeated(&self, report: &mut Report) {
         // A value of a `let` can be in the list a million times.
         let mut seen = BTreeSet::new();
         for (covered, by) in covered(&self.items) {
@@ -168,7 +179,7 @@ impl<T: Covers> List<T> {
 
     /// Reports every value that some value of `exclude` covers, if the policy itself has one of
     /// the two.
-    pub(super) fn excluded(&self, what: &'static str, exclude: &Self, report: &mut Report) {
+    pub(crate) fn excluded(&self, what: &'static str, exclude: &Self, report: &mut Report) {
         let excludes = widest(&exclude.items);
         for item in &self.items {
             let Some(by) = covering(&excludes, &item.value) else { continue };
@@ -185,6 +196,30 @@ impl<T: Covers> List<T> {
     }
 }
 
+/// Something that is done with every list of a policy, whatever its values are.
+pub(crate) trait Visitor {
+    /// Does it with one.
+    fn visit<T: Covers>(&mut self, list: &mut List<T>);
+}
+
+/// Makes every list that of a policy that extends the one that has it.
+pub(crate) struct Inherit;
+
+impl Visitor for Inherit {
+    fn visit<T: Covers>(&mut self, list: &mut List<T>) {
+        list.inherit();
+    }
+}
+
+/// Reports what is repeated in each list.
+pub(crate) struct Repeated<'r>(pub(crate) &'r mut Report);
+
+impl Visitor for Repeated<'_> {
+    fn visit<T: Covers>(&mut self, list: &mut List<T>) {
+        list.repeated(self.0);
+    }
+}
+
 /// Pairs of a value and one that covers it. Of two that say the same, the later one is covered.
 fn covered<T: Covers>(items: &[Item<T>]) -> Vec<(&Item<T>, &Item<T>)> {
     let mut pairs = Vec::new();
@@ -193,7 +228,7 @@ fn covered<T: Covers>(items: &[Item<T>]) -> Vec<(&Item<T>, &Item<T>)> {
 }
 
 /// The values that no other one covers, in order.
-pub(super) fn widest<T: Covers>(items: &[Item<T>]) -> Vec<&Item<T>> {
+pub(crate) fn widest<T: Covers>(items: &[Item<T>]) -> Vec<&Item<T>> {
     let mut widest = Vec::new();
     sweep(items, |item, by| {
         if by.is_none() {
@@ -204,7 +239,7 @@ pub(super) fn widest<T: Covers>(items: &[Item<T>]) -> Vec<&Item<T>> {
 }
 
 /// The one of `widest` that covers `value`.
-pub(super) fn covering<'i, T: Covers>(widest: &[&'i Item<T>], value: &T) -> Option<&'i Item<T>> {
+pub(crate) fn covering<'i, T: Covers>(widest: &[&'i Item<T>], value: &T) -> Option<&'i Item<T>> {
     // None of them covers another one, so the last that does not begin behind the value reaches
     // furthest.
     let at = widest.partition_point(|item| item.value.order(value) != Ordering::Greater);

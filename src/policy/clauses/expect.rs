@@ -3,17 +3,17 @@
 use super::given::{Context, Given, Specials};
 use super::lists::List;
 use super::numbers;
-use super::read::{Group, Read, User};
+use super::values::{Group, Read, User};
 use super::words::hint;
 use crate::diag::{Problem, shown};
-use crate::policy::{Expectation, Expected, Transport, Way};
+use crate::policy::expectation::{Expectation, Expected, Transport, Way};
 use crate::span::Span;
 use crate::syntax::ast::{Term, TermKind};
 
 const EXAMPLE: &str = "`expect outbound tcp to 10.96.0.0/12 => untouched`";
 
 /// Reads `terms`, the first of which is `expect`; `None` if something is wrong, which is reported.
-pub(super) fn read<'a>(
+pub(crate) fn read<'a>(
     terms: &'a [Term],
     span: Span,
     context: &mut Context<'a>,

@@ -4,19 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph;
 use super::words::suggest;
-use super::{MOST_EXTENDED, MOST_VALUES};
 use crate::diag::{Problem, Report, shown};
 use crate::net::Name;
 use crate::span::Span;
 use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
 
+/// Most policies in a row of `extends`, and most lists in a row of `$names`.
+pub const MOST_EXTENDED: usize = 16;
+
+/// Most values of one list.
+pub const MOST_VALUES: usize = 1_000_000;
+
 /// Every `let` of every file.
 #[derive(Debug, Default)]
-pub(super) struct Lets<'a> {
+pub(crate) struct Lets<'a> {
     lists: Vec<Let<'a>>,
     by_name: BTreeMap<&'a str, usize>,
     /// Whether a file was not read, so that nothing is known to be undefined or unused.
-    pub(super) may_lack_some: bool,
+    pub(crate) may_lack_some: bool,
 }
 
 #[derive(Debug)]
@@ -30,20 +35,20 @@ struct Let<'a> {
 
 /// A value as a clause sees it, with every `$name` replaced.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Value<'a> {
-    pub(super) term: &'a Term,
+pub(crate) struct Value<'a> {
+    pub(crate) term: &'a Term,
     /// The `$name` in the clause, if the value was written in a `let`.
-    pub(super) used: Option<Span>,
+    pub(crate) used: Option<Span>,
 }
 
 impl<'a> Lets<'a> {
     /// No list yet.
-    pub(super) fn new(may_lack_some: bool) -> Self {
+    pub(crate) fn new(may_lack_some: bool) -> Self {
         Self { may_lack_some, ..Self::default() }
     }
 
     /// Adds the `let` that `clause` is.
-    pub(super) fn define(&mut self, clause: &'a Clause, report: &mut Report) {
+    pub(crate) fn define(&mut self, clause: &'a Clause, report: &mut Report) {
         let (name, values) = parts(clause, report);
         let Some(name) = name else { return };
         if let Err(reason) = Name::new(&name.text) {
@@ -66,7 +71,7 @@ impl<'a> Lets<'a> {
     }
 
     /// Finds out how long every list is, which of them are wrong, and which nothing uses.
-    pub(super) fn resolve<'f>(
+    pub(crate) fn resolve<'f>(
         &mut self,
         files: impl Iterator<Item = &'f File>,
         report: &mut Report,
@@ -153,7 +158,7 @@ impl<'a> Lets<'a> {
 
     /// The values of a clause at `head`, with every `$name` replaced by its values, and whether
     /// these are all of them: what a wrong `$name` stands for is left out.
-    pub(super) fn values(
+    pub(crate) fn values(
         &self,
         terms: &'a [Term],
         head: Span,
@@ -196,7 +201,7 @@ impl<'a> Lets<'a> {
 }
 
 /// Whether it is `let name =`, which the parser has reported.
-pub(super) fn is_without_values(clause: &Clause) -> bool {
+pub(crate) fn is_without_values(clause: &Clause) -> bool {
     matches!(
         &clause.terms[..],
         [word, name, equals]

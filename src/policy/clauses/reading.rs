@@ -1,104 +1,75 @@
-//! Which clauses there are, and which of them a line is.
+//! Which clause a line is, and the reading of it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use super::expect;
-use super::given::{Context, Given, Seen};
+use super::form::{Draft, Ending, Form, Seen};
+use super::given::{Context, Given};
+use super::lists::Inherit;
 use super::misread::misread;
+use super::spelling::{EXPECT, is_word, text_of};
 use super::words::suggest;
 use crate::diag::{Diagnostic, Problem, Report, shown};
-use crate::policy::{Expectation, Kind, Setting};
+use crate::policy::expectation::Expectation;
+use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
 
-/// A policy while its clauses are read.
-pub(super) trait Draft: Default + Clone + 'static {
+/// What stands before the clauses of a policy.
+#[derive(Clone, Copy)]
+pub(crate) struct Heading<'n, 'a> {
     /// `sidecar`.
-    const KIND: &'static str;
-    /// The clauses of it and of its blocks.
-    const FORMS: &'static [Form<Self>];
-
-    /// Forgets what only matters to the policy that a clause was written in.
-    fn inherit(&mut self);
-
-    /// Checks what several clauses say together, and makes the policy's meaning of it.
-    fn finish(self, ending: &mut Ending<'_>) -> Kind;
-}
-
-/// What a draft is finished with.
-pub(super) struct Ending<'a> {
-    /// The name of the policy.
-    pub(super) name: &'a str,
-    /// Where it is.
-    pub(super) at: Span,
+    pub(crate) kind: &'static str,
+    /// Its name; empty if it has none.
+    pub(crate) name: &'n str,
+    /// The place of the name, or of what is where it should be.
+    pub(crate) at: Span,
     /// All of the policy.
-    pub(super) span: Span,
-    /// The clauses that the policy itself has.
-    pub(super) seen: &'a Seen,
-    pub(super) report: &'a mut Report,
+    pub(crate) clause: &'a Clause,
 }
 
-impl Ending<'_> {
-    /// Whether the policy itself has `clause`, and not one that it extends.
-    pub(super) fn has(&self, clause: Option<Span>) -> bool {
-        clause.is_some_and(|clause| {
-            clause.file == self.span.file
-                && self.span.start <= clause.start
-                && clause.end <= self.span.end
-        })
+/// A policy that was read.
+pub(crate) struct Read<P> {
+    /// What its clauses say, for those that extend it.
+    pub(crate) draft: Box<dyn Any>,
+    /// What it means.
+    pub(crate) policy: P,
+    /// Whether every value was there.
+    pub(crate) is_whole: bool,
+    /// What it expects.
+    pub(crate) expectations: Vec<Setting<Expectation>>,
+}
+
+impl<P> Read<P> {
+    /// The same, with its meaning as something else.
+    pub(crate) fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Read<Q> {
+        let Self { draft, policy, is_whole, expectations } = self;
+        Read { draft, policy: change(policy), is_whole, expectations }
     }
 }
 
-/// A clause of the language.
-pub(super) struct Form<D> {
-    /// `outbound`; empty for a clause of the policy itself.
-    pub(super) block: &'static str,
-    /// `exclude port`; empty for what opening the block says.
-    pub(super) words: &'static str,
-    /// `15020`; empty for a clause without values.
-    pub(super) example: &'static str,
-    /// Whether `also` may stand before it.
-    pub(super) is_list: bool,
-    /// Reads it.
-    pub(super) apply: fn(&mut D, &mut Given<'_, '_>),
+/// Reads a policy, which extends the one whose draft `parent` is.
+pub(crate) fn policy<'a, D: Draft>(
+    heading: Heading<'_, 'a>,
+    parent: Option<&dyn Any>,
+    context: &mut Context<'a>,
+) -> Read<D::Policy> {
+    let Heading { kind, name, at, clause } = heading;
+    // A policy extends none of another kind.
+    let mut draft: D = parent.and_then(|parent| parent.downcast_ref()).cloned().unwrap_or_default();
+    draft.lists(&mut Inherit);
+    let (seen, is_whole, expectations) = read(&mut draft, kind, clause, context);
+    let report = &mut context.report;
+    let policy =
+        draft.clone().finish(&mut Ending { name, at, span: clause.span, seen: &seen, report });
+    Read { draft: Box::new(draft), policy, is_whole, expectations }
 }
-
-impl<D> Form<D> {
-    /// A clause with one value, or one of each family.
-    pub(super) const fn one(
-        block: &'static str,
-        words: &'static str,
-        example: &'static str,
-        apply: fn(&mut D, &mut Given<'_, '_>),
-    ) -> Self {
-        Self { block, words, example, is_list: false, apply }
-    }
-
-    /// A clause with a list, to which `also` adds.
-    pub(super) const fn list(
-        block: &'static str,
-        words: &'static str,
-        example: &'static str,
-        apply: fn(&mut D, &mut Given<'_, '_>),
-    ) -> Self {
-        Self { block, words, example, is_list: true, apply }
-    }
-
-    /// A clause without a value.
-    pub(super) const fn bare(
-        block: &'static str,
-        words: &'static str,
-        apply: fn(&mut D, &mut Given<'_, '_>),
-    ) -> Self {
-        Self { block, words, example: "", is_list: false, apply }
-    }
-}
-
-/// The word that an expectation begins with.
-pub(super) const EXPECT: &str = "expect";
 
 /// The clauses of one policy, before they are read.
 struct Collected<'c, 'a, D: 'static> {
+    /// `sidecar`.
+    kind: &'static str,
     context: &'c mut Context<'a>,
     found: Vec<Found<'a, D>>,
     /// Whether every value is there.
@@ -114,15 +85,21 @@ struct Found<'a, D: 'static> {
     span: Span,
 }
 
-/// Reads the clauses of `policy` into `draft`; which there were, whether every value was there, and
-/// what the policy expects.
-pub(super) fn read<'a, D: Draft>(
+/// Reads the clauses of `policy`, which is of `kind`, into `draft`; which there were, whether every
+/// value was there, and what the policy expects.
+fn read<'a, D: Draft>(
     draft: &mut D,
+    kind: &'static str,
     policy: &'a Clause,
     context: &mut Context<'a>,
 ) -> (Seen, bool, Vec<Setting<Expectation>>) {
-    let mut collected =
-        Collected::<D> { context, found: Vec::new(), is_whole: true, expectations: Vec::new() };
+    let mut collected = Collected::<D> {
+        kind,
+        context,
+        found: Vec::new(),
+        is_whole: true,
+        expectations: Vec::new(),
+    };
     collected.block("", policy);
     let Collected { found, mut is_whole, expectations, .. } = collected;
     // `also` adds to what the policy says, wherever the two stand.
@@ -365,7 +342,8 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
 
     /// Reports a line that is no clause of `block`.
     fn unknown(&mut self, block: &'static str, line: &'a Clause, words: &'a [Term]) {
-        self.context.report.push_error(words[0].span, || misread(D::KIND, block, words));
+        let (kind, spellings) = (self.kind, self.context.spellings);
+        self.context.report.push_error(words[0].span, || misread(kind, block, words, spellings));
         // What is in it is checked as if it were called right.
         let blocks: Vec<_> = blocks::<D>();
         if block.is_empty()
@@ -380,19 +358,6 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         self.context.report.push(diagnostic);
         &[]
     }
-}
-
-pub(super) fn is_word(term: &Term, word: &str) -> bool {
-    term.kind == TermKind::Word && &*term.text == word
-}
-
-/// The first few of `terms` as they were written.
-pub(super) fn text_of(terms: &[Term]) -> String {
-    let text = |term: &Term| {
-        let sign = if term.kind == TermKind::Variable { "$" } else { "" };
-        format!("{sign}{}{}", term.text, if term.comma { "," } else { "" })
-    };
-    terms.iter().take(64).map(text).collect::<Vec<_>>().join(" ")
 }
 
 fn form<D: Draft>(block: &str, words: &str) -> Option<&'static Form<D>> {

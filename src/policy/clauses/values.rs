@@ -1,16 +1,20 @@
 //! Values that lists are made of.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::addresses;
 use super::numbers::{self, GROUP, Mistake, USER};
-use super::{GroupIds, addresses};
 use crate::diag::{Problem, shown};
 use crate::net::{Interface, PortRange};
 
+/// Numbers of the groups that policies may name, as a group file has them.
+pub type GroupIds = BTreeMap<String, u32>;
+
 /// A value that lists are made of.
-pub(super) trait Read: Sized {
+pub(crate) trait Read: Sized {
     /// Reads it.
     fn read(text: &str, groups: &GroupIds) -> Result<Self, Mistake>;
     /// Whether it may stand in quotation marks.
@@ -47,7 +51,7 @@ impl Read for Interface {
 
 /// The number of a user. Names of users are never known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct User(pub(super) u32);
+pub(crate) struct User(pub(crate) u32);
 
 impl Read for User {
     fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
@@ -57,7 +61,7 @@ impl Read for User {
 
 /// The number of a group, or its name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Group(pub(super) u32);
+pub(crate) struct Group(pub(crate) u32);
 
 impl Read for Group {
     fn read(text: &str, groups: &GroupIds) -> Result<Self, Mistake> {

@@ -4,25 +4,30 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::effects::{self, Port};
-use super::families::Strays;
-use super::forms::{Draft, Ending, Form};
-use super::given::{Given, PerFamilySetting, Specials};
-use super::lists::List;
-use super::numbers::MARK;
+use super::effects as sidecar_effects;
+use super::meaning::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
 use crate::diag::Problem;
-use crate::net::{Interface, OnMiss, PortRange};
-use crate::policy::{Dns, Groups, Kind, Mode, Outbound, Proxy, Setting, Sidecar, Tproxy};
+use crate::net::{Families, Interface, OnMiss, PortRange};
+use crate::policy::clauses::effects::{self, Port};
+use crate::policy::clauses::families::Strays;
+use crate::policy::clauses::form::{Draft, Ending, Form};
+use crate::policy::clauses::given::{Given, PerFamilySetting, Specials};
+use crate::policy::clauses::lists::{List, Repeated, Visitor};
+use crate::policy::clauses::numbers::MARK;
+use crate::policy::setting::Setting;
 use crate::span::Span;
 
 /// A sidecar policy while its clauses are read.
 #[derive(Clone)]
-pub(super) struct SidecarDraft {
-    /// What needs no more than a value. The other fields take the place of theirs in it.
-    plain: Sidecar,
+pub(crate) struct SidecarDraft {
+    families: Setting<Families>,
+    mode: Setting<Mode>,
     users: List<u32>,
     /// `None` while it is the numbers of the users.
     groups: Option<List<u32>>,
+    outbound_port: Setting<u16>,
+    inbound_port: Setting<u16>,
+    tunnel_port: Setting<u16>,
     passthrough: PerFamilySetting<Ipv4Addr, Ipv6Addr>,
     inbound_capture: List<PortRange>,
     inbound_exclude: List<PortRange>,
@@ -40,15 +45,21 @@ pub(super) struct SidecarDraft {
     dns_port: Setting<u16>,
     exclude_interfaces: List<Interface>,
     reroute: List<Interface>,
+    drop_invalid: Setting<bool>,
 }
 
 impl Default for SidecarDraft {
     fn default() -> Self {
-        let plain = Sidecar::default();
+        let Sidecar { families, mode, proxy, outbound, drop_invalid, .. } = Sidecar::default();
         Self {
-            users: List::default_to(plain.proxy.users.value.clone()),
+            families,
+            mode,
+            users: List::default_to(proxy.users.value),
             groups: None,
-            passthrough: PerFamilySetting::default_to(plain.proxy.passthrough.value),
+            outbound_port: proxy.outbound_port,
+            inbound_port: proxy.inbound_port,
+            tunnel_port: proxy.tunnel_port,
+            passthrough: PerFamilySetting::default_to(proxy.passthrough.value),
             inbound_capture: List::everything(),
             inbound_exclude: List::default(),
             capture_to: List::everything(),
@@ -57,14 +68,14 @@ impl Default for SidecarDraft {
             exclude_ports: List::default(),
             capture_groups: List::everything(),
             exclude_groups: List::default(),
-            loopback: PerFamilySetting::default_to(plain.outbound.loopback.value),
+            loopback: PerFamilySetting::default_to(outbound.loopback.value),
             capture_loopback: None,
             dns_on: Setting::default_to(false),
             dns_servers: List::everything(),
             dns_port: Setting::default_to(Dns::DEFAULT_PORT),
             exclude_interfaces: List::default(),
             reroute: List::default(),
-            plain,
+            drop_invalid,
         }
     }
 }
@@ -76,10 +87,10 @@ const PORTS_NO_STAR: Specials =
     Specials::no_star("write `capture port none` to capture nothing, and no `exclude port`");
 
 impl Draft for SidecarDraft {
-    const KIND: &'static str = "sidecar";
+    type Policy = Sidecar;
 
     const FORMS: &'static [Form<Self>] = &[
-        Form::one("", "family", "ipv4", |draft, given| given.families(&mut draft.plain.families)),
+        Form::one("", "family", "ipv4", |draft, given| given.families(&mut draft.families)),
         Form::one("", "mode", "tproxy", Self::mode),
         Form::one("mode", "mark", "1337", |draft, given| {
             let mark = given.number(&MARK);
@@ -109,13 +120,13 @@ impl Draft for SidecarDraft {
             given.groups(draft.groups.get_or_insert_with(|| users.clone()), NO_STAR);
         }),
         Form::one("proxy", "outbound-port", "15001", |draft, given| {
-            given.port(&mut draft.plain.proxy.outbound_port);
+            given.port(&mut draft.outbound_port);
         }),
         Form::one("proxy", "inbound-port", "15006", |draft, given| {
-            given.port(&mut draft.plain.proxy.inbound_port);
+            given.port(&mut draft.inbound_port);
         }),
         Form::one("proxy", "tunnel-port", "15008", |draft, given| {
-            given.port(&mut draft.plain.proxy.tunnel_port);
+            given.port(&mut draft.tunnel_port);
         }),
         Form::one("proxy", "passthrough", "127.0.0.6, ::6", |draft, given| {
             given.addresses(&mut draft.passthrough, Proxy::default().passthrough.value);
@@ -172,49 +183,72 @@ impl Draft for SidecarDraft {
         }),
         Form::one("dns", "port", "15053", |draft, given| given.port(&mut draft.dns_port)),
         Form::list("interface", "exclude", "eth1, net*", |draft, given| {
-            given.list(&mut draft.exclude_interfaces, Specials::no_star(super::EVERY_INTERFACE));
+            given.list(&mut draft.exclude_interfaces, Specials::INTERFACES);
         }),
         Form::list("interface", "reroute", "virt0", |draft, given| {
-            given.list(&mut draft.reroute, Specials::no_star(super::EVERY_INTERFACE));
+            given.list(&mut draft.reroute, Specials::INTERFACES);
         }),
         Form::one("", "drop", "invalid", |draft, given| {
             const CHOICES: &[(&str, bool)] = &[("invalid", true), ("none", false)];
             const HELP: &str = "`drop invalid` drops what connection tracking calls invalid, \
                                 `drop none` nothing";
             let drop = given.choice("kind of packet", CHOICES, HELP);
-            given.set(&mut draft.plain.drop_invalid, drop);
+            given.set(&mut draft.drop_invalid, drop);
         }),
     ];
 
-    fn inherit(&mut self) {
-        self.users.inherit();
-        self.groups.iter_mut().for_each(List::inherit);
-        for ports in [
-            &mut self.inbound_capture,
-            &mut self.inbound_exclude,
-            &mut self.capture_ports,
-            &mut self.exclude_ports,
-        ] {
-            ports.inherit();
+    fn lists(&mut self, visitor: &mut impl Visitor) {
+        let Self {
+            families: _,
+            mode: _,
+            users,
+            groups,
+            outbound_port: _,
+            inbound_port: _,
+            tunnel_port: _,
+            passthrough: _,
+            inbound_capture,
+            inbound_exclude,
+            capture_to,
+            exclude_to,
+            capture_ports,
+            exclude_ports,
+            capture_groups,
+            exclude_groups,
+            loopback: _,
+            capture_loopback: _,
+            dns_on: _,
+            dns_servers,
+            dns_port: _,
+            exclude_interfaces,
+            reroute,
+            drop_invalid: _,
+        } = self;
+        visitor.visit(users);
+        if let Some(groups) = groups {
+            visitor.visit(groups);
         }
-        self.capture_to.inherit();
-        self.exclude_to.inherit();
-        self.capture_groups.inherit();
-        self.exclude_groups.inherit();
-        self.dns_servers.inherit();
-        self.exclude_interfaces.inherit();
-        self.reroute.inherit();
+        for ports in [inbound_capture, inbound_exclude, capture_ports, exclude_ports] {
+            visitor.visit(ports);
+        }
+        visitor.visit(capture_to);
+        visitor.visit(exclude_to);
+        visitor.visit(capture_groups);
+        visitor.visit(exclude_groups);
+        visitor.visit(dns_servers);
+        visitor.visit(exclude_interfaces);
+        visitor.visit(reroute);
     }
 
-    fn finish(mut self, ending: &mut Ending<'_>) -> Kind {
+    fn finish(mut self, ending: &mut Ending<'_>) -> Sidecar {
         self.other_family(ending);
         let groups = self.groups.clone().unwrap_or_else(|| self.users.clone());
         self.contradictions(&groups, ending);
-        self.repeated(ending);
+        self.lists(&mut Repeated(ending.report));
         self.captured_and_excluded(&groups, ending);
         let sidecar = self.meaning(&groups);
-        effects::sidecar(&sidecar, ending);
-        Kind::Sidecar(Box::new(sidecar))
+        sidecar_effects::report(&sidecar, ending);
+        sidecar
     }
 }
 
@@ -223,12 +257,12 @@ impl SidecarDraft {
         const CHOICES: &[(&str, bool)] = &[("redirect", false), ("tproxy", true)];
         const HELP: &str = "`redirect` rewrites the destination (NAT), `tproxy` keeps it";
         let Some(is_tproxy) = given.choice("mode", CHOICES, HELP) else { return };
-        let mode = match *self.plain.mode {
+        let mode = match *self.mode {
             Mode::Tproxy(tproxy) if is_tproxy => Mode::Tproxy(tproxy),
             _ if is_tproxy => Mode::Tproxy(Tproxy::default()),
             _ => Mode::Redirect,
         };
-        self.plain.mode = Setting::written(mode, given.span);
+        self.mode = Setting::written(mode, given.span);
     }
 
     /// Sets one of the numbers of TPROXY mode. Those of another mode are reported when the policy
@@ -239,17 +273,15 @@ impl SidecarDraft {
         place: impl FnOnce(&mut Tproxy) -> &mut T,
         value: Option<T>,
     ) {
-        if let (Mode::Tproxy(tproxy), Some(value)) = (&mut self.plain.mode.value, value) {
+        if let (Mode::Tproxy(tproxy), Some(value)) = (&mut self.mode.value, value) {
             *place(tproxy) = value;
-            self.plain.mode.clause.get_or_insert(clause);
+            self.mode.clause.get_or_insert(clause);
         }
     }
 
     fn other_family(&mut self, ending: &mut Ending<'_>) {
-        let Some(mut strays) = Strays::under(&self.plain.families) else { return };
-        strays.take(&mut self.capture_to);
-        strays.take(&mut self.exclude_to);
-        strays.take(&mut self.dns_servers);
+        let Some(mut strays) = Strays::under(&self.families) else { return };
+        self.lists(&mut strays);
         let own = ending.has(self.passthrough.clause);
         strays.reset(&mut self.passthrough, Proxy::default().passthrough.value, own);
         let own = ending.has(self.loopback.clause);
@@ -281,30 +313,12 @@ impl SidecarDraft {
         }
         ending.dns_contradiction();
         if let (Some(mode), true) = (ending.seen.get(&("", "mode")), ending.has_in_block("mode"))
-            && self.plain.mode.value == Mode::Redirect
+            && self.mode.value == Mode::Redirect
         {
             let clause = "mode redirect".to_owned();
             ending.report.push(Problem::SurplusBlock { clause }.at(*mode, "it has no numbers"));
         }
         effects::excluded_outside(&self.inbound_capture, &mut self.inbound_exclude, ending);
-    }
-
-    fn repeated(&self, ending: &mut Ending<'_>) {
-        let report = &mut *ending.report;
-        self.users.repeated(report);
-        self.groups.iter().for_each(|groups| groups.repeated(report));
-        for ports in
-            [&self.inbound_capture, &self.inbound_exclude, &self.capture_ports, &self.exclude_ports]
-        {
-            ports.repeated(report);
-        }
-        self.capture_to.repeated(report);
-        self.exclude_to.repeated(report);
-        self.capture_groups.repeated(report);
-        self.exclude_groups.repeated(report);
-        self.dns_servers.repeated(report);
-        self.exclude_interfaces.repeated(report);
-        self.reroute.repeated(report);
     }
 
     fn captured_and_excluded(&self, groups: &List<u32>, ending: &mut Ending<'_>) {
@@ -321,9 +335,9 @@ impl SidecarDraft {
         if self.capture_loopback.is_some_and(|capture| !*capture) {
             effects::loopback_excluded(&self.capture_to, ending);
         }
-        let is_tproxy = matches!(*self.plain.mode, Mode::Tproxy(_));
+        let is_tproxy = matches!(*self.mode, Mode::Tproxy(_));
         if !is_tproxy && !self.inbound_capture.is_none() {
-            let tunnel = self.plain.proxy.tunnel_port;
+            let tunnel = self.tunnel_port;
             effects::tunnel_excluded(tunnel, &self.inbound_exclude, ending.report);
         }
         let (to, ports) = (&self.capture_to, &self.capture_ports);
@@ -333,7 +347,7 @@ impl SidecarDraft {
             effects::captured_itself(to, &self.loopback.setting(), implies_nothing, ending);
         }
         effects::same_ports(&self.ports(), ending);
-        if let Mode::Tproxy(tproxy) = *self.plain.mode
+        if let Mode::Tproxy(tproxy) = *self.mode
             && tproxy.mark == tproxy.outbound_mark
         {
             effects::same_mark(tproxy.mark, ending);
@@ -341,11 +355,10 @@ impl SidecarDraft {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let proxy = &self.plain.proxy;
         let mut ports = vec![
-            Port::new("outbound-port", proxy.outbound_port),
-            Port::new("inbound-port", proxy.inbound_port),
-            Port::new("tunnel-port", proxy.tunnel_port),
+            Port::new("outbound-port", self.outbound_port),
+            Port::new("inbound-port", self.inbound_port),
+            Port::new("tunnel-port", self.tunnel_port),
         ];
         if *self.dns_on {
             ports.push(Port::new("the port of `dns`", self.dns_port));
@@ -355,16 +368,12 @@ impl SidecarDraft {
 
     /// The policy that the clauses make.
     fn meaning(self, groups: &List<u32>) -> Sidecar {
-        let mut sidecar = self.plain;
-        sidecar.proxy.users = self.users.setting();
-        sidecar.proxy.groups = groups.setting();
+        let users = self.users.setting();
+        let mut groups = groups.setting();
         if self.groups.is_none() {
-            sidecar.proxy.groups.clause = self.users.clause;
+            groups.clause = users.clause;
         }
-        sidecar.proxy.passthrough = self.passthrough.setting();
-        sidecar.inbound.capture_ports = self.inbound_capture.selection();
-        sidecar.inbound.exclude_ports = self.inbound_exclude.setting();
-        sidecar.outbound = Outbound {
+        let mut outbound = Outbound {
             capture_loopback: Setting::default_to(false),
             capture_to: self.capture_to.selection(),
             exclude_to: self.exclude_to.setting(),
@@ -379,20 +388,34 @@ impl SidecarDraft {
             },
             loopback: self.loopback.setting(),
         };
-        let names_loopback = sidecar.outbound.names_loopback();
-        sidecar.outbound.capture_loopback = self.capture_loopback.unwrap_or(Setting {
+        let names_loopback = outbound.names_loopback();
+        outbound.capture_loopback = self.capture_loopback.unwrap_or(Setting {
             value: names_loopback,
             clause: self.capture_to.clause.filter(|_| names_loopback),
         });
-        sidecar.dns = Setting {
-            value: self
-                .dns_on
-                .value
-                .then(|| Dns { servers: self.dns_servers.selection().value, port: *self.dns_port }),
-            clause: self.dns_on.clause,
-        };
-        sidecar.interfaces.exclude = self.exclude_interfaces.setting();
-        sidecar.interfaces.reroute = self.reroute.setting();
-        sidecar
+        let dns = || Dns { servers: self.dns_servers.selection().value, port: *self.dns_port };
+        Sidecar {
+            families: self.families,
+            mode: self.mode,
+            proxy: Proxy {
+                users,
+                groups,
+                outbound_port: self.outbound_port,
+                inbound_port: self.inbound_port,
+                tunnel_port: self.tunnel_port,
+                passthrough: self.passthrough.setting(),
+            },
+            inbound: Inbound {
+                capture_ports: self.inbound_capture.selection(),
+                exclude_ports: self.inbound_exclude.setting(),
+            },
+            outbound,
+            dns: Setting { value: self.dns_on.then(dns), clause: self.dns_on.clause },
+            interfaces: Interfaces {
+                exclude: self.exclude_interfaces.setting(),
+                reroute: self.reroute.setting(),
+            },
+            drop_invalid: self.drop_invalid,
+        }
     }
 }

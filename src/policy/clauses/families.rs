@@ -1,15 +1,15 @@
 //! What stands under `family ipv4` and is of IPv6, and the reverse.
 
-use super::forms::Ending;
-use super::given::{IsIpv4, PerFamilySetting};
-use super::lists::List;
+use super::form::Ending;
+use super::given::PerFamilySetting;
+use super::lists::{Covers, List, Visitor};
 use crate::diag::Problem;
 use crate::net::{Families, Family, PerFamily};
-use crate::policy::Setting;
+use crate::policy::setting::Setting;
 use crate::span::Span;
 
 /// The values of the family that a policy leaves untouched.
-pub(super) struct Strays {
+pub(crate) struct Strays {
     family: Family,
     clause: Option<Span>,
     found: Vec<Span>,
@@ -17,7 +17,7 @@ pub(super) struct Strays {
 
 impl Strays {
     /// Nothing yet; `None` if both families are governed.
-    pub(super) fn under(families: &Setting<Families>) -> Option<Self> {
+    pub(crate) fn under(families: &Setting<Families>) -> Option<Self> {
         let family = match families.value {
             Families::Both => return None,
             Families::Ipv4 => Family::Ipv4,
@@ -26,18 +26,8 @@ impl Strays {
         Some(Self { family, clause: families.clause, found: Vec::new() })
     }
 
-    /// Takes them out of `list`. What was inherited goes silently.
-    pub(super) fn take<T: IsIpv4>(&mut self, list: &mut List<T>) {
-        let is_ipv4 = self.family == Family::Ipv4;
-        list.items.retain(|item| {
-            let stays = item.value.is_ipv4() == is_ipv4;
-            self.found.extend(item.at.filter(|_| item.own && !stays));
-            stays
-        });
-    }
-
     /// Resets them in `setting`; `own` tells whether the policy itself has it.
-    pub(super) fn reset<A: Copy, B: Copy>(
+    pub(crate) fn reset<A: Copy, B: Copy>(
         &mut self,
         setting: &mut PerFamilySetting<A, B>,
         default: PerFamily<A, B>,
@@ -57,7 +47,7 @@ impl Strays {
     }
 
     /// Reports them, the first few by their places.
-    pub(super) fn report(mut self, ending: &mut Ending<'_>) {
+    pub(crate) fn report(mut self, ending: &mut Ending<'_>) {
         const SHOWN: usize = 4;
         self.found.sort_unstable();
         let Some((first, others)) = self.found.split_first() else { return };
@@ -80,5 +70,16 @@ impl Strays {
         ending
             .report
             .push(diagnostic.and(self.clause, format!("only {} is governed", self.family)));
+    }
+}
+
+/// Takes them out of every list. What was inherited goes silently.
+impl Visitor for Strays {
+    fn visit<T: Covers>(&mut self, list: &mut List<T>) {
+        list.items.retain(|item| {
+            let stays = item.value.family().is_none_or(|family| family == self.family);
+            self.found.extend(item.at.filter(|_| item.own && !stays));
+            stays
+        });
     }
 }

@@ -2,52 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::ambient::{HostDraft, PodDraft};
-use super::forms::{Draft, EXPECT, Form, is_word, text_of};
-use super::sidecar::SidecarDraft;
+use super::spelling::{EXPECT, Spelling, Spellings, article, is_word, text_of};
 use super::words::{either, hint, suggest};
 use super::{addresses, numbers};
 use crate::diag::{Diagnostic, Problem, shown};
 use crate::syntax::ast::{Term, TermKind};
 
 /// The report on `words`, which are no clause of `block` in a policy of this kind.
-pub(super) fn misread(kind: &'static str, block: &'static str, words: &[Term]) -> Diagnostic {
-    Misread { kind, block, words }.diagnostic()
-}
-
-/// Whether some kind of policy has a block called `word`.
-pub(super) fn is_block(word: &str) -> bool {
-    spellings().iter().any(|spelling| spelling.block == word && !word.is_empty())
-}
-
-/// Whether a clause of some kind of policy begins with `word`.
-pub(super) fn is_first_word(word: &str) -> bool {
-    matches!(word, "also" | EXPECT)
-        || spellings().iter().any(|s| s.words.split(' ').next() == Some(word))
-}
-
-/// The words that begin a clause outside of every policy.
-pub(super) const TOP_LEVEL: &[&str] = &["sidecar", "ambient-pod", "ambient-host", "let", "include"];
-
-pub(super) fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-}
-
-/// Where a clause belongs.
-#[derive(Clone, Copy)]
-struct Spelling {
+pub(crate) fn misread(
     kind: &'static str,
     block: &'static str,
-    words: &'static str,
-}
-
-fn spellings() -> Vec<Spelling> {
-    fn of<D: Draft>() -> impl Iterator<Item = Spelling> {
-        let spelling =
-            |form: &Form<D>| Spelling { kind: D::KIND, block: form.block, words: form.words };
-        D::FORMS.iter().map(spelling)
-    }
-    of::<SidecarDraft>().chain(of::<PodDraft>()).chain(of::<HostDraft>()).collect()
+    words: &[Term],
+    spellings: &Spellings,
+) -> Diagnostic {
+    Misread { kind, block, words, spellings }.diagnostic()
 }
 
 /// A line that is no clause where it stands.
@@ -56,11 +24,13 @@ struct Misread<'a> {
     /// The block where it stands.
     block: &'static str,
     words: &'a [Term],
+    /// Every clause of every kind.
+    spellings: &'a Spellings,
 }
 
 impl Misread<'_> {
     fn diagnostic(&self) -> Diagnostic {
-        let all = spellings();
+        let all = self.spellings.all();
         let here: Vec<_> =
             all.iter().filter(|s| s.kind == self.kind && s.block == self.block).collect();
         let first = &self.words[0];
@@ -84,7 +54,7 @@ impl Misread<'_> {
                     .at(first.span.to(second.span), format!("did you mean `{turned}`?"));
             }
         }
-        if let Some(elsewhere) = self.elsewhere(&all, !kinds.is_empty()) {
+        if let Some(elsewhere) = self.elsewhere(all, !kinds.is_empty()) {
             return elsewhere;
         }
         if !kinds.is_empty() {
@@ -135,7 +105,7 @@ impl Misread<'_> {
             if word {
                 let label = hint(text, kinds);
                 let is_interface = suggest(text, kinds).is_none()
-                    && spellings().iter().any(|s| {
+                    && self.spellings.all().iter().any(|s| {
                         s.kind == self.kind && s.block == "interface" && s.words == &*first.text
                     });
                 let instead = is_interface.then(|| {
@@ -180,7 +150,7 @@ impl Misread<'_> {
             let instead = format!("close `{}` before it with a `}}`", self.block);
             return Some(wrong(&first.text, place, instead, 1));
         }
-        if self.block.is_empty() && TOP_LEVEL.contains(&&*first.text) {
+        if self.block.is_empty() && self.spellings.is_top_level(&first.text) {
             let instead = "write it at the top level, outside of every policy".to_owned();
             return Some(wrong(&first.text, place, instead, 1));
         }
