@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::input::{Input, shown};
+use super::files::shown;
+use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::input::{is_standard, read_whole};
+use super::files::{is_standard, read_whole};
 use super::report::Messages;
 use super::{Outcome, groups, output};
 use crate::import::istio::{self, Context, Imported, Refused};

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::input::{GroupFile, compile_text, name, read};
+use super::files::{name, read};
+use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
 use super::script;

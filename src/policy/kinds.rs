@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clauses::given::Context;
 use super::clauses::reading::{self, Heading, Read};
-use super::clauses::spelling::{self, Spelling};
+use super::clauses::spelling::Spelling;
 use super::kind::PolicyKind;
 use crate::net::Families;
 
@@ -85,7 +85,7 @@ impl Entry {
         Self {
             keyword,
             also_called: P::ALSO_CALLED,
-            spellings: spelling::of::<P::Draft>,
+            spellings: reading::spellings::<P::Draft>,
             read: |heading, parent, context| {
                 reading::policy::<P::Draft>(heading, parent, context).map(Into::into)
             },

@@ -8,13 +8,18 @@ use super::form::{Draft, Ending, Form, Seen};
 use super::given::{Context, Given};
 use super::lists::Inherit;
 use super::misread::misread;
-use super::spelling::{EXPECT, is_word, text_of};
+use super::spelling::{EXPECT, Spelling, is_word, text_of};
 use super::words::suggest;
 use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::policy::expectation::Expectation;
 use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
+
+/// How the clauses of a kind of policy are spelt.
+pub(crate) fn spellings<D: Draft>(kind: &'static str) -> Vec<Spelling> {
+    D::FORMS.iter().map(|form| Spelling { kind, block: form.block, words: form.words }).collect()
+}
 
 /// What stands before the clauses of a policy.
 #[derive(Clone, Copy)]

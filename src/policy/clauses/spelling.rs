@@ -1,6 +1,5 @@
 //! How the clauses of all kinds of policies are spelt, to say what was meant.
 
-use super::form::Draft;
 use crate::syntax::ast::{Term, TermKind};
 
 /// The word that an expectation begins with.
@@ -58,11 +57,6 @@ impl Spellings {
         words.extend(NO_POLICY);
         words
     }
-}
-
-/// The clauses of a kind of policy.
-pub(crate) fn of<D: Draft>(kind: &'static str) -> Vec<Spelling> {
-    D::FORMS.iter().map(|form| Spelling { kind, block: form.block, words: form.words }).collect()
 }
 
 /// `a` or `an`, as it stands before `word`.
