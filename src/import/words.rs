@@ -1,6 +1,8 @@
+//! Words for messages: what was meant, and texts that are short enough to show.
+
 /// The word of `known` that `word` may have been meant to be: the one nearest to it, if nothing is
 /// as near and no more than a third of it has to change.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut near: Vec<_> = known
         .into_iter()
         .filter(|known| !known.is_empty())
@@ -16,12 +18,12 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `; did you mean …?`, or nothing.
-pub(super) fn did_you_mean(nearest: Option<&str>) -> String {
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
 }
 
 /// `text` for a message: on one line, printable, and 60 characters at most.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 60;
     let printable = text
         .chars()
