@@ -37,8 +37,8 @@ pub struct Sidecar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// NAT to the proxy's port: the proxy sees the workload's address as source of nothing, and
-    /// asks the kernel for the original destination.
+    /// NAT to the proxy's port: the destination is rewritten, and the proxy asks the kernel for
+    /// the original one.
     Redirect,
     /// TPROXY: both addresses stay, which needs marks and a routing table.
     Tproxy(Tproxy),
