@@ -1,5 +1,7 @@
 //! The phases in one call.
 
+use std::collections::BTreeMap;
+
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::Ruleset;
@@ -192,10 +194,9 @@ impl Compilation {
     /// routing table. Errors and warnings, in source order.
     #[must_use]
     pub fn conflicts(&self, policies: &[&Policy]) -> Vec<Diagnostic> {
-        let place = |policy: &Policy| {
-            let at = self.policies.iter().position(|own| own.name == policy.name)?;
-            self.names.get(at).copied()
-        };
+        let own = self.policies.iter().map(|policy| &policy.name);
+        let places: BTreeMap<&Name, Span> = own.zip(self.names.iter().copied()).collect();
+        let place = |policy: &Policy| places.get(&policy.name).copied();
         let named: Vec<_> = policies.iter().map(|policy| (*policy, place(policy))).collect();
         together::conflicts(&named)
     }

@@ -1,6 +1,6 @@
 //! What policies that are loaded into one namespace take away from each other.
 
-use crate::diag::{Diagnostic, Problem};
+use crate::diag::{Diagnostic, MOST_REPORTED, Problem, Severity};
 use crate::lower::owned_tables;
 use crate::net::Mark;
 use crate::policy::{Kind, Mode, Policy};
@@ -9,11 +9,18 @@ use crate::span::Span;
 /// A policy, and the place of its name.
 pub(crate) type Named<'a> = (&'a Policy, Option<Span>);
 
-/// Everything that two of `policies` claim both, in the order of its places.
+/// Everything that two of `policies` claim both, in the order of its places: at most
+/// [`MOST_REPORTED`] of it, and that there is more.
+///
+/// Of more than a few policies, most pairs own the same tables, so that few are looked at before
+/// that many conflicts are found.
 pub(crate) fn conflicts(policies: &[Named<'_>]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (at, second) in policies.iter().enumerate() {
         for first in &policies[..at] {
+            if found.len() > MOST_REPORTED {
+                return the_first(found);
+            }
             match shared_table(*first, *second) {
                 // One replaces the other, so nothing else of the two can meet.
                 Some(conflict) => found.push(conflict),
@@ -32,6 +39,15 @@ pub(crate) fn conflicts(policies: &[Named<'_>]) -> Vec<Diagnostic> {
         }
     }
     found.sort_by_key(Diagnostic::at);
+    found
+}
+
+/// The first [`MOST_REPORTED`] of `found`, and that these are not all.
+fn the_first(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    found.truncate(MOST_REPORTED);
+    found.sort_by_key(Diagnostic::at);
+    let last = found.last().and_then(Diagnostic::at);
+    found.push(Problem::TooMany { severity: Severity::Error }.of(last));
     found
 }
 
