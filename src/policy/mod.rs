@@ -12,7 +12,9 @@ mod sidecar;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Checked, GroupIds, MOST_EXTENDED, MOST_VALUES, check};
+pub use check::{
+    Checked, GroupIds, MOST_EXTENDED, MOST_POLICIES, MOST_VALUES, MOST_VALUES_IN_ALL, check,
+};
 pub use expectation::{Expectation, Expected, Transport, Way};
 pub use print::{Detail, print};
 

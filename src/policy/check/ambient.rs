@@ -88,8 +88,8 @@ impl Draft for PodDraft {
         }),
     ];
 
-    fn inherit(&mut self) {
-        self.reroute.inherit();
+    fn inherit(&mut self) -> usize {
+        self.reroute.inherit()
     }
 
     fn finish(mut self, ending: &mut Ending<'_>) -> Kind {
@@ -159,7 +159,9 @@ impl Draft for HostDraft {
         }),
     ];
 
-    fn inherit(&mut self) {}
+    fn inherit(&mut self) -> usize {
+        0
+    }
 
     fn finish(mut self, ending: &mut Ending<'_>) -> Kind {
         if let Some(mut strays) = Strays::under(&self.plain.families) {

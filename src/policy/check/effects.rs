@@ -74,7 +74,7 @@ pub(super) fn excluded_outside(
     }
     let captured: PortSet = capture.values().into_iter().collect();
     let ranges = captured.ranges();
-    exclude.items.retain(|item| {
+    exclude.retain(|item| {
         let at = ranges.partition_point(|range| range.last() < item.value.first());
         let inside = ranges.get(at).is_some_and(|range| range.first() <= item.value.last());
         if let Some(at) = item.at.filter(|_| item.own && !inside) {
@@ -94,7 +94,7 @@ pub(super) fn excluded_outside(
 /// Reports groups of the proxy in a list about whose connections are captured.
 pub(super) fn proxy_groups(proxy: &List<u32>, list: &List<u32>, label: &str, report: &mut Report) {
     let proxys = widest(&proxy.items);
-    for item in &list.items {
+    for item in list.items.iter() {
         let Some(group) = covering(&proxys, &item.value) else { continue };
         if let Some(at) = item.at.filter(|_| item.own || group.own) {
             let problem = Problem::ProxyGroup { group: item.value };
@@ -110,7 +110,7 @@ pub(super) fn rerouted_and_excluded(
     report: &mut Report,
 ) {
     let excludes = widest(&exclude.items);
-    for item in &reroute.items {
+    for item in reroute.items.iter() {
         let Some(by) = covering(&excludes, &item.value) else { continue };
         if let Some(at) = item.at.filter(|_| item.own || by.own) {
             let problem = Problem::ReroutedAndExcluded { name: item.value.to_string() };

@@ -27,9 +27,9 @@ impl Strays {
     }
 
     /// Takes them out of `list`. What was inherited goes silently.
-    pub(super) fn take<T: IsIpv4>(&mut self, list: &mut List<T>) {
+    pub(super) fn take<T: IsIpv4 + Clone>(&mut self, list: &mut List<T>) {
         let is_ipv4 = self.family == Family::Ipv4;
-        list.items.retain(|item| {
+        list.retain(|item| {
             let stays = item.value.is_ipv4() == is_ipv4;
             self.found.extend(item.at.filter(|_| item.own && !stays));
             stays

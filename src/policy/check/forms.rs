@@ -18,8 +18,9 @@ pub(super) trait Draft: Default + Clone + 'static {
     /// The clauses of it and of its blocks.
     const FORMS: &'static [Form<Self>];
 
-    /// Forgets what only matters to the policy that a clause was written in.
-    fn inherit(&mut self);
+    /// Forgets what only matters to the policy that a clause was written in; how many values those
+    /// that extend it inherit.
+    fn inherit(&mut self) -> usize;
 
     /// Checks what several clauses say together, and makes the policy's meaning of it.
     fn finish(self, ending: &mut Ending<'_>) -> Kind;

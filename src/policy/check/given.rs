@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -63,7 +64,7 @@ impl Specials {
 
 impl<'a> Given<'_, 'a> {
     /// Reads a list.
-    pub(super) fn list<T: Read>(&mut self, list: &mut List<T>, specials: Specials) {
+    pub(super) fn list<T: Read + Clone>(&mut self, list: &mut List<T>, specials: Specials) {
         self.list_of(list, specials, |value: T| value);
     }
 
@@ -78,7 +79,7 @@ impl<'a> Given<'_, 'a> {
         self.list_of(list, specials, |group: Group| group.0);
     }
 
-    pub(super) fn list_of<R: Read, T>(
+    pub(super) fn list_of<R: Read, T: Clone>(
         &mut self,
         list: &mut List<T>,
         specials: Specials,
@@ -108,7 +109,7 @@ impl<'a> Given<'_, 'a> {
                 }
                 Some((found, None)) if alone && !self.also => {
                     list.all = found == "*";
-                    list.items = Vec::new();
+                    list.items = Arc::default();
                     list.clause = Some(self.span);
                     return;
                 }
@@ -134,10 +135,10 @@ impl<'a> Given<'_, 'a> {
             return;
         }
         if !self.also {
-            list.items = Vec::new();
+            list.items = Arc::default();
         }
         list.all = false;
-        list.items.extend(items);
+        Arc::make_mut(&mut list.items).extend(items);
         list.clause = Some(self.span);
     }
 

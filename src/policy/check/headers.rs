@@ -7,8 +7,8 @@ use super::forms::Draft;
 use super::lets::{self, Lets};
 use super::misread::{TOP_LEVEL, article, is_block, is_first_word};
 use super::sidecar::SidecarDraft;
-use super::words::{hint, suggest};
-use super::{MOST_EXTENDED, graph};
+use super::words::{Names, hint, suggest};
+use super::{MOST_EXTENDED, MOST_POLICIES, graph};
 use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::net::Name;
 use crate::span::{Span, Spanned};
@@ -44,6 +44,15 @@ impl<'a> Headers<'a> {
         for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
             let kind = KINDS.into_iter().find(|kind| clause.keyword() == Some(kind));
             match (kind, clause.keyword()) {
+                (Some(_), _) if list.len() == MOST_POLICIES => {
+                    report.push_error(clause.head(), || {
+                        let problem = Problem::TooMuch { what: "policies", most: MOST_POLICIES };
+                        problem.at(clause.head(), "this one and the rest are not checked")
+                    });
+                    // Those that are not read may be extended, and may use lists.
+                    lists.may_lack_some = true;
+                    break;
+                }
                 (Some(kind), _) if clause.block.is_some() || !clause.broken => {
                     list.push(header(kind, clause, report));
                 }
@@ -52,7 +61,11 @@ impl<'a> Headers<'a> {
                 (_, Some("let")) => lists.define(clause, report),
                 // Loading has read and checked it.
                 (_, Some("include")) => {}
-                _ => report.extend(unknown(clause)),
+                _ => {
+                    if let Some(first) = clause.terms.first() {
+                        report.push_error(first.span, || unknown(clause, first));
+                    }
+                }
             }
         }
         let mut headers = Self { list };
@@ -74,6 +87,7 @@ impl<'a> Headers<'a> {
                 by_name.insert(&name.node, at);
             }
         }
+        let mut names = None;
         let mut parents = vec![None; self.list.len()];
         let mut orphans = twice;
         for (at, header) in self.list.iter().enumerate() {
@@ -87,7 +101,10 @@ impl<'a> Headers<'a> {
                 Some(parent) => report.push(self.other_kind(header, extends, parent)),
                 // Perhaps it is in a file that was not read.
                 None if lets.may_lack_some => {}
-                None => report.push(self.unknown_parent(header, extends)),
+                None => report.push_error(extends.span, || {
+                    let names = names.get_or_insert_with(|| self.names());
+                    Self::unknown_parent(names, header, extends)
+                }),
             }
             orphans.push(at);
         }
@@ -97,6 +114,15 @@ impl<'a> Headers<'a> {
         for (header, parent) in self.list.iter_mut().zip(parents) {
             header.parent = parent;
         }
+    }
+
+    /// The names of all policies by kind.
+    fn names(&self) -> BTreeMap<&'static str, Names<'_>> {
+        let of = |kind| {
+            let headers = self.list.iter().filter(move |header| header.kind == kind);
+            headers.filter_map(|header| Some(header.name.as_ref()?.node.as_str())).collect()
+        };
+        KINDS.into_iter().map(|kind| (kind, of(kind))).collect()
     }
 
     fn other_kind(&self, header: &Header<'_>, extends: &Term, parent: usize) -> Diagnostic {
@@ -111,14 +137,14 @@ impl<'a> Headers<'a> {
         .also(parent.at, format!("{} {}", article(parent.kind), parent.kind))
     }
 
-    fn unknown_parent(&self, header: &Header<'_>, extends: &Term) -> Diagnostic {
-        let names: Vec<&str> = self
-            .list
-            .iter()
-            .filter(|other| other.kind == header.kind && other.at != header.at)
-            .filter_map(|other| Some(other.name.as_ref()?.node.as_str()))
-            .collect();
-        let nearest = suggest(&extends.text, &names);
+    /// What `header` extends is not among `names`, which are those of all policies by kind.
+    fn unknown_parent(
+        names: &BTreeMap<&'static str, Names<'_>>,
+        header: &Header<'_>,
+        extends: &Term,
+    ) -> Diagnostic {
+        let own = header.name.as_ref().map(|name| name.node.as_str());
+        let nearest = names.get(header.kind).and_then(|names| names.nearest(&extends.text, own));
         let label = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
         Problem::UnknownParent { kind: header.kind, name: shown(&extends.text) }
             .at(extends.span, label)
@@ -129,21 +155,17 @@ impl<'a> Headers<'a> {
         let on: Vec<Vec<usize>> =
             self.list.iter().map(|header| header.parent.into_iter().collect()).collect();
         let order = graph::order(&on);
-        for cycle in &order.cycles {
-            let Some((&first, others)) = cycle.split_first() else { continue };
+        for circle in &order.circles {
+            let Some((&first, others)) = circle.round.split_first() else { continue };
             let header = &self.list[first];
             let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
             let problem =
                 Problem::ExtendsCycle { kind: header.kind, name, is_direct: others.is_empty() };
             let at = header.extends.map_or(header.at, |extends| extends.span);
             let label = if others.is_empty() { "the policy itself" } else { "leads back to it" };
-            let mut diagnostic = problem.at(at, label);
-            for &other in others {
-                let at = self.list[other].extends.map(|extends| extends.span);
-                diagnostic = diagnostic.and(at, "by way of this one");
-            }
-            report.push(diagnostic);
-            for &at in cycle {
+            let extends = |other: &usize| Some(self.list[*other].extends?.span);
+            report.push(problem.at(at, label).by_way_of(others.iter().filter_map(extends)));
+            for &at in &circle.members {
                 self.list[at].is_sound = false;
                 self.list[at].parent = None;
             }
@@ -246,14 +268,13 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Report) -> He
 }
 
 /// The report on a clause that is nothing at the top level.
-fn unknown(clause: &Clause) -> Option<Diagnostic> {
-    let first = clause.terms.first()?;
+fn unknown(clause: &Clause, first: &Term) -> Diagnostic {
     if first.kind != TermKind::Word {
         let problem = Problem::Punctuation {
             what: "a clause that does not begin with a word",
             instead: "a policy begins with its kind and its name: `sidecar reviews {`",
         };
-        return Some(problem.at(first.span, ""));
+        return problem.at(first.span, "");
     }
     let word = shown(&first.text);
     let inside = |block: bool| {
@@ -263,11 +284,11 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
     if is_block(&first.text) && (clause.block.is_some() || !is_first_word(&first.text)) {
-        return Some(inside(true));
+        return inside(true);
     }
     if is_first_word(&first.text) {
-        return Some(inside(false));
+        return inside(false);
     }
     let label = hint(&first.text, TOP_LEVEL);
-    Some(Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label))
+    Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
 }

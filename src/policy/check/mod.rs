@@ -37,6 +37,13 @@ pub const MOST_EXTENDED: usize = 16;
 /// Most values of one list.
 pub const MOST_VALUES: usize = 1_000_000;
 
+/// Most values of all policies of a compilation, those of lists and those inherited counted wherever
+/// they are used.
+pub const MOST_VALUES_IN_ALL: usize = 10_000_000;
+
+/// Most policies of a compilation.
+pub const MOST_POLICIES: usize = 100_000;
+
 /// What `*` would mean in a list of interfaces, and what to write.
 const EVERY_INTERFACE: &str = "name the interfaces, or their beginnings: `eth*`";
 
@@ -64,6 +71,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             diagnostic.problem,
             Problem::Unreadable { .. }
                 | Problem::TooLarge { .. }
+                | Problem::TooManyTerms
                 | Problem::NotText { .. }
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
@@ -119,10 +127,20 @@ struct Checking<'h, 'a> {
     cut: BTreeSet<FileId>,
     headers: &'h [Header<'a>],
     context: Context<'a>,
-    /// What the policies say that were read already, and whether that is all they should say.
-    drafts: Vec<Option<(AnyDraft, bool)>>,
+    /// What the policies say that were read already, for those that extend them.
+    drafts: Vec<Option<Inherited>>,
     /// What the policies expect that were read already.
     expectations: Vec<Vec<Setting<Expectation>>>,
+}
+
+/// What a policy says, for those that extend it.
+#[derive(Clone)]
+struct Inherited {
+    draft: AnyDraft,
+    /// How many values and expectations there are.
+    values: usize,
+    /// Whether that is all that it should say.
+    is_sound: bool,
 }
 
 /// A policy of any kind while its clauses are read.
@@ -133,37 +151,43 @@ enum AnyDraft {
     Host(Box<HostDraft>),
 }
 
-/// A policy that was read: its draft and what it means, whether every value was there, and what it
-/// expects.
-type Read<D> = (D, Kind, bool, Vec<Setting<Expectation>>);
+/// A policy that was read: its draft, with how many values there are for others to inherit, what it
+/// means, whether every value was there, and what it expects.
+type Read<D> = (D, usize, Kind, bool, Vec<Setting<Expectation>>);
 
 impl<'a> Checking<'_, 'a> {
     /// The policy that `at` is among the headers; those that it extends were checked.
     fn policy(&mut self, at: usize) -> Option<WrittenPolicy> {
         let header = &self.headers[at];
         let parent = header.parent.and_then(|parent| self.drafts[parent].clone());
+        if let Some(parent) = &parent
+            && !self.context.lets.spend(parent.values, header.at, &mut self.context.report)
+        {
+            self.drafts[at] = Some(Inherited { is_sound: false, ..parent.clone() });
+            return None;
+        }
         let (parent, parent_is_sound) = match parent {
-            Some((draft, is_sound)) => (Some(draft), is_sound),
+            Some(Inherited { draft, is_sound, .. }) => (Some(draft), is_sound),
             None => (None, true),
         };
         let before = self.context.report.errors();
         self.context.repeats_error = false;
-        let (draft, kind, is_whole, own) = match header.kind {
+        let (draft, values, kind, is_whole, own) = match header.kind {
             SidecarDraft::KIND => {
                 let parent =
                     if let Some(AnyDraft::Sidecar(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole, own)
+                let (draft, values, kind, is_whole, own) = self.draft(header, parent);
+                (AnyDraft::Sidecar(Box::new(draft)), values, kind, is_whole, own)
             }
             PodDraft::KIND => {
                 let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Pod(Box::new(draft)), kind, is_whole, own)
+                let (draft, values, kind, is_whole, own) = self.draft(header, parent);
+                (AnyDraft::Pod(Box::new(draft)), values, kind, is_whole, own)
             }
             _ => {
                 let parent = if let Some(AnyDraft::Host(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Host(Box::new(draft)), kind, is_whole, own)
+                let (draft, values, kind, is_whole, own) = self.draft(header, parent);
+                (AnyDraft::Host(Box::new(draft)), values, kind, is_whole, own)
             }
         };
         let is_sound = header.is_sound
@@ -172,17 +196,17 @@ impl<'a> Checking<'_, 'a> {
             && !self.is_misread(header.clause.span)
             && !self.context.repeats_error
             && self.context.report.errors() == before;
-        self.drafts[at] = Some((draft, is_sound));
         let inherited = header.parent.map(|parent| self.expectations[parent].clone());
         let expectations: Vec<_> = inherited.unwrap_or_default().into_iter().chain(own).collect();
         self.expectations[at].clone_from(&expectations);
+        let values = values + expectations.len();
+        self.drafts[at] = Some(Inherited { draft, values, is_sound });
         let name = header.name.as_ref().filter(|_| is_sound)?;
         Some(Spanned::new(Policy { name: name.node.clone(), kind, expectations }, name.span))
     }
 
     fn draft<D: Draft>(&mut self, header: &Header<'a>, parent: Option<D>) -> Read<D> {
         let mut draft = parent.unwrap_or_default();
-        draft.inherit();
         let (seen, is_whole, expectations) =
             forms::read(&mut draft, header.clause, &mut self.context);
         let kind = draft.clone().finish(&mut Ending {
@@ -192,7 +216,8 @@ impl<'a> Checking<'_, 'a> {
             seen: &seen,
             report: &mut self.context.report,
         });
-        (draft, kind, is_whole, expectations)
+        let values = draft.inherit();
+        (draft, values, kind, is_whole, expectations)
     }
 
     /// Whether something in `span` was not understood.

@@ -186,24 +186,24 @@ impl Draft for SidecarDraft {
         }),
     ];
 
-    fn inherit(&mut self) {
-        self.users.inherit();
-        self.groups.iter_mut().for_each(List::inherit);
-        for ports in [
+    fn inherit(&mut self) -> usize {
+        let groups = self.groups.as_mut().map_or(0, List::inherit);
+        let ports = [
             &mut self.inbound_capture,
             &mut self.inbound_exclude,
             &mut self.capture_ports,
             &mut self.exclude_ports,
-        ] {
-            ports.inherit();
-        }
-        self.capture_to.inherit();
-        self.exclude_to.inherit();
-        self.capture_groups.inherit();
-        self.exclude_groups.inherit();
-        self.dns_servers.inherit();
-        self.exclude_interfaces.inherit();
-        self.reroute.inherit();
+        ];
+        ports.into_iter().map(List::inherit).sum::<usize>()
+            + groups
+            + self.users.inherit()
+            + self.capture_to.inherit()
+            + self.exclude_to.inherit()
+            + self.capture_groups.inherit()
+            + self.exclude_groups.inherit()
+            + self.dns_servers.inherit()
+            + self.exclude_interfaces.inherit()
+            + self.reroute.inherit()
     }
 
     fn finish(mut self, ending: &mut Ending<'_>) -> Kind {
