@@ -1,5 +1,7 @@
 //! The phases in one call.
 
+use std::collections::BTreeMap;
+
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::Ruleset;
@@ -194,20 +196,17 @@ impl Compilation {
     /// routing table. Errors and warnings, in source order.
     #[must_use]
     pub fn conflicts(&self, policies: &[&Policy]) -> Vec<Diagnostic> {
-        let place = |policy: &Policy| {
-            let at = self.policies.iter().position(|own| own.name == policy.name)?;
-            self.names.get(at).copied()
-        };
         // One alone has nothing to meet, and need not be lowered for that.
         if policies.len() < 2 {
             return Vec::new();
         }
-        let lowered: Vec<_> = policies.iter().map(|policy| self.lowered(policy)).collect();
-        let neighbours = policies.iter().zip(&lowered);
-        let neighbours: Vec<_> = neighbours
-            .map(|(policy, lowered)| Neighbour { name: &policy.name, at: place(policy), lowered })
-            .collect();
-        lower::conflicts(&neighbours)
+        let own = self.policies.iter().map(|policy| &policy.name);
+        let places: BTreeMap<&Name, Span> = own.zip(self.names.iter().copied()).collect();
+        lower::conflicts(policies.iter().map(|policy| Neighbour {
+            name: &policy.name,
+            at: places.get(&policy.name).copied(),
+            lowered: self.lowered(policy),
+        }))
     }
 
     /// Writes policies that are loaded together into one namespace, as one text: of scripts and

@@ -43,6 +43,9 @@ impl Problem {
             Self::TooLarge { .. } => {
                 format!("the most is {} bytes", Sources::MAX_BYTES)
             }
+            Self::TooManyTerms => {
+                "join neighbouring prefixes and ports, or use several files".to_owned()
+            }
             Self::NotText { .. } => "a policy is UTF-8 text without NUL bytes".to_owned(),
             Self::IncludeTooDeep => {
                 "include the file from one that is nearer to the first".to_owned()
@@ -120,6 +123,9 @@ impl Problem {
             }
             Self::ListTooLong => {
                 "join neighbouring prefixes or ports, or use several policies".to_owned()
+            }
+            Self::TooMuch { .. } => {
+                "compile some of the policies from files of their own".to_owned()
             }
             Self::OutsideMask { within, .. } => format!("write `{within}`"),
             Self::NotLoopback { .. } => {

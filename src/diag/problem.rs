@@ -1,5 +1,6 @@
 //! Every problem, with its message.
 
+use crate::syntax::MOST_TERMS;
 use std::fmt;
 
 use crate::net::{BadInterface, BadName, Family};
@@ -145,6 +146,9 @@ pub enum Problem {
         /// What was probably meant.
         path: String,
     },
+    /// `E207`: a file of so many words that a tree of it would fill the memory.
+    #[error("more than {MOST_TERMS} words, values, signs and comments in this file")]
+    TooManyTerms,
 
     /// `E301`: a number that is too small or too large for what it says.
     #[error("{what} {found} is out of range")]
@@ -417,6 +421,14 @@ pub enum Problem {
         second: String,
         /// The table.
         table: u32,
+    },
+    /// `E333`: so much in all files together that what it means would fill the memory.
+    #[error("more than {most} {what} in all")]
+    TooMuch {
+        /// `policies`, `values`.
+        what: &'static str,
+        /// The most.
+        most: usize,
     },
 
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.

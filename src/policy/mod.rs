@@ -18,8 +18,8 @@ mod setting;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Checked, check};
-pub use clauses::lets::{MOST_EXTENDED, MOST_VALUES};
+pub use check::{Checked, MOST_POLICIES, check};
+pub use clauses::lets::{MOST_EXTENDED, MOST_VALUES, MOST_VALUES_IN_ALL};
 pub use clauses::values::GroupIds;
 pub use expectation::{Expectation, Expected, Transport, Way};
 pub use istio::{

@@ -89,6 +89,8 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E203", "64 MiB are no example"),
     ("E204", "a page has no NUL"),
     ("E205", "a page is one file"),
+    ("E207", "2,500,000 words are no example"),
+    ("E333", "100,000 policies are no example"),
     ("E401", "depends on the target"),
     ("E402", "is a mistake in weir"),
 ];

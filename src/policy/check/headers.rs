@@ -7,11 +7,14 @@ use crate::net::Name;
 use crate::policy::clauses::graph;
 use crate::policy::clauses::lets::{self, Lets, MOST_EXTENDED};
 use crate::policy::clauses::spelling::{Spellings, article};
-use crate::policy::clauses::words::{hint, suggest};
+use crate::policy::clauses::words::{Names, hint, suggest};
 use crate::policy::kinds::{Entry, KINDS};
 use crate::span::{Span, Spanned};
 use crate::syntax::Loaded;
 use crate::syntax::ast::{Clause, Term, TermKind};
+
+/// Most policies of a compilation.
+pub const MOST_POLICIES: usize = 100_000;
 
 /// `sidecar reviews extends istio { … }`.
 pub(super) struct Header<'a> {
@@ -45,6 +48,15 @@ impl<'a> Headers<'a> {
         for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
             let kind = KINDS.iter().find(|kind| clause.keyword() == Some(kind.keyword));
             match (kind, clause.keyword()) {
+                (Some(_), _) if list.len() == MOST_POLICIES => {
+                    report.push_error(clause.head(), || {
+                        let problem = Problem::TooMuch { what: "policies", most: MOST_POLICIES };
+                        problem.at(clause.head(), "this one and the rest are not checked")
+                    });
+                    // Those that are not read may be extended, and may use lists.
+                    lists.may_lack_some = true;
+                    break;
+                }
                 (Some(kind), _) if clause.block.is_some() || !clause.broken => {
                     list.push(header(kind, clause, report));
                 }
@@ -53,7 +65,11 @@ impl<'a> Headers<'a> {
                 (_, Some("let")) => lists.define(clause, report),
                 // Loading has read and checked it.
                 (_, Some("include")) => {}
-                _ => report.extend(unknown(clause, spellings)),
+                _ => {
+                    if let Some(first) = clause.terms.first() {
+                        report.push_error(first.span, || unknown(clause, first, spellings));
+                    }
+                }
             }
         }
         let mut headers = Self { list };
@@ -75,6 +91,7 @@ impl<'a> Headers<'a> {
                 by_name.insert(&name.node, at);
             }
         }
+        let mut names = None;
         let mut parents = vec![None; self.list.len()];
         let mut orphans = twice;
         for (at, header) in self.list.iter().enumerate() {
@@ -88,7 +105,10 @@ impl<'a> Headers<'a> {
                 Some(parent) => report.push(self.other_kind(header, extends, parent)),
                 // Perhaps it is in a file that was not read.
                 None if lets.may_lack_some => {}
-                None => report.push(self.unknown_parent(header, extends)),
+                None => report.push_error(extends.span, || {
+                    let names = names.get_or_insert_with(|| self.names());
+                    Self::unknown_parent(names, header, extends)
+                }),
             }
             orphans.push(at);
         }
@@ -98,6 +118,15 @@ impl<'a> Headers<'a> {
         for (header, parent) in self.list.iter_mut().zip(parents) {
             header.parent = parent;
         }
+    }
+
+    /// The names of all policies by kind.
+    fn names(&self) -> BTreeMap<&'static str, Names<'_>> {
+        let of = |kind| {
+            let headers = self.list.iter().filter(move |header| header.kind.keyword == kind);
+            headers.filter_map(|header| Some(header.name.as_ref()?.node.as_str())).collect()
+        };
+        KINDS.iter().map(|kind| (kind.keyword, of(kind.keyword))).collect()
     }
 
     fn other_kind(&self, header: &Header<'_>, extends: &Term, parent: usize) -> Diagnostic {
@@ -112,14 +141,15 @@ impl<'a> Headers<'a> {
         .also(parent.at, format!("{} {}", article(parent.kind.keyword), parent.kind.keyword))
     }
 
-    fn unknown_parent(&self, header: &Header<'_>, extends: &Term) -> Diagnostic {
-        let names: Vec<&str> = self
-            .list
-            .iter()
-            .filter(|other| other.kind.keyword == header.kind.keyword && other.at != header.at)
-            .filter_map(|other| Some(other.name.as_ref()?.node.as_str()))
-            .collect();
-        let nearest = suggest(&extends.text, &names);
+    /// What `header` extends is not among `names`, which are those of all policies by kind.
+    fn unknown_parent(
+        names: &BTreeMap<&'static str, Names<'_>>,
+        header: &Header<'_>,
+        extends: &Term,
+    ) -> Diagnostic {
+        let own = header.name.as_ref().map(|name| name.node.as_str());
+        let names = names.get(header.kind.keyword);
+        let nearest = names.and_then(|names| names.nearest(&extends.text, own));
         let label = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
         Problem::UnknownParent { kind: header.kind.keyword, name: shown(&extends.text) }
             .at(extends.span, label)
@@ -130,8 +160,8 @@ impl<'a> Headers<'a> {
         let on: Vec<Vec<usize>> =
             self.list.iter().map(|header| header.parent.into_iter().collect()).collect();
         let order = graph::order(&on);
-        for cycle in &order.cycles {
-            let Some((&first, others)) = cycle.split_first() else { continue };
+        for circle in &order.circles {
+            let Some((&first, others)) = circle.round.split_first() else { continue };
             let header = &self.list[first];
             let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
             let problem = Problem::ExtendsCycle {
@@ -141,13 +171,9 @@ impl<'a> Headers<'a> {
             };
             let at = header.extends.map_or(header.at, |extends| extends.span);
             let label = if others.is_empty() { "the policy itself" } else { "leads back to it" };
-            let mut diagnostic = problem.at(at, label);
-            for &other in others {
-                let at = self.list[other].extends.map(|extends| extends.span);
-                diagnostic = diagnostic.and(at, "by way of this one");
-            }
-            report.push(diagnostic);
-            for &at in cycle {
+            let extends = |other: &usize| Some(self.list[*other].extends?.span);
+            report.push(problem.at(at, label).by_way_of(others.iter().filter_map(extends)));
+            for &at in &circle.members {
                 self.list[at].is_sound = false;
                 self.list[at].parent = None;
             }
@@ -251,14 +277,13 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
 }
 
 /// The report on a clause that is nothing at the top level.
-fn unknown(clause: &Clause, spellings: &Spellings) -> Option<Diagnostic> {
-    let first = clause.terms.first()?;
+fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
     if first.kind != TermKind::Word {
         let problem = Problem::Punctuation {
             what: "a clause that does not begin with a word",
             instead: "a policy begins with its kind and its name: `sidecar reviews {`",
         };
-        return Some(problem.at(first.span, ""));
+        return problem.at(first.span, "");
     }
     let word = shown(&first.text);
     let inside = |block: bool| {
@@ -270,10 +295,10 @@ fn unknown(clause: &Clause, spellings: &Spellings) -> Option<Diagnostic> {
     if spellings.is_block(&first.text)
         && (clause.block.is_some() || !spellings.is_first_word(&first.text))
     {
-        return Some(inside(true));
+        return inside(true);
     }
     if spellings.is_first_word(&first.text) {
-        return Some(inside(false));
+        return inside(false);
     }
     let lower = first.text.to_ascii_lowercase();
     let meant = KINDS.iter().find(|kind| kind.also_called.contains(&&*lower));
@@ -281,5 +306,5 @@ fn unknown(clause: &Clause, spellings: &Spellings) -> Option<Diagnostic> {
         || hint(&first.text, &spellings.top_level()),
         |kind| format!("did you mean `{}`?", kind.keyword),
     );
-    Some(Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label))
+    Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
 }

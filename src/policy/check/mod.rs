@@ -2,8 +2,11 @@
 
 mod headers;
 
+pub use self::headers::MOST_POLICIES;
+
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use self::headers::{Header, Headers};
 use super::clauses::given::Context;
@@ -38,6 +41,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             diagnostic.problem,
             Problem::Unreadable { .. }
                 | Problem::TooLarge { .. }
+                | Problem::TooManyTerms
                 | Problem::NotText { .. }
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
@@ -102,18 +106,34 @@ struct Checking<'h, 'a> {
     cut: BTreeSet<FileId>,
     headers: &'h [Header<'a>],
     context: Context<'a>,
-    /// What the policies say that were read already, and whether that is all they should say.
-    drafts: Vec<Option<(Box<dyn Any>, bool)>>,
+    /// What the policies say that were read already, for those that extend them.
+    drafts: Vec<Option<Inherited>>,
     /// What the policies expect that were read already.
     expectations: Vec<Vec<Setting<Expectation>>>,
+}
+
+/// What a policy says, for those that extend it.
+#[derive(Clone)]
+struct Inherited {
+    draft: Rc<dyn Any>,
+    /// How many values and expectations there are.
+    values: usize,
+    /// Whether that is all that it should say.
+    is_sound: bool,
 }
 
 impl Checking<'_, '_> {
     /// The policy that `at` is among the headers; those that it extends were checked.
     fn policy(&mut self, at: usize) -> Option<WrittenPolicy> {
         let header = &self.headers[at];
-        let parent = header.parent.and_then(|parent| self.drafts[parent].as_ref());
-        let parent_is_sound = parent.is_none_or(|(_, is_sound)| *is_sound);
+        let parent = header.parent.and_then(|parent| self.drafts[parent].clone());
+        if let Some(parent) = &parent
+            && !self.context.lets.spend(parent.values, header.at, &mut self.context.report)
+        {
+            self.drafts[at] = Some(Inherited { is_sound: false, ..parent.clone() });
+            return None;
+        }
+        let parent_is_sound = parent.as_ref().is_none_or(|parent| parent.is_sound);
         let before = self.context.report.errors();
         self.context.repeats_error = false;
         let heading = Heading {
@@ -122,18 +142,20 @@ impl Checking<'_, '_> {
             at: header.at,
             clause: header.clause,
         };
-        let Read { draft, policy: kind, is_whole, expectations: own } =
-            (header.kind.read)(heading, parent.map(|(draft, _)| &**draft), &mut self.context);
+        let parent = parent.as_ref().map(|parent| &*parent.draft);
+        let Read { draft, values, policy: kind, is_whole, expectations: own } =
+            (header.kind.read)(heading, parent, &mut self.context);
         let is_sound = header.is_sound
             && parent_is_sound
             && is_whole
             && !self.is_misread(header.clause.span)
             && !self.context.repeats_error
             && self.context.report.errors() == before;
-        self.drafts[at] = Some((draft, is_sound));
         let inherited = header.parent.map(|parent| self.expectations[parent].clone());
         let expectations: Vec<_> = inherited.unwrap_or_default().into_iter().chain(own).collect();
         self.expectations[at].clone_from(&expectations);
+        let values = values + expectations.len();
+        self.drafts[at] = Some(Inherited { draft, values, is_sound });
         let name = header.name.as_ref().filter(|_| is_sound)?;
         Some(Spanned::new(Policy { name: name.node.clone(), kind, expectations }, name.span))
     }

@@ -79,7 +79,7 @@ pub(crate) fn excluded_outside(
     }
     let captured: PortSet = capture.values().into_iter().collect();
     let ranges = captured.ranges();
-    exclude.items.retain(|item| {
+    exclude.retain(|item| {
         let at = ranges.partition_point(|range| range.last() < item.value.first());
         let inside = ranges.get(at).is_some_and(|range| range.first() <= item.value.last());
         if let Some(at) = item.at.filter(|_| item.own && !inside) {
@@ -99,7 +99,7 @@ pub(crate) fn excluded_outside(
 /// Reports groups of the proxy in a list about whose connections are captured.
 pub(crate) fn proxy_groups(proxy: &List<u32>, list: &List<u32>, label: &str, report: &mut Report) {
     let proxys = widest(&proxy.items);
-    for item in &list.items {
+    for item in list.items.iter() {
         let Some(group) = covering(&proxys, &item.value) else { continue };
         if let Some(at) = item.at.filter(|_| item.own || group.own) {
             let problem = Problem::ProxyGroup { group: item.value };
@@ -115,7 +115,7 @@ pub(crate) fn rerouted_and_excluded(
     report: &mut Report,
 ) {
     let excludes = widest(&exclude.items);
-    for item in &reroute.items {
+    for item in reroute.items.iter() {
         let Some(by) = covering(&excludes, &item.value) else { continue };
         if let Some(at) = item.at.filter(|_| item.own || by.own) {
             let problem = Problem::ReroutedAndExcluded { name: item.value.to_string() };

@@ -76,7 +76,7 @@ impl Strays {
 /// Takes them out of every list. What was inherited goes silently.
 impl Visitor for Strays {
     fn visit<T: Covers>(&mut self, list: &mut List<T>) {
-        list.items.retain(|item| {
+        list.retain(|item| {
             let stays = item.value.family().is_none_or(|family| family == self.family);
             self.found.extend(item.at.filter(|_| item.own && !stays));
             stays

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -69,7 +70,7 @@ impl Specials {
 
 impl<'a> Given<'_, 'a> {
     /// Reads a list.
-    pub(crate) fn list<T: Read>(&mut self, list: &mut List<T>, specials: Specials) {
+    pub(crate) fn list<T: Read + Clone>(&mut self, list: &mut List<T>, specials: Specials) {
         self.list_of(list, specials, |value: T| value);
     }
 
@@ -84,7 +85,7 @@ impl<'a> Given<'_, 'a> {
         self.list_of(list, specials, |group: Group| group.0);
     }
 
-    pub(crate) fn list_of<R: Read, T>(
+    pub(crate) fn list_of<R: Read, T: Clone>(
         &mut self,
         list: &mut List<T>,
         specials: Specials,
@@ -114,7 +115,7 @@ impl<'a> Given<'_, 'a> {
                 }
                 Some((found, None)) if alone && !self.also => {
                     list.all = found == "*";
-                    list.items = Vec::new();
+                    list.items = Arc::default();
                     list.clause = Some(self.span);
                     return;
                 }
@@ -140,10 +141,10 @@ impl<'a> Given<'_, 'a> {
             return;
         }
         if !self.also {
-            list.items = Vec::new();
+            list.items = Arc::default();
         }
         list.all = false;
-        list.items.extend(items);
+        Arc::make_mut(&mut list.items).extend(items);
         list.clause = Some(self.span);
     }
 

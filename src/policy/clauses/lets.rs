@@ -1,9 +1,10 @@
 //! Named lists: `let health = 15020, 15021`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph;
-use super::words::suggest;
+use super::words::Names;
 use crate::diag::{Problem, Report, shown};
 use crate::net::Name;
 use crate::span::Span;
@@ -15,13 +16,21 @@ pub const MOST_EXTENDED: usize = 16;
 /// Most values of one list.
 pub const MOST_VALUES: usize = 1_000_000;
 
+/// Most values of all policies of a compilation, those of lists and those inherited counted wherever
+/// they are used.
+pub const MOST_VALUES_IN_ALL: usize = 10_000_000;
+
 /// Every `let` of every file.
 #[derive(Debug, Default)]
 pub(crate) struct Lets<'a> {
     lists: Vec<Let<'a>>,
     by_name: BTreeMap<&'a str, usize>,
+    /// The names once more, to tell which of them was meant.
+    names: Names<'a>,
     /// Whether a file was not read, so that nothing is known to be undefined or unused.
     pub(crate) may_lack_some: bool,
+    /// How many values policies have of them and of one another.
+    spent: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -76,6 +85,7 @@ impl<'a> Lets<'a> {
         files: impl Iterator<Item = &'f File>,
         report: &mut Report,
     ) {
+        self.names = self.by_name.keys().copied().collect();
         let on: Vec<Vec<usize>> = self
             .lists
             .iter()
@@ -85,18 +95,15 @@ impl<'a> Lets<'a> {
             })
             .collect();
         let order = graph::order(&on);
-        for cycle in &order.cycles {
-            let Some((&first, others)) = cycle.split_first() else { continue };
+        for circle in &order.circles {
+            let Some((&first, others)) = circle.round.split_first() else { continue };
             let name = &self.lists[first].name;
             let problem = Problem::RecursiveLet { name: name.text.to_string() };
             let label =
                 if others.is_empty() { "it is among its values" } else { "leads back to it" };
-            let mut diagnostic = problem.at(name.span, label);
-            for &other in others {
-                diagnostic = diagnostic.also(self.lists[other].name.span, "by way of this one");
-            }
-            report.push(diagnostic);
-            for &list in cycle {
+            let by_way_of = others.iter().map(|other| self.lists[*other].name.span);
+            report.push(problem.at(name.span, label).by_way_of(by_way_of));
+            for &list in &circle.members {
                 self.lists[list].size = None;
             }
         }
@@ -148,10 +155,12 @@ impl<'a> Lets<'a> {
     fn find(&self, term: &Term, report: &mut Report) -> Option<usize> {
         let list = self.by_name.get(&*term.text).copied();
         if list.is_none() && !self.may_lack_some {
-            let names: Vec<_> = self.by_name.keys().copied().collect();
-            let nearest = suggest(&term.text, &names);
-            let label = nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
-            report.push(Problem::Undefined { name: shown(&term.text) }.at(term.span, label));
+            report.push_error(term.span, || {
+                let nearest = self.names.nearest(&term.text, None);
+                let label =
+                    nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
+                Problem::Undefined { name: shown(&term.text) }.at(term.span, label)
+            });
         }
         list
     }
@@ -178,6 +187,7 @@ impl<'a> Lets<'a> {
                     report.push(Problem::ListTooLong.at(head, ""));
                     return (Vec::new(), false);
                 }
+                Some(size) if !self.spend(size, head, report) => all = false,
                 Some(_) => self.expand(term, term.span, &mut values),
             }
         }
@@ -186,6 +196,20 @@ impl<'a> Lets<'a> {
             return (Vec::new(), false);
         }
         (values, all)
+    }
+
+    /// Whether `values` more, at `at`, are not too many for all policies together; otherwise that is
+    /// reported.
+    pub(crate) fn spend(&self, values: usize, at: Span, report: &mut Report) -> bool {
+        let spent = self.spent.get().saturating_add(values);
+        if spent <= MOST_VALUES_IN_ALL {
+            self.spent.set(spent);
+            return true;
+        }
+        report.push_error(at, || {
+            Problem::TooMuch { what: "values", most: MOST_VALUES_IN_ALL }.at(at, "")
+        });
+        false
     }
 
     /// Adds the values of a `$name` that is known to have few enough, in few enough rows.

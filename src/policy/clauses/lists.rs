@@ -4,6 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -17,7 +18,8 @@ use crate::span::Span;
 pub(crate) struct List<T> {
     /// Whether it is `*`.
     pub(crate) all: bool,
-    pub(crate) items: Vec<Item<T>>,
+    /// Shared with the policies that extend the one that has them, until one changes them.
+    pub(crate) items: Arc<Vec<Item<T>>>,
     /// The clause that set it or added to it last.
     pub(crate) clause: Option<Span>,
 }
@@ -113,7 +115,7 @@ impl Covers for u32 {
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self { all: false, items: Vec::new(), clause: None }
+        Self { all: false, items: Arc::default(), clause: None }
     }
 }
 
@@ -121,7 +123,7 @@ impl<T: Clone> List<T> {
     /// `values`, by default.
     pub(crate) fn default_to(values: Vec<T>) -> Self {
         let item = |value| Item { value, at: None, own: false };
-        Self { items: values.into_iter().map(item).collect(), ..Self::default() }
+        Self { items: Arc::new(values.into_iter().map(item).collect()), ..Self::default() }
     }
 
     /// `*`, by default.
@@ -150,9 +152,23 @@ impl<T: Clone> List<T> {
         self.items.iter().map(|item| item.value.clone()).collect()
     }
 
-    /// The same for a policy that extends the one that has it.
-    fn inherit(&mut self) {
-        self.items.iter_mut().for_each(|item| item.own = false);
+    /// The same for the policies that extend the one that has it; how many values they inherit.
+    fn inherit(&mut self) -> usize {
+        if self.items.iter().any(|item| item.own) {
+            for item in Arc::make_mut(&mut self.items) {
+                item.own = false;
+            }
+        }
+        self.items.len()
+    }
+
+    /// Keeps the values of which `keep` says so; it sees each of them once, in order.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Item<T>) -> bool) {
+        let kept: Vec<bool> = self.items.iter().map(keep).collect();
+        if kept.contains(&false) {
+            let mut kept = kept.into_iter();
+            Arc::make_mut(&mut self.items).retain(|_| kept.next().unwrap_or(true));
+        }
     }
 }
 
@@ -181,7 +197,7 @@ impl<T: Covers> List<T> {
     /// the two.
     pub(crate) fn excluded(&self, what: &'static str, exclude: &Self, report: &mut Report) {
         let excludes = widest(&exclude.items);
-        for item in &self.items {
+        for item in self.items.iter() {
             let Some(by) = covering(&excludes, &item.value) else { continue };
             if let Some(at) = item.at.filter(|_| item.own || by.own) {
                 let value = item.value.written();
@@ -202,12 +218,16 @@ pub(crate) trait Visitor {
     fn visit<T: Covers>(&mut self, list: &mut List<T>);
 }
 
-/// Makes every list that of a policy that extends the one that has it.
-pub(crate) struct Inherit;
+/// Makes every list that of the policies that extend the one that has it.
+#[derive(Default)]
+pub(crate) struct Inherit {
+    /// How many values they inherit.
+    pub(crate) values: usize,
+}
 
 impl Visitor for Inherit {
     fn visit<T: Covers>(&mut self, list: &mut List<T>) {
-        list.inherit();
+        self.values += list.inherit();
     }
 }
 

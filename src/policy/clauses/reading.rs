@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::expect;
 use super::form::{Draft, Ending, Form, Seen};
@@ -37,7 +38,9 @@ pub(crate) struct Heading<'n, 'a> {
 /// A policy that was read.
 pub(crate) struct Read<P> {
     /// What its clauses say, for those that extend it.
-    pub(crate) draft: Box<dyn Any>,
+    pub(crate) draft: Rc<dyn Any>,
+    /// How many values there are in its lists.
+    pub(crate) values: usize,
     /// What it means.
     pub(crate) policy: P,
     /// Whether every value was there.
@@ -49,8 +52,8 @@ pub(crate) struct Read<P> {
 impl<P> Read<P> {
     /// The same, with its meaning as something else.
     pub(crate) fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Read<Q> {
-        let Self { draft, policy, is_whole, expectations } = self;
-        Read { draft, policy: change(policy), is_whole, expectations }
+        let Self { draft, values, policy, is_whole, expectations } = self;
+        Read { draft, values, policy: change(policy), is_whole, expectations }
     }
 }
 
@@ -63,12 +66,13 @@ pub(crate) fn policy<'a, D: Draft>(
     let Heading { kind, name, at, clause } = heading;
     // A policy extends none of another kind.
     let mut draft: D = parent.and_then(|parent| parent.downcast_ref()).cloned().unwrap_or_default();
-    draft.lists(&mut Inherit);
     let (seen, is_whole, expectations) = read(&mut draft, kind, clause, context);
     let report = &mut context.report;
     let policy =
         draft.clone().finish(&mut Ending { name, at, span: clause.span, seen: &seen, report });
-    Read { draft: Box::new(draft), policy, is_whole, expectations }
+    let mut inherit = Inherit::default();
+    draft.lists(&mut inherit);
+    Read { draft: Rc::new(draft), values: inherit.values, policy, is_whole, expectations }
 }
 
 /// The clauses of one policy, before they are read.

@@ -1,5 +1,6 @@
 //! What may have been meant by a word that is nothing here.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Words of other tools, and of people who are used to them, under the word of this language.
@@ -98,6 +99,37 @@ pub(crate) fn suggest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str
     }
 }
 
+/// Names that people made up, of which there can be any number, by their lengths.
+#[derive(Debug, Default)]
+pub(crate) struct Names<'a>(BTreeMap<usize, Vec<&'a str>>);
+
+impl<'a> Names<'a> {
+    /// Most names that one is compared with. Among more, hardly one alone is the nearest, and
+    /// comparing a thousand unknown names with all others would take minutes.
+    const MOST: usize = 1000;
+
+    /// The name other than `except` that `found` probably means, if few enough are of such a
+    /// length.
+    pub(crate) fn nearest(&self, found: &str, except: Option<&str>) -> Option<&'a str> {
+        let most = found.chars().count() / 3;
+        let lengths = found.len().saturating_sub(most)..=found.len() + most;
+        let fitting = self.0.range(lengths).flat_map(|(_, names)| names).copied();
+        let fitting: Vec<_> =
+            fitting.filter(|name| Some(*name) != except).take(Self::MOST + 1).collect();
+        if fitting.len() > Self::MOST { None } else { suggest(found, &fitting) }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Names<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let mut by_length: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for name in names {
+            by_length.entry(name.len()).or_default().push(name);
+        }
+        Self(by_length)
+    }
+}
+
 /// ``did you mean `port`?``, or what fits here: ``expected `port` or `to` ``.
 pub(crate) fn hint(found: &str, candidates: &[&str]) -> String {
     match suggest(found, candidates) {
@@ -127,7 +159,7 @@ pub(crate) fn bare(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{either, suggest};
+    use super::{Names, either, suggest};
 
     #[test]
     fn a_word_is_suggested_if_it_is_near_or_known() {
@@ -149,6 +181,22 @@ mod tests {
         ] {
             assert_eq!(suggest(found, candidates), meant, "{found}");
         }
+    }
+
+    #[test]
+    fn a_name_is_suggested_among_few_of_its_length() {
+        let names: Names<'_> = ["health", "metadata", "wealthy", "h"].into_iter().collect();
+        assert_eq!(names.nearest("heatlh", None), Some("health"));
+        assert_eq!(names.nearest("meta-data", None), Some("metadata"));
+        assert_eq!(names.nearest("heatlh", Some("health")), None);
+        let many: Vec<String> = (0..Names::MOST).map(|index| format!("name-{index:04}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let nearest = |names: &[&'static str], many: &[&str]| {
+            let names: Names<'_> = many.iter().chain(names).copied().collect();
+            names.nearest("name-9999", None).map(str::to_owned)
+        };
+        assert_eq!(nearest(&["of-another-length"], &many).as_deref(), Some("name-0999"));
+        assert_eq!(nearest(&["name-abcd"], &many), None);
     }
 
     #[test]
