@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use netweir::backend::{iptables, nft};
-use netweir::lower::{Layout, lower, owned_tables};
+use netweir::lower::{Layout, Lowered, lower};
 use netweir::net::{Family, Name};
 use netweir::policy::{Kind, Policy, Setting, Sidecar};
 use netweir::span::Sources;
@@ -76,17 +76,17 @@ fn run() -> io::Result<()> {
 /// Title, loader and text of each: an empty chain first, ours second.
 fn rulesets() -> Vec<(&'static str, [&'static str; 2], String)> {
     let policy = policy();
-    let owned = owned_tables(&policy.kind);
+    let Lowered { ruleset, owned, .. } = lower(&policy, Layout::Compact);
     let (sources, options) = (Sources::default(), nft::Options::default());
     let context = nft::Context { policy: &policy.name, owned: &owned, sources: &sources };
-    let upstream = lower(&policy, Layout::Upstream);
+    let upstream = lower(&policy, Layout::Upstream).ruleset;
     // A nat chain is entered only while something makes the kernel track connections.
     let empty = "table inet empty {
         chain prerouting { type nat hook prerouting priority -100; tcp dport 1 redirect to :2; }
         chain output { type nat hook output priority -100; }
     }\n";
     let legacy = iptables::emit(&upstream, Family::Ipv4).expect("iptables can say a sidecar");
-    let compact = nft::script(&lower(&policy, Layout::Compact), &context, &options);
+    let compact = nft::script(&ruleset, &context, &options);
     vec![
         ("empty chain", ["nft", "-f"], empty.to_owned()),
         ("weir, compact (nft)", ["nft", "-f"], compact),

@@ -40,7 +40,7 @@ fn compilation(text: &str) -> Compilation {
 
 /// Reads the JSON of `compilation` back and proves it; how many differences there are.
 fn prove_json(compilation: &Compilation, json: &str) -> usize {
-    let meaning = lower(&compilation.policies[0], Layout::Upstream);
+    let meaning = lower(&compilation.policies[0], Layout::Upstream).ruleset;
     let read = reader::nft_json::read(json, &reader::nft_json::Options::default());
     compare(&meaning, &read.expect("our own JSON")).expect("no limit is near").len()
 }
@@ -66,7 +66,7 @@ fn iptables(bencher: divan::Bencher, excluded: u32) {
     bencher.counter(ItemsCount::new(excluded)).bench(|| {
         let options = reader::iptables::Options::default();
         let read = reader::iptables::read(Some(&v4), Some(&v6), &options).expect("our own text");
-        let meaning = lower(policy, Layout::Upstream);
+        let meaning = lower(policy, Layout::Upstream).ruleset;
         assert_eq!(compare(&meaning, &read), Ok(vec![]));
     });
 }

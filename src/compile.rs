@@ -1,15 +1,16 @@
 //! The phases in one call.
 
+use std::collections::BTreeMap;
+
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::Ruleset;
-use crate::lower::{Layout, lower, owned_tables};
+use crate::lower::{self, Layout, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
 use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
 use crate::prove;
 use crate::span::{Sources, Span};
 use crate::syntax::{self, Loader};
-use crate::together;
 
 /// How to compile.
 #[derive(Clone, Debug)]
@@ -154,7 +155,10 @@ pub fn compile(
         own.map(|written| (written.node, written.span)).unzip();
     let mut diagnostics = diagnostics;
     if options.verify {
-        diagnostics.extend(policies.iter().flat_map(prove::expectations));
+        for policy in policies.iter().filter(|policy| !policy.expectations.is_empty()) {
+            let lowered = lower(policy, Layout::Upstream);
+            diagnostics.extend(prove::expectations(policy, &lowered, &lowered.ruleset));
+        }
         diagnostics = in_order(diagnostics);
     }
     if is_wrong(&diagnostics) {
@@ -181,23 +185,37 @@ impl Compilation {
             View::Nft | View::Json => self.nft(&[policy], view),
             View::Iptables(family) => self.iptables(policy, family),
             View::Policy => Ok(print(policy, Detail::Everything)),
-            View::Ir => Ok(dump::dump(&self.ruleset(policy), &self.sources)),
-            View::Routing => Ok(routing::emit(policy, routing::Form::Shell)),
-            View::RoutingBatch(family) => Ok(routing::emit(policy, routing::Form::Batch(family))),
-            View::Teardown => Ok(teardown::emit(policy)),
+            View::Ir => Ok(dump::dump(&self.lowered(policy).ruleset, &self.sources)),
+            View::Routing => Ok(self.routing(policy, routing::Form::Shell)),
+            View::RoutingBatch(family) => Ok(self.routing(policy, routing::Form::Batch(family))),
+            View::Teardown => {
+                let Lowered { owned, host, .. } = self.lowered(policy);
+                Ok(teardown::emit(&policy.name, &owned, &host))
+            }
         }
     }
 
     /// What `policies` would claim both if they were loaded into one namespace: tables, marks, a
-    /// routing table. Errors and warnings, in source order.
+    /// routing table, and the first place among chains that tie. Errors and warnings, in source
+    /// order.
     #[must_use]
     pub fn conflicts(&self, policies: &[&Policy]) -> Vec<Diagnostic> {
-        let place = |policy: &Policy| {
-            let at = self.policies.iter().position(|own| own.name == policy.name)?;
-            self.names.get(at).copied()
-        };
-        let named: Vec<_> = policies.iter().map(|policy| (*policy, place(policy))).collect();
-        together::conflicts(&named)
+        // One alone has nothing to meet, and need not be lowered for that.
+        if policies.len() < 2 {
+            return Vec::new();
+        }
+        let own = self.policies.iter().map(|policy| &policy.name);
+        let places: BTreeMap<&Name, Span> = own.zip(self.names.iter().copied()).collect();
+        let mut found = lower::conflicts(policies.iter().map(|policy| Neighbour {
+            name: &policy.name,
+            at: places.get(&policy.name).copied(),
+            lowered: self.lowered(policy),
+        }));
+        if self.options.verify && found.is_empty() {
+            let loaded = loaded_together(policies);
+            found.extend(prove::ties(&loaded));
+        }
+        found
     }
 
     /// Writes policies that are loaded together into one namespace, as one text: of scripts and
@@ -205,7 +223,8 @@ impl Compilation {
     ///
     /// # Errors
     ///
-    /// If two of them claim the same (`E33x`), or the target cannot express one exactly (`E4xx`).
+    /// If two of them claim the same (`E33x`), the target cannot express one exactly, or one does not
+    /// do what it expects beside the others (`E4xx`).
     pub fn emit_together(
         &self,
         policies: &[&Policy],
@@ -214,6 +233,18 @@ impl Compilation {
         let conflicts = self.conflicts(policies);
         if conflicts.iter().any(Diagnostic::is_error) {
             return Err(conflicts);
+        }
+        if self.options.verify && policies.len() > 1 {
+            // What one policy expects, another may take.
+            let loaded = loaded_together(policies);
+            let broken = policies.iter().flat_map(|policy| {
+                let lowered = lower(policy, Layout::Upstream);
+                prove::expectations(policy, &lowered, &loaded)
+            });
+            let broken: Vec<_> = broken.collect();
+            if !broken.is_empty() {
+                return Err(broken);
+            }
         }
         if view == View::Json {
             return self.nft(policies, view);
@@ -236,14 +267,18 @@ impl Compilation {
         if problems.is_empty() { Ok(texts.join("\n")) } else { Err(problems) }
     }
 
-    /// The ruleset in the layout that was asked for. Rules of a policy that came from elsewhere
-    /// do not say which clause they are from.
-    fn ruleset(&self, policy: &Policy) -> Ruleset {
-        let mut ruleset = lower(policy, self.options.layout);
-        for rule in ruleset.rules_mut() {
+    /// What the policy comes to in the layout that was asked for. Rules of a policy that came from
+    /// elsewhere do not say which clause they are from.
+    fn lowered(&self, policy: &Policy) -> Lowered {
+        let mut lowered = lower(policy, self.options.layout);
+        for rule in lowered.ruleset.rules_mut() {
             rule.origin.clause = rule.origin.clause.filter(|clause| self.sources.contains(*clause));
         }
-        ruleset
+        lowered
+    }
+
+    fn routing(&self, policy: &Policy, form: routing::Form) -> String {
+        routing::emit(&policy.name, &self.lowered(policy).host, form)
     }
 
     fn nft(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
@@ -251,9 +286,10 @@ impl Compilation {
         let options = &self.options.nft;
         let (mut ruleset, mut meant, mut owned) = (Ruleset::default(), Ruleset::default(), vec![]);
         for policy in policies {
-            ruleset.tables.extend(self.ruleset(policy).tables);
+            let lowered = self.lowered(policy);
+            ruleset.tables.extend(lowered.ruleset.tables);
+            owned.extend(lowered.owned);
             meant.tables.extend(meaning(policy).tables);
-            owned.extend(owned_tables(&policy.kind));
         }
         let unsupported = nft::unsupported(&ruleset, options.target);
         if !unsupported.is_empty() {
@@ -284,7 +320,13 @@ impl Compilation {
     }
 }
 
+/// What packets meet where all of `policies` are loaded.
+fn loaded_together(policies: &[&Policy]) -> Ruleset {
+    let tables = policies.iter().flat_map(|policy| meaning(policy).tables);
+    Ruleset { tables: tables.collect() }
+}
+
 /// What the policy means: upstream's rules, one for each item, which no optimisation has touched.
 fn meaning(policy: &Policy) -> Ruleset {
-    lower(policy, Layout::Upstream)
+    lower(policy, Layout::Upstream).ruleset
 }

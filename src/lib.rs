@@ -3,12 +3,15 @@
 //! rules.
 //!
 //! ```text
-//!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ ir::Ruleset ─┬─nft::script────▶ nft -f
-//!                                                 ▲    │             ▲    │      ├─nft::json──────▶ nft -j -f
-//!  Istio's flags, pods, configuration ──import────┘  print           │    │      ├─iptables::emit─▶ iptables-restore
-//!                                                      ▼             │    │      └─dump───────────▶ words
-//!                                                 .weir text         │    │
-//!  iptables-save, nft -j list ruleset ──reader───────────────────────┘    └─semantics: run · compare · find
+//!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ Lowered
+//!                                                 ▲    │             │ │
+//!  Istio's flags, pods, configuration ──import────┘  print           │ └─▶ ir::HostStep ─┬─routing────────▶ ip -batch, sh
+//!                                                      ▼             ▼                   └─teardown───────▶ sh
+//!                                                 .weir text    ir::Ruleset ─┬─nft::script────▶ nft -f
+//!                                                                ▲   │       ├─nft::json──────▶ nft -j -f
+//!                                                                │   │       ├─iptables::emit─▶ iptables-restore
+//!  iptables-save, nft -j list ruleset ──reader───────────────────┘   │       └─dump───────────▶ words
+//!                                                                    └─semantics: run · compare · find
 //! ```
 //!
 //! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
@@ -51,7 +54,6 @@ pub mod reader;
 pub mod semantics;
 pub mod span;
 pub mod syntax;
-mod together;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;

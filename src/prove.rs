@@ -1,13 +1,15 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
 use crate::diag::{Diagnostic, Problem};
-use crate::explain::{Ports, Treatment, origin};
+use crate::explain::{Treatment, origin};
 use crate::ir::Ruleset;
-use crate::lower::{Layout, lower, questions};
+use crate::lower::{Lowered, questions};
 use crate::net::Family;
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
-use crate::semantics::{Difference, Limit, Outcome, Packet, compare, compare_beside, find, run};
+use crate::semantics::{
+    Difference, Limit, Outcome, Packet, Run, compare, compare_beside, find, order_dependent, run,
+};
 
 /// Proves that libnftables JSON treats every packet as `meaning` does. `target` is what the
 /// diagnostic calls the text.
@@ -77,22 +79,45 @@ fn too_entangled(subject: &'static str, limit: &Limit) -> Diagnostic {
     Problem::TooEntangled { subject, why: limit.to_string() }.of(None)
 }
 
-/// Proves what `policy` expects, for all packets; what does not hold.
-pub(crate) fn expectations(policy: &Policy) -> Vec<Diagnostic> {
-    if policy.expectations.is_empty() {
-        return Vec::new();
-    }
-    let meaning = lower(policy, Layout::Upstream);
-    let broken = |expected: &Setting<Expectation>| {
-        broken(policy, &meaning, expected)
-            .unwrap_or_else(|limit| Some(too_entangled("what is expected", &limit)))
+/// Says where the order of chains that tie decides what becomes of packets, once for each hook and
+/// family.
+pub(crate) fn ties(loaded: &Ruleset) -> Vec<Diagnostic> {
+    let found = match order_dependent(loaded) {
+        Ok(found) => found,
+        Err(limit) => return vec![too_entangled("policies that are loaded together", &limit)],
     };
-    policy.expectations.iter().filter_map(broken).collect()
+    let tie = |difference: &Difference| {
+        let Difference { packet, left, right, supposes } = difference;
+        Problem::Tie {
+            supposes: supposes.join(" and ").into(),
+            packet: packet.to_string().into(),
+            then: right.to_string().into(),
+            otherwise: left.to_string().into(),
+        }
+        .of(None)
+    };
+    found.iter().map(tie).collect()
+}
+
+/// Proves what `policy` expects, for all packets that meet what is `loaded`; what does not hold.
+/// `lowered` is the policy's own part of that.
+pub(crate) fn expectations(
+    policy: &Policy,
+    lowered: &Lowered,
+    loaded: &Ruleset,
+) -> Vec<Diagnostic> {
+    let expectations = policy.expectations.iter();
+    let broken = expectations.filter_map(|expected| {
+        broken(policy, lowered, loaded, expected)
+            .unwrap_or_else(|limit| Some(too_entangled("what is expected", &limit)))
+    });
+    broken.collect()
 }
 
 fn broken(
     policy: &Policy,
-    meaning: &Ruleset,
+    lowered: &Lowered,
+    loaded: &Ruleset,
     expected: &Setting<Expectation>,
 ) -> Result<Option<Diagnostic>, Limit> {
     let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
@@ -100,9 +125,9 @@ fn broken(
         (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
         (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
     };
-    for question in &questions(policy, expected) {
-        if let Some(packet) = find(meaning, question.hook, &question.when, breaks)? {
-            return Ok(Some(unmet(policy, meaning, expected, &packet)));
+    for question in &questions(lowered, expected) {
+        if let Some((packet, run)) = find(loaded, question.hook, &question.when, breaks)? {
+            return Ok(Some(unmet(policy, lowered, expected, &packet, &run)));
         }
     }
     Ok(None)
@@ -111,19 +136,19 @@ fn broken(
 /// What is wrong where `packet` does not become what is expected.
 fn unmet(
     policy: &Policy,
-    meaning: &Ruleset,
+    lowered: &Lowered,
     expected: &Setting<Expectation>,
     packet: &Packet,
+    run: &Run<'_>,
 ) -> Diagnostic {
-    let run = run(meaning, packet);
-    let becomes = Ports::of(policy).words(Treatment::of(&run.outcome));
+    let becomes = lowered.ports.words(Treatment::of(&run.outcome));
     let problem = Problem::Unmet {
         policy: policy.name.as_str().into(),
         expected: expected.becomes.to_string().into(),
         packet: packet.to_string().into(),
         becomes: becomes.trim_start_matches("captured: ").into(),
     };
-    let origin = origin(&run);
+    let origin = origin(run);
     let rung = origin.map(|origin| format!("{} {}", origin.rung.number(), origin.rung.title()));
     let rung = rung.unwrap_or_else(|| "no rung fits".to_owned());
     match (expected.clause, origin.and_then(|origin| origin.clause)) {

@@ -64,6 +64,22 @@ pub struct Source {
     pub name: String,
     /// Its text, without a byte-order mark.
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<u32>,
+}
+
+impl Source {
+    /// Where each line begins, in bytes; a text without any has one, too.
+    #[must_use]
+    pub fn lines(&self) -> &[u32] {
+        &self.lines
+    }
+
+    /// The line, from 0, that the byte `at` is in.
+    #[must_use]
+    pub fn row(&self, at: u32) -> usize {
+        self.lines.partition_point(|start| *start <= at) - 1
+    }
 }
 
 /// Every file that a compilation read, in the order in which it read them.
@@ -83,7 +99,9 @@ impl Sources {
     pub fn add(&mut self, name: impl Into<String>, text: &str) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("fewer files than 2^32"));
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        self.files.push(Source { name: name.into(), text });
+        let ends = (0..).zip(text.bytes()).filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _): (u32, u8)| at + 1)).collect();
+        self.files.push(Source { name: name.into(), text, lines });
         id
     }
 
@@ -118,9 +136,10 @@ impl Sources {
     /// Line and column of the first byte of `span`, both from 1; the column counts characters.
     #[must_use]
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let before = &self.file(span.file).text[..span.start as usize];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let file = self.file(span.file);
+        let row = file.row(span.start);
+        let before = &file.text[file.lines[row] as usize..span.start as usize];
+        (row + 1, before.chars().count() + 1)
     }
 
     /// `file:line:column`, which terminals and editors make clickable.

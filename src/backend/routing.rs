@@ -1,4 +1,4 @@
-//! The `ip rule`, `ip route` and `ip addr` commands that a policy needs beside its rules.
+//! The `ip rule`, `ip route` and `ip addr` commands for what a policy needs beside its rules.
 //!
 //! They come to what upstream does with netlink (Istio 86c9f01f of 2026-08-22,
 //! `tools/common/tproxy/run_linux.go` and `cni/pkg/iptables/iptables_linux.go`), with one
@@ -6,10 +6,11 @@
 //! again. Tried with iproute2 6.1; `ip rule flush` takes a selector since 4.14 of 2017.
 
 use std::fmt::{self, Write};
-use std::net::Ipv6Addr;
 
-use crate::net::{Family, Mark};
-use crate::policy::{Kind, Policy};
+use ipnet::IpNet;
+
+use crate::ir::{HostPart, HostStep};
+use crate::net::{Family, Name};
 
 /// What the commands are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +24,15 @@ pub enum Form {
     Batch(Family),
 }
 
-/// The commands that `policy` needs. Run them before its rules are loaded.
+/// The commands for what the policy called `name` needs beside its rules. Run them before its
+/// rules are loaded.
 #[must_use]
-pub fn emit(policy: &Policy, form: Form) -> String {
-    let name = &policy.name;
+pub fn emit(name: &Name, needs: &[HostStep], form: Form) -> String {
     let mut out = String::new();
     let written = match form {
         Form::Shell => {
             writeln!(out, "#!/bin/sh\n# Routing of policy `{name}`. Twice is like once.\nset -eu")
-                .and_then(|()| write_shell(&mut out, policy, add_in_shell))
+                .and_then(|()| write_shell(&mut out, needs, add_in_shell))
         }
         Form::Batch(family) => {
             let option = if family == Family::Ipv6 { "-6 " } else { "" };
@@ -40,8 +41,7 @@ pub fn emit(policy: &Policy, form: Form) -> String {
                 "# Routing of policy `{name}`, for `ip {option}-batch`. Twice is like once."
             )
             .and_then(|()| {
-                let commands = steps(policy, family).iter().flat_map(Step::add).collect();
-                write_lines(&mut out, commands)
+                write_lines(&mut out, of(needs, family).iter().flat_map(Step::add).collect())
             })
         }
     };
@@ -51,8 +51,8 @@ pub fn emit(policy: &Policy, form: Form) -> String {
 
 /// Appends to a shell script what takes away what [`emit`] adds, and does nothing where it is not
 /// there.
-pub(super) fn write_removal(out: &mut String, policy: &Policy) -> fmt::Result {
-    write_shell(out, policy, |steps| {
+pub(super) fn write_removal(out: &mut String, needs: &[HostStep]) -> fmt::Result {
+    write_shell(out, needs, |steps| {
         let remove = |step: &Step| step.remove().into_iter().map(|it| step.ip(&it)).collect();
         steps.iter().rev().flat_map::<Vec<_>, _>(remove).collect()
     })
@@ -61,11 +61,11 @@ pub(super) fn write_removal(out: &mut String, policy: &Policy) -> fmt::Result {
 /// Appends the commands for each family; for IPv6, to run only where the kernel has it on.
 fn write_shell(
     out: &mut String,
-    policy: &Policy,
+    needs: &[HostStep],
     commands: impl Fn(&[Step]) -> Vec<String>,
 ) -> fmt::Result {
-    write_lines(out, commands(&steps(policy, Family::Ipv4)))?;
-    let ipv6 = commands(&steps(policy, Family::Ipv6));
+    write_lines(out, commands(&of(needs, Family::Ipv4)))?;
+    let ipv6 = commands(&of(needs, Family::Ipv6));
     if ipv6.is_empty() {
         return Ok(());
     }
@@ -82,11 +82,11 @@ fn write_lines(out: &mut String, lines: Vec<String>) -> fmt::Result {
 
 /// As [`Step::add`], but without a moment in which the rule is gone.
 fn add_in_shell(steps: &[Step]) -> Vec<String> {
-    let command = |step: &Step| match step.what {
-        What::Address(_) | What::Route { .. } => {
+    let command = |step: &Step| match step.0.adds {
+        HostPart::Address(_) | HostPart::LocalRoute { .. } => {
             step.add().into_iter().map(|command| step.ip(&command)).collect()
         }
-        What::Rule { .. } => {
+        HostPart::MarkRule { .. } => {
             let [list, add] = [format!("rule list {step}"), format!("rule add {step}")];
             vec![format!("[ -n \"$({})\" ] || {}", step.ip(&list), step.ip(&add))]
         }
@@ -94,75 +94,43 @@ fn add_in_shell(steps: &[Step]) -> Vec<String> {
     steps.iter().flat_map(command).collect()
 }
 
-/// Something beside the rules. Displays as `ip` selects it.
-struct Step {
-    family: Family,
-    what: What,
-}
+/// One of what a policy needs. Displays as `ip` selects it.
+struct Step(HostStep);
 
-enum What {
-    /// An address of the loopback interface, for the proxy to bind.
-    Address(Ipv6Addr),
-    /// In this table, every destination is this machine.
-    Route { table: u32 },
-    /// Packets with this mark look there.
-    Rule { mark: Mark, table: u32, priority: Option<u32> },
-}
-
-/// What `policy` needs for `family`, in the order in which it may appear: a route before the rule
-/// that leads to it.
-fn steps(policy: &Policy, family: Family) -> Vec<Step> {
-    if !policy.families().has(family) {
-        return Vec::new();
-    }
-    let mut steps = Vec::new();
-    match &policy.kind {
-        Kind::Sidecar(sidecar) => {
-            let passthrough = sidecar.proxy.passthrough.ipv6;
-            // All of 127.0.0.0/8 is local, but of IPv6 only `::1`, which is not ours to remove.
-            if family == Family::Ipv6 && !passthrough.is_loopback() {
-                steps.push(What::Address(passthrough));
-            }
-            if let Some(tproxy) = sidecar.routed() {
-                let (mark, table) = (Mark::exactly(tproxy.mark), tproxy.table);
-                steps.extend([What::Route { table }, What::Rule { mark, table, priority: None }]);
-            }
-        }
-        Kind::AmbientPod(pod) => {
-            let (mark, table) = (*pod.proxy.connmark, *pod.route.table);
-            let priority = Some(*pod.route.priority);
-            steps.extend([What::Route { table }, What::Rule { mark, table, priority }]);
-        }
-        Kind::AmbientHost(_) => {}
-    }
-    steps.into_iter().map(|what| Step { family, what }).collect()
+/// Those of a family.
+fn of(needs: &[HostStep], family: Family) -> Vec<Step> {
+    needs.iter().filter(|step| step.family == family).copied().map(Step).collect()
 }
 
 impl Step {
     /// The arguments of `ip` that add it, also if it is there.
     fn add(&self) -> Vec<String> {
-        match self.what {
-            What::Address(_) => vec![format!("addr replace {self} nodad")],
-            What::Route { .. } => vec![format!("route replace {self}")],
-            What::Rule { .. } => vec![format!("rule flush {self}"), format!("rule add {self}")],
+        match self.0.adds {
+            HostPart::Address(_) => vec![format!("addr replace {self} nodad")],
+            HostPart::LocalRoute { .. } => vec![format!("route replace {self}")],
+            HostPart::MarkRule { .. } => {
+                vec![format!("rule flush {self}"), format!("rule add {self}")]
+            }
         }
     }
 
     /// The arguments of `ip` that remove it, also if it is not there.
     fn remove(&self) -> Vec<String> {
-        match self.what {
-            What::Address(address) => vec![format!("addr flush dev lo to {address}/128")],
+        match self.0.adds {
+            HostPart::Address(address) => {
+                vec![format!("addr flush dev lo to {}", IpNet::from(address))]
+            }
             // `del` alone fails where there is no such route, and `flush` where there is no table.
-            What::Route { .. } => {
+            HostPart::LocalRoute { .. } => {
                 vec![format!("route replace {self}"), format!("route del {self}")]
             }
-            What::Rule { .. } => vec![format!("rule flush {self}")],
+            HostPart::MarkRule { .. } => vec![format!("rule flush {self}")],
         }
     }
 
     /// The command with these arguments.
     fn ip(&self, arguments: &str) -> String {
-        match self.family {
+        match self.0.family {
             Family::Ipv4 => format!("ip -4 {arguments}"),
             Family::Ipv6 => format!("ip -6 {arguments}"),
         }
@@ -171,16 +139,16 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.what {
-            What::Address(address) => write!(f, "{address}/128 dev lo"),
-            What::Route { table } => {
-                let everything = match self.family {
+        match self.0.adds {
+            HostPart::Address(address) => write!(f, "{} dev lo", IpNet::from(address)),
+            HostPart::LocalRoute { table } => {
+                let everything = match self.0.family {
                     Family::Ipv4 => "0.0.0.0/0",
                     Family::Ipv6 => "::/0",
                 };
                 write!(f, "local {everything} dev lo table {table}")
             }
-            What::Rule { mark, table, priority } => {
+            HostPart::MarkRule { mark, table, priority } => {
                 write!(f, "fwmark {mark} table {table}")?;
                 match priority {
                     Some(priority) => write!(f, " priority {priority}"),
@@ -193,12 +161,15 @@ impl fmt::Display for Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{Family, Form, emit};
+    use super::{Family, Form};
+    use crate::lower::{Layout, lower};
     use crate::net::{Families, Name, PerFamily};
     use crate::policy::{AmbientHost, AmbientPod, Kind, Mode, Policy, Selection, Setting, Sidecar};
 
-    fn policy(kind: Kind) -> Policy {
-        Policy { name: Name::new("reviews").unwrap(), kind, expectations: Vec::new() }
+    fn emit(kind: &Kind, form: Form) -> String {
+        let name = Name::new("reviews").unwrap();
+        let policy = Policy { name: name.clone(), kind: kind.clone(), expectations: Vec::new() };
+        super::emit(&name, &lower(&policy, Layout::default()).host, form)
     }
 
     fn tproxy() -> Sidecar {
@@ -208,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_shell_script_of_a_tproxy_sidecar() {
-        let script = emit(&policy(Kind::Sidecar(Box::new(tproxy()))), Form::Shell);
+        let script = emit(&Kind::Sidecar(Box::new(tproxy())), Form::Shell);
         insta::assert_snapshot!(script, @r#"
         #!/bin/sh
         # Routing of policy `reviews`. Twice is like once.
@@ -227,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_batches_of_an_ambient_pod() {
-        let pod = policy(Kind::AmbientPod(Box::default()));
+        let pod = Kind::AmbientPod(Box::default());
         insta::assert_snapshot!(emit(&pod, Form::Batch(Family::Ipv4)), @"
         # Routing of policy `reviews`, for `ip -batch`. Twice is like once.
         route replace local 0.0.0.0/0 dev lo table 100
@@ -262,10 +233,9 @@ mod tests {
             (Kind::AmbientPod(Box::<AmbientPod>::default()), [3, 3]),
             (Kind::AmbientHost(Box::<AmbientHost>::default()), [0, 0]),
         ] {
-            let policy = policy(kind);
-            let written = Family::ALL
-                .map(|family| emit(&policy, Form::Batch(family)).lines().skip(1).count());
-            assert_eq!(written, lines, "{policy:?}");
+            let written =
+                Family::ALL.map(|family| emit(&kind, Form::Batch(family)).lines().skip(1).count());
+            assert_eq!(written, lines, "{kind:?}");
         }
     }
 }

@@ -3,50 +3,50 @@
 use std::fmt::{self, Write};
 
 use super::routing;
-use crate::lower::owned_tables;
-use crate::policy::Policy;
+use crate::ir::HostStep;
+use crate::net::Name;
 
-/// A POSIX shell script that removes the nft tables of policies like `policy`, whatever clauses
-/// and families they were made with, and the rules, routes and addresses of `policy`.
+/// A POSIX shell script that removes what the policy called `name` added: the nft tables that it
+/// owns, in whatever family, and the rules, routes and addresses that it needs beside them.
 ///
 /// It does nothing where they are not there. The tables go first and in one transaction, so that
 /// no packet meets half of them.
 #[must_use]
-pub fn emit(policy: &Policy) -> String {
+pub fn emit(name: &Name, owned: &[Name], needs: &[HostStep]) -> String {
     let mut script = String::new();
-    write(&mut script, policy).expect("a String takes every write");
+    write(&mut script, name, owned, needs).expect("a String takes every write");
     script
 }
 
-fn write(out: &mut String, policy: &Policy) -> fmt::Result {
+fn write(out: &mut String, name: &Name, owned: &[Name], needs: &[HostStep]) -> fmt::Result {
     writeln!(out, "#!/bin/sh")?;
-    writeln!(out, "# Removes policy `{}`. Does nothing where it is not loaded.", policy.name)?;
+    writeln!(out, "# Removes policy `{name}`. Does nothing where it is not loaded.")?;
     writeln!(out, "set -eu")?;
     writeln!(out, "# `add` first, because `delete` fails for a table that is not there.")?;
     writeln!(out, "nft -f - <<'END'")?;
-    for table in owned_tables(&policy.kind) {
+    for table in owned {
         for family in ["inet", "ip", "ip6"] {
             writeln!(out, "add table {family} {table}; delete table {family} {table}")?;
         }
     }
     writeln!(out, "END")?;
-    routing::write_removal(out, policy)
+    routing::write_removal(out, needs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::emit;
+    use crate::lower::{Layout, lower};
     use crate::net::Name;
     use crate::policy::{Kind, Policy};
 
     #[test]
     fn the_script_of_an_ambient_pod() {
         let name = Name::new("reviews").unwrap();
-        let script = emit(&Policy {
-            name,
-            kind: Kind::AmbientPod(Box::default()),
-            expectations: Vec::new(),
-        });
+        let kind = Kind::AmbientPod(Box::default());
+        let policy = Policy { name, kind, expectations: Vec::new() };
+        let lowered = lower(&policy, Layout::default());
+        let script = emit(&policy.name, &lowered.owned, &lowered.host);
         insta::assert_snapshot!(script, @r#"
         #!/bin/sh
         # Removes policy `reviews`. Does nothing where it is not loaded.

@@ -1,17 +1,19 @@
 //! `weir compile`, and how a policy is chosen.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::input::{Input, shown};
+use super::files::shown;
+use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;
 use crate::diag::{Diagnostic, Problem};
-use crate::net::{Family, Name};
+use crate::net::Family;
 use crate::policy::Policy;
 use crate::{Compilation, Layout, Options, View};
 
@@ -249,17 +251,19 @@ impl Selected {
                 Ok(all)
             };
         }
+        let by_name: BTreeMap<&str, &Policy> =
+            all.iter().map(|policy| (policy.name.as_str(), *policy)).collect();
         let mut chosen: Vec<&Policy> = Vec::new();
+        let mut seen = BTreeSet::new();
         for name in &self.policies {
-            let found = Name::new(name).ok().and_then(|name| compilation.policy(&name));
-            let policy = found.ok_or_else(|| {
+            let policy = *by_name.get(name.as_str()).ok_or_else(|| {
                 io::Error::other(format!(
                     "the file has no policy `{}`; it has {}",
                     name.escape_debug(),
                     names(&all)
                 ))
             })?;
-            if chosen.iter().any(|other| other.name == policy.name) {
+            if !seen.insert(name) {
                 return Err(io::Error::other(format!("policy `{name}` is given twice")));
             }
             chosen.push(policy);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::input::{is_standard, name, read_whole, shown};
+use super::files::{is_standard, name, read_whole, shown};
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::span::Sources;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::input::read_whole;
+use super::files::read_whole;
 use crate::policy::GroupIds;
 
 /// The names and numbers in a group file; none without one.

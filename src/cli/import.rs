@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::input::{is_standard, read_whole};
+use super::files::{is_standard, read_whole};
 use super::report::Messages;
 use super::{Outcome, groups, output};
 use crate::import::istio::{self, Context, Imported, Refused};
@@ -89,13 +89,14 @@ impl Import {
         let From::Istio(istio) = &self.from;
         match istio.import()? {
             Ok(Imported { policies, notes }) => {
-                messages.imported(&notes, &[])?;
+                messages.imported("note", &notes)?;
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
                 output::write(istio.output.as_deref(), &Sources::default(), &texts.join("\n"))
             }
             Err(Refused { mistakes, notes }) => {
-                messages.imported(&notes, &mistakes)?;
+                messages.imported("note", &notes)?;
+                messages.imported("error", &mistakes)?;
                 Ok(Outcome::Bad)
             }
         }

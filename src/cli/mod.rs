@@ -6,6 +6,7 @@ mod diff;
 mod differences;
 mod explain;
 mod explain_code;
+mod files;
 mod format;
 mod groups;
 mod import;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::input::{is_standard, shown};
+use super::files::{is_standard, shown};
 use crate::span::Sources;
 
 /// Writes to standard output.

@@ -62,7 +62,7 @@ impl PodAddress {
             return Ok(Outcome::Bad);
         };
         let policy = self.host(&compilation)?;
-        let ruleset = lower(policy, Layout::default());
+        let ruleset = lower(policy, Layout::default()).ruleset;
         let change = match self.change {
             Change::Add => MemberChange::Add,
             Change::Delete => MemberChange::Delete,

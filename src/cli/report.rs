@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::Outcome;
 use crate::diag::{Diagnostic, Severity, render};
-use crate::import::istio::{Finding, Mistake, Note, Source};
+use crate::import::{Finding, Source};
 use crate::span::Sources;
 
 /// How diagnostics look.
@@ -81,14 +81,15 @@ impl Messages {
         format!("{text}{total}{shown}; `weir explain-code {code}` says more\n")
     }
 
-    /// Says what an import leaves out, and what is wrong with its input.
-    pub(super) fn imported(&self, notes: &[Note], mistakes: &[Mistake]) -> io::Result<()> {
+    /// Says what an import leaves out (`note`), or what is wrong with its input (`error`).
+    pub(super) fn imported<T: Display>(
+        &self,
+        severity: &str,
+        findings: &[Finding<T>],
+    ) -> io::Result<()> {
         let mut text = String::new();
-        for note in notes {
-            self.finding(&mut text, "note", note);
-        }
-        for mistake in mistakes {
-            self.finding(&mut text, "error", mistake);
+        for finding in findings {
+            self.finding(&mut text, severity, finding);
         }
         io::stderr().lock().write_all(text.as_bytes())
     }

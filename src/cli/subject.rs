@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::input::{GroupFile, compile_text, name, read};
+use super::files::{name, read};
+use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
 use super::script;
@@ -159,7 +160,7 @@ impl Reading {
         let at = compilation.policies.iter().position(|other| other.name == policy.name);
         Ok(Some(Subject {
             name: format!("policy `{}`", policy.name),
-            ruleset: lower(policy, layout.into()),
+            ruleset: lower(policy, layout.into()).ruleset,
             families: Families::Both,
             form: Form::Policy(Box::new(compilation), at.unwrap_or_default()),
         }))

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::compile::LayoutName;
 use super::differences::{between, families_words, print_json, words};
-use super::input::read;
+use super::files::read;
 use super::report::Messages;
 use super::subject::{Reading, Rules};
 use super::{Outcome, output};

@@ -25,6 +25,7 @@ impl Problem {
             Self::NotText { .. } => "E204",
             Self::IncludeTooDeep => "E205",
             Self::NotAPath { .. } => "E206",
+            Self::TooManyTerms => "E207",
             Self::OutOfRange { .. } => "E301",
             Self::HostBits { .. } => "E302",
             Self::UnknownChoice { .. } => "E303",
@@ -57,6 +58,7 @@ impl Problem {
             Self::SharedTable { .. } => "E330",
             Self::SharedMark { .. } => "E331",
             Self::SharedRoute { .. } => "E332",
+            Self::TooMuch { .. } => "E333",
             Self::Unsupported { .. } => "E401",
             Self::NotProved { .. } => "E402",
             Self::Unmet { .. } => "E403",
@@ -75,6 +77,7 @@ impl Problem {
             Self::TooMany { severity: Severity::Warning } => "W512",
             Self::ReroutedLate => "W513",
             Self::SharedBits { .. } => "W514",
+            Self::Tie { .. } => "W515",
         }
     }
 
@@ -104,11 +107,11 @@ macro_rules! pages {
 
 pages! {
     "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111" "E112"
-    "E201" "E202" "E203" "E204" "E205" "E206"
+    "E201" "E202" "E203" "E204" "E205" "E206" "E207"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
-    "E327" "E328" "E329" "E330" "E331" "E332"
+    "E327" "E328" "E329" "E330" "E331" "E332" "E333"
     "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
-    "W513" "W514"
+    "W513" "W514" "W515"
 }

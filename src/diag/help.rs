@@ -43,6 +43,9 @@ impl Problem {
             Self::TooLarge { .. } => {
                 format!("the most is {} bytes", Sources::MAX_BYTES)
             }
+            Self::TooManyTerms => {
+                "join neighbouring prefixes and ports, or use several files".to_owned()
+            }
             Self::NotText { .. } => "a policy is UTF-8 text without NUL bytes".to_owned(),
             Self::IncludeTooDeep => {
                 "include the file from one that is nearer to the first".to_owned()
@@ -124,6 +127,9 @@ impl Problem {
             Self::ListTooLong => {
                 "join neighbouring prefixes or ports, or use several policies".to_owned()
             }
+            Self::TooMuch { .. } => {
+                "compile some of the policies from files of their own".to_owned()
+            }
             Self::OutsideMask { within, .. } => format!("write `{within}`"),
             Self::NotLoopback { .. } => {
                 "write an IPv4 prefix inside of `127.0.0.0/8`, and for IPv6 `::1/128`".to_owned()
@@ -137,6 +143,10 @@ impl Problem {
             Self::SharedRoute { .. } => {
                 "give one of them another: `table 134`, for example".to_owned()
             }
+            Self::Tie { supposes, then, otherwise, .. } => format!(
+                "if {supposes}: {then}; otherwise: {otherwise}; load the two into namespaces of \
+                 their own, or give each another family"
+            ),
             Self::SharedBits { .. } => {
                 "on a packet that both mark, one overwrites the other's; load each into a \
                  namespace of its own"

@@ -66,6 +66,23 @@ impl Diagnostic {
         }
     }
 
+    /// Adds the places by which a circle leads back to where it begins: the first few of them.
+    #[must_use]
+    pub(crate) fn by_way_of(mut self, places: impl IntoIterator<Item = Span>) -> Self {
+        const MOST: usize = 8;
+        let mut places = places.into_iter();
+        for place in places.by_ref().take(MOST) {
+            self = self.also(place, "by way of this one");
+        }
+        match (places.next(), places.count()) {
+            (None, _) => self,
+            (Some(place), 0) => self.also(place, "by way of this one"),
+            (Some(place), more) => {
+                self.also(place, format!("by way of this one, and of {more} more"))
+            }
+        }
+    }
+
     /// Whether the policy means nothing because of it.
     #[must_use]
     pub fn is_error(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Every problem, with its message.
 
+use crate::syntax::MOST_TERMS;
 use std::fmt;
 
 use crate::net::{BadInterface, BadName, Family};
@@ -145,6 +146,9 @@ pub enum Problem {
         /// What was probably meant.
         path: String,
     },
+    /// `E207`: a file of so many words that a tree of it would fill the memory.
+    #[error("more than {MOST_TERMS} words, values, signs and comments in this file")]
+    TooManyTerms,
 
     /// `E301`: a number that is too small or too large for what it says.
     #[error("{what} {found} is out of range")]
@@ -418,6 +422,14 @@ pub enum Problem {
         /// The table.
         table: u32,
     },
+    /// `E333`: so much in all files together that what it means would fill the memory.
+    #[error("more than {most} {what} in all")]
+    TooMuch {
+        /// `policies`, `values`.
+        what: &'static str,
+        /// The most.
+        most: usize,
+    },
 
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
@@ -536,6 +548,18 @@ pub enum Problem {
         first: String,
         /// Those of the other.
         second: String,
+    },
+    /// `W515`: chains of policies that are loaded together tie, and their order decides.
+    #[error("which chain runs first decides what becomes of `{packet}`")]
+    Tie {
+        /// The order that is supposed.
+        supposes: Box<str>,
+        /// A packet that fares otherwise then.
+        packet: Box<str>,
+        /// What becomes of it then.
+        then: Box<str>,
+        /// What becomes of it in the other order.
+        otherwise: Box<str>,
     },
 }
 

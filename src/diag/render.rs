@@ -2,7 +2,6 @@
 //!
 //! Nothing of a source reaches a terminal as a control character, whatever is in it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use miette::{
@@ -12,7 +11,7 @@ use miette::{
 use serde::Serialize;
 
 use super::{Diagnostic, Label, Severity};
-use crate::span::{FileId, Sources, Span};
+use crate::span::{FileId, Source, Sources, Span};
 
 /// The diagnostics with the lines that they are about, for people.
 ///
@@ -24,13 +23,12 @@ pub fn human(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> Str
         .with_context_lines(1)
         .with_wrap_lines(false)
         .with_links(false);
-    let mut index = LineIndex::new(sources);
     let mut text = String::new();
     for (at, diagnostic) in diagnostics.iter().enumerate() {
         if at > 0 {
             text.push('\n');
         }
-        let report = Report::new(&mut index, diagnostic);
+        let report = Report::new(sources, diagnostic);
         handler.render_report(&mut text, &report).expect("a String accepts every write");
     }
     text
@@ -39,12 +37,11 @@ pub fn human(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> Str
 /// One line for each diagnostic: `file:line:column: error[E301]: message (label); help: …`.
 #[must_use]
 pub fn short(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
-    let mut index = LineIndex::new(sources);
     let mut text = String::new();
     for diagnostic in diagnostics {
         let problem = &diagnostic.problem;
         if let Some(at) = diagnostic.at() {
-            let (line, column) = index.line_column(at);
+            let (line, column) = sources.line_column(at);
             write!(text, "{}:{line}:{column}: ", harmless(&sources.file(at.file).name))
                 .expect("a String accepts every write");
         }
@@ -91,11 +88,10 @@ pub fn json(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
         text: &'a str,
     }
 
-    let mut index = LineIndex::new(sources);
     let mut text = String::new();
     for Diagnostic { problem, labels } in diagnostics {
         let place = |label: &'_ Label| {
-            let (line, column) = index.line_column(label.at);
+            let (line, column) = sources.line_column(label.at);
             (line, column)
         };
         let places: Vec<_> = labels.iter().map(place).collect();
@@ -137,49 +133,22 @@ fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Where the lines of the files begin.
-struct LineIndex<'a> {
-    sources: &'a Sources,
-    starts: BTreeMap<FileId, Vec<usize>>,
+/// Whether `label` stands so near to the place to change that one picture shows both.
+fn are_near(sources: &Sources, label: &Label, place: Option<Span>) -> bool {
+    /// Most lines between, all of which miette goes through for every label.
+    const FURTHEST: usize = 1000;
+    place.is_some_and(|place| {
+        let row = |at: Span| sources.file(at.file).row(at.start);
+        label.at.file == place.file && row(label.at).abs_diff(row(place)) <= FURTHEST
+    })
 }
 
-impl<'a> LineIndex<'a> {
-    fn new(sources: &'a Sources) -> Self {
-        Self { sources, starts: BTreeMap::new() }
-    }
-
-    fn starts(&mut self, file: FileId) -> &[usize] {
-        let text = &self.sources.file(file).text;
-        self.starts.entry(file).or_insert_with(|| {
-            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-        })
-    }
-
-    /// The line of `at`, from 0.
-    fn row(&mut self, file: FileId, at: usize) -> usize {
-        self.starts(file).partition_point(|start| *start <= at) - 1
-    }
-
-    /// The bytes of the line `row`, without its end.
-    fn line(&mut self, file: FileId, row: usize) -> (usize, &'a str) {
-        let text = &self.sources.file(file).text;
-        let start = self.starts(file)[row];
-        let end = self.starts(file).get(row + 1).map_or(text.len(), |next| next - 1);
-        let line = &text[start..end];
-        (start, line.strip_suffix('\r').unwrap_or(line))
-    }
-
-    fn rows(&mut self, file: FileId) -> usize {
-        self.starts(file).len()
-    }
-
-    fn line_column(&mut self, at: Span) -> (usize, usize) {
-        let start = at.start as usize;
-        let row = self.row(at.file, start);
-        let line_start = self.starts(at.file)[row];
-        let before = &self.sources.file(at.file).text[line_start..start];
-        (row + 1, before.chars().count() + 1)
-    }
+/// The bytes of a line, without its end, and where it begins.
+fn line(source: &Source, row: usize) -> (usize, &str) {
+    let start = |row: usize| source.lines().get(row).map(|start| *start as usize);
+    let from = start(row).unwrap_or(source.text.len());
+    let line = &source.text[from..start(row + 1).map_or(source.text.len(), |next| next - 1)];
+    (from, line.strip_suffix('\r').unwrap_or(line))
 }
 
 /// A diagnostic as miette wants it.
@@ -192,13 +161,15 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(index: &mut LineIndex<'_>, diagnostic: &'a Diagnostic) -> Self {
+    fn new(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
         let mut help = diagnostic.problem.help().map(|help| harmless(&help));
         let file = diagnostic.at().map(|at| at.file);
-        // One picture shows one file, so places in other files are told by their names.
-        for label in diagnostic.labels.iter().filter(|label| Some(label.at.file) != file) {
-            let (line, column) = index.line_column(label.at);
-            let name = harmless(&index.sources.file(label.at.file).name);
+        // One picture shows some lines of one file, so other places are told by their names.
+        let (near, far): (Vec<&Label>, Vec<&Label>) =
+            diagnostic.labels.iter().partition(|label| are_near(sources, label, diagnostic.at()));
+        for label in far {
+            let (line, column) = sources.line_column(label.at);
+            let name = harmless(&sources.file(label.at.file).name);
             let text = if label.text.is_empty() { "here" } else { &label.text };
             let place = format!("{}: {name}:{line}:{column}", harmless(text));
             help = Some(help.map_or(place.clone(), |help| format!("{help}\n{place}")));
@@ -207,7 +178,7 @@ impl<'a> Report<'a> {
             diagnostic,
             message: harmless(&diagnostic.problem.to_string()),
             help,
-            excerpt: file.map(|file| Excerpt::new(index, file, &diagnostic.labels)),
+            excerpt: file.map(|file| Excerpt::new(sources, file, &near)),
         }
     }
 }
@@ -281,21 +252,21 @@ impl Excerpt {
     /// How much is shown of it before the first label.
     const BEFORE: usize = 60;
 
-    fn new(index: &mut LineIndex<'_>, file: FileId, labels: &[Label]) -> Self {
-        let labels: Vec<&Label> = labels.iter().filter(|label| label.at.file == file).collect();
-        let rows: Vec<usize> =
-            labels.iter().map(|label| index.row(file, label.at.start as usize)).collect();
+    /// The lines of `file` around `labels`, which are all in it.
+    fn new(sources: &Sources, file: FileId, labels: &[&Label]) -> Self {
+        let source = sources.file(file);
+        let rows: Vec<usize> = labels.iter().map(|label| source.row(label.at.start)).collect();
         let first_row = rows.iter().min().map_or(0, |row| row.saturating_sub(1));
-        let last_row = rows.iter().max().map_or(0, |row| row + 1).min(index.rows(file) - 1);
+        let last_row = rows.iter().max().map_or(0, |row| row + 1).min(source.lines().len() - 1);
         let mut excerpt = Self {
-            name: harmless(&index.sources.file(file).name),
+            name: harmless(&source.name),
             text: String::new(),
             first_row,
             labels: Vec::new(),
         };
         let mut shown: Vec<Option<Shown>> = labels.iter().map(|_| None).collect();
         for row in first_row..=last_row {
-            let (start, line) = index.line(file, row);
+            let (start, line) = line(source, row);
             let here = || (0..labels.len()).filter(|label| rows[*label] == row);
             let first = here().map(|label| labels[label].at.start as usize - start).min();
             let window = Self::window(line, first.unwrap_or(0));
@@ -313,7 +284,7 @@ impl Excerpt {
                 shown[label] = Some(Shown {
                     at: (from, to - from).into(),
                     text: harmless(&labels[label].text),
-                    column: index.line_column(labels[label].at).1 - 1,
+                    column: sources.line_column(labels[label].at).1 - 1,
                 });
             }
             if window.end < line.len() {

@@ -8,13 +8,16 @@ mod treatment;
 use serde::Serialize;
 
 use crate::ir::{Origin, Ruleset};
+use crate::lower::{Layout, lower};
 use crate::policy::Policy;
 use crate::semantics::{Packet, Run, run};
 use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
 pub use path::{ClauseWords, RungWords, StepWords};
-pub use treatment::{Ports, Treatment};
+pub use treatment::Treatment;
+
+pub use crate::lower::Ports;
 
 /// What rules are told with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +62,8 @@ pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {
 #[must_use]
 pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
     let run = run(ruleset, packet);
-    let ports = context.policy.map_or_else(Ports::default, Ports::of);
+    let ports =
+        context.policy.map_or_else(Ports::default, |policy| lower(policy, Layout::default()).ports);
     let treatment = Treatment::of(&run.outcome);
     let decides = path::deciding(&run);
     let origin = origin(&run);

@@ -95,7 +95,7 @@ pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
     }?;
     // A chain that only sends to the proxy says nothing; the rule that leads there does.
     let mut at = end;
-    while run.trace[at].rule.origin.rung == Rung::ToProxy {
+    while run.trace[at].rule.origin.rung == Rung::TO_PROXY {
         match caller(run, at) {
             Some(caller) => at = caller,
             None => return Some(end),

@@ -1,9 +1,8 @@
 //! What becomes of a packet, in words.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::policy::{Kind, Policy};
+use crate::lower::Ports;
 use crate::semantics::{Outcome, Packet, Translation, Verdict};
 
 /// What becomes of a packet, as people ask for it.
@@ -59,41 +58,11 @@ impl Treatment {
     }
 }
 
-/// What the ports of a policy's proxy are for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ports {
-    names: BTreeMap<u16, &'static str>,
-}
-
 impl Ports {
-    /// The ports of `policy`. Of two of one number, the first name stays.
-    #[must_use]
-    pub fn of(policy: &Policy) -> Self {
-        const NAMES: [&str; 3] = ["outbound proxy port", "inbound proxy port", "DNS port"];
-        let ports = match &policy.kind {
-            Kind::Sidecar(sidecar) => [
-                Some(*sidecar.proxy.outbound_port),
-                Some(*sidecar.proxy.inbound_port),
-                sidecar.dns.as_ref().map(|dns| dns.port),
-            ],
-            Kind::AmbientPod(pod) => {
-                [Some(*pod.proxy.outbound_port), Some(*pod.proxy.inbound_port), *pod.dns]
-            }
-            Kind::AmbientHost(_) => [None; 3],
-        };
-        let mut names = BTreeMap::new();
-        for (port, name) in ports.into_iter().zip(NAMES) {
-            if let Some(port) = port {
-                names.entry(port).or_insert(name);
-            }
-        }
-        Self { names }
-    }
-
     /// `captured: redirected to the outbound proxy port 15001`.
     #[must_use]
     pub fn words(&self, treatment: Treatment) -> String {
-        let port = |port: u16| match self.names.get(&port) {
+        let port = |port: u16| match self.name(port) {
             Some(name) => format!("the {name} {port}"),
             None => format!("port {port}"),
         };

@@ -38,6 +38,7 @@
 //!     for that of a transparent proxy that took it.
 
 mod builtin;
+mod host;
 mod matches;
 mod origin;
 mod reach;
@@ -46,7 +47,9 @@ mod schedule;
 use crate::net::{Families, Family, Name};
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
+pub use host::{HostPart, HostStep};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
+pub(crate) use origin::ladder;
 pub use origin::{Origin, Rung};
 pub use schedule::{Entry, Schedule, Step, TRACKING, TooManyTies};
 

@@ -1,6 +1,6 @@
 //! Which chains packets reach, and from where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Base, Chain, Table};
 use crate::net::Name;
@@ -9,12 +9,14 @@ impl Table {
     /// The chains that packets reach from base chains of the kind that `which` means, themselves
     /// included.
     pub fn reached_from(&self, which: impl Fn(Base) -> bool) -> BTreeSet<&Name> {
+        let chains: BTreeMap<&Name, &Chain> =
+            self.chains.iter().map(|chain| (&chain.name, chain)).collect();
         let is_base = |chain: &&Chain| chain.base.is_some_and(&which);
         let mut open: Vec<&Chain> = self.chains.iter().filter(is_base).collect();
         let mut reached = BTreeSet::new();
         while let Some(chain) = open.pop() {
             if reached.insert(&chain.name) {
-                open.extend(chain.targets().filter_map(|target| self.chain(target)));
+                open.extend(chain.targets().filter_map(|target| chains.get(target).copied()));
             }
         }
         reached

@@ -3,9 +3,10 @@
 use ipnet::IpNet;
 
 use super::layout::id_ranges;
+use super::lowered::{Lowered, Owners};
 use crate::ir::{CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol};
 use crate::net::{Families, Family, Interface, Mark, Nets, aggregate};
-use crate::policy::{Expectation, Expected, Kind, Policy, Transport, Way};
+use crate::policy::{Expectation, Expected, Transport, Way};
 
 /// Packets that an expectation is about: those at a hook that all conditions hold for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub struct Question {
     pub when: Vec<Match>,
 }
 
-/// What `expectation` of `policy` is about: the first packets of connections, without marks.
+/// What `expectation` of the policy that came to `lowered` is about: the first packets of connections, without marks.
 #[must_use]
-pub fn questions(policy: &Policy, expectation: &Expectation) -> Vec<Question> {
+pub fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> {
     let hooks: &[Hook] = match (expectation.way, expectation.becomes) {
         (Way::Inbound, _) => &[Hook::Prerouting],
         // A source that is translated is not untouched.
@@ -27,11 +28,11 @@ pub fn questions(policy: &Policy, expectation: &Expectation) -> Vec<Question> {
     };
     let owners = match expectation.way {
         Way::Inbound => vec![Vec::new()],
-        Way::Outbound => owners(policy, expectation),
+        Way::Outbound => owners(&lowered.owners, expectation),
     };
     let mut questions = Vec::new();
     for family in Family::ALL {
-        let Some(common) = common(policy.families(), expectation, family) else { continue };
+        let Some(common) = common(lowered.families, expectation, family) else { continue };
         for (hook, owners) in hooks.iter().flat_map(|hook| owners.iter().map(move |it| (hook, it)))
         {
             let when = common.iter().chain(owners).cloned().collect();
@@ -94,11 +95,8 @@ fn loopback(family: Family) -> Nets {
 /// Whoever is neither a user nor a group of the proxy is the workload. An expectation that names
 /// the proxy's user is about the proxy, whatever its group; one that names another user is about
 /// the workload, so not about the proxy's groups. The same with users and groups exchanged.
-fn owners(policy: &Policy, expectation: &Expectation) -> Vec<Vec<Match>> {
-    let (users, groups) = match &policy.kind {
-        Kind::Sidecar(sidecar) => (&**sidecar.proxy.users, &**sidecar.proxy.groups),
-        Kind::AmbientPod(_) | Kind::AmbientHost(_) => (&[][..], &[][..]),
-    };
+fn owners(proxy: &Owners, expectation: &Expectation) -> Vec<Vec<Match>> {
+    let Owners { users, groups } = proxy;
     let one_of = |owner, ids: &[u32]| Match::Owner { owner, is: OwnerIs::In(id_ranges(ids)) };
     let none_of = |owner, ids: &[u32]| {
         let ids = id_ranges(ids);

@@ -8,24 +8,12 @@ use crate::ir::{
 };
 use crate::net::{Families, Name};
 
-/// Beginning of the names of a sidecar's tables.
-pub(super) const SIDECAR: &str = "istio-proxy";
-/// Beginning of the names of ambient tables.
-pub(super) const AMBIENT: &str = "istio-ambient";
+/// The nft tables that stand for some of iptables', as upstream calls them.
+pub(super) fn table_names(prefix: &str, tables: &[BuiltInTable]) -> Vec<Name> {
+    tables.iter().map(|table| table_name(prefix, *table)).collect()
+}
 
-pub(super) const INBOUND: &str = "istio-inbound";
-pub(super) const OUTPUT: &str = "istio-output";
-pub(super) const OUTPUT_DNS: &str = "istio-output-dns";
-pub(super) const REDIRECT: &str = "istio-redirect";
-pub(super) const IN_REDIRECT: &str = "istio-in-redirect";
-pub(super) const DIVERT: &str = "istio-divert";
-pub(super) const TPROXY: &str = "istio-tproxy";
-pub(super) const DROP: &str = "istio-drop";
-pub(super) const PREROUTING: &str = "istio-prerouting";
-pub(super) const POSTROUTING: &str = "istio-postrouting";
-
-/// The nft table that stands for one of iptables', as upstream calls it.
-pub(super) fn table_name(prefix: &str, table: BuiltInTable) -> Name {
+fn table_name(prefix: &str, table: BuiltInTable) -> Name {
     name(&format!("{prefix}-{}", table.name()))
 }
 
@@ -75,7 +63,7 @@ impl Plan {
         &mut chains[at].rules
     }
 
-    /// Sends what `from` makes of every packet of the hook to `chain`.
+    /// Sends every packet of the hook to `chain`.
     pub(super) fn enter(&mut self, table: BuiltInTable, hook: Hook, chain: &str) {
         let rule = super::when::any(self.families).then(jump(chain), Origin::ENTRY);
         self.at(table, hook).push(rule);

@@ -106,6 +106,11 @@ pub fn aggregate(nets: &[IpNet], family: Family) -> Option<Nets> {
     (!joined.is_empty()).then_some(joined)
 }
 
+/// The prefix as the language writes it: that of one address is the address.
+pub(crate) fn written_net(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Family, aggregate};

@@ -1,6 +1,7 @@
 //! IPv4, IPv6, or both.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,15 @@ pub enum Family {
 impl Family {
     /// Both, IPv4 first.
     pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// That of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
 
     /// Bits in an address: 32 or 128.
     #[must_use]

@@ -11,6 +11,7 @@ mod name;
 mod port;
 mod tproxy;
 
+pub(crate) use address::written_net;
 pub use address::{Nets, aggregate};
 pub use family::{Families, Family, PerFamily};
 pub use interface::{BadInterface, Interface};

@@ -5,8 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::print::written_net;
-use crate::net::{Interface, PortRange};
+use crate::net::{Interface, PortRange, written_net};
 
 /// What must become of new connections, proved for all of them when the policy is compiled.
 ///

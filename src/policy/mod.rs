@@ -2,23 +2,35 @@
 //!
 //! [`check`] makes policies out of what was written, and is the only place
 //! that does so from text; the importers make the same types. Past it, nothing is re-checked.
+//!
+//! Each mesh has a folder with its kinds of policies: what they mean, and the clauses that say it.
+//! The table of kinds is the one place that lists them.
 
-mod ambient;
 mod check;
+mod clauses;
 mod expectation;
+pub mod istio;
+mod kind;
+mod kinds;
 mod print;
+mod printer;
 mod setting;
-mod sidecar;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Checked, GroupIds, MOST_EXTENDED, MOST_VALUES, check};
+pub use check::{Checked, MOST_POLICIES, check};
+pub use clauses::lets::{MOST_EXTENDED, MOST_VALUES, MOST_VALUES_IN_ALL};
+pub use clauses::values::GroupIds;
 pub use expectation::{Expectation, Expected, Transport, Way};
-pub use print::{Detail, print};
-
-pub use ambient::{AmbientHost, AmbientPod, AmbientProxy, HostProbe, PodRoute, ProbeOwner};
+pub use istio::{
+    AmbientHost, AmbientPod, AmbientProxy, Dns, Groups, HostProbe, Inbound, Interfaces, Mode,
+    Outbound, PodRoute, ProbeOwner, Proxy, Sidecar, Tproxy,
+};
+pub use kinds::Kind;
+pub(crate) use kinds::of_kind;
+pub use print::print;
+pub use printer::Detail;
 pub use setting::{Selection, Setting};
-pub use sidecar::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
 
 use crate::net::{Families, Name};
 use crate::span::Spanned;
@@ -36,39 +48,11 @@ pub struct Policy {
     pub expectations: Vec<Setting<Expectation>>,
 }
 
-/// What a policy governs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Kind {
-    /// The namespace of a workload with a proxy beside it.
-    Sidecar(Box<Sidecar>),
-    /// The namespace of a workload whose proxy runs on the node.
-    AmbientPod(Box<AmbientPod>),
-    /// The node's own namespace.
-    AmbientHost(Box<AmbientHost>),
-}
-
-impl Kind {
-    /// The word the language has for it.
-    #[must_use]
-    pub const fn keyword(&self) -> &'static str {
-        match self {
-            Self::Sidecar(_) => "sidecar",
-            Self::AmbientPod(_) => "ambient-pod",
-            Self::AmbientHost(_) => "ambient-host",
-        }
-    }
-}
-
 impl Policy {
     /// The families the policy governs; the other is left untouched.
     #[must_use]
     pub fn families(&self) -> Families {
-        match &self.kind {
-            Kind::Sidecar(sidecar) => *sidecar.families,
-            Kind::AmbientPod(pod) => *pod.families,
-            Kind::AmbientHost(host) => *host.families,
-        }
+        self.kind.families()
     }
 }
 

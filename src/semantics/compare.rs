@@ -8,7 +8,7 @@ use super::space::{Bits, NOTHING, Space};
 use super::symbolic::{Fates, fates};
 use super::traffic::{Traffic, kinds};
 use super::witness::packet;
-use super::{Limit, Outcome, Packet, Translation, Verdict};
+use super::{Limit, Outcome, Packet, Run, Translation, Verdict};
 use crate::ir::{Base, Hook, Match, Ruleset, Schedule};
 use crate::net::Family;
 
@@ -92,6 +92,42 @@ pub fn compare_beside(
         let scope = Scope::Chain { base, shared };
         let found = each(left, right, scope, &|_, _, difference| (base, difference))?;
         all.extend(found.ways);
+    }
+    Ok(all)
+}
+
+/// Packets of which it depends on the order of chains that tie what becomes of them: for each hook
+/// and family at most one. The right side supposes another order than the left one.
+///
+/// # Errors
+///
+/// If the ruleset is too entangled to tell.
+pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
+    let mut all = Vec::new();
+    for (hook, family) in places(&[ruleset]) {
+        let schedules = ruleset.schedules(hook, family)?;
+        let Some((first, others)) = schedules.split_first() else { continue };
+        if others.is_empty() {
+            continue;
+        }
+        let mut space = Space::new(hook, family, &[ruleset], &[]);
+        let usual = fates(&mut space, ruleset, first)?;
+        for other in others {
+            let fates = fates(&mut space, ruleset, other)?;
+            let differ = differing(&mut space, [&usual, &fates]);
+            if differ == Function::FALSE {
+                continue;
+            }
+            let packet = packet(&mut space, differ);
+            let [left, right] =
+                [first, other].map(|order| run_in_order(ruleset, &packet, order).outcome);
+            let supposes = other.supposes.clone();
+            all.push(Difference { packet, left, right, supposes });
+            break;
+        }
+        if space.diagrams.is_full() {
+            return Err(Limit::Memory);
+        }
     }
     Ok(all)
 }
@@ -329,7 +365,8 @@ fn marked_alike(
 }
 
 /// A packet at `hook` that all of `when` hold for as it arrives, and of which `ruleset` makes what
-/// `wanted` holds for; none if there is no such packet, in any order of chains that tie.
+/// `wanted` holds for, and its run; none if there is no such packet, in any order of chains that
+/// tie.
 ///
 /// Every transparent proxy listens, and a packet in state new begins its connection. `wanted` is asked about outcomes whose marks are 0: it may look
 /// at everything else. With the opposite of what is expected as `wanted`, this proves the
@@ -338,12 +375,12 @@ fn marked_alike(
 /// # Errors
 ///
 /// If the ruleset is too entangled to tell.
-pub fn find(
-    ruleset: &Ruleset,
+pub fn find<'a>(
+    ruleset: &'a Ruleset,
     hook: Hook,
     when: &[Match],
     wanted: impl Fn(&Outcome) -> bool,
-) -> Result<Option<Packet>, Limit> {
+) -> Result<Option<(Packet, Run<'a>)>, Limit> {
     for family in Family::ALL {
         let mut space = Space::new(hook, family, &[ruleset], when);
         for schedule in ruleset.schedules(hook, family)? {
@@ -360,7 +397,9 @@ pub fn find(
             let fates = fates(&mut space, ruleset, &schedule)?;
             for (outcome, packets) in outcomes(&mut space, &fates, asked) {
                 if wanted(&outcome) {
-                    return Ok(Some(packet(&mut space, packets)));
+                    let packet = packet(&mut space, packets);
+                    let run = run_in_order(ruleset, &packet, &schedule);
+                    return Ok(Some((packet, run)));
                 }
             }
         }

@@ -31,7 +31,9 @@ mod traffic;
 mod way;
 mod witness;
 
-pub use compare::{Comparison, Difference, Region, compare, compare_beside, compare_in_full, find};
+pub use compare::{
+    Comparison, Difference, Region, compare, compare_beside, compare_in_full, find, order_dependent,
+};
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use packet::{Decided, End, InSet, Packet, Sender};
 pub use text::BadPacket;

@@ -15,7 +15,7 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// `exclude port 15020, 15021`, or `inbound { … }`.
-    Clause(Clause),
+    Clause(Box<Clause>),
     /// `# kubelet's probes`, on a line of its own.
     Comment(Comment),
 }
@@ -140,7 +140,7 @@ impl Block {
 
 fn clauses(items: &[Item]) -> impl Iterator<Item = &Clause> {
     items.iter().filter_map(|item| match item {
-        Item::Clause(clause) => Some(clause),
+        Item::Clause(clause) => Some(&**clause),
         Item::Comment(_) => None,
     })
 }

@@ -153,9 +153,11 @@ impl Loading<'_> {
                 let place = sources.place(at);
                 format!("{}:{}", place.file, place.line)
             };
-            let hops = self.open[first..].iter().filter_map(|(_, at)| at.map(hop)).collect();
-            let label = format!("`{path}` is still being read");
-            self.report.push(Problem::IncludeCycle { file: path, hops }.at(at, label));
+            self.report.push_error(at, || {
+                let hops = self.open[first..].iter().filter_map(|(_, at)| at.map(hop)).collect();
+                let label = format!("`{path}` is still being read");
+                Problem::IncludeCycle { file: path, hops }.at(at, label)
+            });
             return;
         }
         if self.open.len() == MOST_INCLUDES {

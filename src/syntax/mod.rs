@@ -6,11 +6,13 @@ pub mod ast;
 mod format;
 mod load;
 mod parse;
+mod size;
 mod tree;
 
 pub use format::format;
 pub use load::{Loaded, Loader, MOST_INCLUDES, NoIncludes, load};
 pub use parse::{Parsed, parse};
+pub use size::MOST_TERMS;
 pub use tree::MOST_NESTED;
 
 pub(crate) use format::Page;

@@ -6,6 +6,7 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::ast::{Clause, Comment, File, Term, TermKind};
+use super::size;
 use super::tree::{self, MOST_NESTED, Piece};
 use crate::diag::{Diagnostic, Problem, Report};
 use crate::span::{FileId, Sources, Span};
@@ -35,18 +36,31 @@ pub struct Parsed {
 pub fn parse(sources: &Sources, file: FileId) -> Parsed {
     let mut reading = Reading {
         file,
+        base: 0,
         pieces: Vec::new(),
         depth: 0,
         report: Report::default(),
         on_this_line: BTreeSet::new(),
     };
-    // `stray` takes every character that nothing else does, so the rule `file` takes every text.
-    for root in Grammar::parse(Rule::file, &sources.file(file).text).into_iter().flatten() {
-        let mut pairs = root.into_inner().peekable();
-        while let Some(pair) = pairs.next() {
-            let before_block = pairs.peek().is_some_and(|next| next.as_rule() == Rule::open);
+    let mut rest = &*sources.file(file).text;
+    if let Some(at) = size::past_limit(rest) {
+        let start = offset(at);
+        let at = Span { file, start, end: start };
+        reading.report.push(Problem::TooManyTerms.at(at, "this one and the rest are not read"));
+        return Parsed { tree: File::default(), diagnostics: reading.report.finish(sources) };
+    }
+    // One by one, because what pest makes of a text is many times as large.
+    while !rest.is_empty() {
+        let pairs = Grammar::parse(Rule::piece, rest);
+        // `stray` takes every character that nothing else does.
+        let piece = pairs.ok().and_then(|mut pairs| pairs.next()).expect("every text is pieces");
+        let behind = &rest[piece.as_span().end()..];
+        let before_block = behind.trim_start_matches([' ', '\t']).starts_with('{');
+        for pair in piece.into_inner() {
             reading.piece(pair, before_block);
         }
+        reading.base += rest.len() - behind.len();
+        rest = behind;
     }
     let Reading { pieces, mut report, .. } = reading;
     let tree = tree::build(pieces, &mut report);
@@ -56,6 +70,8 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
 /// A file while its pieces are read.
 struct Reading {
     file: FileId,
+    /// Where the piece that is being read begins.
+    base: usize,
     pieces: Vec<Piece>,
     /// How many blocks are open.
     depth: usize,
@@ -71,6 +87,11 @@ impl Reading {
             Rule::clause => return self.clause(pair, before_block),
             Rule::newline => {
                 self.on_this_line.clear();
+                Piece::Newline(span)
+            }
+            Rule::gap => {
+                self.on_this_line.clear();
+                self.push(Piece::Newline(span));
                 Piece::Newline(span)
             }
             Rule::comment => Piece::Comment(Box::new(self.comment(&pair, true))),
@@ -241,7 +262,8 @@ impl Reading {
 
     fn span(&self, pair: &Pair<'_, Rule>) -> Span {
         let span = pair.as_span();
-        Span { file: self.file, start: offset(span.start()), end: offset(span.end()) }
+        let [start, end] = [span.start(), span.end()].map(|at| offset(self.base + at));
+        Span { file: self.file, start, end }
     }
 }
 

@@ -7,6 +7,9 @@ use crate::span::Span;
 /// Most blocks in one another. The language needs 2; the limit is for hostile texts.
 pub const MOST_NESTED: usize = 8;
 
+/// Most pieces of which two trees are made, to take the better one.
+const MOST_GUESSED: usize = 100_000;
+
 /// What a file is made of, in the order of the text.
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
@@ -21,9 +24,10 @@ pub(super) enum Piece {
 
 /// Makes a tree of `pieces`.
 ///
-/// Where braces do not match up, the indentation tells which of them is missing.
+/// Where braces do not match up, the indentation tells which of them is missing, unless the file is
+/// longer than anybody writes by hand.
 pub(super) fn build(pieces: Vec<Piece>, report: &mut Report) -> File {
-    let built = if is_closed(&pieces) {
+    let built = if is_closed(&pieces) || pieces.len() > MOST_GUESSED {
         Builder::new(false).run(pieces)
     } else {
         let plain = Builder::new(false).run(pieces.clone());
@@ -85,7 +89,7 @@ struct Builder {
     /// What is complete at the top level, or in the innermost open block.
     items: Vec<Item>,
     /// A clause that a `{` or a comment may still follow.
-    pending: Option<Clause>,
+    pending: Option<Box<Clause>>,
     /// The open blocks, outermost first.
     open: Vec<Open>,
     /// How many open blocks are too deep to be kept.
@@ -103,7 +107,7 @@ struct Builder {
 
 /// A block whose `}` has not come yet.
 struct Open {
-    header: Clause,
+    header: Box<Clause>,
     block: Block,
     /// The items around it.
     around: Vec<Item>,
@@ -139,7 +143,7 @@ impl Builder {
                 self.settle();
                 self.begin_line(clause.span, false);
                 clause.after_gap = self.take_gap();
-                self.pending = Some(*clause);
+                self.pending = Some(clause);
             }
             Piece::Semicolon => self.settle(),
             Piece::Comma(span) => {
@@ -238,7 +242,7 @@ impl Builder {
                 };
                 self.report.push(problem.at(span, "opened here"));
             }
-            Clause { broken: true, ..Clause::empty(span) }
+            Box::new(Clause { broken: true, ..Clause::empty(span) })
         });
         let comment = header.comment.take();
         let block = Block { comment, items: Vec::new(), open: span, on_one_line: true };

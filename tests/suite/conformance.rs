@@ -8,7 +8,7 @@
 use netweir::backend::nft;
 use netweir::import::istio::{self, Context};
 use netweir::ir::Ruleset;
-use netweir::lower::{Layout, lower, owned_tables};
+use netweir::lower::{Layout, Lowered, lower};
 use netweir::policy::{Detail, GroupIds, Policy, print};
 use netweir::semantics::compare;
 use netweir::span::Sources;
@@ -189,10 +189,9 @@ fn every_configuration_means_what_upstreams_rules_mean(layout: Layout) {
     let sources = Sources::default();
     for Entry { policy, rules } in corpus() {
         let name = &policy.name;
-        let lowered = lower(&policy, layout);
+        let Lowered { ruleset: lowered, owned, .. } = lower(&policy, layout);
         assert_equal(&rules, &lowered, &format!("{name}, lowered, {layout:?}"));
         assert_equal(&rules, &nft::legalise(&lowered), &format!("{name}, legal, {layout:?}"));
-        let owned = owned_tables(&policy.kind);
         let context = nft::Context { policy: name, owned: &owned, sources: &sources };
         let json = nft::json(&lowered, &context, &nft::Options::default());
         let read = reader::nft_json::read(&json, &reader::nft_json::Options::default())

@@ -109,12 +109,15 @@ fn what_is_no_packet_is_said_kindly() {
     for (packet, says) in [
         ("", "expected `inbound`, `outbound`"),
         ("outbound icmp to 10.0.0.1", "expected `tcp`, `udp` or `other` as the second word"),
-        ("outbound tcp", "expected `from` or `to` and an address"),
-        ("outbound tcp from 10.0.0.1 to ::1", "`from` and `to` are of different families"),
+        ("outbound tcp", "expected `to` and an address"),
+        ("outbound tcp to fd00::1:443", "`to fd00::1:443` needs a port: `to [fd00::1]:443`"),
+        ("outbound tcp to 10.0.0.1:80 to 10.0.0.2:80", "`to` is given twice"),
+        ("outbound udp to [::ffff:10.0.0.1]:53", "in the form of IPv6; write `10.0.0.1`"),
+        ("outbound tcp from 10.0.0.1 to [::1]:80", "`from` and `to` are of different families"),
         ("outbound tcp to 10.0.0.1:70000", "`to` needs an address, perhaps with a port"),
-        ("outbound tcp to 10.0.0.1 usr 5", "unknown word `usr`; the words are `from`, `to`"),
-        ("inbound tcp to 10.0.0.1 user 5", "a packet has no `user` here"),
-        ("inbound tcp to 10.0.0.1 state old", "`state` needs one of `new`"),
+        ("outbound tcp to 10.0.0.1:80 usr 5", "unknown word `usr`; the words are `from`, `to`"),
+        ("inbound tcp to 10.0.0.1:80 user 5", "a packet has no `user` here"),
+        ("inbound tcp to 10.0.0.1:80 state old", "`state` needs one of `new`"),
     ] {
         let output = weir(&["explain", DEFAULT, packet]);
         exits(&output, 2);
@@ -212,7 +215,7 @@ fn differences_are_told_in_words() {
 fn usage_is_exit_status_2_and_a_wrong_policy_1() {
     let files = Files::new();
     let v4 = files.path("istio.iptables");
-    let packet = "outbound tcp to 10.0.0.1";
+    let packet = "outbound tcp to 10.0.0.1:80";
     for arguments in [
         &["explain", packet][..],
         &["explain", DEFAULT, "--iptables", &v4, packet],

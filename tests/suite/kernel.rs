@@ -13,7 +13,7 @@ use netweir::backend::nft::{self, Context, MemberChange, Members, Options};
 use netweir::backend::routing::{self, Form};
 use netweir::backend::teardown;
 use netweir::ir::{Action, ChainKind, Hook, MarkChange, Owner, Rule, Ruleset, Rung};
-use netweir::lower::{Layout, lower, owned_tables};
+use netweir::lower::{Layout, Lowered, lower};
 use netweir::net::{Families, Family, Name, OnMiss, PerFamily};
 use netweir::policy::{
     AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, ProbeOwner, Selection, Setting,
@@ -85,9 +85,8 @@ fn script_and_json_load_to_the_same_ruleset() {
     }
     for policy in policies() {
         for layout in [Layout::Compact, Layout::Upstream] {
-            let ruleset = lower(&policy, layout);
+            let Lowered { ruleset, owned, .. } = lower(&policy, layout);
             assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), [], "{policy:?}");
-            let owned = owned_tables(&policy.kind);
             let [script, json] = both(&ruleset, &owned, &Options::default());
             same_ruleset(&netns, &script, &json);
         }
@@ -172,15 +171,18 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
             let done = netns.run("sh", &["-s"], script);
             assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}\n{script}");
         };
+        let (name, Lowered { ruleset, owned, host, .. }) =
+            (&policy.name, lower(&policy, Layout::Compact));
         let batch = || {
             for (family, args) in
                 [(Family::Ipv4, &["-batch", "-"][..]), (Family::Ipv6, &["-6", "-batch", "-"])]
             {
-                let done = netns.run("ip", args, &routing::emit(&policy, Form::Batch(family)));
+                let done = netns.run("ip", args, &routing::emit(name, &host, Form::Batch(family)));
                 assert!(done.ok && done.err.is_empty(), "{done:?}");
             }
         };
-        let (route, teardown) = (routing::emit(&policy, Form::Shell), teardown::emit(&policy));
+        let route = routing::emit(name, &host, Form::Shell);
+        let teardown = teardown::emit(name, &owned, &host);
         // An address or a route of somebody else, which stays.
         netns.output("ip", &["addr", "add", "192.0.2.1/32", "dev", "lo"]);
         netns.output(
@@ -199,8 +201,7 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
         batch();
         batch();
         assert_eq!(netns.routing(), routed);
-        let owned = owned_tables(&policy.kind);
-        for text in both(&lower(&policy, Layout::Compact), &owned, &Options::default()) {
+        for text in both(&ruleset, &owned, &Options::default()) {
             netns.load(&text);
         }
         for _ in 0..2 {
@@ -226,7 +227,7 @@ fn a_negated_owner_takes_packets_without_an_owner() {
     }
     let netns = Netns::new();
     let not = |ids: &[u32]| not_owner(Owner::User, ids);
-    let one = |when, then| rule(Rung::Foreign, when, then);
+    let one = |when, then| rule(Rung::FOREIGN, when, then);
     let end = || one(vec![], Action::Drop);
     // For each ruleset, what happens to a datagram of users 0 and 1337. It goes to a closed port,
     // which the kernel answers with an ICMP error of its own that nobody owns: `refused` is both
@@ -284,7 +285,7 @@ fn jumps_that_nest_too_deep_are_reported_and_refused() {
     let netns = Netns::new();
     for depth in [16, 17] {
         let enter =
-            |at: usize| vec![rule(Rung::Entry, vec![], rulesets::jump(&format!("istio-{at}")))];
+            |at: usize| vec![rule(Rung::ENTRY, vec![], rulesets::jump(&format!("istio-{at}")))];
         let mut ruleset = one_chain(ChainKind::Filter, Hook::Output, enter(2));
         for at in 2..=depth {
             let rules = if at < depth { enter(at + 1) } else { Vec::new() };
@@ -305,7 +306,7 @@ fn a_connection_waits_while_no_transparent_proxy_listens() {
     for (on_miss, said) in [(OnMiss::Drop, "silent"), (OnMiss::Continue, "connected")] {
         let mark = MarkChange::set(1337);
         let then = Action::Tproxy { port: 15006, mark, on_miss };
-        let rules = vec![rule(Rung::Foreign, vec![tcp()], then)];
+        let rules = vec![rule(Rung::FOREIGN, vec![tcp()], then)];
         netns.load(&script(&one_chain(ChainKind::Filter, Hook::Prerouting, rules)));
         assert_eq!(netns.ask(0, "listen-and-connect 127.0.0.1:8080"), said);
         assert_eq!(netns.ask(0, "listen-and-connect [::1]:8080"), said);
@@ -373,8 +374,8 @@ fn host(owner: ProbeOwner, from: PerFamily<Ipv4Addr, Ipv6Addr>) -> (Ruleset, Str
         kind: Kind::AmbientHost(Box::new(host)),
         expectations: vec![],
     };
-    let ruleset = lower(&policy, Layout::Compact);
-    let [script, _] = both(&ruleset, &owned_tables(&policy.kind), &Options::default());
+    let Lowered { ruleset, owned, .. } = lower(&policy, Layout::Compact);
+    let [script, _] = both(&ruleset, &owned, &Options::default());
     (ruleset, script)
 }
 

@@ -2,8 +2,7 @@
 //! JSON give the same ruleset, loading twice is loading once, and teardown leaves nothing.
 
 use netweir::backend::{nft, teardown};
-use netweir::lower::{Layout, lower, owned_tables};
-use netweir::net::Name;
+use netweir::lower::{Layout, Lowered, lower};
 use netweir::policy::Policy;
 use netweir::span::Sources;
 use netweir::syntax::NoIncludes;
@@ -21,8 +20,10 @@ const LAYOUTS: [Layout; 2] = [Layout::Compact, Layout::Upstream];
 fn load(netns: &Netns, policy: &Policy, script: &str, json: &str) {
     same_ruleset(netns, script, json);
     netns.load(script);
+    let Lowered { owned, host, .. } = lower(policy, Layout::Compact);
+    let teardown = teardown::emit(&policy.name, &owned, &host);
     for _ in 0..2 {
-        let done = netns.run("sh", &["-s"], &teardown::emit(policy));
+        let done = netns.run("sh", &["-s"], &teardown);
         assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}");
         assert_eq!(netns.output("nft", &["list", "ruleset"]), "");
     }
@@ -131,9 +132,8 @@ fn random_policies_load() {
     let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
     let layouts = prop_oneof![Just(Layout::Compact), Just(Layout::Upstream)];
     let checked = runner.run(&(policies(), layouts), |(policy, layout)| {
-        let ruleset = lower(&policy, layout);
+        let Lowered { ruleset, owned, .. } = lower(&policy, layout);
         prop_assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), []);
-        let owned: Vec<Name> = owned_tables(&policy.kind);
         let context = nft::Context { policy: &policy.name, owned: &owned, sources: &sources };
         let options = nft::Options::default();
         let script = nft::script(&ruleset, &context, &options);

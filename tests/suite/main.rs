@@ -11,6 +11,7 @@ mod conformance;
 mod docs;
 mod explain;
 mod front_end;
+mod growth;
 mod import;
 mod iptables_corpus;
 mod kernel;

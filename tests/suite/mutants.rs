@@ -184,7 +184,7 @@ fn every_mutant_is_found_or_is_none() {
         };
         let compilation = compile_file(&path, &options);
         let policy = &compilation.policies[0];
-        let meaning = lower(policy, Layout::Upstream);
+        let meaning = lower(policy, Layout::Upstream).ruleset;
         let expected: Vec<Outcome> =
             samples.iter().map(|packet| run(&meaning, packet).outcome).collect();
         let text = compilation.emit(policy, View::Json).unwrap();

@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn what_is_written_for_any_policy_is_read_as_it_was(policy in policies()) {
         for layout in [Layout::Compact, Layout::Upstream] {
-            assert_read_back(&lower(&policy, layout), &nft::Options::default());
+            assert_read_back(&lower(&policy, layout).ruleset, &nft::Options::default());
         }
     }
 }
@@ -128,7 +128,7 @@ fn what_the_kernel_lists_is_what_was_written() {
         ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(policy in policies())| {
         for layout in [Layout::Compact, Layout::Upstream] {
-            assert_listed(&netns, &lower(&policy, layout));
+            assert_listed(&netns, &lower(&policy, layout).ruleset);
         }
     });
 }

@@ -169,7 +169,7 @@ fn packets_land_where_run_says() {
     ] {
         let compilation = compile("a.weir", text, &NoIncludes, &Options::default()).unwrap();
         let policy = &compilation.policies[0];
-        let ruleset = lower(policy, Layout::Upstream);
+        let ruleset = lower(policy, Layout::Upstream).ruleset;
         world.pod.flush();
         world.pod.load(&compilation.emit(policy, View::Nft).unwrap());
         for (family, pod, peer, loopback) in [

@@ -142,6 +142,7 @@ mod tests {
             &Policy { name, kind: Kind::AmbientHost(Box::new(host)), expectations: vec![] },
             Layout::Compact,
         )
+        .ruleset
     }
 
     fn addresses(text: &str) -> Vec<IpAddr> {

@@ -6,6 +6,7 @@ use crate::ir::{
     Action, AddressSet, Base, Chain, ChainKind, Direction, Hook, MarkChange, MaskPair, Match,
     Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
 };
+use crate::lower::istio::rungs;
 use crate::net::{Families, Family, Name, Nets, OnMiss, PortRange};
 use crate::span::{Sources, Span};
 use crate::{reader, semantics};
@@ -58,12 +59,12 @@ fn sample(sources: &mut Sources) -> Ruleset {
     let nets: Vec<_> = nets.iter().map(String::as_str).collect();
     let tproxy = Action::Tproxy { port: 15006, mark: MarkChange::set(1337), on_miss: OnMiss::Drop };
     let mut rules = vec![
-        rule(Rung::Entry, vec![], Action::Jump(name("istio-output"))),
-        rule(Rung::OutboundExcludedPort, vec![ports(&odd)], Action::Return),
-        rule(Rung::OutboundExcludedPort, vec![tcp(), ports(&odd)], Action::Return),
-        rule(Rung::ExcludedDestination, vec![to(&nets)], Action::Return),
-        rule(Rung::Foreign, vec![to(&nets[..2])], Action::Log),
-        rule(Rung::ToProxy, vec![tcp()], tproxy),
+        rule(Rung::ENTRY, vec![], Action::Jump(name("istio-output"))),
+        rule(rungs::OUTBOUND_EXCLUDED_PORT, vec![ports(&odd)], Action::Return),
+        rule(rungs::OUTBOUND_EXCLUDED_PORT, vec![tcp(), ports(&odd)], Action::Return),
+        rule(rungs::EXCLUDED_DESTINATION, vec![to(&nets)], Action::Return),
+        rule(Rung::FOREIGN, vec![to(&nets[..2])], Action::Log),
+        rule(Rung::TO_PROXY, vec![tcp()], tproxy),
     ];
     for rule in &mut rules[1..3] {
         rule.origin.clause = clause;
@@ -196,7 +197,7 @@ fn only_safe_text_of_a_source_is_written() {
     ] {
         let mut sources = Sources::default();
         let file = sources.add(file, "sidecar x {}");
-        let mut rule = rule(Rung::OutboundExcludedPort, vec![ports(&[(1, 1)])], Action::Return);
+        let mut rule = rule(rungs::OUTBOUND_EXCLUDED_PORT, vec![ports(&[(1, 1)])], Action::Return);
         rule.origin.clause = Some(Span { file, start: 0, end: 7 });
         let chain = base(ChainKind::Filter, Hook::Output, vec![rule]);
         let ruleset = table("istio-proxy-nat", Families::Both, vec![chain]);
@@ -226,7 +227,7 @@ fn nothing_of_a_connection_mark_is_read_all_the_same() {
             "ct mark set ct mark & 0xffffff00",
         ),
     ] {
-        let rules = vec![rule(Rung::Foreign, vec![], action)];
+        let rules = vec![rule(Rung::FOREIGN, vec![], action)];
         let chain = base(ChainKind::Filter, Hook::Output, rules);
         let ruleset = table("istio-proxy-mangle", Families::Both, vec![chain]);
         let (policy, sources) = (name("x"), Sources::default());
@@ -248,8 +249,8 @@ fn what_nft_cannot_say_is_reported_once_for_each_clause() {
     let into_nothing = MaskPair { packet: 0, connection: 0xff };
     let full = MaskPair { packet: 0xff, connection: u32::MAX };
     let with = |then, clause| Rule {
-        origin: Origin::new(Rung::Foreign, clause),
-        ..rule(Rung::Foreign, vec![], then)
+        origin: Origin::new(Rung::FOREIGN, clause),
+        ..rule(Rung::FOREIGN, vec![], then)
     };
     let chain = base(
         ChainKind::Filter,
@@ -282,11 +283,11 @@ fn a_socket_is_known_only_by_the_first_packet_of_a_tcp_connection() {
     let socket = Match::SocketExists { not: false };
     let host = |when: Vec<Match>, hooks: &[(ChainKind, Hook)]| {
         let enter = |&(kind, hook)| {
-            let jump = rule(Rung::Entry, vec![], Action::Jump(name("istio-postrouting")));
+            let jump = rule(Rung::ENTRY, vec![], Action::Jump(name("istio-postrouting")));
             base(kind, hook, vec![jump])
         };
         let mut chains: Vec<_> = hooks.iter().map(enter).collect();
-        let rules = vec![rule(Rung::HostProbe, when, Action::Accept)];
+        let rules = vec![rule(rungs::HOST_PROBE, when, Action::Accept)];
         chains.push(Chain { name: name("istio-postrouting"), base: None, rules });
         unsupported(&table("istio-ambient-nat", Families::Both, chains), Target::OLDEST).len()
     };
@@ -322,7 +323,7 @@ fn jumps_nest_sixteen_deep() {
     let nested = |depth: usize| {
         let chains = (1..=depth).map(|at| {
             let next = Action::Jump(name(&format!("istio-{}", at + 1)));
-            let rules = if at < depth { vec![rule(Rung::Entry, vec![], next)] } else { vec![] };
+            let rules = if at < depth { vec![rule(Rung::ENTRY, vec![], next)] } else { vec![] };
             if at == 1 {
                 base(ChainKind::Filter, Hook::Output, rules)
             } else {
@@ -336,7 +337,7 @@ fn jumps_nest_sixteen_deep() {
     // In a circle, which is not a ruleset, there is an end too.
     let mut circle = nested(2);
     circle.tables[0].chains[1].rules =
-        vec![rule(Rung::Entry, vec![], Action::Goto(name("istio-2")))];
+        vec![rule(Rung::ENTRY, vec![], Action::Goto(name("istio-2")))];
     assert_eq!(unsupported(&circle, Target::OLDEST).len(), 1);
 }
 
@@ -349,7 +350,7 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
         Match::InSet { of: Direction::Destination, set: set.clone(), not: false },
         Match::Owner { owner: Owner::User, is: ids },
     ];
-    let snat = rule(Rung::HostProbe, when, Action::Snat { to: [169, 254, 7, 127].into() });
+    let snat = rule(rungs::HOST_PROBE, when, Action::Snat { to: [169, 254, 7, 127].into() });
     let chain = base(ChainKind::Nat, Hook::Postrouting, vec![snat]);
     let mut ruleset = table("istio-ambient-nat", Families::Ipv4, vec![chain]);
     ruleset.tables[0].sets = vec![AddressSet { name: set, family: Family::Ipv4 }];

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::value;
+use crate::import::Given;
 use crate::net::{Families, Family, PerFamily};
 use crate::policy::{AmbientHost, AmbientPod, Dns, HostProbe, Setting};
 
@@ -86,8 +87,9 @@ impl Ambient {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::{Given, Report};
+    use super::super::finding::Report;
     use super::Ambient;
+    use crate::import::Given;
 
     #[test]
     fn the_pod_has_the_last_word_about_dns() {

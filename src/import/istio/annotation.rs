@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::config::wrong_type;
 use super::environment::Environment;
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::manifest::{self, Pod};
 use super::option::{OPTIONS, Opt, Options, boolean};
 use super::value;
+use crate::import::Given;
 
 /// Turns injection on or off; a label or an annotation.
 const INJECT: &str = "sidecar.istio.io/inject";

@@ -1,8 +1,9 @@
 //! A command line of upstream's tool, to options.
 
-use super::finding::{Given, Reason, Remark, Report, Source};
+use super::finding::{Reason, Remark, Report};
 use super::option::{OPTIONS, Opt, Options, Takes};
-use super::words::nearest;
+use crate::import::words::nearest;
+use crate::import::{Given, Source};
 
 /// Flags that every Istio command has, about its log (`pkg/log/options.go`). A name, and whether it
 /// may stand without a value.

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::ambient::Ambient;
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::naming::Names;
 use super::option::{OPTIONS, Options, Takes};
-use super::words::nearest;
 use super::{Context, Imported, Refused, finish, sidecar};
+use crate::import::Given;
+use crate::import::words::nearest;
 use crate::policy::{Kind, Policy};
 
 /// An object of a configuration.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Given, Reason, Remark, Report, Source};
+use super::finding::{Reason, Remark, Report};
 use super::option::{OPTIONS, Opt, Options};
 use super::shell::split;
-use super::words::nearest;
+use crate::import::words::nearest;
+use crate::import::{Given, Source};
 
 /// Variables and their values.
 pub(super) type Environment = BTreeMap<String, String>;

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::config::wrong_type;
 use super::environment::Environment;
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
+use crate::import::Given;
 
 /// A pod, or what a Deployment or the like makes pods of.
 #[derive(Debug)]

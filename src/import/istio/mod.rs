@@ -38,10 +38,9 @@ mod resolver;
 mod shell;
 mod sidecar;
 mod value;
-mod words;
 
 pub use config::configurations;
-pub use finding::{Finding, Given, Mistake, NoRules, Note, Reason, Remark, Source};
+pub use finding::{Mistake, NoRules, Note, Reason, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 

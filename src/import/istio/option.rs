@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Given, Reason, Remark, Report, Source};
+use super::finding::{Reason, Remark, Report};
+use crate::import::{Given, Source};
 
 /// What an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use serde_json::Value;
 use super::ambient::Ambient;
 use super::annotation::{self, ANNOTATIONS, BYPASS_INBOUND, DNS_CAPTURE, REROUTE, STATUS};
 use super::environment::Environment;
-use super::finding::{Given, NoRules, Reason, Remark, Report};
+use super::finding::{NoRules, Reason, Remark, Report};
 use super::manifest::{self, Pod};
 use super::naming::Names;
 use super::option::{OPTIONS, Options, boolean};
-use super::words::nearest;
 use super::{Context, Imported, Refused, command, finish, resolver, sidecar};
+use crate::import::Given;
+use crate::import::words::nearest;
 use crate::policy::{Kind, Policy};
 
 /// Asks for ambient mode, or says no to it.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::Context;
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
+use crate::import::Given;
 
 /// Decides about IPv6 as upstream does (`FillConfigFromEnvironment`): the first address of the
 /// workload that is neither loopback nor link-local says it; with dual stack, any of them does.
@@ -79,9 +80,10 @@ fn name_servers(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::Context;
-    use super::super::finding::{Given, Report};
+    use super::super::finding::Report;
     use super::super::option::{Opt, Options};
     use super::{families, servers};
+    use crate::import::Given;
 
     #[test]
     fn addresses_decide_about_ipv6() {

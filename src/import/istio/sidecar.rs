@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
 use super::value;
+use crate::import::Given;
 use crate::net::{Families, Family, PerFamily, PortRange};
 use crate::policy::{
     Dns, GroupIds, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Selection, Setting, Sidecar,
@@ -262,9 +263,10 @@ fn dns(options: &Options, families: Families, report: &mut Report) -> Option<Dns
 mod tests {
     use std::fmt::Write as _;
 
-    use super::super::finding::{Given, Report};
+    use super::super::finding::Report;
     use super::super::option::{OPTIONS, Options};
     use super::sidecar;
+    use crate::import::Given;
     use crate::policy::Sidecar;
 
     /// The policy for a configuration written `KEY=value; KEY=value`, and what is said about it.

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::finding::{Given, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
+use crate::import::Given;
 use crate::net::{BadInterface, Family, Interface, PortRange};
 use crate::policy::GroupIds;
 
@@ -226,10 +227,11 @@ pub(super) fn table(given: &Given, report: &mut Report) -> Option<u32> {
 mod tests {
     use std::fmt::Debug;
 
-    use super::super::finding::{Given, Report};
+    use super::super::finding::Report;
     use super::{
         groups, ids, interfaces, is_loopback, loopback, mark, port, ports, prefixes, table,
     };
+    use crate::import::Given;
 
     /// What `read` makes of `text`, in one line: values, then notes and mistakes.
     fn told<T: Debug>(text: &str, read: impl Fn(&Given, &mut Report) -> T) -> String {

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::ambient::{HostDraft, PodDraft};
-use super::forms::Draft;
-use super::lets::{self, Lets};
-use super::misread::{TOP_LEVEL, article, is_block, is_first_word};
-use super::sidecar::SidecarDraft;
-use super::words::{hint, suggest};
-use super::{MOST_EXTENDED, graph};
 use crate::diag::{Diagnostic, Problem, Report, shown};
 use crate::net::Name;
+use crate::policy::clauses::graph;
+use crate::policy::clauses::lets::{self, Lets, MOST_EXTENDED};
+use crate::policy::clauses::spelling::{Spellings, article};
+use crate::policy::clauses::words::{Names, hint, suggest};
+use crate::policy::kinds::{Entry, KINDS};
 use crate::span::{Span, Spanned};
 use crate::syntax::Loaded;
 use crate::syntax::ast::{Clause, Term, TermKind};
 
+/// Most policies of a compilation.
+pub const MOST_POLICIES: usize = 100_000;
+
 /// `sidecar reviews extends istio { … }`.
 pub(super) struct Header<'a> {
-    pub(super) kind: &'static str,
+    pub(super) kind: &'static Entry,
     /// `None` if it has none that can be one.
     pub(super) name: Option<Spanned<Name>>,
     /// The name, or what is where it should be.
@@ -35,15 +36,27 @@ pub(super) struct Headers<'a> {
     pub(super) list: Vec<Header<'a>>,
 }
 
-const KINDS: [&str; 3] = [SidecarDraft::KIND, PodDraft::KIND, HostDraft::KIND];
-
 impl<'a> Headers<'a> {
     /// Reads the top level of every file.
-    pub(super) fn read(loaded: &'a Loaded, lists: &mut Lets<'a>, report: &mut Report) -> Self {
+    pub(super) fn read(
+        loaded: &'a Loaded,
+        spellings: &Spellings,
+        lists: &mut Lets<'a>,
+        report: &mut Report,
+    ) -> Self {
         let mut list = Vec::new();
         for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
-            let kind = KINDS.into_iter().find(|kind| clause.keyword() == Some(kind));
+            let kind = KINDS.iter().find(|kind| clause.keyword() == Some(kind.keyword));
             match (kind, clause.keyword()) {
+                (Some(_), _) if list.len() == MOST_POLICIES => {
+                    report.push_error(clause.head(), || {
+                        let problem = Problem::TooMuch { what: "policies", most: MOST_POLICIES };
+                        problem.at(clause.head(), "this one and the rest are not checked")
+                    });
+                    // Those that are not read may be extended, and may use lists.
+                    lists.may_lack_some = true;
+                    break;
+                }
                 (Some(kind), _) if clause.block.is_some() || !clause.broken => {
                     list.push(header(kind, clause, report));
                 }
@@ -52,7 +65,11 @@ impl<'a> Headers<'a> {
                 (_, Some("let")) => lists.define(clause, report),
                 // Loading has read and checked it.
                 (_, Some("include")) => {}
-                _ => report.extend(unknown(clause)),
+                _ => {
+                    if let Some(first) = clause.terms.first() {
+                        report.push_error(first.span, || unknown(clause, first, spellings));
+                    }
+                }
             }
         }
         let mut headers = Self { list };
@@ -74,20 +91,24 @@ impl<'a> Headers<'a> {
                 by_name.insert(&name.node, at);
             }
         }
+        let mut names = None;
         let mut parents = vec![None; self.list.len()];
         let mut orphans = twice;
         for (at, header) in self.list.iter().enumerate() {
             let Some(extends) = header.extends else { continue };
             let parent = Name::new(&extends.text).ok().and_then(|name| by_name.get(&name).copied());
             match parent {
-                Some(parent) if self.list[parent].kind == header.kind => {
+                Some(parent) if self.list[parent].kind.keyword == header.kind.keyword => {
                     parents[at] = Some(parent);
                     continue;
                 }
                 Some(parent) => report.push(self.other_kind(header, extends, parent)),
                 // Perhaps it is in a file that was not read.
                 None if lets.may_lack_some => {}
-                None => report.push(self.unknown_parent(header, extends)),
+                None => report.push_error(extends.span, || {
+                    let names = names.get_or_insert_with(|| self.names());
+                    Self::unknown_parent(names, header, extends)
+                }),
             }
             orphans.push(at);
         }
@@ -99,28 +120,38 @@ impl<'a> Headers<'a> {
         }
     }
 
+    /// The names of all policies by kind.
+    fn names(&self) -> BTreeMap<&'static str, Names<'_>> {
+        let of = |kind| {
+            let headers = self.list.iter().filter(move |header| header.kind.keyword == kind);
+            headers.filter_map(|header| Some(header.name.as_ref()?.node.as_str())).collect()
+        };
+        KINDS.iter().map(|kind| (kind.keyword, of(kind.keyword))).collect()
+    }
+
     fn other_kind(&self, header: &Header<'_>, extends: &Term, parent: usize) -> Diagnostic {
         let parent = &self.list[parent];
         Problem::OtherKind {
-            kind: header.kind,
+            kind: header.kind.keyword,
             name: header.name.as_ref().map_or_else(String::new, |name| name.node.to_string()),
-            parent_kind: parent.kind,
+            parent_kind: parent.kind.keyword,
             parent: extends.text.to_string(),
         }
         .at(extends.span, "")
-        .also(parent.at, format!("{} {}", article(parent.kind), parent.kind))
+        .also(parent.at, format!("{} {}", article(parent.kind.keyword), parent.kind.keyword))
     }
 
-    fn unknown_parent(&self, header: &Header<'_>, extends: &Term) -> Diagnostic {
-        let names: Vec<&str> = self
-            .list
-            .iter()
-            .filter(|other| other.kind == header.kind && other.at != header.at)
-            .filter_map(|other| Some(other.name.as_ref()?.node.as_str()))
-            .collect();
-        let nearest = suggest(&extends.text, &names);
+    /// What `header` extends is not among `names`, which are those of all policies by kind.
+    fn unknown_parent(
+        names: &BTreeMap<&'static str, Names<'_>>,
+        header: &Header<'_>,
+        extends: &Term,
+    ) -> Diagnostic {
+        let own = header.name.as_ref().map(|name| name.node.as_str());
+        let names = names.get(header.kind.keyword);
+        let nearest = names.and_then(|names| names.nearest(&extends.text, own));
         let label = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
-        Problem::UnknownParent { kind: header.kind, name: shown(&extends.text) }
+        Problem::UnknownParent { kind: header.kind.keyword, name: shown(&extends.text) }
             .at(extends.span, label)
     }
 
@@ -129,21 +160,20 @@ impl<'a> Headers<'a> {
         let on: Vec<Vec<usize>> =
             self.list.iter().map(|header| header.parent.into_iter().collect()).collect();
         let order = graph::order(&on);
-        for cycle in &order.cycles {
-            let Some((&first, others)) = cycle.split_first() else { continue };
+        for circle in &order.circles {
+            let Some((&first, others)) = circle.round.split_first() else { continue };
             let header = &self.list[first];
             let name = header.name.as_ref().map_or("", |name| name.node.as_str()).to_owned();
-            let problem =
-                Problem::ExtendsCycle { kind: header.kind, name, is_direct: others.is_empty() };
+            let problem = Problem::ExtendsCycle {
+                kind: header.kind.keyword,
+                name,
+                is_direct: others.is_empty(),
+            };
             let at = header.extends.map_or(header.at, |extends| extends.span);
             let label = if others.is_empty() { "the policy itself" } else { "leads back to it" };
-            let mut diagnostic = problem.at(at, label);
-            for &other in others {
-                let at = self.list[other].extends.map(|extends| extends.span);
-                diagnostic = diagnostic.and(at, "by way of this one");
-            }
-            report.push(diagnostic);
-            for &at in cycle {
+            let extends = |other: &usize| Some(self.list[*other].extends?.span);
+            report.push(problem.at(at, label).by_way_of(others.iter().filter_map(extends)));
+            for &at in &circle.members {
                 self.list[at].is_sound = false;
                 self.list[at].parent = None;
             }
@@ -166,11 +196,12 @@ impl<'a> Headers<'a> {
 }
 
 /// Reads the words before the block of a policy.
-fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Report) -> Header<'a> {
+fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) -> Header<'a> {
     let before = report.errors();
+    let kind = entry.keyword;
     let words = &clause.terms[1..];
     let mut header = Header {
-        kind,
+        kind: entry,
         name: None,
         at: words.first().map_or(clause.head(), |name| name.span),
         extends: None,
@@ -246,14 +277,13 @@ fn header<'a>(kind: &'static str, clause: &'a Clause, report: &mut Report) -> He
 }
 
 /// The report on a clause that is nothing at the top level.
-fn unknown(clause: &Clause) -> Option<Diagnostic> {
-    let first = clause.terms.first()?;
+fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
     if first.kind != TermKind::Word {
         let problem = Problem::Punctuation {
             what: "a clause that does not begin with a word",
             instead: "a policy begins with its kind and its name: `sidecar reviews {`",
         };
-        return Some(problem.at(first.span, ""));
+        return problem.at(first.span, "");
     }
     let word = shown(&first.text);
     let inside = |block: bool| {
@@ -262,12 +292,19 @@ fn unknown(clause: &Clause) -> Option<Diagnostic> {
         let place = "at the top level".to_owned();
         Problem::WrongPlace { clause: word.clone(), place, instead }.at(first.span, "")
     };
-    if is_block(&first.text) && (clause.block.is_some() || !is_first_word(&first.text)) {
-        return Some(inside(true));
+    if spellings.is_block(&first.text)
+        && (clause.block.is_some() || !spellings.is_first_word(&first.text))
+    {
+        return inside(true);
     }
-    if is_first_word(&first.text) {
-        return Some(inside(false));
+    if spellings.is_first_word(&first.text) {
+        return inside(false);
     }
-    let label = hint(&first.text, TOP_LEVEL);
-    Some(Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label))
+    let lower = first.text.to_ascii_lowercase();
+    let meant = KINDS.iter().find(|kind| kind.also_called.contains(&&*lower));
+    let label = meant.map_or_else(
+        || hint(&first.text, &spellings.top_level()),
+        |kind| format!("did you mean `{}`?", kind.keyword),
+    );
+    Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
 }

@@ -1,47 +1,24 @@
 //! Makes policies out of what was written, and says everything that is wrong with it.
 
-mod addresses;
-mod ambient;
-mod effects;
-mod expect;
-mod families;
-mod forms;
-mod given;
-mod graph;
 mod headers;
-mod lets;
-mod lists;
-mod misread;
-mod numbers;
-mod read;
-mod sidecar;
-mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+pub use self::headers::MOST_POLICIES;
 
-use self::ambient::{HostDraft, PodDraft};
-use self::forms::{Draft, Ending};
-use self::given::Context;
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use self::headers::{Header, Headers};
-use self::lets::Lets;
-use self::sidecar::SidecarDraft;
-use super::{Expectation, Kind, Policy, Setting, WrittenPolicy};
+use super::clauses::given::Context;
+use super::clauses::lets::Lets;
+use super::clauses::reading::{Heading, Read};
+use super::clauses::spelling::Spellings;
+use super::clauses::values::GroupIds;
+use super::kinds::KINDS;
+use super::{Expectation, Policy, Setting, WrittenPolicy};
 use crate::diag::{Diagnostic, Problem, Report};
-use crate::net::Name;
 use crate::span::{FileId, Span, Spanned};
 use crate::syntax::Loaded;
-
-/// Most policies in a row of `extends`, and most lists in a row of `$names`.
-pub const MOST_EXTENDED: usize = 16;
-
-/// Most values of one list.
-pub const MOST_VALUES: usize = 1_000_000;
-
-/// What `*` would mean in a list of interfaces, and what to write.
-const EVERY_INTERFACE: &str = "name the interfaces, or their beginnings: `eth*`";
-
-/// Numbers of the groups that policies may name, as a group file has them.
-pub type GroupIds = BTreeMap<String, u32>;
 
 /// What [`check`] found.
 #[derive(Clone, Debug)]
@@ -64,6 +41,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             diagnostic.problem,
             Problem::Unreadable { .. }
                 | Problem::TooLarge { .. }
+                | Problem::TooManyTerms
                 | Problem::NotText { .. }
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
@@ -73,7 +51,9 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     };
     let may_lack_some = loaded.diagnostics.iter().any(is_unread);
     let mut lets = Lets::new(may_lack_some);
-    let mut headers = Headers::read(loaded, &mut lets, &mut report);
+    let spellings: Spellings =
+        KINDS.iter().flat_map(|kind| (kind.spellings)(kind.keyword)).collect();
+    let mut headers = Headers::read(loaded, &spellings, &mut lets, &mut report);
     lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let order = headers.order(&mut report);
     let mut checking = Checking {
@@ -90,7 +70,14 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
             .filter_map(|found| Some(found.at()?.file))
             .collect(),
         headers: &headers.list,
-        context: Context { lets, groups, report, reported: BTreeSet::new(), repeats_error: false },
+        context: Context {
+            lets,
+            groups,
+            spellings: &spellings,
+            report,
+            reported: BTreeSet::new(),
+            repeats_error: false,
+        },
         drafts: headers.list.iter().map(|_| None).collect(),
         expectations: vec![Vec::new(); headers.list.len()],
     };
@@ -119,80 +106,58 @@ struct Checking<'h, 'a> {
     cut: BTreeSet<FileId>,
     headers: &'h [Header<'a>],
     context: Context<'a>,
-    /// What the policies say that were read already, and whether that is all they should say.
-    drafts: Vec<Option<(AnyDraft, bool)>>,
+    /// What the policies say that were read already, for those that extend them.
+    drafts: Vec<Option<Inherited>>,
     /// What the policies expect that were read already.
     expectations: Vec<Vec<Setting<Expectation>>>,
 }
 
-/// A policy of any kind while its clauses are read.
+/// What a policy says, for those that extend it.
 #[derive(Clone)]
-enum AnyDraft {
-    Sidecar(Box<SidecarDraft>),
-    Pod(Box<PodDraft>),
-    Host(Box<HostDraft>),
+struct Inherited {
+    draft: Rc<dyn Any>,
+    /// How many values and expectations there are.
+    values: usize,
+    /// Whether that is all that it should say.
+    is_sound: bool,
 }
 
-/// A policy that was read: its draft and what it means, whether every value was there, and what it
-/// expects.
-type Read<D> = (D, Kind, bool, Vec<Setting<Expectation>>);
-
-impl<'a> Checking<'_, 'a> {
+impl Checking<'_, '_> {
     /// The policy that `at` is among the headers; those that it extends were checked.
     fn policy(&mut self, at: usize) -> Option<WrittenPolicy> {
         let header = &self.headers[at];
         let parent = header.parent.and_then(|parent| self.drafts[parent].clone());
-        let (parent, parent_is_sound) = match parent {
-            Some((draft, is_sound)) => (Some(draft), is_sound),
-            None => (None, true),
-        };
+        if let Some(parent) = &parent
+            && !self.context.lets.spend(parent.values, header.at, &mut self.context.report)
+        {
+            self.drafts[at] = Some(Inherited { is_sound: false, ..parent.clone() });
+            return None;
+        }
+        let parent_is_sound = parent.as_ref().is_none_or(|parent| parent.is_sound);
         let before = self.context.report.errors();
         self.context.repeats_error = false;
-        let (draft, kind, is_whole, own) = match header.kind {
-            SidecarDraft::KIND => {
-                let parent =
-                    if let Some(AnyDraft::Sidecar(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Sidecar(Box::new(draft)), kind, is_whole, own)
-            }
-            PodDraft::KIND => {
-                let parent = if let Some(AnyDraft::Pod(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Pod(Box::new(draft)), kind, is_whole, own)
-            }
-            _ => {
-                let parent = if let Some(AnyDraft::Host(it)) = parent { Some(*it) } else { None };
-                let (draft, kind, is_whole, own) = self.draft(header, parent);
-                (AnyDraft::Host(Box::new(draft)), kind, is_whole, own)
-            }
+        let heading = Heading {
+            kind: header.kind.keyword,
+            name: header.name.as_ref().map_or("", |name| name.node.as_str()),
+            at: header.at,
+            clause: header.clause,
         };
+        let parent = parent.as_ref().map(|parent| &*parent.draft);
+        let Read { draft, values, policy: kind, is_whole, expectations: own } =
+            (header.kind.read)(heading, parent, &mut self.context);
         let is_sound = header.is_sound
             && parent_is_sound
             && is_whole
             && !self.is_misread(header.clause.span)
             && !self.context.repeats_error
             && self.context.report.errors() == before;
-        self.drafts[at] = Some((draft, is_sound));
         let inherited = header.parent.map(|parent| self.expectations[parent].clone());
         let expectations: Vec<_> = inherited.unwrap_or_default().into_iter().chain(own).collect();
         self.expectations[at].clone_from(&expectations);
+        let values = values + expectations.len();
+        self.drafts[at] = Some(Inherited { draft, values, is_sound });
         let name = header.name.as_ref().filter(|_| is_sound)?;
         Some(Spanned::new(Policy { name: name.node.clone(), kind, expectations }, name.span))
-    }
-
-    fn draft<D: Draft>(&mut self, header: &Header<'a>, parent: Option<D>) -> Read<D> {
-        let mut draft = parent.unwrap_or_default();
-        draft.inherit();
-        let (seen, is_whole, expectations) =
-            forms::read(&mut draft, header.clause, &mut self.context);
-        let kind = draft.clone().finish(&mut Ending {
-            name: header.name.as_ref().map_or("", |name: &Spanned<Name>| name.node.as_str()),
-            at: header.at,
-            span: header.clause.span,
-            seen: &seen,
-            report: &mut self.context.report,
-        });
-        (draft, kind, is_whole, expectations)
     }
 
     /// Whether something in `span` was not understood.

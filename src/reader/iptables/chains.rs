@@ -21,6 +21,8 @@ pub(super) struct Text {
 #[derive(Default)]
 struct TableText {
     chains: Vec<ChainText>,
+    /// The places of the chains in the list, by name.
+    by_name: BTreeMap<String, usize>,
 }
 
 struct ChainText {
@@ -41,7 +43,7 @@ impl TableText {
         name: &str,
         line: usize,
     ) -> Result<&mut ChainText, ReadProblem> {
-        let at = self.chains.iter().position(|chain| chain.name == name);
+        let at = self.by_name.get(name).copied();
         if at.is_none() && built_in(table, name).is_none() {
             return Err(ReadProblem::NoChain { chain: name.to_owned() });
         }
@@ -52,6 +54,7 @@ impl TableText {
     }
 
     fn add(&mut self, name: &str, line: usize) -> &mut ChainText {
+        self.by_name.insert(name.to_owned(), self.chains.len());
         self.chains.push(ChainText { name: name.to_owned(), line, lines: Vec::new() });
         self.chains.last_mut().expect("one was pushed")
     }
@@ -318,6 +321,7 @@ pub(super) fn join(texts: [Text; 2], errors: &mut Vec<ReadError>) -> Ruleset {
             (Some(_), Some(_)) => Families::Both,
         };
         let mut chains: Vec<Chain> = Vec::new();
+        let mut by_name: BTreeMap<Name, usize> = BTreeMap::new();
         let tables: Vec<_> = v4
             .map(|table| (Family::Ipv4, table))
             .into_iter()
@@ -328,9 +332,11 @@ pub(super) fn join(texts: [Text; 2], errors: &mut Vec<ReadError>) -> Ruleset {
             let Ok(name) = chain_name(&text.name) else { continue };
             let base = built_in(kernel, &text.name).and_then(|hook| kernel.base(hook));
             let rules = text.lines.into_iter().flat_map(|(_, rules)| rules);
-            match chains.iter_mut().find(|chain| chain.name == name) {
-                Some(chain) => chain.rules.extend(rules),
-                None => chains.push(Chain { name, base, rules: rules.collect() }),
+            if let Some(&at) = by_name.get(&name) {
+                chains[at].rules.extend(rules);
+            } else {
+                by_name.insert(name.clone(), chains.len());
+                chains.push(Chain { name, base, rules: rules.collect() });
             }
         }
         chains.retain(|chain| chain.base.is_none() || !chain.rules.is_empty());

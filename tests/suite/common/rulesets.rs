@@ -6,6 +6,7 @@ use netweir::ir::{
     Action, AddressSet, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair,
     Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
 };
+use netweir::lower::istio::rungs;
 use netweir::net::{Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
 use netweir::span::{Sources, Span};
 
@@ -123,13 +124,9 @@ pub(crate) fn table(text: &str, families: Families, chains: Vec<Chain>) -> Table
 
 /// What Istio applies by default.
 pub(crate) fn sidecar() -> Ruleset {
-    use Rung::{
-        CapturedDestination, Entry, FromProxy, InboundCapturedPort, InboundExcludedPort, Local,
-        Loopback, Passthrough, SelfCall, ToProxy, Tunnel,
-    };
     let mut output = vec![
-        rule(Passthrough, vec![out_lo(), from("127.0.0.6/32")], Action::Return),
-        rule(Passthrough, vec![out_lo(), from("::6/128")], Action::Return),
+        rule(rungs::PASSTHROUGH, vec![out_lo(), from("127.0.0.6/32")], Action::Return),
+        rule(rungs::PASSTHROUGH, vec![out_lo(), from("::6/128")], Action::Return),
     ];
     for kind in [Owner::User, Owner::Group] {
         for loopback in ["127.0.0.1/32", "::1/128"] {
@@ -140,27 +137,27 @@ pub(crate) fn sidecar() -> Ruleset {
                 dports(&[(15008, 15008)], true),
                 owner(kind, &[1337]),
             ];
-            output.push(rule(SelfCall, call, jump("istio-in-redirect")));
+            output.push(rule(rungs::SELF_CALL, call, jump("istio-in-redirect")));
         }
         output.extend([
-            rule(Local, vec![out_lo(), not_owner(kind, &[1337])], Action::Return),
-            rule(FromProxy, vec![owner(kind, &[1337])], Action::Return),
+            rule(rungs::LOCAL, vec![out_lo(), not_owner(kind, &[1337])], Action::Return),
+            rule(rungs::FROM_PROXY, vec![owner(kind, &[1337])], Action::Return),
         ]);
     }
     output.extend([
-        rule(Loopback, vec![to("127.0.0.1/32")], Action::Return),
-        rule(Loopback, vec![to("::1/128")], Action::Return),
-        rule(CapturedDestination, vec![tcp()], jump("istio-redirect")),
+        rule(rungs::LOOPBACK, vec![to("127.0.0.1/32")], Action::Return),
+        rule(rungs::LOOPBACK, vec![to("::1/128")], Action::Return),
+        rule(rungs::CAPTURED_DESTINATION, vec![tcp()], jump("istio-redirect")),
     ]);
-    let redirect = |port| vec![rule(ToProxy, vec![tcp()], Action::Redirect { port })];
+    let redirect = |port| vec![rule(Rung::TO_PROXY, vec![tcp()], Action::Redirect { port })];
     let inbound = vec![
-        rule(Tunnel, vec![tcp(), dports(&[(15008, 15008)], false)], Action::Return),
+        rule(rungs::TUNNEL, vec![tcp(), dports(&[(15008, 15008)], false)], Action::Return),
         rule(
-            InboundExcludedPort,
+            rungs::INBOUND_EXCLUDED_PORT,
             vec![tcp(), dports(&[(15020, 15021), (15090, 15090)], false)],
             Action::Return,
         ),
-        rule(InboundCapturedPort, vec![tcp()], jump("istio-in-redirect")),
+        rule(rungs::INBOUND_CAPTURED_PORT, vec![tcp()], jump("istio-in-redirect")),
     ];
     Ruleset {
         tables: vec![table(
@@ -171,13 +168,13 @@ pub(crate) fn sidecar() -> Ruleset {
                     ChainKind::Nat,
                     Hook::Prerouting,
                     -100,
-                    vec![rule(Entry, vec![tcp()], jump("istio-inbound"))],
+                    vec![rule(Rung::ENTRY, vec![tcp()], jump("istio-inbound"))],
                 ),
                 base(
                     ChainKind::Nat,
                     Hook::Output,
                     -100,
-                    vec![rule(Entry, vec![], jump("istio-output"))],
+                    vec![rule(Rung::ENTRY, vec![], jump("istio-output"))],
                 ),
                 chain("istio-inbound", inbound),
                 chain("istio-output", output),
@@ -193,7 +190,7 @@ pub(crate) fn everything(families: Families) -> Ruleset {
     let mut output = destinations();
     output.extend(owners());
     output.extend(marks());
-    let not_five = rule(Rung::Entry, vec![not_owner(Owner::User, &[5])], Action::Return);
+    let not_five = rule(Rung::ENTRY, vec![not_owner(Owner::User, &[5])], Action::Return);
     let nat =
         vec![base(ChainKind::Nat, Hook::Output, -100, output), chain("sub-istio", vec![not_five])];
     let mangle = vec![base(ChainKind::Filter, Hook::Prerouting, -150, arrivals())];
@@ -213,11 +210,11 @@ fn destinations() -> Vec<Rule> {
     let many6 = (1..=9).map(|at| format!("2001:db8:{at}::/48")).collect::<Vec<_>>().join(" ");
     let ports: Vec<_> = (0..10).map(|at| (1000 + at * 100, 1010 + at * 100)).collect();
     let wild = ["eth1", "net*", "eth1", "veth*", "net1"];
-    let port = |when| rule(Rung::OutboundExcludedPort, when, Action::Return);
-    let destination = |when| rule(Rung::ExcludedDestination, when, Action::Log);
+    let port = |when| rule(rungs::OUTBOUND_EXCLUDED_PORT, when, Action::Return);
+    let destination = |when| rule(rungs::EXCLUDED_DESTINATION, when, Action::Log);
     let mut rules = vec![
-        rule(Rung::OutboundInterface, vec![interface(Destination, &wild, false)], Action::Return),
-        rule(Rung::OutboundInterface, vec![interface(Destination, &wild, true)], Action::Log),
+        rule(rungs::OUTBOUND_INTERFACE, vec![interface(Destination, &wild, false)], Action::Return),
+        rule(rungs::OUTBOUND_INTERFACE, vec![interface(Destination, &wild, true)], Action::Log),
         port(vec![dports(&[(53, 53)], false)]),
         port(vec![dports(&ports, false)]),
         port(vec![dports(&ports, true), tcp()]),
@@ -236,7 +233,7 @@ fn destinations() -> Vec<Rule> {
 fn owners() -> Vec<Rule> {
     let (users, group) = (not_owner(Owner::User, &[0, 1, 2]), not_owner(Owner::Group, &[7]));
     let redirect = Action::Redirect { port: 15001 };
-    let one = |when, then| rule(Rung::Group, when, then);
+    let one = |when, then| rule(rungs::GROUP, when, then);
     let ipv4 = Rule { families: Families::Ipv4, ..one(vec![], Action::Log) };
     vec![
         one(vec![not_owner(Owner::Group, &[201, 202])], Action::Return),
@@ -247,7 +244,7 @@ fn owners() -> Vec<Rule> {
 }
 
 fn marks() -> Vec<Rule> {
-    let one = |when, then| rule(Rung::TproxyLocal, when, then);
+    let one = |when, then| rule(rungs::TPROXY_LOCAL, when, then);
     let set = |clear, flip| MarkChange { clear, flip };
     let copy = MaskPair { packet: 0xfff, connection: u32::MAX };
     vec![
@@ -270,7 +267,7 @@ fn marks() -> Vec<Rule> {
 fn arrivals() -> Vec<Rule> {
     let tproxy = |when, on_miss| {
         let mark = MarkChange::set(1337);
-        rule(Rung::TproxyLocal, when, Action::Tproxy { port: 15006, mark, on_miss })
+        rule(rungs::TPROXY_LOCAL, when, Action::Tproxy { port: 15006, mark, on_miss })
     };
     vec![
         tproxy(vec![tcp()], OnMiss::Drop),
@@ -280,7 +277,7 @@ fn arrivals() -> Vec<Rule> {
 }
 
 fn zones() -> Vec<Rule> {
-    let one = |when, zone| rule(Rung::ZoneQuery, when, Action::SetZone(zone));
+    let one = |when, zone| rule(rungs::ZONE_QUERY, when, Action::SetZone(zone));
     let is = |owner, is| vec![Match::Owner { owner, is }];
     let none_of = |ids| OwnerIs::NotIn { ids, ownerless: false };
     let many = (0..12).map(|at| (at * 10, at * 10 + 4)).collect();
@@ -299,7 +296,7 @@ pub(crate) fn ambient_host(families: Families) -> Ruleset {
         let to: IpAddr = to.parse().unwrap();
         let in_set = Match::InSet { of: Direction::Destination, set: name(set), not: false };
         rule(
-            Rung::HostProbe,
+            rungs::HOST_PROBE,
             vec![tcp(), in_set, Match::SocketExists { not: false }],
             Action::Snat { to },
         )
@@ -334,7 +331,9 @@ pub(crate) fn sidecar_without(count: u32) -> Ruleset {
     let mut ruleset = sidecar();
     let excluded = Match::Address { of: Direction::Destination, nets: prefixes(count), not: false };
     let output = &mut ruleset.tables[0].chains[3].rules;
-    output
-        .insert(output.len() - 1, rule(Rung::ExcludedDestination, vec![excluded], Action::Return));
+    output.insert(
+        output.len() - 1,
+        rule(rungs::EXCLUDED_DESTINATION, vec![excluded], Action::Return),
+    );
     ruleset
 }

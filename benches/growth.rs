@@ -1,0 +1,123 @@
+//! How costs grow with the size of what is read: every figure of a row should be about twice the one
+//! before it, or stop at a limit.
+//!
+//! `cargo bench --bench growth`. Compare figures of one run with each other, never across runs or
+//! machines.
+
+use std::fmt::Write as _;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use netweir::diag::render;
+use netweir::policy::{GroupIds, check};
+use netweir::reader::iptables;
+use netweir::syntax::{NoIncludes, load};
+use netweir::{Options, View, compile};
+
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// `line` of each number below `count`.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect()
+}
+
+/// Reads and checks the text of each size, and shows what is wrong as `weir check` does.
+fn checking(bencher: Bencher, count: usize, text: &str) {
+    bencher.counter(ItemsCount::new(count)).bench(|| {
+        let loaded = load("bench.weir", divan::black_box(text), &NoIncludes);
+        let diagnostics = check(&loaded, &GroupIds::new()).diagnostics;
+        let shown = &diagnostics[..diagnostics.len().min(50)];
+        render::human(&loaded.sources, shown, false).len()
+    });
+}
+
+#[divan::bench(args = [4_000, 8_000, 16_000, 32_000], sample_count = 3)]
+fn unknown_names(bencher: Bencher, count: usize) {
+    let text = lines(count, |n| format!("let list-{n} = $unknown-{n}\n"));
+    checking(bencher, count, &text);
+}
+
+#[divan::bench(args = [20_000, 40_000, 80_000, 160_000], sample_count = 3)]
+fn circle_of_lets(bencher: Bencher, count: usize) {
+    let text = lines(count, |n| format!("let a{n} = $a{}, $a{}\n", (n + 1) % count, n / 2));
+    checking(bencher, count, &text);
+}
+
+#[divan::bench(args = [4_000, 8_000, 16_000, 32_000], sample_count = 3)]
+fn unknown_parents(bencher: Bencher, count: usize) {
+    let text = lines(count, |n| format!("sidecar policy-{n} extends unknown-{n} {{}}\n"));
+    checking(bencher, count, &text);
+}
+
+#[divan::bench(args = [100, 200, 400, 800], sample_count = 3)]
+fn policies_that_share_20_000_networks(bencher: Bencher, count: usize) {
+    let networks: Vec<String> =
+        (0..20_000).map(|n| format!("10.{}.{}.0/25", n >> 8, n & 255)).collect();
+    let networks = networks.join(", ");
+    let mut text =
+        format!("sidecar base {{ outbound {{ capture to *; exclude to {networks} }} }}\n");
+    for policy in 1..count {
+        writeln!(text, "sidecar p{policy} extends base {{}}")
+            .expect("a String accepts every write");
+    }
+    checking(bencher, count, &text);
+}
+
+#[divan::bench(args = [1_250, 2_500, 5_000, 10_000], sample_count = 3)]
+fn policies_together(bencher: Bencher, count: usize) {
+    let text = lines(count, |n| format!("sidecar p{n} {{}}\n"));
+    let compilation = compile("bench.weir", &text, &NoIncludes, &Options::default());
+    let compilation = compilation.expect("the policies are good");
+    let all: Vec<_> = compilation.policies.iter().collect();
+    bencher
+        .counter(ItemsCount::new(count))
+        .bench(|| compilation.conflicts(divan::black_box(&all)).len());
+}
+
+#[divan::bench(args = [30_000, 60_000, 120_000, 240_000], sample_count = 3)]
+fn chains_in_a_row(bencher: Bencher, count: usize) {
+    let declared = lines(count, |n| format!(":C{n} - [0:0]\n"));
+    let jumps = lines(count - 1, |n| format!("-A C{n} -j C{}\n", n + 1));
+    let text = format!("*nat\n{declared}-A OUTPUT -j C0\n{jumps}COMMIT\n");
+    let options = iptables::Options::default();
+    bencher.counter(ItemsCount::new(count)).bench(|| {
+        let ruleset = iptables::read(Some(divan::black_box(&text)), None, &options);
+        let ruleset = ruleset.expect("the rules are good");
+        ruleset.tables[0].reached_from(|_| true).len()
+    });
+}
+
+#[divan::bench(args = [100, 200, 400, 800], sample_count = 3)]
+fn proxy_users(bencher: Bencher, count: usize) {
+    let users: Vec<String> = (0..count).map(|n| (1000 + 2 * n).to_string()).collect();
+    compiling(bencher, count, &format!("sidecar a {{ proxy {{ user {} }} }}\n", users.join(", ")));
+}
+
+#[divan::bench(args = [4_000, 8_000, 16_000, 32_000], sample_count = 3)]
+fn excluded_interfaces(bencher: Bencher, count: usize) {
+    let names: Vec<String> = (0..count).map(|n| format!("eth{n}")).collect();
+    let text = format!("sidecar a {{ interface {{ exclude {} }} }}\n", names.join(", "));
+    compiling(bencher, count, &text);
+}
+
+/// Compiles the text to a script, without the proof.
+fn compiling(bencher: Bencher, count: usize, text: &str) {
+    let options = Options { verify: false, ..Options::default() };
+    bencher.counter(ItemsCount::new(count)).bench(|| {
+        let compilation = compile("bench.weir", divan::black_box(text), &NoIncludes, &options);
+        let compilation = compilation.expect("the policy is good");
+        compilation.emit(&compilation.policies[0], View::Nft).expect("nft can say this").len()
+    });
+}
+
+/// Files of nothing but one sign, which end at the limit or cost next to nothing.
+#[divan::bench(args = [(1, ";"), (64, ";"), (1, "\n"), (64, "\n"), (1, "a\n"), (64, "a\n")], sample_count = 1)]
+fn mebibytes_of(bencher: Bencher, (mebibytes, sign): (usize, &str)) {
+    let text = sign.repeat((mebibytes << 20) / sign.len());
+    checking(bencher, text.len(), &text);
+}

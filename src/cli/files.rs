@@ -1,0 +1,69 @@
+//! Files and standard input as text, of bounded length.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::span::Sources;
+use crate::syntax::Loader;
+
+/// What diagnostics call the file.
+pub(super) fn name(file: &Path) -> Cow<'_, str> {
+    if is_standard(file) { "<stdin>".into() } else { file.to_string_lossy() }
+}
+
+/// Whether `path` means standard input or output.
+pub(super) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A path as messages show it: without control characters.
+pub(super) fn shown(path: &Path) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    path.to_string_lossy().chars().map(shown).collect()
+}
+
+/// The text of a file, or of standard input.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    let text = if is_standard(path) { text(io::stdin().lock()) } else { file(path) };
+    text.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot read {}: {error}", shown(path)))
+    })
+}
+
+/// As [`read`], but too long a text is an error and not cut.
+pub(super) fn read_whole(path: &Path) -> io::Result<String> {
+    let text = read(path)?;
+    if text.len() > Sources::MAX_BYTES {
+        let (path, most) = (shown(path), Sources::MAX_BYTES);
+        return Err(io::Error::other(format!("cannot read {path}: the most is {most} bytes")));
+    }
+    Ok(text)
+}
+
+fn file(path: &Path) -> io::Result<String> {
+    text(fs::File::open(path)?)
+}
+
+/// Never more than [`Sources::MAX_BYTES`] and a byte.
+fn text(reader: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    reader.take(Sources::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::other(format!("byte {at} is not UTF-8"))
+    })
+}
+
+/// Includes, from the file system. `-` is a file of that name.
+pub(super) struct Files;
+
+impl Loader for Files {
+    fn read(&self, path: &str) -> Result<String, String> {
+        file(Path::new(path)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => "no such file".to_owned(),
+            _ => error.to_string(),
+        })
+    }
+}

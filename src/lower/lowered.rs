@@ -1,0 +1,94 @@
+//! What a policy is lowered to: everything that later phases know of it.
+
+use std::collections::BTreeMap;
+
+use super::layout::Layout;
+use crate::ir::{HostStep, Ruleset};
+use crate::net::{Families, Mark, Name};
+use crate::span::Span;
+
+/// What a policy comes to. Nothing behind this knows of which kind the policy is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    /// The families that it governs; the other is left untouched.
+    pub families: Families,
+    /// What packets meet.
+    pub ruleset: Ruleset,
+    /// The tables that a policy of this kind may have, in any version of it. Loading or removing
+    /// the policy replaces these and no others. The last is the best known.
+    pub owned: Vec<Name>,
+    /// What the namespace needs beside the ruleset, in the order in which it may appear.
+    pub host: Vec<HostStep>,
+    /// What no other policy of the namespace may use.
+    pub claims: Vec<Claim>,
+    /// What the ports of the proxy are for.
+    pub ports: Ports,
+    /// Who the proxy is.
+    pub owners: Owners,
+}
+
+/// Something that a policy takes for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What it takes.
+    pub what: Claimed,
+    /// The clause that asked for it; `None` if a default did.
+    pub clause: Option<Span>,
+}
+
+/// What a policy takes for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// Bits of the mark of packets, which get a meaning. The marks of connections are among them:
+    /// each is copied to packets or from them, so that what meets there meets here.
+    Mark {
+        /// The clause that sets it: `outbound-mark`.
+        words: &'static str,
+        /// The bits, and their meaning.
+        mark: Mark,
+    },
+    /// A routing table, which it fills.
+    RoutingTable(u32),
+}
+
+/// What the ports of a policy's proxy are for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    names: BTreeMap<u16, &'static str>,
+}
+
+impl Ports {
+    /// These ports, each with what it is: `outbound proxy port`. Of two of one number, the first
+    /// name stays.
+    #[must_use]
+    pub fn named<const N: usize>(ports: [(&'static str, Option<u16>); N]) -> Self {
+        let mut names = BTreeMap::new();
+        for (name, port) in ports {
+            if let Some(port) = port {
+                names.entry(port).or_insert(name);
+            }
+        }
+        Self { names }
+    }
+
+    /// What the port is; `None` if it is none of the proxy's.
+    #[must_use]
+    pub fn name(&self, port: u16) -> Option<&'static str> {
+        self.names.get(&port).copied()
+    }
+}
+
+/// Whose processes are the proxy. Both lists are empty if the proxy is not in the namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// Users.
+    pub users: Vec<u32>,
+    /// Groups.
+    pub groups: Vec<u32>,
+}
+
+/// A kind of policy that can be lowered.
+pub(super) trait Lower {
+    /// Everything that it comes to.
+    fn lower(&self, layout: Layout) -> Lowered;
+}

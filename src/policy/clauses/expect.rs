@@ -1,0 +1,206 @@
+//! `expect outbound tcp to 10.96.0.0/12 port 443 => untouched`.
+
+use super::given::{Context, Given, Specials};
+use super::lists::List;
+use super::numbers;
+use super::values::{Group, Read, User};
+use super::words::hint;
+use crate::diag::{Problem, shown};
+use crate::policy::expectation::{Expectation, Expected, Transport, Way};
+use crate::span::Span;
+use crate::syntax::ast::{Term, TermKind};
+
+const EXAMPLE: &str = "`expect outbound tcp to 10.96.0.0/12 => untouched`";
+
+/// Reads `terms`, the first of which is `expect`; `None` if something is wrong, which is reported.
+pub(crate) fn read<'a>(
+    terms: &'a [Term],
+    span: Span,
+    context: &mut Context<'a>,
+) -> Option<Expectation> {
+    let arrow = terms.iter().position(|term| term.kind == TermKind::Arrow);
+    let Some(arrow) = arrow else {
+        let problem = Problem::Missing {
+            what: "outcome",
+            clause: "expect".to_owned(),
+            example: EXAMPLE.to_owned(),
+        };
+        context.report.push(problem.at(span.behind(), "expected `=>` here"));
+        return None;
+    };
+    let mut reading = Reading { context };
+    let becomes = reading.becomes(&terms[arrow], &terms[arrow + 1..]);
+    let (way, rest) = reading.way(&terms[1..arrow], &terms[arrow])?;
+    let expectation = reading.traffic(way, rest);
+    Some(Expectation { becomes: becomes?, ..expectation? })
+}
+
+struct Reading<'c, 'a> {
+    context: &'c mut Context<'a>,
+}
+
+impl<'a> Reading<'_, 'a> {
+    fn way(&mut self, terms: &'a [Term], arrow: &Term) -> Option<(Way, &'a [Term])> {
+        const WORDS: [&str; 2] = ["inbound", "outbound"];
+        let Some((first, rest)) = terms.split_first() else {
+            let problem = Problem::Missing {
+                what: "traffic",
+                clause: "expect".to_owned(),
+                example: EXAMPLE.to_owned(),
+            };
+            self.context.report.push(problem.at(arrow.span, hint("", &WORDS) + " before it"));
+            return None;
+        };
+        let way = [Way::Inbound, Way::Outbound].into_iter().find(|way| is(first, way.keyword()));
+        if way.is_none() {
+            self.unknown(first, &WORDS);
+        }
+        Some((way?, rest))
+    }
+
+    fn traffic(&mut self, way: Way, mut terms: &'a [Term]) -> Option<Expectation> {
+        let mut expectation = Expectation {
+            way,
+            protocol: None,
+            from: Vec::new(),
+            to: Vec::new(),
+            ports: Vec::new(),
+            users: Vec::new(),
+            groups: Vec::new(),
+            interfaces: Vec::new(),
+            becomes: Expected::Untouched,
+        };
+        let mut seen: Vec<&Term> = Vec::new();
+        let mut is_whole = true;
+        while let Some((word, rest)) = terms.split_first() {
+            let protocol =
+                [Transport::Tcp, Transport::Udp].into_iter().find(|one| is(word, one.keyword()));
+            let same = |other: &&&Term| {
+                other.text == word.text
+                    || protocol.is_some() && matches!(&*other.text, "tcp" | "udp")
+            };
+            if let Some(first) = seen.iter().find(same) {
+                let problem = Problem::Duplicate { clause: word.text.to_string(), joined: None };
+                self.context.report.push(problem.at(word.span, "second").also(first.span, "first"));
+                is_whole = false;
+            }
+            seen.push(word);
+            let count = if protocol.is_some() { 0 } else { values(rest) };
+            let (given, behind) = rest.split_at(count);
+            terms = behind;
+            if protocol.is_some() {
+                expectation.protocol = protocol;
+                continue;
+            }
+            let Expectation { from, to, ports, users, groups, interfaces, .. } = &mut expectation;
+            is_whole &= match &*word.text {
+                "from" => self.list("from", "10.0.0.0/8", word, given, |it| it, from),
+                "to" => self.list("to", "10.96.0.0/12", word, given, |it| it, to),
+                "port" => self.list("port", "443", word, given, |it| it, ports),
+                "user" if way == Way::Outbound => {
+                    self.list("user", "1000", word, given, |user: User| user.0, users)
+                }
+                "group" if way == Way::Outbound => {
+                    self.list("group", "1000", word, given, |group: Group| group.0, groups)
+                }
+                keyword if keyword == way.interface_keyword() => {
+                    let keyword = way.interface_keyword();
+                    self.list(keyword, "eth1", word, given, |it| it, interfaces)
+                }
+                _ => {
+                    let known: &[&str] = match way {
+                        Way::Inbound => &["tcp", "udp", "from", "to", "port", "in"],
+                        Way::Outbound => {
+                            &["tcp", "udp", "from", "to", "port", "user", "group", "out"]
+                        }
+                    };
+                    self.unknown(word, known);
+                    false
+                }
+            };
+        }
+        is_whole.then_some(expectation)
+    }
+
+    /// Reads the values behind `word`; whether all is well with them.
+    fn list<R: Read, T: Clone>(
+        &mut self,
+        clause: &'static str,
+        example: &'static str,
+        word: &'a Term,
+        terms: &'a [Term],
+        value: impl Fn(R) -> T,
+        place: &mut Vec<T>,
+    ) -> bool {
+        const ANY: &str = "leave it out: what is not said may be anything";
+        const REFUSED: Specials = Specials { star: Some(ANY), none: Some(ANY) };
+        let span = terms.last().map_or(word.span, |last| word.span.to(last.span));
+        let before = self.context.report.errors();
+        let (values, is_whole) = self.context.lets.values(terms, span, &mut self.context.report);
+        if values.is_empty() && !terms.is_empty() {
+            return false;
+        }
+        let context = &mut *self.context;
+        let mut given = Given { context, clause, example, values, is_whole, also: false, span };
+        let mut list = List::default();
+        given.list_of(&mut list, REFUSED, value);
+        place.extend(list.values());
+        is_whole && !list.is_none() && self.context.report.errors() == before
+    }
+
+    fn becomes(&mut self, arrow: &Term, terms: &'a [Term]) -> Option<Expected> {
+        const WORDS: [&str; 3] = ["untouched", "dropped", "proxy"];
+        let Some((first, rest)) = terms.split_first() else {
+            let problem = Problem::Missing {
+                what: "outcome",
+                clause: "expect".to_owned(),
+                example: EXAMPLE.to_owned(),
+            };
+            self.context.report.push(problem.at(arrow.span.behind(), hint("", &WORDS)));
+            return None;
+        };
+        let (becomes, rest) = match &*first.text {
+            "untouched" => (Some(Expected::Untouched), rest),
+            "dropped" => (Some(Expected::Dropped), rest),
+            "proxy" => {
+                let (port, rest) = rest.split_at(rest.len().min(1));
+                (self.port(port, first), rest)
+            }
+            _ => {
+                self.unknown(first, &WORDS);
+                return None;
+            }
+        };
+        if let Some(surplus) = rest.first() {
+            let found = shown(&surplus.text);
+            let problem = Problem::Unknown { what: "word", found, instead: None };
+            self.context.report.push(problem.at(surplus.span, "expected the end of the clause"));
+            return None;
+        }
+        becomes
+    }
+
+    fn port(&mut self, terms: &'a [Term], word: &Term) -> Option<Expected> {
+        let span = terms.last().map_or(word.span, |last| word.span.to(last.span));
+        let (values, is_whole) = self.context.lets.values(terms, span, &mut self.context.report);
+        let context = &mut *self.context;
+        let (clause, example) = ("proxy", "15001");
+        let mut given = Given { context, clause, example, values, is_whole, also: false, span };
+        given.scalar(numbers::port).map(Expected::Proxy)
+    }
+
+    fn unknown(&mut self, word: &Term, known: &[&str]) {
+        let problem = Problem::Unknown { what: "word", found: shown(&word.text), instead: None };
+        self.context.report.push(problem.at(word.span, hint(&word.text, known)));
+    }
+}
+
+/// How many of the first of `terms` are values of one list.
+fn values(terms: &[Term]) -> usize {
+    let last = terms.iter().position(|term| !term.comma);
+    last.map_or(terms.len(), |last| last + 1)
+}
+
+fn is(term: &Term, word: &str) -> bool {
+    term.kind == TermKind::Word && &*term.text == word
+}

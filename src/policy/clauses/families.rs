@@ -1,0 +1,85 @@
+//! What stands under `family ipv4` and is of IPv6, and the reverse.
+
+use super::form::Ending;
+use super::given::PerFamilySetting;
+use super::lists::{Covers, List, Visitor};
+use crate::diag::Problem;
+use crate::net::{Families, Family, PerFamily};
+use crate::policy::setting::Setting;
+use crate::span::Span;
+
+/// The values of the family that a policy leaves untouched.
+pub(crate) struct Strays {
+    family: Family,
+    clause: Option<Span>,
+    found: Vec<Span>,
+}
+
+impl Strays {
+    /// Nothing yet; `None` if both families are governed.
+    pub(crate) fn under(families: &Setting<Families>) -> Option<Self> {
+        let family = match families.value {
+            Families::Both => return None,
+            Families::Ipv4 => Family::Ipv4,
+            Families::Ipv6 => Family::Ipv6,
+        };
+        Some(Self { family, clause: families.clause, found: Vec::new() })
+    }
+
+    /// Resets them in `setting`; `own` tells whether the policy itself has it.
+    pub(crate) fn reset<A: Copy, B: Copy>(
+        &mut self,
+        setting: &mut PerFamilySetting<A, B>,
+        default: PerFamily<A, B>,
+        own: bool,
+    ) {
+        let at = match self.family {
+            Family::Ipv4 => {
+                setting.value.ipv6 = default.ipv6;
+                setting.at.ipv6.take()
+            }
+            Family::Ipv6 => {
+                setting.value.ipv4 = default.ipv4;
+                setting.at.ipv4.take()
+            }
+        };
+        self.found.extend(at.filter(|_| own));
+    }
+
+    /// Reports them, the first few by their places.
+    pub(crate) fn report(mut self, ending: &mut Ending<'_>) {
+        const SHOWN: usize = 4;
+        self.found.sort_unstable();
+        let Some((first, others)) = self.found.split_first() else { return };
+        let other = match self.family {
+            Family::Ipv4 => Family::Ipv6,
+            Family::Ipv6 => Family::Ipv4,
+        };
+        let count = self.found.len();
+        let problem = Problem::OtherFamily { family: self.family, other, count };
+        let mut diagnostic = problem.at(*first, other.to_string());
+        for (at, span) in others.iter().enumerate().take(SHOWN - 1) {
+            let more = count.saturating_sub(SHOWN);
+            let label = if at + 2 == SHOWN && more > 0 {
+                format!("{other}, and {more} more")
+            } else {
+                other.to_string()
+            };
+            diagnostic = diagnostic.also(*span, label);
+        }
+        ending
+            .report
+            .push(diagnostic.and(self.clause, format!("only {} is governed", self.family)));
+    }
+}
+
+/// Takes them out of every list. What was inherited goes silently.
+impl Visitor for Strays {
+    fn visit<T: Covers>(&mut self, list: &mut List<T>) {
+        list.retain(|item| {
+            let stays = item.value.family().is_none_or(|family| family == self.family);
+            self.found.extend(item.at.filter(|_| item.own && !stays));
+            stays
+        });
+    }
+}

@@ -1,0 +1,304 @@
+//! Named lists: `let health = 15020, 15021`.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph;
+use super::words::Names;
+use crate::diag::{Problem, Report, shown};
+use crate::net::Name;
+use crate::span::Span;
+use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
+
+/// Most policies in a row of `extends`, and most lists in a row of `$names`.
+pub const MOST_EXTENDED: usize = 16;
+
+/// Most values of one list.
+pub const MOST_VALUES: usize = 1_000_000;
+
+/// Most values of all policies of a compilation, those of lists and those inherited counted wherever
+/// they are used.
+pub const MOST_VALUES_IN_ALL: usize = 10_000_000;
+
+/// Every `let` of every file.
+#[derive(Debug, Default)]
+pub(crate) struct Lets<'a> {
+    lists: Vec<Let<'a>>,
+    by_name: BTreeMap<&'a str, usize>,
+    /// The names once more, to tell which of them was meant.
+    names: Names<'a>,
+    /// Whether a file was not read, so that nothing is known to be undefined or unused.
+    pub(crate) may_lack_some: bool,
+    /// How many values policies have of them and of one another.
+    spent: Cell<usize>,
+}
+
+#[derive(Debug)]
+struct Let<'a> {
+    name: &'a Term,
+    values: &'a [Term],
+    /// How many values it has, those of its lists counted; `None` if it is wrong, which was
+    /// reported once, however often it is used.
+    size: Option<usize>,
+}
+
+/// A value as a clause sees it, with every `$name` replaced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a> {
+    pub(crate) term: &'a Term,
+    /// The `$name` in the clause, if the value was written in a `let`.
+    pub(crate) used: Option<Span>,
+}
+
+impl<'a> Lets<'a> {
+    /// No list yet.
+    pub(crate) fn new(may_lack_some: bool) -> Self {
+        Self { may_lack_some, ..Self::default() }
+    }
+
+    /// Adds the `let` that `clause` is.
+    pub(crate) fn define(&mut self, clause: &'a Clause, report: &mut Report) {
+        let (name, values) = parts(clause, report);
+        let Some(name) = name else { return };
+        if let Err(reason) = Name::new(&name.text) {
+            let (found, label) = (shown(&name.text), reason.to_string());
+            let most = Name::MAX_LEN;
+            report.push(Problem::NotAName { found, reason, most }.at(name.span, label));
+            return;
+        }
+        if let Some(&first) = self.by_name.get(&*name.text) {
+            report.push(
+                Problem::DefinedTwice { what: "list", name: name.text.to_string() }
+                    .at(name.span, "second")
+                    .also(self.lists[first].name.span, "first"),
+            );
+            return;
+        }
+        self.by_name.insert(&name.text, self.lists.len());
+        let size = values.map(|_| 0);
+        self.lists.push(Let { name, values: values.unwrap_or_default(), size });
+    }
+
+    /// Finds out how long every list is, which of them are wrong, and which nothing uses.
+    pub(crate) fn resolve<'f>(
+        &mut self,
+        files: impl Iterator<Item = &'f File>,
+        report: &mut Report,
+    ) {
+        self.names = self.by_name.keys().copied().collect();
+        let on: Vec<Vec<usize>> = self
+            .lists
+            .iter()
+            .map(|list| {
+                let names = list.values.iter().filter(|term| term.kind == TermKind::Variable);
+                names.filter_map(|term| self.by_name.get(&*term.text).copied()).collect()
+            })
+            .collect();
+        let order = graph::order(&on);
+        for circle in &order.circles {
+            let Some((&first, others)) = circle.round.split_first() else { continue };
+            let name = &self.lists[first].name;
+            let problem = Problem::RecursiveLet { name: name.text.to_string() };
+            let label =
+                if others.is_empty() { "it is among its values" } else { "leads back to it" };
+            let by_way_of = others.iter().map(|other| self.lists[*other].name.span);
+            report.push(problem.at(name.span, label).by_way_of(by_way_of));
+            for &list in &circle.members {
+                self.lists[list].size = None;
+            }
+        }
+        for &list in &order.nodes {
+            self.lists[list].size = self.lists[list].size.and_then(|_| self.size(list, report));
+            // Those that build on it are deeper still, and wrong because of it.
+            if self.lists[list].size.is_some() && order.depth[list] > MOST_EXTENDED {
+                self.lists[list].size = None;
+                let name = &self.lists[list].name;
+                let problem = Problem::TooLong { name: format!("${}", name.text) };
+                report.push(problem.at(name.span, ""));
+            }
+        }
+        if self.may_lack_some {
+            return;
+        }
+        let mut used = BTreeSet::new();
+        for file in files {
+            mentioned(&file.items, &mut used);
+        }
+        let is_unused = |list: &&Let<'_>| list.size.is_some() && !used.contains(&*list.name.text);
+        for list in self.lists.iter().filter(is_unused) {
+            let name = list.name.text.to_string();
+            report.push(Problem::UnusedLet { name }.at(list.name.span, ""));
+        }
+    }
+
+    /// How many values a list has; those that it builds on are known.
+    fn size(&self, list: usize, report: &mut Report) -> Option<usize> {
+        let Let { name, values, .. } = &self.lists[list];
+        let mut size = Some(0_usize);
+        for term in *values {
+            let more = match term.kind {
+                TermKind::Variable => {
+                    self.find(term, report).and_then(|list| self.lists[list].size)
+                }
+                _ => Some(1),
+            };
+            size = size.zip(more).map(|(size, more)| size.saturating_add(more));
+        }
+        if size.is_some_and(|size| size > MOST_VALUES) {
+            report.push(Problem::ListTooLong.at(name.span, ""));
+            return None;
+        }
+        size
+    }
+
+    /// The list that a `$name` is; without one, that is reported.
+    fn find(&self, term: &Term, report: &mut Report) -> Option<usize> {
+        let list = self.by_name.get(&*term.text).copied();
+        if list.is_none() && !self.may_lack_some {
+            report.push_error(term.span, || {
+                let nearest = self.names.nearest(&term.text, None);
+                let label =
+                    nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
+                Problem::Undefined { name: shown(&term.text) }.at(term.span, label)
+            });
+        }
+        list
+    }
+
+    /// The values of a clause at `head`, with every `$name` replaced by its values, and whether
+    /// these are all of them: what a wrong `$name` stands for is left out.
+    pub(crate) fn values(
+        &self,
+        terms: &'a [Term],
+        head: Span,
+        report: &mut Report,
+    ) -> (Vec<Value<'a>>, bool) {
+        let mut values = Vec::with_capacity(terms.len());
+        let mut all = true;
+        for term in terms {
+            if term.kind != TermKind::Variable {
+                values.push(Value { term, used: None });
+                continue;
+            }
+            let list = self.find(term, report).map(|list| &self.lists[list]);
+            match list.and_then(|list| list.size) {
+                None => all = false,
+                Some(size) if values.len() + size > MOST_VALUES => {
+                    report.push(Problem::ListTooLong.at(head, ""));
+                    return (Vec::new(), false);
+                }
+                Some(size) if !self.spend(size, head, report) => all = false,
+                Some(_) => self.expand(term, term.span, &mut values),
+            }
+        }
+        if values.len() > MOST_VALUES {
+            report.push(Problem::ListTooLong.at(head, ""));
+            return (Vec::new(), false);
+        }
+        (values, all)
+    }
+
+    /// Whether `values` more, at `at`, are not too many for all policies together; otherwise that is
+    /// reported.
+    pub(crate) fn spend(&self, values: usize, at: Span, report: &mut Report) -> bool {
+        let spent = self.spent.get().saturating_add(values);
+        if spent <= MOST_VALUES_IN_ALL {
+            self.spent.set(spent);
+            return true;
+        }
+        report.push_error(at, || {
+            Problem::TooMuch { what: "values", most: MOST_VALUES_IN_ALL }.at(at, "")
+        });
+        false
+    }
+
+    /// Adds the values of a `$name` that is known to have few enough, in few enough rows.
+    fn expand(&self, name: &Term, used: Span, values: &mut Vec<Value<'a>>) {
+        let Some(&list) = self.by_name.get(&*name.text) else { return };
+        for term in self.lists[list].values {
+            match term.kind {
+                TermKind::Variable => self.expand(term, used, values),
+                _ => values.push(Value { term, used: Some(used) }),
+            }
+        }
+    }
+}
+
+/// Whether it is `let name =`, which the parser has reported.
+pub(crate) fn is_without_values(clause: &Clause) -> bool {
+    matches!(
+        &clause.terms[..],
+        [word, name, equals]
+            if &*word.text == "let"
+                && name.kind == TermKind::Word
+                && equals.kind == TermKind::Equals
+    )
+}
+
+/// The name and the values of a `let`, as far as it has them.
+fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Option<&'a [Term]>) {
+    let name = clause.terms.get(1).filter(|name| name.kind == TermKind::Word);
+    let problem = match &clause.terms[..] {
+        [_, name, equals, values @ ..]
+            if equals.kind == TermKind::Equals && name.kind == TermKind::Word =>
+        {
+            if let Some((at, term)) = malformed(values) {
+                report.push(at.at(term, ""));
+                return (Some(name), None);
+            }
+            if let Some(block) = &clause.block {
+                let clause = format!("let {}", shown(&name.text));
+                report.push(Problem::SurplusBlock { clause }.at(block.open, ""));
+            }
+            // The parser has reported a list that ends with its `=`.
+            return (Some(name), (!values.is_empty()).then_some(values));
+        }
+        [_, equals, ..] if equals.kind == TermKind::Equals => Problem::Missing {
+            what: "name",
+            clause: "let".to_owned(),
+            example: "`let name = 15020, 15021`".to_owned(),
+        },
+        [_, name, ..] if name.kind == TermKind::Variable => Problem::Punctuation {
+            what: "a `$` before the name of a list",
+            instead: "write it only where the list is used: `let name = 15020, 15021`",
+        },
+        [_, _, ..] => Problem::Punctuation {
+            what: "a list without `=`",
+            instead: "write `let name = 15020, 15021`",
+        },
+        _ => Problem::Missing {
+            what: "name",
+            clause: "let".to_owned(),
+            example: "`let name = 15020, 15021`".to_owned(),
+        },
+    };
+    report.push(problem.at(clause.head(), ""));
+    (name, None)
+}
+
+/// The first place where `values` are not values with commas between.
+fn malformed(values: &[Term]) -> Option<(Problem, Span)> {
+    let is_sign = |term: &&Term| matches!(term.kind, TermKind::Equals | TermKind::Arrow);
+    if let Some(sign) = values.iter().find(is_sign) {
+        let problem = Problem::Punctuation {
+            what: "a sign where a value belongs",
+            instead: "write `let name = 15020, 15021`",
+        };
+        return Some((problem, sign.span));
+    }
+    let pair = values.windows(2).find(|pair| !pair[0].comma)?;
+    let problem = Problem::MissingSeparator { separator: ',', instead: None };
+    Some((problem, pair[0].span.behind()))
+}
+
+/// Every name that some clause has with a `$`, whether or not the clause means something.
+fn mentioned<'f>(items: &'f [Item], names: &mut BTreeSet<&'f str>) {
+    for item in items {
+        let Item::Clause(clause) = item else { continue };
+        let variables = clause.terms.iter().filter(|term| term.kind == TermKind::Variable);
+        names.extend(variables.map(|term| &*term.text));
+        if let Some(block) = &clause.block {
+            mentioned(&block.items, names);
+        }
+    }
+}

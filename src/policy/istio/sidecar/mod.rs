@@ -1,0 +1,27 @@
+//! Sidecars: a workload with a proxy beside it.
+
+mod clauses;
+mod effects;
+mod meaning;
+mod print;
+
+pub use self::meaning::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
+
+use self::clauses::SidecarDraft;
+use crate::net::Families;
+use crate::policy::kind::PolicyKind;
+use crate::policy::printer::Printer;
+
+impl PolicyKind for Sidecar {
+    type Draft = SidecarDraft;
+
+    const ALSO_CALLED: &'static [&'static str] = &["policy", "pod", "workload"];
+
+    fn families(&self) -> Families {
+        *self.families
+    }
+
+    fn print(&self, out: &mut Printer) {
+        print::print(self, out);
+    }
+}

@@ -1,0 +1,94 @@
+//! The table of kinds: the one place that lists them.
+
+use std::any::Any;
+
+use serde::{Deserialize, Serialize};
+
+use super::clauses::given::Context;
+use super::clauses::reading::{self, Heading, Read};
+use super::clauses::spelling::Spelling;
+use super::kind::PolicyKind;
+use crate::net::Families;
+
+/// Makes all that depends on the list of kinds from a line each. `$dollar` is a `$`, for the macro
+/// that it makes.
+macro_rules! kinds {
+    ($dollar:tt $($(#[doc = $doc:literal])* $keyword:literal => $kind:ident($policy:ty);)*) => {
+        /// What a policy governs.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        pub enum Kind {
+            $($(#[doc = $doc])* #[serde(rename = $keyword)] $kind(Box<$policy>),)*
+        }
+
+        $(impl From<$policy> for Kind {
+            fn from(policy: $policy) -> Self {
+                Self::$kind(Box::new(policy))
+            }
+        })*
+
+        impl Kind {
+            /// The word the language has for it.
+            #[must_use]
+            pub const fn keyword(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $keyword,)*
+                }
+            }
+        }
+
+        /// The kinds, in the order in which messages name them.
+        pub(super) const KINDS: &[Entry] = &[$(Entry::of::<$policy>($keyword)),*];
+
+        /// `of_kind!(&policy.kind, it => …)`: an expression about the policy of whatever kind.
+        macro_rules! of_kind {
+            ($dollar kind:expr, $dollar policy:ident => $dollar then:expr) => {
+                match $dollar kind {
+                    $($crate::policy::Kind::$kind($dollar policy) => $dollar then,)*
+                }
+            };
+        }
+        pub(crate) use of_kind;
+    };
+}
+
+kinds! { $
+    /// The namespace of a workload with a proxy beside it, in Istio.
+    "sidecar" => Sidecar(super::istio::Sidecar);
+    /// The namespace of a workload whose proxy runs on the node, in Istio.
+    "ambient-pod" => AmbientPod(super::istio::AmbientPod);
+    /// The node's own namespace, in Istio.
+    "ambient-host" => AmbientHost(super::istio::AmbientHost);
+}
+
+impl Kind {
+    /// The families that it governs.
+    pub(super) fn families(&self) -> Families {
+        of_kind!(self, policy => policy.families())
+    }
+}
+
+/// A kind, for those who read policies and know none.
+pub(super) struct Entry {
+    /// `sidecar`.
+    pub(super) keyword: &'static str,
+    /// What other tools, and people, call it.
+    pub(super) also_called: &'static [&'static str],
+    /// How its clauses are spelt.
+    pub(super) spellings: fn(&'static str) -> Vec<Spelling>,
+    /// Reads a policy of it, which extends another of which the draft is given.
+    pub(super) read: for<'a> fn(Heading<'_, 'a>, Option<&dyn Any>, &mut Context<'a>) -> Read<Kind>,
+}
+
+impl Entry {
+    const fn of<P: PolicyKind + Into<Kind>>(keyword: &'static str) -> Self {
+        Self {
+            keyword,
+            also_called: P::ALSO_CALLED,
+            spellings: reading::spellings::<P::Draft>,
+            read: |heading, parent, context| {
+                reading::policy::<P::Draft>(heading, parent, context).map(Into::into)
+            },
+        }
+    }
+}

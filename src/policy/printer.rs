@@ -1,0 +1,137 @@
+//! Clauses to text, whatever kind of policy they are of.
+
+use std::fmt::Display;
+
+use super::setting::Selection;
+use crate::net::{Families, Family, PerFamily};
+use crate::syntax::Page;
+
+/// How much [`print`](fn@super::print) writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Every clause, defaults too.
+    Everything,
+    /// Only what differs from the defaults.
+    Differences,
+}
+
+/// A policy while it is written.
+pub(super) struct Printer {
+    page: Page,
+    /// The open block.
+    block: Option<&'static str>,
+    detail: Detail,
+}
+
+impl Printer {
+    /// Opens a policy with these words: its kind and its name.
+    pub(super) fn open(words: &str, detail: Detail) -> Self {
+        let mut page = Page::default();
+        page.open(words);
+        Self { page, block: None, detail }
+    }
+
+    /// Ends the policy, behind what it expects.
+    pub(super) fn close(mut self, expectations: impl Iterator<Item = Vec<String>>) -> String {
+        self.block(None);
+        for words in expectations {
+            self.page.words(&words);
+        }
+        self.page.close();
+        self.page.finish()
+    }
+
+    /// Whether only what differs from the defaults is wanted.
+    pub(super) fn only_differences(&self) -> bool {
+        self.detail == Detail::Differences
+    }
+
+    /// Ends the open block, so that `block` can be opened when a clause of it comes.
+    fn block(&mut self, block: Option<&'static str>) {
+        if self.block.is_some() && self.block != block {
+            self.page.close();
+            self.block = None;
+        }
+    }
+
+    /// Writes a clause, unless it says the default and only differences are wanted.
+    pub(super) fn clause<I>(
+        &mut self,
+        (block, words): (&'static str, &str),
+        values: I,
+        is_default: bool,
+    ) where
+        I: IntoIterator<Item: ToString>,
+    {
+        if is_default && self.detail == Detail::Differences {
+            return;
+        }
+        let block = Some(block).filter(|block| !block.is_empty());
+        self.block(block);
+        if let (Some(head), None) = (block, self.block) {
+            self.page.open(head);
+            self.block = block;
+        }
+        self.page.clause(words, values);
+    }
+
+    /// Writes a clause with one value.
+    pub(super) fn one<T: Display + PartialEq>(
+        &mut self,
+        at: (&'static str, &str),
+        value: &T,
+        default: &T,
+    ) {
+        self.clause(at, [value], value == default);
+    }
+
+    /// Writes a clause with a list, which is `none` by default.
+    pub(super) fn list<T: Display>(&mut self, at: (&'static str, &str), values: &[T]) {
+        self.list_unless(at, values, values.is_empty());
+    }
+
+    pub(super) fn list_unless<T: Display>(
+        &mut self,
+        at: (&'static str, &str),
+        values: &[T],
+        is_default: bool,
+    ) {
+        if values.is_empty() {
+            self.clause(at, ["none"], is_default);
+        } else {
+            self.clause(at, values, is_default);
+        }
+    }
+
+    /// Writes a clause with a selection, which is `*` by default.
+    pub(super) fn selection<T: Display>(
+        &mut self,
+        at: (&'static str, &str),
+        selection: &Selection<T>,
+    ) {
+        match selection {
+            Selection::All => self.clause(at, ["*"], true),
+            Selection::Only(values) => self.list_unless(at, values, false),
+        }
+    }
+
+    /// Writes a clause with a value for each family, without that of a family not governed.
+    pub(super) fn addresses<A: Display + PartialEq, B: Display + PartialEq>(
+        &mut self,
+        at: (&'static str, &str),
+        families: Families,
+        value: &PerFamily<A, B>,
+        default: &PerFamily<A, B>,
+    ) {
+        let values = families.iter().map(|family| match family {
+            Family::Ipv4 => value.ipv4.to_string(),
+            Family::Ipv6 => value.ipv6.to_string(),
+        });
+        self.clause(at, values, value == default);
+    }
+
+    pub(super) fn families(&mut self, families: Families) {
+        let words = families.iter().map(Family::keyword);
+        self.clause(("", "family"), words, families == Families::Both);
+    }
+}
