@@ -132,12 +132,12 @@ fn random_policies_load() {
     let layouts = prop_oneof![Just(Layout::Compact), Just(Layout::Upstream)];
     let checked = runner.run(&(policies(), layouts), |(policy, layout)| {
         let ruleset = lower(&policy, layout);
-        prop_assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), []);
+        let legal = nft::legal(&ruleset, nft::Target::OLDEST).unwrap();
         let owned: Vec<Name> = owned_tables(&policy.kind);
         let context = nft::Context { policy: &policy.name, owned: &owned, sources: &sources };
         let options = nft::Options::default();
-        let script = nft::script(&ruleset, &context, &options);
-        load(&netns, &policy, &script, &nft::json(&ruleset, &context, &options));
+        let script = nft::script(&legal, &context, &options);
+        load(&netns, &policy, &script, &nft::json(&legal, &context, &options));
         Ok(())
     });
     if let Err(error) = checked {
