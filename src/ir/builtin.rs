@@ -54,6 +54,18 @@ impl Hook {
     pub const ALL: [Self; 5] =
         [Self::Prerouting, Self::Input, Self::Forward, Self::Output, Self::Postrouting];
 
+    /// The hook, as nft calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+        }
+    }
+
     /// The built-in chain at the hook, as iptables calls it.
     #[must_use]
     pub const fn built_in_chain(self) -> &'static str {
