@@ -18,5 +18,6 @@ mod loads;
 mod mistakes;
 mod mutants;
 mod nft_json;
+mod random_kernel;
 mod reality;
 mod rulesets;
