@@ -7,18 +7,7 @@ use netweir::ir::Hook;
 use netweir::net::Family;
 
 use super::random::Random;
-use super::world::PORTS;
-
-/// The texts of a ruleset, in the order in which they are loaded.
-#[derive(Default)]
-pub(super) struct Texts {
-    /// For iptables-legacy, one a family. Its chains are registered before all others.
-    pub(super) legacy: Option<[String; 2]>,
-    /// For nft.
-    pub(super) nft: String,
-    /// For iptables-nft, one a family.
-    pub(super) variant: Option<[String; 2]>,
-}
+use crate::common::machine::{PORTS, Text};
 
 /// A kind of chain, and what a rule in it may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,18 +42,21 @@ const SOURCES: [[&str; 4]; 2] = [
     ["fd02::1", "fd02::77", "fd03::1", "2001:db8::77"],
 ];
 
-/// What rulesets are made of.
-pub(super) fn texts(random: &mut Random) -> Texts {
-    let mut texts = Texts::default();
+/// Rules of nft, of iptables, or both, in the order in which they are loaded.
+pub(super) fn texts(random: &mut Random) -> Vec<Text> {
     let with = random.below(8);
+    let mut texts = Vec::new();
     if matches!(with, 0..=3 | 6) {
-        texts.nft = nft(random);
-    }
-    if matches!(with, 2 | 4 | 6 | 7) {
-        texts.legacy = Some(Family::ALL.map(|family| iptables(random, family)));
+        texts.push(Text::Nft(nft(random)));
     }
     if matches!(with, 3 | 5 | 6 | 7) {
-        texts.variant = Some(Family::ALL.map(|family| iptables(random, family)));
+        let variant = Text::Variant(Family::ALL.map(|family| iptables(random, family)));
+        let at = random.below(texts.len() + 1);
+        texts.insert(at, variant);
+    }
+    if matches!(with, 2 | 4 | 6 | 7) {
+        // Its chains are registered as long as the namespace is there.
+        texts.insert(0, Text::Legacy(Family::ALL.map(|family| iptables(random, family))));
     }
     texts
 }

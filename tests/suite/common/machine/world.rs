@@ -25,7 +25,7 @@ use crate::common::netns::Netns;
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Host,
     Client,
     Server,
@@ -33,20 +33,20 @@ pub(super) enum Place {
 
 /// The first packet of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Probe {
-    pub(super) from: Place,
-    pub(super) protocol: Protocol,
-    pub(super) user: u32,
-    pub(super) group: u32,
+pub(crate) struct Probe {
+    pub(crate) from: Place,
+    pub(crate) protocol: Protocol,
+    pub(crate) user: u32,
+    pub(crate) group: u32,
     /// The mark of the socket; 0 if another machine sends.
-    pub(super) mark: u32,
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) port: u16,
+    pub(crate) mark: u32,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) port: u16,
 }
 
 impl Probe {
-    pub(super) const fn family(&self) -> Family {
+    pub(crate) const fn family(&self) -> Family {
         if self.source.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 }
     }
 }
@@ -63,10 +63,10 @@ impl fmt::Display for Probe {
 }
 
 /// The ports of services, and those of proxies.
-pub(super) const PORTS: [u16; 6] = [53, 80, 443, 8080, 15001, 15006];
+pub(crate) const PORTS: [u16; 6] = [53, 80, 443, 8080, 15001, 15006];
 
 /// The addresses of a place.
-pub(super) const fn addresses(place: Place, family: Family) -> &'static [&'static str] {
+pub(crate) const fn addresses(place: Place, family: Family) -> &'static [&'static str] {
     match (place, family) {
         (Place::Host, Family::Ipv4) => &["127.0.0.1", "10.1.0.1", "10.2.0.1", "10.3.0.1"],
         (Place::Host, Family::Ipv6) => &["::1", "fd01::1", "fd02::1", "fd03::1"],
@@ -89,15 +89,22 @@ pub(super) const MARK_LOCAL: u32 = 2;
 /// First and last source port. Each is used once, and is what a packet is known by.
 const SOURCE_PORTS: (u16, u16) = (20_000, 60_000);
 
-/// A datagram that was received: who got it, and where it came from.
-pub(super) type Received = (Place, SocketAddr, SocketAddr);
+/// A connection or a datagram that arrived: who got it, on which address, and where it came from.
+pub(crate) type Received = (Place, SocketAddr, SocketAddr);
 
-pub(super) struct World {
-    pub(super) host: Netns,
+/// The user and the group that listen on a port.
+pub(super) const fn owner_of(port: u16) -> u32 {
+    if port < 15_000 { 0 } else { 1337 }
+}
+
+pub(crate) struct World {
+    pub(crate) host: Netns,
+    /// Whether iptables' own tables are registered.
+    pub(crate) has_legacy: bool,
     client: Netns,
     server: Netns,
     datagrams: Vec<(Place, SocketAddr, UdpSocket)>,
-    listeners: Vec<Socket>,
+    listeners: Vec<(Place, SocketAddr, Socket)>,
     next_port: u16,
 }
 
@@ -124,10 +131,24 @@ pub(super) fn inside<T: Send>(
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        let mut world = Self::without_legacy();
+        // iptables' own tables stay from their first use on.
+        for command in ["iptables-legacy", "ip6tables-legacy"] {
+            for table in ["raw", "mangle", "nat", "filter"] {
+                world.host.output(command, &["-t", table, "-S"]);
+            }
+        }
+        world.has_legacy = true;
+        world
+    }
+
+    /// One in which iptables' own tables are not registered yet.
+    pub(crate) fn without_legacy() -> Self {
         let [host, client, server] = [Netns::new(), Netns::new(), Netns::new()];
         let mut world = Self {
             host,
+            has_legacy: false,
             client,
             server,
             datagrams: Vec::new(),
@@ -153,6 +174,7 @@ impl World {
     fn connect(&self) {
         let sysctl = "
             for name in all default; do
+              echo 1 > /proc/sys/net/ipv4/conf/$name/route_localnet
               echo 0 > /proc/sys/net/ipv4/conf/$name/rp_filter
               echo 1 > /proc/sys/net/ipv4/conf/$name/accept_local
               echo 0 > /proc/sys/net/ipv6/conf/$name/accept_dad
@@ -195,7 +217,10 @@ impl World {
              done\n"
         );
         *client += "ip route add default via 10.1.0.1\nip -6 route add default via fd01::1\n";
-        *server += "ip addr add 192.0.2.8/32 dev lo
+        // Answers to a source that the host made up.
+        *server += "ip neigh add 10.2.0.77 lladdr 02:00:00:00:02:01 dev tos
+                    ip neigh add fd02::77 lladdr 02:00:00:00:02:01 dev tos
+                    ip addr add 192.0.2.8/32 dev lo
                     ip addr add 2001:db8::8/128 dev lo nodad
                     ip route add default via 10.2.0.1
                     ip -6 route add default via fd02::1\n";
@@ -203,39 +228,30 @@ impl World {
             let done = self.netns(place).run("sh", &["-s"], &script);
             assert!(done.ok, "{place:?}: {}", done.err);
         }
-        // iptables' own tables stay from their first use on.
-        for command in ["iptables-legacy", "ip6tables-legacy"] {
-            for table in ["raw", "mangle", "nat", "filter"] {
-                self.host.output(command, &["-t", table, "-S"]);
-            }
-        }
     }
 
     fn listen(&mut self, place: Place) {
-        let made = inside(self.netns(place), 0, 0, || {
-            let mut made = Vec::new();
-            for family in Family::ALL {
-                for address in addresses(place, family) {
+        for user in [owner_of(0), owner_of(u16::MAX)] {
+            let ports: Vec<_> = PORTS.into_iter().filter(|port| owner_of(*port) == user).collect();
+            let made = inside(self.netns(place), user, user, || {
+                let all = Family::ALL.map(|family| addresses(place, family)).concat();
+                let all = all.iter().flat_map(|address| {
                     let address: IpAddr = address.parse().unwrap();
-                    for port in PORTS {
-                        let at = SocketAddr::new(address, port);
-                        let datagrams = open(at, Protocol::Udp);
-                        let listener = open(at, Protocol::Tcp);
-                        listener.listen(1024).unwrap();
-                        made.push((at, datagrams, listener));
-                    }
-                }
+                    ports.iter().map(move |port| SocketAddr::new(address, *port))
+                });
+                all.map(|at| (at, open(at, Protocol::Udp), open(at, Protocol::Tcp))).collect()
+            });
+            let made: Vec<(SocketAddr, Socket, Socket)> = made;
+            for (at, datagrams, listener) in made {
+                listener.listen(1024).unwrap();
+                self.datagrams.push((place, at, datagrams.into()));
+                self.listeners.push((place, at, listener));
             }
-            made
-        });
-        for (at, datagrams, listener) in made {
-            self.datagrams.push((place, at, datagrams.into()));
-            self.listeners.push(listener);
         }
     }
 
     /// Whether there are source ports for so many packets.
-    pub(super) fn has_ports(&self, count: usize) -> bool {
+    pub(crate) fn has_ports(&self, count: usize) -> bool {
         usize::from(SOURCE_PORTS.1 - self.next_port) > count
     }
 
@@ -258,52 +274,104 @@ impl World {
             }));
         }
         sockets.sort_by_key(|(port, ..)| *port);
-        for (port, probe, socket) in &sockets {
+        let mut sent =
+            Sent { first, received: Default::default(), sockets: BTreeMap::new(), streams: vec![] };
+        for (port, probe, socket) in sockets {
             if probe.mark != 0 {
                 socket.set_mark(probe.mark).unwrap();
             }
-            let to = SocketAddr::new(probe.destination, probe.port).into();
-            // Whether it got anywhere is seen elsewhere.
-            let _ = match probe.protocol {
-                Protocol::Udp => socket.send_to(&port.to_be_bytes(), &to).map(|_| ()),
-                Protocol::Tcp => socket.connect(&to),
-            };
-        }
-        let sockets = sockets.into_iter().map(|(_, _, socket)| socket).collect();
-        Sent { first, received: BTreeMap::new(), _sockets: sockets }
-    }
-
-    /// Takes what has arrived by now, until `count` datagrams have or it takes too long.
-    pub(super) fn receive(&self, sent: &mut Sent, count: usize, patience: Duration) {
-        let end = Instant::now() + patience;
-        loop {
-            for (place, at, socket) in &self.datagrams {
-                let mut port = [0; 2];
-                while let Ok((_, from)) = socket.recv_from(&mut port) {
-                    let port = u16::from_be_bytes(port);
-                    sent.received.entry(port).or_default().push((*place, *at, from));
+            let to = SocketAddr::new(probe.destination, probe.port);
+            // Whether it gets anywhere is seen elsewhere.
+            match probe.protocol {
+                Protocol::Udp => {
+                    let socket = UdpSocket::from(socket);
+                    let _ = socket.send_to(&port.to_be_bytes(), to);
+                    sent.sockets.insert(port, (probe.from, to, socket));
+                }
+                Protocol::Tcp => {
+                    let _ = socket.connect(&to.into());
+                    sent.streams.push(socket);
                 }
             }
-            if sent.received.len() >= count || Instant::now() > end {
-                break;
+        }
+        sent
+    }
+
+    /// Answers the datagrams that arrived.
+    pub(super) fn reply(&self, sent: &Sent) {
+        let sockets: BTreeMap<_, _> =
+            self.datagrams.iter().map(|(place, at, socket)| ((*place, *at), socket)).collect();
+        for (port, received) in &sent.received[0] {
+            for (place, at, from) in received {
+                let [high, low] = port.to_be_bytes();
+                let _ = sockets[&(*place, *at)].send_to(&[high, low, 0], from);
+            }
+        }
+    }
+
+    /// Takes what has arrived by now, until the packets of a kind have come on `count` connections
+    /// or it takes too long.
+    pub(super) fn receive(&self, sent: &mut Sent, kind: usize, count: usize, patience: Duration) {
+        let end = Instant::now() + patience;
+        loop {
+            self.take(sent);
+            if sent.received[kind].len() >= count || Instant::now() > end {
+                return;
             }
             thread::sleep(Duration::from_millis(1));
         }
-        for listener in &self.listeners {
-            while let Ok((stream, _)) = listener.accept() {
+    }
+
+    fn take(&self, sent: &mut Sent) {
+        let Sent { received, sockets, streams, .. } = sent;
+        let mut note = |kind: usize, port, what| received[kind].entry(port).or_default().push(what);
+        let mut bytes = [0; 4];
+        for (place, at, socket) in &self.datagrams {
+            while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+                let port = u16::from_be_bytes([bytes[0], bytes[1]]);
+                note(length - 2, port, (*place, *at, from));
+            }
+        }
+        for (place, at, listener) in &self.listeners {
+            while let Ok((stream, from)) = listener.accept() {
                 let _ = stream.set_linger(Some(Duration::ZERO));
+                streams.push(stream);
+                let from = from.as_socket().unwrap();
+                note(2, from.port(), (*place, *at, from));
+            }
+        }
+        for (port, (place, _, socket)) in sockets {
+            while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+                let at = socket.local_addr().unwrap();
+                assert_eq!((length, &bytes[..2]), (3, &port.to_be_bytes()[..]));
+                note(1, *port, (*place, at, from));
             }
         }
     }
 }
 
-/// Packets under way.
+/// Connections under way, known by their source ports.
 pub(super) struct Sent {
     /// The source port of the first.
     pub(super) first: u16,
-    /// Datagrams that arrived, by source port.
-    pub(super) received: BTreeMap<u16, Vec<Received>>,
-    _sockets: Vec<Socket>,
+    /// What arrived of each: the first datagram, the answer, and the second datagram or the
+    /// accepted connection.
+    pub(super) received: [BTreeMap<u16, Vec<Received>>; 3],
+    /// Who sends datagrams, and where to.
+    sockets: BTreeMap<u16, (Place, SocketAddr, UdpSocket)>,
+    /// Are open as long as somebody looks.
+    streams: Vec<Socket>,
+}
+
+impl Sent {
+    /// Sends a second datagram where the answer to the first came.
+    pub(super) fn again(&self) {
+        for port in self.received[1].keys() {
+            let (_, to, socket) = &self.sockets[port];
+            let [high, low] = port.to_be_bytes();
+            let _ = socket.send_to(&[high, low, 0, 0], to);
+        }
+    }
 }
 
 /// A socket that does not wait.
