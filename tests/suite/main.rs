@@ -14,6 +14,7 @@ mod front_end;
 mod import;
 mod iptables_corpus;
 mod kernel;
+mod kernel_facts;
 mod loads;
 mod mistakes;
 mod mutants;
