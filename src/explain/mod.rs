@@ -82,15 +82,19 @@ pub fn explain_way(
     packet: &Packet,
     context: &Context<'_>,
 ) -> Result<Explanation, Limit> {
-    let lowered = context.policy.map(|policy| lower(policy, Layout::default()));
-    let host = lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host));
-    let way = follow(ruleset, packet, &host)?;
+    let way = follow(ruleset, packet, &context.host())?;
     let mut told = told(&way.legs, &context.ports(), context);
     told.end = Some(way.arrival.to_string());
     Ok(told)
 }
 
 impl Context<'_> {
+    /// The host that the policy asks for.
+    fn host(&self) -> Host {
+        let lowered = self.policy.map(|policy| lower(policy, Layout::default()));
+        lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
+    }
+
     fn ports(&self) -> Ports {
         self.policy.map_or_else(Ports::default, |policy| lower(policy, Layout::default()).ports)
     }

@@ -49,6 +49,18 @@ impl BuiltInTable {
     }
 }
 
+impl ChainKind {
+    /// The type, as nft calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Nat => "nat",
+            Self::Route => "route",
+        }
+    }
+}
+
 impl Hook {
     /// All hooks.
     pub const ALL: [Self; 5] =

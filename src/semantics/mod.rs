@@ -20,6 +20,7 @@
 //! - A jump to a chain that does not exist, or that is under way already, does nothing. The kernel
 //!   takes no such ruleset.
 
+mod arrive;
 mod compare;
 mod diagram;
 mod eval;
@@ -32,6 +33,7 @@ mod traffic;
 mod way;
 mod witness;
 
+pub use arrive::{Reached, reached};
 pub use compare::{
     Comparison, Difference, Region, compare, compare_beside, compare_in_full, find, order_dependent,
 };
