@@ -185,7 +185,10 @@ impl Traveller<'_> {
         match packet.hook {
             Hook::Prerouting => {
                 self.tproxy = run.outcome.tproxy;
-                let is_delivered = self.is_local(next.destination) || self.delivers(next.mark);
+                // What came over loopback has its route already.
+                let is_delivered = is_from_loopback(packet)
+                    || self.is_local(next.destination)
+                    || self.delivers(next.mark);
                 if let (false, Some(port)) = (is_delivered, self.tproxy) {
                     return Err(Arrival::Astray { port, mark: next.mark });
                 }
