@@ -81,6 +81,74 @@ fn a_packet_is_explained_in_words() {
     snapshot("explain", "a-packet-is-explained-in-words", &text);
 }
 
+/// The end of a packet's way through rules, and what becomes of it.
+fn ends(rules: &str, packet: &str) -> (String, String) {
+    let found = json(&["explain", "--json", rules, packet], 0);
+    let word = |key: &str| found[key].as_str().unwrap().to_owned();
+    (word("end"), word("outcome"))
+}
+
+#[test]
+fn a_packet_is_followed_to_its_end() {
+    let files = Files::new();
+    let write = |name: &str, text: &str| {
+        fs::write(files.path(name), text).unwrap();
+        files.path(name)
+    };
+    let egress = write(
+        "egress.nft",
+        "table inet t {\n\tchain o {\n\t\ttype nat hook output priority -100;\n\
+         \t\ttcp dport 443 redirect to :15001\n\t}\n\tchain f {\n\
+         \t\ttype filter hook output priority 0;\n\t\ttcp dport != 443 drop\n\t}\n}\n",
+    );
+    let docker = write(
+        "docker.iptables",
+        "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+         -A DOCKER -p tcp --dport 80 -j REDIRECT --to-ports 8000\nCOMMIT\n",
+    );
+    let firewall = write(
+        "firewall.ip6tables",
+        "*filter\n-A INPUT -p tcp --dport 8080 -j DROP\nCOMMIT\n# ip6tables-save\n",
+    );
+    for (rules, packet, end, outcome) in [
+        // What is to this machine leaves over lo.
+        (DEFAULT, "outbound tcp from 10.0.0.7 to 10.0.0.7:8899", "at 10.0.0.7:8899", "untouched"),
+        (DEFAULT, "outbound tcp to 127.0.0.2:8080", "at 127.0.0.2:8080", "untouched"),
+        // A filter behind a redirect sees the port of the proxy.
+        (&egress, "outbound tcp to 10.96.0.1:443", "nowhere", "dropped"),
+        // Whether the destination is this machine's belongs to the question.
+        (
+            &docker,
+            "inbound tcp to 10.0.0.7:80",
+            "at 10.0.0.7:8000",
+            "captured: redirected to port 8000",
+        ),
+        (&docker, "inbound tcp to 10.9.9.9:80 to-foreign", "out of eth1", "untouched"),
+        // The way goes on behind its first hook.
+        (&firewall, "inbound tcp to [fd00::7]:8080", "nowhere", "dropped at input"),
+        (
+            "rulesets/istio/ipv4-only.weir",
+            "inbound tcp to [fd00::7]:8080",
+            "at [fd00::7]:8080",
+            "untouched: IPv6 is not governed",
+        ),
+    ] {
+        assert_eq!(ends(rules, packet), (end.to_owned(), outcome.to_owned()), "{packet}");
+    }
+    let first_hook =
+        said(&["explain", "--hook", &firewall, "inbound tcp to [fd00::7]:8080"], &files, 0);
+    assert!(first_hook.starts_with("untouched\n"), "{first_hook}");
+    let ungoverned = said(
+        &["explain", "rulesets/istio/ipv4-only.weir", "inbound tcp to [fd00::7]:8080"],
+        &files,
+        0,
+    );
+    assert!(ungoverned.contains("family ipv4"), "{ungoverned}");
+    let impossible = weir(&["explain", DEFAULT, "outbound tcp to 10.0.0.7:80 to-local out eth0"]);
+    exits(&impossible, 2);
+    assert!(stderr(&impossible).contains("leaves over lo; write `out lo`"));
+}
+
 #[test]
 fn programs_get_the_same() {
     let found = json(&["explain", "--json", DEFAULT, "outbound tcp to 10.96.0.1:443"], 0);
