@@ -8,7 +8,7 @@
 //!  Istio's flags, pods, configuration ──import────┘  print           │    │      ├─iptables::emit─▶ iptables-restore
 //!                                                      ▼             │    │      └─dump───────────▶ words
 //!                                                 .weir text         │    │
-//!  iptables-save, nft -j list ruleset ──reader───────────────────────┘    └─semantics: run · compare · find
+//!  iptables-save, nft list ruleset, nft -f ──reader───────────────────┘    └─semantics: run · compare · find
 //! ```
 //!
 //! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
