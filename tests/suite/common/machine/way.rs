@@ -213,7 +213,7 @@ struct Start {
     decided: [Decided; 2],
 }
 
-fn follow(ruleset: &Ruleset, probe: &Probe, start: Start) -> Way {
+fn follow(ruleset: &Ruleset, probe: &Probe, start: &Start) -> Way {
     let [source, destination] = start.ends;
     let is_sent = start.input.is_none();
     let mut packet = Packet {
@@ -236,7 +236,7 @@ fn follow(ruleset: &Ruleset, probe: &Probe, start: Start) -> Way {
         local: BTreeSet::new(),
         transparent_socket: false,
     };
-    let Start { decided, receiver, .. } = start;
+    let Start { decided, receiver, .. } = *start;
     let mut walk = Walk { ruleset, trail: Trail::new(), decided, receiver };
     let end = walk.walk(&mut packet).unwrap_or(End::Dropped);
     Way {
@@ -280,21 +280,29 @@ pub(super) fn ways(ruleset: &Ruleset, probe: &Probe, source_port: u16) -> Vec<Wa
         ends: [source, destination],
         decided: [Decided::Nothing; 2],
     };
-    let first = follow(ruleset, probe, there);
-    let Some((place, owner)) = listener(&first) else { return vec![first] };
+    let first = follow(ruleset, probe, &there);
+    let listener = listener(&first);
+    let Some((place, owner)) = listener.or_else(|| refuses(&first, is_tcp)) else {
+        return vec![first];
+    };
     let back = Start {
         input: input(place, first.source.ip()),
         sender: owner,
-        // A connecting TCP socket is found early, but by the source as it is before input.
-        receiver: if is_tcp && first.destination == destination { process } else { Sender::Nobody },
+        // A connected socket is found early, but by the source as it is before input.
+        receiver: if (is_tcp || probe.is_connected) && first.destination == destination {
+            process
+        } else {
+            Sender::Nobody
+        },
         mark: 0,
         connmark: first.connmark,
         state: CtState::Established,
         ends: [first.destination, first.source],
         decided: [becomes(first.source, source), becomes(first.destination, destination)],
     };
-    let reply = follow(ruleset, probe, back);
-    if reply.place() != Some(probe.from) || reply.destination != source {
+    let reply = follow(ruleset, probe, &back);
+    let is_back = reply.place() == Some(probe.from) && reply.destination == source;
+    if listener.is_none() || !is_back {
         return vec![first, reply];
     }
     assert_eq!(reply.source, destination, "a reply that was not translated back");
@@ -314,8 +322,21 @@ pub(super) fn ways(ruleset: &Ruleset, probe: &Probe, source_port: u16) -> Vec<Wa
         ends: [source, destination],
         decided: [becomes(destination, first.destination), becomes(source, first.source)],
     };
-    let again = follow(ruleset, probe, again);
+    let again = follow(ruleset, probe, &again);
     vec![first, reply, again]
+}
+
+/// The place that refuses a TCP connection because nobody listens there. The kernel does that.
+fn refuses(way: &Way, is_tcp: bool) -> Option<(Place, Sender)> {
+    let place = way.place().filter(|_| is_tcp)?;
+    let to = way.destination.ip();
+    let family = if to.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+    let is_own = addresses(place, family).iter().any(|own| own.parse() == Ok(to));
+    // Over IPv4 it answers from addresses of its own only.
+    let is_answered = is_own || (place == Place::Host && family == Family::Ipv6);
+    // Over IPv4 through a socket of its own, over IPv6 through none (Linux 6.18).
+    let sender = if family == Family::Ipv4 { Sender::Kernel } else { Sender::Nobody };
+    is_answered.then_some((place, sender))
 }
 
 /// Who listens where a way ends.

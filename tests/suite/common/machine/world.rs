@@ -8,7 +8,7 @@
 //! A mark leads packets of the host over `alt`, or to the host itself.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,6 +43,8 @@ pub(crate) struct Probe {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) port: u16,
+    /// Whether the socket takes packets of its peer only, as a TCP socket does.
+    pub(crate) is_connected: bool,
 }
 
 impl Probe {
@@ -53,11 +55,12 @@ impl Probe {
 
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, protocol, user, group, mark, source, destination, port } = self;
+        let Self { from, protocol, user, group, mark, source, destination, port, is_connected } =
+            self;
         write!(
             f,
             "{protocol:?} of {from:?} from {source} to {destination} port {port} \
-             user {user} group {group} mark {mark:#x}"
+             user {user} group {group} mark {mark:#x} connected {is_connected}"
         )
     }
 }
@@ -91,6 +94,9 @@ const SOURCE_PORTS: (u16, u16) = (20_000, 60_000);
 
 /// A connection or a datagram that arrived: who got it, on which address, and where it came from.
 pub(crate) type Received = (Place, SocketAddr, SocketAddr);
+
+/// A port on which nobody listens.
+pub(crate) const CLOSED: u16 = 9;
 
 /// The user and the group that listen on a port.
 pub(super) const fn owner_of(port: u16) -> u32 {
@@ -189,22 +195,28 @@ impl World {
                   echo 1 > /proc/sys/net/ipv6/conf/all/forwarding\n";
         for (link, net, peer) in LINKS {
             let pid = self.netns(peer).pid();
-            *host += &format!(
+            writeln!(
+                host,
                 "ip link add {link} address 02:00:00:00:0{net}:01 type veth \
-                 peer {link} address 02:00:00:00:0{net}:02 netns {pid}\n"
-            );
+                 peer {link} address 02:00:00:00:0{net}:02 netns {pid}"
+            )
+            .unwrap();
             let far = if peer == Place::Client { &mut *client } else { &mut *server };
+            let mac = format!("02:00:00:00:0{net}");
             for (script, near, other) in [(&mut *host, 1, 2), (far, 2, 1)] {
-                *script += &format!(
+                write!(
+                    script,
                     "ip addr add 10.{net}.0.{near}/24 dev {link}
                      ip addr add fd0{net}::{near}/64 dev {link} nodad
                      ip link set {link} up
-                     ip neigh add 10.{net}.0.{other} lladdr 02:00:00:00:0{net}:0{other} dev {link}
-                     ip neigh add fd0{net}::{other} lladdr 02:00:00:00:0{net}:0{other} dev {link}\n"
-                );
+                     ip neigh add 10.{net}.0.{other} lladdr {mac}:0{other} dev {link}
+                     ip neigh add fd0{net}::{other} lladdr {mac}:0{other} dev {link}\n"
+                )
+                .unwrap();
             }
         }
-        *host += &format!(
+        write!(
+            host,
             "ip route add default via 10.2.0.2 dev tos
              ip -6 route add default via fd02::2 dev tos
              ip route add default via 10.3.0.2 dev alt table 101
@@ -215,7 +227,8 @@ impl World {
                ip $family rule add fwmark {MARK_ALT}/{MARK_MASK} lookup 101
                ip $family rule add fwmark {MARK_LOCAL}/{MARK_MASK} lookup 102
              done\n"
-        );
+        )
+        .unwrap();
         *client += "ip route add default via 10.1.0.1\nip -6 route add default via fd01::1\n";
         // Answers to a source that the host made up.
         *server += "ip neigh add 10.2.0.77 lladdr 02:00:00:00:02:01 dev tos
@@ -285,6 +298,9 @@ impl World {
             match probe.protocol {
                 Protocol::Udp => {
                     let socket = UdpSocket::from(socket);
+                    if probe.is_connected {
+                        socket.connect(to).unwrap();
+                    }
                     let _ = socket.send_to(&port.to_be_bytes(), to);
                     sent.sockets.insert(port, (probe.from, to, socket));
                 }
