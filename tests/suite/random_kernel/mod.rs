@@ -62,6 +62,7 @@ fn probe(random: &mut Random) -> Probe {
 /// What a packet did on its way.
 fn events(tried: &Tried) -> Vec<&'static str> {
     let mut events = Vec::new();
+    events.extend(tried.seen.is_taken.then_some("taken by the proxy"));
     for (trail, kind) in tried.seen.trails.iter().zip(["first", "reply", "again"]) {
         let Some((_, first)) = trail.first_key_value() else { continue };
         events.push(kind);
@@ -173,6 +174,7 @@ fn packets_go_the_way_that_the_model_says() {
         ("destination translated", wanted / 50),
         ("marked", wanted / 50),
         ("connection marked", wanted / 50),
+        ("taken by the proxy", wanted / 500),
         ("routed again", wanted / 200),
         ("looped", wanted / 50),
         ("forwarded", wanted / 50),

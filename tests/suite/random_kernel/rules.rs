@@ -7,7 +7,7 @@ use netweir::ir::Hook;
 use netweir::net::Family;
 
 use super::random::Random;
-use crate::common::machine::{PORTS, Text};
+use crate::common::machine::{PORTS, PROXY, Text};
 
 /// A kind of chain, and what a rule in it may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ struct At {
 }
 
 const MARKS: [u32; 6] = [0, 1, 2, 5, 0x11, 0x42];
+/// Ports of a transparent proxy, of nobody, and of somebody who is not transparent.
+const PROXIES: [u16; 4] = [PROXY, PROXY, 15_009, 15_001];
 const USERS: [u32; 3] = [0, 1000, 1337];
 const GROUPS: [u32; 3] = [0, 1337, 202];
 const NETS: [[&str; 7]; 2] = [
@@ -157,7 +159,7 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     let family = if at.is_inet { random.pick(&Family::ALL) } else { at.family };
     let at = At { family, ..at };
     let does = nft_statement(random, at, targets);
-    let needs_transport = does.contains("redirect");
+    let needs_transport = does.contains("redirect") || does.contains("tproxy");
     if needs_transport || random.chance(45) {
         words.push(match random.below(4) {
             0 => "meta l4proto tcp".to_owned(),
@@ -175,6 +177,9 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     }
     for _ in 0..random.below(3) {
         words.push(nft_match(random, at));
+    }
+    if does.contains("tproxy") {
+        words.push("ct state new".to_owned());
     }
     if random.chance(20) {
         words.push("counter".to_owned());
@@ -240,20 +245,26 @@ fn nft_match(random: &mut Random, at: At) -> String {
 }
 
 fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
+    let word = match (at.is_inet, at.family) {
+        (false, _) => "",
+        (true, Family::Ipv4) => "ip ",
+        (true, Family::Ipv6) => "ip6 ",
+    };
     if at.kind == Kind::Nat && random.chance(55) {
         return match at.hook {
             Hook::Prerouting | Hook::Output => {
                 format!("redirect to :{}", random.pick(&[15001, 15006, 8080]))
             }
             _ => {
-                let word = match (at.is_inet, at.family) {
-                    (false, _) => "",
-                    (true, Family::Ipv4) => "ip ",
-                    (true, Family::Ipv6) => "ip6 ",
-                };
                 format!("snat {word}to {}", random.pick(&SOURCES[at.family as usize]))
             }
         };
+    }
+    let is_proxied = at.kind == Kind::Filter && at.hook == Hook::Prerouting;
+    if is_proxied && !at.is_untracked && random.chance(50) {
+        let port = random.pick(&PROXIES);
+        let mark = random.pick(&["meta mark set 0x2 ", "meta mark set meta mark or 0x2 ", ""]);
+        return format!("tproxy {word}to :{port} {mark}accept");
     }
     if !targets.is_empty() && random.chance(35) {
         let word = random.pick(&["jump", "goto"]);
@@ -323,7 +334,7 @@ fn iptables_rule(
 ) -> String {
     let mut words = Vec::new();
     let does = iptables_target(random, at, table, targets);
-    if does.contains("REDIRECT") || random.chance(45) {
+    if does.contains("REDIRECT") || does.contains("TPROXY") || random.chance(45) {
         let protocol = random.pick(&["tcp", "udp"]);
         words.push(format!("-p {protocol}"));
         let ports = ports(random);
@@ -338,11 +349,16 @@ fn iptables_rule(
         }
     }
     let mut kinds = BTreeSet::new();
+    // A state is given once.
+    let kinds_of_match = if at.is_untracked { 7 } else { 9 } - usize::from(does.contains("TPROXY"));
     for _ in 0..random.below(3) {
-        let kind = random.below(if at.is_untracked { 7 } else { 9 });
+        let kind = random.below(kinds_of_match);
         if kinds.insert(kind) {
             words.extend(iptables_match(random, at, kind, is_built_in));
         }
+    }
+    if does.contains("TPROXY") {
+        words.push("-m conntrack --ctstate NEW".to_owned());
     }
     words.push(does);
     words.join(" ")
@@ -394,6 +410,11 @@ fn iptables_target(random: &mut Random, at: At, table: &str, targets: &[String])
     if !targets.is_empty() && random.chance(35) {
         let word = random.pick(&["-j", "-g"]);
         return format!("{word} {}", random.pick(targets));
+    }
+    if table == "mangle" && at.hook == Hook::Prerouting && random.chance(40) {
+        let (port, mark) = (random.pick(&PROXIES), random.pick(&["0x2/0x3", "0x0/0x0"]));
+        let any = ["0.0.0.0", "::"][at.family as usize];
+        return format!("-j TPROXY --on-port {port} --on-ip {any} --tproxy-mark {mark}");
     }
     let mark = random.pick(&MARKS);
     if table == "mangle" && random.chance(40) {

@@ -5,7 +5,7 @@ mod way;
 mod world;
 
 use std::fmt::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use netweir::ir::{Protocol, Ruleset};
@@ -16,7 +16,7 @@ use self::way::{listener, ways};
 use self::world::Sent;
 
 pub(crate) use self::way::{Moment, Trail};
-pub(crate) use self::world::{CLOSED, PORTS, Place, Probe, Received, World, addresses};
+pub(crate) use self::world::{CLOSED, PORTS, PROXY, Place, Probe, Received, World, addresses};
 
 /// How often packets are sent again of a connection that did not get as far as it should.
 pub(crate) const TRIES: usize = 3;
@@ -110,11 +110,13 @@ pub(crate) struct Tried {
 }
 
 /// What happened to a connection's packets: there, back, and there again.
-#[derive(PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub(crate) struct Observed {
     pub(crate) trails: [Trail; 3],
     /// What arrived of each. Of TCP, that is a connection in the end.
     pub(crate) received: [Vec<Received>; 3],
+    /// Whether the transparent proxy took the first. Then nobody looks at the others.
+    pub(crate) is_taken: bool,
 }
 
 /// What should happen to each of `probes`.
@@ -123,18 +125,21 @@ fn predicted(rulesets: &[Ruleset; 2], probes: &[Probe], first: u16) -> Vec<Obser
     all.map(|(port, probe)| {
         let ways = ways(&rulesets[probe.family() as usize], probe, port);
         let is_tcp = probe.protocol == Protocol::Tcp;
-        let mut seen = Observed { trails: Default::default(), received: Default::default() };
+        let mut seen = Observed::default();
         for (at, way) in ways.into_iter().enumerate() {
             let place = match at {
                 1 => way.place().filter(|place| {
                     *place == probe.from && way.destination == SocketAddr::new(probe.source, port)
                 }),
+                _ if way.is_taken => way.place(),
                 _ => listener(&way).map(|(place, _)| place),
             };
+            let to = if way.is_taken { any(probe.family()) } else { way.destination };
             if !is_tcp || at == 2 {
-                let received = place.map(|place| (place, way.destination, way.source));
+                let received = place.map(|place| (place, to, way.source));
                 seen.received[at].extend(received);
             }
+            seen.is_taken |= way.is_taken;
             seen.trails[at] = way.trail;
         }
         seen
@@ -142,18 +147,31 @@ fn predicted(rulesets: &[Ruleset; 2], probes: &[Probe], first: u16) -> Vec<Obser
     .collect()
 }
 
-fn observed(world: &World, sent: &Sent, count: usize) -> Vec<Observed> {
+/// Where the transparent proxy listens.
+fn any(family: Family) -> SocketAddr {
+    let any = match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(any, PROXY)
+}
+
+/// What happened, as far as it is looked at where `expected` is.
+fn observed(world: &World, sent: &Sent, expected: &[Observed]) -> Vec<Observed> {
     let mut trails = observer::trails(&world.host);
     let received = |port: u16| {
         [0, 1, 2].map(|kind| sent.received[kind].get(&port).cloned().unwrap_or_default())
     };
-    (sent.first..)
-        .take(count)
-        .map(|port| Observed {
-            trails: trails.remove(&port).unwrap_or_default(),
-            received: received(port),
-        })
-        .collect()
+    let seen = (sent.first..).zip(expected).map(|(port, expected)| {
+        let mut trails = trails.remove(&port).unwrap_or_default();
+        let mut received = received(port);
+        if expected.is_taken {
+            trails[1..].fill(Trail::new());
+            received[1..].fill(Vec::new());
+        }
+        Observed { trails, received, is_taken: expected.is_taken }
+    });
+    seen.collect()
 }
 
 /// Sends all of `probes`, again if they go another way than they should.
@@ -175,11 +193,11 @@ pub(crate) fn send(world: &mut World, ruleset: &Ruleset, probes: Vec<Probe>) -> 
         world.receive(&mut sent, 1, counts[1], patience);
         sent.again();
         world.receive(&mut sent, 2, counts[2], patience);
-        let mut seen = observed(world, &sent, probes.len());
+        let mut seen = observed(world, &sent, &expected);
         if seen != expected {
             std::thread::sleep(patience);
             world.receive(&mut sent, 0, 0, Duration::ZERO);
-            seen = observed(world, &sent, probes.len());
+            seen = observed(world, &sent, &expected);
         }
         let mut again = Vec::new();
         for ((probe, expected), seen) in probes.into_iter().zip(expected).zip(seen) {
@@ -205,7 +223,7 @@ impl Tried {
     /// The connection, what should happen to it, and what did.
     pub(crate) fn describe(&self) -> String {
         let mut text = format!("{}\n", self.probe);
-        for (what, Observed { trails, received }) in
+        for (what, Observed { trails, received, .. }) in
             [("by the model", &self.expected), ("really", &self.seen)]
         {
             for (packet, (trail, received)) in

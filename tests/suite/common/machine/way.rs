@@ -9,7 +9,7 @@ use netweir::net::Family;
 use netweir::semantics::{Decided, End as PacketEnd, Packet, Run, Sender, Verdict, run};
 
 use super::world::{
-    LINKS, MARK_ALT, MARK_LOCAL, MARK_MASK, PORTS, Place, Probe, addresses, owner_of,
+    LINKS, MARK_ALT, MARK_LOCAL, MARK_MASK, PORTS, PROXY, Place, Probe, addresses, owner_of,
 };
 
 /// Before or behind all chains of a hook.
@@ -64,6 +64,8 @@ pub(super) struct Way {
     /// What it is when it ends.
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
+    /// Whether the transparent proxy took it.
+    pub(super) is_taken: bool,
     connmark: u32,
 }
 
@@ -107,6 +109,9 @@ fn address_of(link: &str, family: Family) -> IpAddr {
     addresses(Place::Host, family)[at].parse().unwrap()
 }
 
+/// Ports of proxies that take nothing: nobody listens there, or not transparently.
+const NO_PROXIES: [u16; 2] = [15_001, 15_009];
+
 struct Walk<'a> {
     ruleset: &'a Ruleset,
     trail: Trail,
@@ -114,6 +119,7 @@ struct Walk<'a> {
     decided: [Decided; 2],
     /// Whose socket a packet that comes in on a link has at input.
     receiver: Sender,
+    is_taken: bool,
 }
 
 impl Walk<'_> {
@@ -142,6 +148,7 @@ impl Walk<'_> {
         if outcome.verdict == Verdict::Drop {
             return None;
         }
+        self.is_taken |= outcome.tproxy.is_some();
         *packet = after;
         self.note(packet, Moment::End);
         Some(outcome.routed)
@@ -176,18 +183,26 @@ impl Walk<'_> {
             is_looped = true;
             packet.hook = Hook::Prerouting;
             packet.input = packet.output.take();
+        }
+        let user = owner_of(PROXY);
+        packet.sender = Sender::Process { user, group: user };
+        self.hook(packet)?;
+        if !self.is_taken {
             packet.sender = Sender::Nobody;
         }
-        self.hook(packet)?;
         // What comes over loopback keeps the route that it was sent by.
         let next = if is_looped { "lo" } else { route(packet.destination, packet.mark) };
         if next == "lo" {
             packet.hook = Hook::Input;
-            if !is_looped {
+            if !is_looped && !self.is_taken {
                 packet.sender = self.receiver;
             }
             self.hook(packet)?;
             return Some(End::Delivered);
+        }
+        // What has a socket is not forwarded.
+        if self.is_taken {
+            return None;
         }
         packet.output = Some(next.to_owned());
         packet.hook = Hook::Forward;
@@ -231,19 +246,20 @@ fn follow(ruleset: &Ruleset, probe: &Probe, start: &Start) -> Way {
         state: start.state,
         translation: Decided::Nothing,
         interface_address: address_of(start.input.unwrap_or_default(), probe.family()),
-        no_listener: BTreeSet::new(),
+        no_listener: NO_PROXIES.into(),
         sets: BTreeSet::new(),
         local: BTreeSet::new(),
         transparent_socket: false,
     };
     let Start { decided, receiver, .. } = *start;
-    let mut walk = Walk { ruleset, trail: Trail::new(), decided, receiver };
+    let mut walk = Walk { ruleset, trail: Trail::new(), decided, receiver, is_taken: false };
     let end = walk.walk(&mut packet).unwrap_or(End::Dropped);
     Way {
         trail: walk.trail,
         end,
         source: SocketAddr::new(packet.source, packet.source_port),
         destination: SocketAddr::new(packet.destination, packet.destination_port),
+        is_taken: walk.is_taken,
         connmark: packet.connmark,
     }
 }
@@ -281,6 +297,9 @@ pub(super) fn ways(ruleset: &Ruleset, probe: &Probe, source_port: u16) -> Vec<Wa
         decided: [Decided::Nothing; 2],
     };
     let first = follow(ruleset, probe, &there);
+    if first.is_taken {
+        return vec![first];
+    }
     let listener = listener(&first);
     let Some((place, owner)) = listener.or_else(|| refuses(&first, is_tcp)) else {
         return vec![first];

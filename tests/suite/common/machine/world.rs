@@ -98,6 +98,9 @@ pub(crate) type Received = (Place, SocketAddr, SocketAddr);
 /// A port on which nobody listens.
 pub(crate) const CLOSED: u16 = 9;
 
+/// The port of a transparent proxy, which takes packets for every address.
+pub(crate) const PROXY: u16 = 15_008;
+
 /// The user and the group that listen on a port.
 pub(super) const fn owner_of(port: u16) -> u32 {
     if port < 15_000 { 0 } else { 1337 }
@@ -165,6 +168,7 @@ impl World {
         for place in [Place::Host, Place::Client, Place::Server] {
             world.listen(place);
         }
+        world.listen_transparently();
         world
     }
 
@@ -263,6 +267,27 @@ impl World {
         }
     }
 
+    fn listen_transparently(&mut self) {
+        let user = owner_of(PROXY);
+        let made = inside(&self.host, user, user, || {
+            [(Family::Ipv4, "0.0.0.0"), (Family::Ipv6, "::")].map(|(family, any)| {
+                let at = SocketAddr::new(any.parse().unwrap(), PROXY);
+                (family, at, open(at, Protocol::Udp), open(at, Protocol::Tcp))
+            })
+        });
+        for (family, at, datagrams, listener) in made {
+            for socket in [&datagrams, &listener] {
+                match family {
+                    Family::Ipv4 => socket.set_ip_transparent_v4(true).unwrap(),
+                    Family::Ipv6 => socket.set_ip_transparent_v6(true).unwrap(),
+                }
+            }
+            listener.listen(1024).unwrap();
+            self.datagrams.push((Place::Host, at, datagrams.into()));
+            self.listeners.push((Place::Host, at, listener));
+        }
+    }
+
     /// Whether there are source ports for so many packets.
     pub(crate) fn has_ports(&self, count: usize) -> bool {
         usize::from(SOURCE_PORTS.1 - self.next_port) > count
@@ -319,6 +344,10 @@ impl World {
             self.datagrams.iter().map(|(place, at, socket)| ((*place, *at), socket)).collect();
         for (port, received) in &sent.received[0] {
             for (place, at, from) in received {
+                // The proxy would have to answer as another.
+                if at.ip().is_unspecified() {
+                    continue;
+                }
                 let [high, low] = port.to_be_bytes();
                 let _ = sockets[&(*place, *at)].send_to(&[high, low, 0], from);
             }
@@ -400,6 +429,9 @@ fn open(at: SocketAddr, protocol: Protocol) -> Socket {
     socket.set_nonblocking(true).unwrap();
     if protocol == Protocol::Tcp {
         socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    if at.is_ipv6() {
+        socket.set_only_v6(true).unwrap();
     }
     socket.bind(&at.into()).unwrap_or_else(|error| panic!("{at}: {error}"));
     socket
