@@ -39,6 +39,9 @@ const NETS: [[&str; 7]; 2] = [
     ["127.0.0.1", "127.0.0.0/8", "10.1.0.0/24", "10.2.0.2", "10.2.0.0/23", "192.0.2.8", "10.2.0.1"],
     ["::1", "fd01::/64", "fd02::/64", "fd02::2", "fd00::/14", "2001:db8::8", "fd02::1"],
 ];
+/// Sets of networks that do not overlap.
+const APART: [&str; 2] =
+    ["{ 10.1.0.0/24, 10.2.0.2, 192.0.2.0/28 }", "{ fd01::/64, fd02::2, 2001:db8::/32 }"];
 const SOURCES: [[&str; 4]; 2] = [
     ["10.2.0.1", "10.2.0.77", "10.3.0.1", "192.0.2.77"],
     ["fd02::1", "fd02::77", "fd03::1", "2001:db8::77"],
@@ -160,18 +163,23 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     let at = At { family, ..at };
     let does = nft_statement(random, at, targets);
     let needs_transport = does.contains("redirect") || does.contains("tproxy");
-    if needs_transport || random.chance(45) {
+    // Its protocol would be said twice.
+    let says_protocol = does.contains("dport vmap");
+    if !says_protocol && (needs_transport || random.chance(45)) {
         words.push(match random.below(4) {
             0 => "meta l4proto tcp".to_owned(),
             1 => "meta l4proto udp".to_owned(),
             _ => {
                 let protocol = random.pick(&["tcp", "udp", "meta l4proto { tcp, udp } th"]);
                 let ports = ports(random);
-                let ports = match ports[..] {
-                    [port] => port.to_string(),
-                    _ => format!("{{ {} }}", list(&ports)),
+                let (field, ports) = match (random.below(8), &ports[..]) {
+                    (0, _) => ("sport", "20000-40000".to_owned()),
+                    (1, _) => ("dport", "80-8080".to_owned()),
+                    (2, _) => ("dport", "{ 53, 400-500, 15000-15005 }".to_owned()),
+                    (_, [port]) => ("dport", port.to_string()),
+                    _ => ("dport", format!("{{ {} }}", list(&ports))),
                 };
-                negated(random, &format!("{protocol} dport"), &ports)
+                negated(random, &format!("{protocol} {field}"), &ports)
             }
         });
     }
@@ -200,6 +208,8 @@ fn ports(random: &mut Random) -> Vec<u16> {
 fn nft_match(random: &mut Random, at: At) -> String {
     let word = if at.family == Family::Ipv4 { "ip" } else { "ip6" };
     let net = random.pick(&NETS[at.family as usize]);
+    let apart = APART[at.family as usize];
+    let net = if random.chance(25) { apart } else { net };
     let mark = random.pick(&MARKS);
     match random.below(if at.is_untracked { 8 } else { 11 }) {
         0 => negated(random, &format!("{word} daddr"), net),
@@ -212,12 +222,15 @@ fn nft_match(random: &mut Random, at: At) -> String {
             let interface = random.pick(&["toc", "tos", "lo", "alt", "to*"]);
             negated(random, "oifname", &format!("\"{interface}\""))
         }
+        4 if random.chance(25) => negated(random, "meta mark", "{ 0x1, 0x11, 0x40-0x4f }"),
         4 => negated(random, "meta mark", &format!("{mark:#x}")),
         5 => {
             let mark = mark & 3;
             negated(random, "meta mark and 0x3", &format!("{mark:#x}"))
         }
-        6 => match random.below(3) {
+        6 => match random.below(5) {
+            3 => negated(random, "meta skuid", "{ 0, 1300-1400 }"),
+            4 => negated(random, "meta skgid", "0-1000"),
             0 => {
                 let user = random.pick(&USERS).to_string();
                 negated(random, "meta skuid", &user)
@@ -268,7 +281,15 @@ fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
     }
     if !targets.is_empty() && random.chance(35) {
         let word = random.pick(&["jump", "goto"]);
-        return format!("{word} {}", random.pick(targets));
+        let target = random.pick(targets);
+        let other = random.pick(&["accept", "return", "continue"]);
+        let verdict = format!("{word} {target}");
+        return match random.below(if at.is_untracked { 8 } else { 10 }) {
+            0 => format!("tcp dport vmap {{ 53 : {other}, 80-443 : {verdict} }}"),
+            1 => format!("iifname vmap {{ \"lo\" : {other}, \"toc\" : {verdict} }}"),
+            8 => format!("ct state vmap {{ established : {other}, new : {verdict} }}"),
+            _ => verdict,
+        };
     }
     if random.chance(45) {
         let mark = random.pick(&MARKS);
@@ -339,8 +360,10 @@ fn iptables_rule(
         words.push(format!("-p {protocol}"));
         let ports = ports(random);
         let not = if random.chance(30) { "! " } else { "" };
-        match (random.below(3), &ports[..]) {
-            (0, _) => {}
+        match (random.below(6), &ports[..]) {
+            (0 | 1, _) => {}
+            (2, _) => words.push(format!("-m {protocol} {not}--sport 20000:40000")),
+            (3, _) => words.push(format!("-m multiport {not}--ports 53,80:443,15001")),
             (_, [port]) => words.push(format!("-m {protocol} {not}--dport {port}")),
             _ => {
                 let ports = list(&ports).replace(' ', "");
@@ -378,6 +401,7 @@ fn iptables_match(random: &mut Random, at: At, kind: usize, is_built_in: bool) -
         4 if random.chance(50) => format!("-m mark {not}--mark {mark:#x}"),
         4 => format!("-m mark {not}--mark {:#x}/0x3", mark & 3),
         5 if matches!(at.hook, Hook::Output | Hook::Postrouting) => match random.below(3) {
+            0 if random.chance(30) => format!("-m owner {not}--uid-owner 500-1200"),
             0 => format!("-m owner {not}--uid-owner {}", random.pick(&USERS)),
             1 => format!("-m owner {not}--gid-owner {}", random.pick(&GROUPS)),
             _ => format!("-m owner {not}--socket-exists"),
