@@ -119,6 +119,18 @@ pub(crate) struct Observed {
     pub(crate) is_taken: bool,
 }
 
+impl Observed {
+    /// Whether nothing happened but what should, though perhaps not all of it.
+    fn is_behind(&self, expected: &Self) -> bool {
+        let mut trails = self.trails.iter().zip(&expected.trails);
+        let mut received = self.received.iter().zip(&expected.received);
+        trails
+            .all(|(trail, expected)| trail.iter().all(|(at, seen)| expected.get(at) == Some(seen)))
+            && received
+                .all(|(received, expected)| received.iter().all(|one| expected.contains(one)))
+    }
+}
+
 /// What should happen to each of `probes`.
 fn predicted(rulesets: &[Ruleset; 2], probes: &[Probe], first: u16) -> Vec<Observed> {
     let all = (first..).zip(probes);
@@ -174,7 +186,7 @@ fn observed(world: &World, sent: &Sent, expected: &[Observed]) -> Vec<Observed> 
     seen.collect()
 }
 
-/// Sends all of `probes`, again if they go another way than they should.
+/// Sends all of `probes`, again those that did not get as far as they should, but no other way.
 pub(crate) fn send(world: &mut World, ruleset: &Ruleset, probes: Vec<Probe>) -> Vec<Tried> {
     let rulesets = Family::ALL.map(|family| ruleset.only(family));
     let mut done = Vec::new();
@@ -201,7 +213,7 @@ pub(crate) fn send(world: &mut World, ruleset: &Ruleset, probes: Vec<Probe>) -> 
         }
         let mut again = Vec::new();
         for ((probe, expected), seen) in probes.into_iter().zip(expected).zip(seen) {
-            if expected == seen || tried == TRIES {
+            if tried == TRIES || expected == seen || !seen.is_behind(&expected) {
                 done.push(Tried { probe, expected, seen });
             } else {
                 again.push(probe);
