@@ -431,6 +431,26 @@ fn marks_route_again_from_route_chains_only() {
 }
 
 #[test]
+fn a_destination_that_is_translated_back_at_output_is_routed_by_the_mark() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let mut world = World::new();
+    let mark = "chain m { type filter hook output priority -150; meta mark set 1; }";
+    let snat = "chain n { type nat hook input priority 100;
+                  snat ip to 10.2.0.77; snat ip6 to fd02::77; }";
+    // An answer to a source of its own leaves where the client is, whatever a filter marks.
+    for (chains, over) in [(format!("{mark}\n{snat}"), "alt"), (mark.to_owned(), "toc")] {
+        let ruleset = loaded(&world, &[nft(&chains)]);
+        let to = |family, protocol| probe(Place::Client, Place::Host, family, protocol, 80);
+        for tried in tried(&mut world, &ruleset, to) {
+            let answer = &tried.seen.trails[1][&(Hook::Postrouting, Moment::End)];
+            assert_eq!((answer.output.as_str(), answer.mark), (over, 1), "{chains}");
+        }
+    }
+}
+
+#[test]
 fn a_forwarded_packet_has_its_incoming_interface_at_postrouting() {
     if !netns::available_to_root() {
         return;

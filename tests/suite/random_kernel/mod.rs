@@ -18,7 +18,7 @@ use crate::common::machine::{
 use crate::common::netns;
 
 /// Connections that are tried with one ruleset.
-const CONNECTIONS: usize = 50;
+const CONNECTIONS: usize = 30;
 
 fn probe(random: &mut Random) -> Probe {
     let family = random.pick(&Family::ALL);

@@ -30,7 +30,7 @@ struct At {
     is_inet: bool,
 }
 
-const MARKS: [u32; 6] = [0, 1, 2, 5, 0x11, 0x42];
+const MARKS: [u32; 6] = [0, 1, 1, 2, 0x11, 0x42];
 /// Ports of a transparent proxy, of nobody, and of somebody who is not transparent.
 const PROXIES: [u16; 4] = [PROXY, PROXY, 15_009, 15_001];
 const USERS: [u32; 3] = [0, 1000, 1337];
@@ -70,13 +70,47 @@ fn hook_name(hook: Hook) -> String {
     hook.built_in_chain().to_ascii_lowercase()
 }
 
+/// Where the chains of a ruleset are: mostly at few hooks and priorities, so that they meet.
+struct Style {
+    hooks: Vec<Hook>,
+    priorities: [i32; 4],
+}
+
+impl Style {
+    fn new(random: &mut Random) -> Self {
+        let hooks: &[&[Hook]] = &[
+            &[Hook::Output],
+            &[Hook::Prerouting],
+            &[Hook::Output, Hook::Input],
+            &[Hook::Output, Hook::Postrouting],
+            &[Hook::Prerouting, Hook::Input],
+            &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            &Hook::ALL,
+        ];
+        let near = [-300, -150, -100, 0, 100];
+        let priorities = [0; 4].map(|_| random.pick(&near) + random.pick(&[-10, -1, 1, 10, 50]));
+        Self { hooks: random.pick(hooks).to_vec(), priorities }
+    }
+
+    fn hook(&self, random: &mut Random, kind: Kind) -> Hook {
+        match kind {
+            Kind::Route => Hook::Output,
+            Kind::Nat => loop {
+                let hook = random.pick(&self.hooks);
+                if hook != Hook::Forward {
+                    return hook;
+                }
+            },
+            Kind::Filter => random.pick(&self.hooks),
+        }
+    }
+}
+
 /// A priority that ties with no step of the kernel's own; it may tie with another chain's.
-fn priority(random: &mut Random, kind: Kind) -> i32 {
-    let near = [-300, -150, -100, 0, 100, 150, -50];
+fn priority(random: &mut Random, style: &Style, kind: Kind) -> i32 {
     loop {
-        let near = random.pick(&near) + random.pick(&[-10, -1, 0, 1, 10]);
         let anywhere = i32::try_from(random.below(800)).unwrap() - 400;
-        let priority = if random.chance(60) { near } else { anywhere };
+        let priority = if random.chance(75) { random.pick(&style.priorities) } else { anywhere };
         let fits = match kind {
             // nft takes no nat chain before connections are looked up.
             Kind::Nat => priority > -200,
@@ -90,6 +124,7 @@ fn priority(random: &mut Random, kind: Kind) -> i32 {
 
 fn nft(random: &mut Random) -> String {
     let mut text = String::new();
+    let style = Style::new(random);
     for table in 0..=random.below(3) {
         let (word, family) = random.pick(&[
             ("inet", None),
@@ -101,19 +136,8 @@ fn nft(random: &mut Random) -> String {
         for chain in 0..=random.below(4) {
             let kind =
                 random.pick(&[Kind::Filter, Kind::Filter, Kind::Nat, Kind::Nat, Kind::Route]);
-            let hook = match kind {
-                Kind::Route => Hook::Output,
-                Kind::Nat => random.pick(&[
-                    Hook::Output,
-                    Hook::Output,
-                    Hook::Prerouting,
-                    Hook::Prerouting,
-                    Hook::Postrouting,
-                    Hook::Input,
-                ]),
-                Kind::Filter => random.pick(&Hook::ALL),
-            };
-            let priority = priority(random, kind);
+            let hook = style.hook(random, kind);
+            let priority = priority(random, &style, kind);
             let tracks = matches!(hook, Hook::Prerouting | Hook::Output);
             let is_untracked = tracks && priority <= -200;
             let is_inet = family.is_none();
@@ -163,9 +187,9 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     let at = At { family, ..at };
     let does = nft_statement(random, at, targets);
     let needs_transport = does.contains("redirect") || does.contains("tproxy");
-    // Its protocol would be said twice.
+    // It says its protocol already.
     let says_protocol = does.contains("dport vmap");
-    if !says_protocol && (needs_transport || random.chance(45)) {
+    if !says_protocol && (needs_transport || random.chance(35)) {
         words.push(match random.below(4) {
             0 => "meta l4proto tcp".to_owned(),
             1 => "meta l4proto udp".to_owned(),
@@ -183,8 +207,12 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
             }
         });
     }
-    for _ in 0..random.below(3) {
-        words.push(nft_match(random, at));
+    for _ in 0..random.pick(&[0, 0, 1, 1, 2]) {
+        let one = nft_match(random, at);
+        // The reader does not take several marks and a way back at once.
+        if !(one.contains("mark") && one.contains('{') && does.contains("vmap")) {
+            words.push(one);
+        }
     }
     if does.contains("tproxy") {
         words.push("ct state new".to_owned());
@@ -374,7 +402,7 @@ fn iptables_rule(
     let mut kinds = BTreeSet::new();
     // A state is given once.
     let kinds_of_match = if at.is_untracked { 7 } else { 9 } - usize::from(does.contains("TPROXY"));
-    for _ in 0..random.below(3) {
+    for _ in 0..random.pick(&[0, 0, 1, 1, 2]) {
         let kind = random.below(kinds_of_match);
         if kinds.insert(kind) {
             words.extend(iptables_match(random, at, kind, is_built_in));

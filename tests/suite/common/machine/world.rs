@@ -92,6 +92,9 @@ pub(super) const MARK_LOCAL: u32 = 2;
 /// First and last source port. Each is used once, and is what a packet is known by.
 const SOURCE_PORTS: (u16, u16) = (20_000, 60_000);
 
+/// What Linux takes before it sends the first packet of a TCP connection again, less a little.
+const RETRANSMISSION: Duration = Duration::from_millis(900);
+
 /// A connection or a datagram that arrived: who got it, on which address, and where it came from.
 pub(crate) type Received = (Place, SocketAddr, SocketAddr);
 
@@ -191,6 +194,7 @@ impl World {
               echo 0 > /proc/sys/net/ipv6/conf/$name/accept_ra
             done
             echo 0 > /proc/sys/net/ipv4/conf/lo/rp_filter
+            echo 0 > /proc/sys/net/ipv4/tcp_synack_retries
         ";
         let mut scripts = [Place::Host, Place::Client, Place::Server]
             .map(|place| (place, format!("set -e\n{sysctl}\n")));
@@ -312,8 +316,14 @@ impl World {
             }));
         }
         sockets.sort_by_key(|(port, ..)| *port);
-        let mut sent =
-            Sent { first, received: Default::default(), sockets: BTreeMap::new(), streams: vec![] };
+        let mut sent = Sent {
+            first,
+            at: Instant::now(),
+            received: Default::default(),
+            sockets: BTreeMap::new(),
+            connecting: BTreeMap::new(),
+            streams: Vec::new(),
+        };
         for (port, probe, socket) in sockets {
             if probe.mark != 0 {
                 socket.set_mark(probe.mark).unwrap();
@@ -331,7 +341,7 @@ impl World {
                 }
                 Protocol::Tcp => {
                     let _ = socket.connect(&to.into());
-                    sent.streams.push(socket);
+                    sent.connecting.insert(port, socket);
                 }
             }
         }
@@ -404,11 +414,22 @@ pub(super) struct Sent {
     pub(super) received: [BTreeMap<u16, Vec<Received>>; 3],
     /// Who sends datagrams, and where to.
     sockets: BTreeMap<u16, (Place, SocketAddr, UdpSocket)>,
+    /// When the first was sent.
+    at: Instant,
+    connecting: BTreeMap<u16, Socket>,
     /// Are open as long as somebody looks.
     streams: Vec<Socket>,
 }
 
 impl Sent {
+    /// Ends the connections that are not made by now, before their first packet is sent again:
+    /// the second one would meet what the first left. Whether that was in time.
+    pub(super) fn give_up(&mut self) -> bool {
+        let Self { connecting, received, .. } = self;
+        connecting.retain(|port, _| received[2].contains_key(port));
+        self.at.elapsed() < RETRANSMISSION
+    }
+
     /// Sends a second datagram where the answer to the first came.
     pub(super) fn again(&self) {
         for port in self.received[1].keys() {
