@@ -58,7 +58,7 @@ pub(super) fn script() -> String {
                 ("links", "inet_service . iface_index . iface_index"),
                 ("connection", "inet_service . mark . ct_state"),
             ] {
-                writeln!(text, "set {name}-{kind} {{ type {fields}; flags dynamic; size 65535; }}")
+                writeln!(text, "set {name}-{kind} {{ type {fields}; flags dynamic; size 1024; }}")
                     .unwrap();
             }
             write!(
