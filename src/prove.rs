@@ -2,13 +2,14 @@
 
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
-use crate::ir::Ruleset;
+use crate::ir::{Action, Ruleset, to_iptables_chain};
 use crate::lower::{Lowered, questions};
 use crate::net::Family;
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
-    Difference, Limit, Outcome, Packet, Run, compare, compare_beside, find, order_dependent, run,
+    Difference, Limit, Outcome, Packet, Run, Translation, compare, compare_beside, find,
+    order_dependent, run,
 };
 
 /// Proves that libnftables JSON treats every packet as `meaning` does. `target` is what the
@@ -29,7 +30,11 @@ pub(crate) fn json(meaning: &Ruleset, text: &str, target: &'static str) -> Resul
 ///
 /// `E402`, if it does not, or if it cannot be read back.
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
-    let options = reader::iptables::Options::default();
+    let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
+    let options = reader::iptables::Options {
+        others: others.collect(),
+        ..reader::iptables::Options::default()
+    };
     let (v4, v6, target) = match family {
         Family::Ipv4 => (Some(text), None, "the text for iptables-restore"),
         Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
@@ -51,11 +56,32 @@ fn prove(
     shared: bool,
 ) -> Result<(), Diagnostic> {
     let written = read.map_err(|why| Problem::NotProved { target, why }.of(None))?;
+    if meaning.others().is_empty() {
+        return prove_alike(meaning, &written, target, shared);
+    }
+    // A chain of others gives each packet back or does not, in both alike, and changes no mark that
+    // is asked for. What holds for all that do either holds for every mixture.
+    for then in [&ELSEWHERE, &Action::Return] {
+        let (meaning, written) = (meaning.with_others_doing(then), written.with_others_doing(then));
+        prove_alike(&meaning, &written, target, shared)?;
+    }
+    Ok(())
+}
+
+/// A translation that no ruleset has, for what a chain of others does.
+const ELSEWHERE: Action = Action::Redirect { port: 0 };
+
+fn prove_alike(
+    meaning: &Ruleset,
+    written: &Ruleset,
+    target: &'static str,
+    shared: bool,
+) -> Result<(), Diagnostic> {
     let entangled = |limit| too_entangled(target, &limit);
-    if let Some(difference) = compare(meaning, &written).map_err(entangled)?.first() {
+    if let Some(difference) = compare(meaning, written).map_err(entangled)?.first() {
         return Err(refuted(meaning, target, difference, ""));
     }
-    let beside = compare_beside(meaning, &written, shared).map_err(entangled)?;
+    let beside = compare_beside(meaning, written, shared).map_err(entangled)?;
     let Some((base, difference)) = beside.first() else { return Ok(()) };
     let (hook, priority) = (base.hook.built_in_chain(), base.priority);
     let place = format!(" by chains at {hook} and priority {priority}, which others share");
@@ -125,7 +151,18 @@ fn broken(
         (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
         (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
     };
+    let others = loaded.others().into_iter().next();
     for question in &questions(lowered, expected) {
+        if let Some(chain) = others {
+            let loaded = loaded.with_others_doing(&ELSEWHERE);
+            let is_theirs =
+                |outcome: &Outcome| outcome.translation == Some(Translation::Redirect { port: 0 });
+            if let Some((packet, _)) = find(&loaded, question.hook, &question.when, is_theirs)? {
+                let why = format!("`{packet}` goes through the chain `{chain}`, which is others'");
+                let problem = Problem::TooEntangled { subject: "what is expected", why };
+                return Ok(Some(problem.of(expected.clause)));
+            }
+        }
         if let Some((packet, run)) = find(loaded, question.hook, &question.when, breaks)? {
             return Ok(Some(unmet(policy, lowered, expected, &packet, &run)));
         }

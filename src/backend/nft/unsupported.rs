@@ -24,6 +24,7 @@ const MOST_NESTED: usize = 16;
 ///   sockets, and `meta iif 0` takes in every forwarded packet on kernels that do not know the
 ///   incoming interface at postrouting.
 /// - Chains that jump deeper than the kernel allows.
+/// - A jump to a chain of others: chains of one table cannot enter those of another.
 /// - Names that nft could take for a word of its own.
 #[must_use]
 pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
@@ -46,6 +47,11 @@ pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
         for chain in &table.chains {
             for rule in &chain.rules {
                 let at = rule.origin.clause;
+                if let Action::Jump(to) | Action::Goto(to) = &rule.then
+                    && table.chain(to).is_none()
+                {
+                    report(&format!("a jump to `{to}`, a chain of others in another table"), at);
+                }
                 if combines_marks(&rule.then) && !target.combines_marks() {
                     report("copying some bits of a mark needs nft 1.1.2", at);
                 }
@@ -77,6 +83,8 @@ fn may_be_keyword(name: &Name) -> bool {
     let is_hook = matches!(name, "prerouting" | "input" | "forward" | "output" | "postrouting");
     !(is_hook
         || name.contains("istio")
+        || name.starts_with("kuma-")
+        || name == "docker-output"
         || name.ends_with("-v4")
         || name.ends_with("-v6")
         || name.bytes().any(|byte| byte.is_ascii_uppercase()))

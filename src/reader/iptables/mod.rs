@@ -31,6 +31,9 @@ pub struct Options {
     /// Chains that are someone else's, by name (`KUBE-SERVICES`): they and every jump to them are
     /// passed over unread. A `*` at the end stands for any rest.
     pub leave_out: BTreeSet<String>,
+    /// Chains that are someone else's, by name (`DOCKER_OUTPUT`), and are there though no line makes
+    /// them: jumps to them are read, and lead to a chain that the table does not have.
+    pub others: BTreeSet<String>,
 }
 
 /// A line that cannot be read exactly.
