@@ -11,6 +11,7 @@ mod general;
 mod importer;
 pub mod istio;
 mod json;
+pub mod kuma;
 #[cfg(feature = "import-pod")]
 mod manifest;
 mod naming;

@@ -15,6 +15,8 @@ mod growth;
 mod import;
 mod iptables_corpus;
 mod kernel;
+mod kuma;
+mod kuma_import;
 mod loads;
 mod mistakes;
 mod mutants;

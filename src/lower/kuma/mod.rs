@@ -176,7 +176,10 @@ impl Ladder<'_> {
             for protocol in protocols {
                 let to_port =
                     any(self.families).protocol(*protocol).dport(PortSet::from_iter([*ports]));
-                let when = to_port.owner(Owner::User, vec![*users]);
+                let when = match users {
+                    Some(users) => to_port.owner(Owner::User, vec![*users]),
+                    None => to_port,
+                };
                 output.push(when.then(Action::Return, origin));
             }
         }

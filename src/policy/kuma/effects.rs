@@ -66,6 +66,14 @@ pub(super) fn report(kuma: &Kuma, ending: &mut Ending<'_>) {
         ending.no_effect("exclude to", outbound.exclude_to.clause, REASON);
         ending.no_effect("exclude user", outbound.exclude_users.clause, REASON);
     }
+    if outbound.exclude_users.iter().any(|exclusion| exclusion.users.is_none()) {
+        fault(
+            ending,
+            [outbound.exclude_users.clause, None],
+            "an exclude without a user is taken, and leaves out the ports for everybody",
+            "name the users",
+        );
+    }
     tcp_captured(kuma, ending);
     docker_output(kuma, ending);
     if dns.is_none() && !networks.is_empty() {
@@ -117,8 +125,8 @@ fn tcp_captured(kuma: &Kuma, ending: &mut Ending<'_>) {
     fault(
         ending,
         [dns.captures_tcp.clause, None],
-        "the outbound proxy gets the workload's DNS over TCP, for which it has no resolver, where \
-         Kuma inserts its redirection before the exemption",
+        "the workload's DNS over TCP goes to the outbound proxy port, where Kuma inserts its \
+         redirection before the exemption",
         "write `tcp untouched`, which is Kuma without \
          `redirect.outbound.insertRedirectInsteadOfAppend`",
     );

@@ -20,8 +20,9 @@ pub struct UserExclusion {
     pub protocol: Option<Transport>,
     /// The ports that they go to. `*` is [`UserExclusion::EVERY_PORT`].
     pub ports: PortRange,
-    /// The users, from the first to the last, at most [`UserExclusion::LAST_USER`].
-    pub users: (u32, u32),
+    /// The users, from the first to the last, at most [`UserExclusion::LAST_USER`]; `None`:
+    /// everybody, and who has no user.
+    pub users: Option<(u32, u32)>,
 }
 
 impl UserExclusion {
@@ -42,8 +43,11 @@ impl Read for UserExclusion {
             };
             Mistake::new(problem, "")
         };
-        let parts: Vec<&str> = text.split(':').collect();
-        let (protocol, ports, users) = match parts[..] {
+        let fields: Vec<&str> = text.split(':').collect();
+        if fields.contains(&"") {
+            return Err(form());
+        }
+        let (protocol, ports, users) = match fields[..] {
             [users] => (None, "*", users),
             [ports, users] => (None, ports, users),
             [protocol, ports, users] => (Some(protocol), ports, users),
@@ -60,11 +64,26 @@ impl Read for UserExclusion {
             "*" => Self::EVERY_PORT,
             ports => {
                 let at = users_at - ports.len() - 1;
-                numbers::ports(ports).map_err(|mistake| mistake.moved(at, ports))?
+                self::ports(ports).map_err(|mistake| mistake.moved(at, ports))?
             }
         };
-        let users = self::users(users).map_err(|mistake| mistake.moved(users_at, users))?;
+        let users = match users {
+            "*" => None,
+            users => Some(self::users(users).map_err(|mistake| mistake.moved(users_at, users))?),
+        };
         Ok(Self { protocol, ports, users })
+    }
+}
+
+/// Reads ports, which may begin at 0 here, as Kuma has it.
+fn ports(text: &str) -> Result<PortRange, Mistake> {
+    match text.strip_prefix("0-") {
+        _ if text == "0" => Ok(PortRange::one(0)),
+        Some(last) => {
+            let last = numbers::port(last).map_err(|mistake| mistake.moved(2, last))?;
+            Ok(PortRange::new(0, last).expect("0 is the lowest port"))
+        }
+        None => numbers::ports(text),
     }
 }
 
@@ -102,12 +121,14 @@ impl fmt::Display for UserExclusion {
         match self.protocol {
             Some(protocol) if is_every_port => write!(f, "{}:*:", protocol.keyword())?,
             Some(protocol) => write!(f, "{}:{}:", protocol.keyword(), self.ports)?,
-            None if is_every_port => {}
+            None if is_every_port && self.users.is_some() => {}
+            None if is_every_port => f.write_str("*:")?,
             None => write!(f, "{}:", self.ports)?,
         }
         match self.users {
-            (first, last) if first == last => write!(f, "{first}"),
-            (first, last) => write!(f, "{first}-{last}"),
+            None => f.write_str("*"),
+            Some((first, last)) if first == last => write!(f, "{first}"),
+            Some((first, last)) => write!(f, "{first}-{last}"),
         }
     }
 }
@@ -115,15 +136,19 @@ impl fmt::Display for UserExclusion {
 impl Covers for UserExclusion {
     fn order(&self, other: &Self) -> Ordering {
         let key = |it: &Self| {
-            let users = (it.users.0, Reverse(it.users.1));
+            let users = it.users.map(|(first, last)| (first, Reverse(last)));
             (users, it.protocol, it.ports.first(), Reverse(it.ports.last()))
         };
         key(self).cmp(&key(other))
     }
 
     fn covers(&self, other: &Self) -> bool {
-        self.users.0 <= other.users.0
-            && other.users.1 <= self.users.1
+        let has_users = match (self.users, other.users) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(its)) => own.0 <= its.0 && its.1 <= own.1,
+        };
+        has_users
             && self.protocol.is_none_or(|protocol| other.protocol == Some(protocol))
             && self.ports.covers(&other.ports)
     }

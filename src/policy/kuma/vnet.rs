@@ -32,7 +32,8 @@ impl VirtualNetwork {
 
 impl Read for VirtualNetwork {
     fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        let Some((name, net)) = text.split_once(':') else {
+        let parts = text.split_once(':').filter(|(name, net)| !name.is_empty() && !net.is_empty());
+        let Some((name, net)) = parts else {
             let problem = Problem::NotAnAddress {
                 what: "an interface and its network",
                 found: shown(text),
