@@ -1,8 +1,8 @@
-//! Every configuration of a corpus of Kuma's, if `WEIR_KUMA_CORPUS` names one: imported from every
+//! Every configuration of `kuma.jsonl`, if `WEIR_CORPUS` names a folder with it: imported from every
 //! form in which it is there, printed and read again, compiled, loaded into the kernel, and proved
 //! equal to the iptables rules that Kuma makes of it; and whether changes to those are found.
 //!
-//! A corpus has one JSON object a line, as `weir import kuma --config` takes it, with the texts
+//! The file has one JSON object a line, as `weir import kuma --config` takes it, with the texts
 //! under `iptables` and `ip6tables`, or an `error` where Kuma refuses it; perhaps with the same
 //! as `args` or as a `pod`.
 
@@ -26,10 +26,12 @@ struct Entry {
     rules: Option<Ruleset>,
 }
 
-/// Every entry; none, with a printed note, if no corpus is named.
+/// Every entry; none, with a printed note, if no folder has them.
 fn corpus() -> Vec<Entry> {
-    let Some(path) = std::env::var_os("WEIR_KUMA_CORPUS") else {
-        println!("skipped: WEIR_KUMA_CORPUS is not set");
+    let folder = std::env::var_os("WEIR_CORPUS").map(std::path::PathBuf::from);
+    let file = folder.map(|folder| folder.join("kuma.jsonl")).filter(|path| path.is_file());
+    let Some(path) = file else {
+        println!("skipped: WEIR_CORPUS names no folder with `kuma.jsonl`");
         return Vec::new();
     };
     let entry = |line: &str| {

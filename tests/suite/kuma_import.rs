@@ -3,6 +3,9 @@
 
 use netweir::import::kuma::{self, Context};
 use netweir::policy::{Detail, print};
+use netweir::syntax::NoIncludes;
+use netweir::{Options, View, compile};
+use proptest::prelude::*;
 
 use crate::common::snapshots;
 
@@ -134,4 +137,63 @@ metadata: {name: other}
 spec: {containers: [{name: web}]}
 ";
     snapshot("pods", pods, kuma::pods(pods, &Context::default()));
+}
+
+/// Flags, and values of which Kuma takes most.
+const GIVEN: &[(&str, &[&str])] = &[
+    ("--kuma-dp-user", &["0", "1337", "4294967294", ""]),
+    ("--redirect-inbound", &["true", "false"]),
+    ("--redirect-inbound-port", &["15006", "1"]),
+    ("--redirect-outbound-port", &["15001", "65535"]),
+    ("--redirect-dns-port", &["53", "5300"]),
+    ("--exclude-inbound-ports", &["22", "", "80,,80, 443", "15006"]),
+    ("--exclude-outbound-ports", &["53", "3306,5432"]),
+    ("--exclude-inbound-ips", &["10.1.2.3/8", "0.0.0.0/0,::/0", "fd00::1,fd00::/8"]),
+    ("--exclude-outbound-ips", &["127.0.0.0/8", "::1", "10.0.0.1, 10.0.0.1", "0.0.0.0/0"]),
+    ("--exclude-outbound-ports-for-uids", &["1000", "tcp:22:0-7", "::0", "0-9,80:5", "UDP::", ","]),
+    ("--redirect-dns", &["true"]),
+    ("--redirect-all-dns-traffic", &["true"]),
+    ("--skip-dns-conntrack-zone-split", &["true"]),
+    ("--redirect-outbound-insert-instead-of-append", &["true"]),
+    ("--redirect-inbound-insert-instead-of-append", &["true"]),
+    ("--drop-invalid-packets", &["true"]),
+    ("--vnet", &["docker0:172.17.0.0/16", "br+:10.1.0.0/8", "eth1:0.0.0.0/0", "tap0:fd00::/64"]),
+    ("--ip-family-mode", &["ipv4", "dualstack", "IPv4"]),
+];
+
+/// Some of them, in any order.
+fn given() -> impl Strategy<Value = Vec<String>> {
+    let one = proptest::sample::select(GIVEN.to_vec()).prop_flat_map(|(flag, values)| {
+        proptest::sample::select(values).prop_map(move |value| format!("{flag}={value}"))
+    });
+    proptest::collection::vec(one, 0..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_imported_can_be_compiled(
+        given in given(),
+        servers in proptest::sample::select(
+            &["", "nameserver 10.96.0.10\n", "nameserver 127.0.0.53\nnameserver 127.0.0.1\n",
+              "nameserver ::1\nnameserver fd00::a\nnameserver 127.0.0.11\n"][..],
+        ),
+    ) {
+        let resolv_conf = Some(servers.to_owned());
+        let context = Context { resolv_conf, ipv6: Some(true), ..Context::default() };
+        if let Ok(imported) = kuma::arguments(&given, &context) {
+            let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
+            let text = print(policy, Detail::Differences);
+            let compilation = compile("x.weir", &text, &NoIncludes, &Options::default());
+            let compilation = compilation.unwrap_or_else(|failure| {
+                panic!("{text}{:?}", failure.diagnostics)
+            });
+            prop_assert_eq!(&compilation.policies[0], policy);
+            // Every view is proved before it is written.
+            for view in View::ALL {
+                prop_assert!(compilation.emit(&compilation.policies[0], view).is_ok(), "{}", text);
+            }
+        }
+    }
 }
