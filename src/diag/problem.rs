@@ -430,6 +430,16 @@ pub enum Problem {
         /// The most.
         most: usize,
     },
+    /// `E334`: something that the mesh of the policy cannot do.
+    #[error("{mesh} cannot {what}")]
+    MeshCannot {
+        /// The mesh: `Kuma`.
+        mesh: &'static str,
+        /// What it cannot do: `exclude a user above 65535`.
+        what: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
 
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
@@ -560,6 +570,16 @@ pub enum Problem {
         then: Box<str>,
         /// What becomes of it in the other order.
         otherwise: Box<str>,
+    },
+    /// `W516`: the policy does what the rules of its mesh do, which is not what they say.
+    #[error("{mesh} has a fault here: {fault}")]
+    MeshFault {
+        /// The mesh: `Kuma`.
+        mesh: &'static str,
+        /// What its rules do.
+        fault: &'static str,
+        /// How to avoid it.
+        instead: &'static str,
     },
 }
 

@@ -17,6 +17,8 @@ mod import;
 mod iptables_corpus;
 mod kernel;
 mod kernel_facts;
+mod kuma;
+mod kuma_import;
 mod loads;
 mod mistakes;
 mod mutants;
