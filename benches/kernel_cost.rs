@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use netweir::backend::{iptables, nft};
+use netweir::ir::Ruleset;
 use netweir::lower::{Layout, Lowered, lower};
 use netweir::net::{Family, Name};
 use netweir::policy::{Kind, Policy, Setting, Sidecar};
@@ -86,12 +87,16 @@ fn rulesets() -> Vec<(&'static str, [&'static str; 2], String)> {
         chain output { type nat hook output priority -100; }
     }\n";
     let legacy = iptables::emit(&upstream, Family::Ipv4).expect("iptables can say a sidecar");
-    let compact = nft::script(&ruleset, &context, &options);
+    let script = |ruleset: &Ruleset| {
+        let legal = nft::legal(ruleset, options.target).expect("nft can say this");
+        nft::script(&legal, &context, &options)
+    };
+    let compact = script(&ruleset);
     vec![
         ("empty chain", ["nft", "-f"], empty.to_owned()),
         ("weir, compact (nft)", ["nft", "-f"], compact),
         ("one rule each, iptables-legacy", ["iptables-legacy-restore", "--noflush"], legacy),
-        ("one rule each, nft inet", ["nft", "-f"], nft::script(&upstream, &context, &options)),
+        ("one rule each, nft inet", ["nft", "-f"], script(&upstream)),
     ]
 }
 

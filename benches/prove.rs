@@ -41,7 +41,7 @@ fn compilation(text: &str) -> Compilation {
 /// Reads the JSON of `compilation` back and proves it; how many differences there are.
 fn prove_json(compilation: &Compilation, json: &str) -> usize {
     let meaning = lower(&compilation.policies[0], Layout::Upstream).ruleset;
-    let read = reader::nft_json::read(json, &reader::nft_json::Options::default());
+    let read = reader::nft::json(json, &reader::nft::Options::default());
     compare(&meaning, &read.expect("our own JSON")).expect("no limit is near").len()
 }
 

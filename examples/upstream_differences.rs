@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use netweir::explain::{Ports, Treatment};
 use netweir::ir::{CtState, Protocol};
 use netweir::net::Family;
-use netweir::reader::{iptables, nft_json};
+use netweir::reader::{iptables, nft};
 use netweir::semantics::{Difference, Sender, Translation, compare};
 use serde_json::Value;
 
@@ -92,8 +92,8 @@ fn entry_differences(entry: &Value) -> Result<BTreeMap<&'static str, Example>, B
     };
     let filled = left.tables.iter().flat_map(|table| &table.sets);
     let filled = filled.map(|set| set.name.to_string()).collect();
-    let options = nft_json::Options { filled, ..nft_json::Options::default() };
-    let right = nft_json::read(&listed, &options).map_err(|errors| errors[0].to_string())?;
+    let options = nft::Options { filled, ..nft::Options::default() };
+    let right = nft::json(&listed, &options).map_err(|errors| errors[0].to_string())?;
     let mut found: BTreeMap<&str, Example> = BTreeMap::new();
     for difference in compare(&left, &right).map_err(|limit| limit.to_string())? {
         let (left, right) = (&difference.left, &difference.right);

@@ -291,23 +291,18 @@ impl Compilation {
             owned.extend(lowered.owned);
             meant.tables.extend(meaning(policy).tables);
         }
-        let unsupported = nft::unsupported(&ruleset, options.target);
-        if !unsupported.is_empty() {
-            return Err(unsupported);
-        }
+        let legal = nft::legal(&ruleset, options.target)?;
         let context = nft::Context { policy: &first.name, owned: &owned, sources: &self.sources };
-        let is_script = view == View::Nft;
-        // The script is proved by its twin: both print one program.
-        let json = if is_script && !self.options.verify {
-            String::new()
+        let (text, spelling) = if view == View::Nft {
+            (nft::script(&legal, &context, options), prove::Nft::Script)
         } else {
-            nft::json(&ruleset, &context, options)
+            (nft::json(&legal, &context, options), prove::Nft::Json)
         };
         if self.options.verify {
-            let target = if is_script { "the nft script" } else { "the nft JSON" };
-            prove::json(&meant, &json, target).map_err(|problem| vec![problem])?;
+            prove::nft(&meant, &legal, (spelling, &text), &owned, options.target)
+                .map_err(|problem| vec![problem])?;
         }
-        Ok(if is_script { nft::script(&ruleset, &context, options) } else { json })
+        Ok(text)
     }
 
     fn iptables(&self, policy: &Policy, family: Family) -> Result<String, Vec<Diagnostic>> {

@@ -48,6 +48,7 @@ pub mod import;
 pub mod ir;
 pub mod lower;
 pub mod net;
+mod nft;
 pub mod policy;
 mod prove;
 pub mod reader;

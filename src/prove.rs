@@ -1,26 +1,50 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
+use crate::backend::nft::Legal;
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
 use crate::ir::Ruleset;
 use crate::lower::{Lowered, questions};
-use crate::net::Family;
+use crate::net::{Family, Name};
+use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
     Difference, Limit, Outcome, Packet, Run, compare, compare_beside, find, order_dependent, run,
 };
 
-/// Proves that libnftables JSON treats every packet as `meaning` does. `target` is what the
-/// diagnostic calls the text.
+/// A spelling of nft.
+#[derive(Clone, Copy)]
+pub(crate) enum Nft {
+    /// A script.
+    Script,
+    /// libnftables JSON.
+    Json,
+}
+
+/// Proves that a text for nft, as a transaction, makes of the tables in `owned` what treats every
+/// packet as `meaning` does, whatever was in them before, and touches no others. `legal` is what was
+/// written; `target` has to load it.
 ///
 /// # Errors
 ///
 /// `E402`, if it does not, or if it cannot be read back.
-pub(crate) fn json(meaning: &Ruleset, text: &str, target: &'static str) -> Result<(), Diagnostic> {
-    let options = reader::nft_json::Options::default();
-    let read = reader::nft_json::read(text, &options).map_err(|errors| first(&errors));
-    prove(meaning, read, target, false)
+pub(crate) fn nft(
+    meaning: &Ruleset,
+    legal: &Legal,
+    (spelling, text): (Nft, &str),
+    owned: &[Name],
+    target: Target,
+) -> Result<(), Diagnostic> {
+    let (read, name): (reader::nft::Reader, _) = match spelling {
+        Nft::Script => (nft::text::read, "the nft script"),
+        Nft::Json => (nft::json::read, "the nft JSON"),
+    };
+    let read = reader::nft::settled(text, read, owned, target);
+    // Equal rules treat all packets alike, and origins do not count.
+    let read =
+        read.map(|read| if read == *legal.ruleset() { legal.ruleset().clone() } else { read });
+    prove(meaning, read, name, false)
 }
 
 /// Proves that text for iptables-restore treats every packet of `family` as `meaning` does.

@@ -19,7 +19,7 @@ use crate::ir::Ruleset;
 use crate::lower::lower;
 use crate::net::{Families, Family};
 use crate::policy::GroupIds;
-use crate::reader::{iptables, nft_json};
+use crate::reader::{iptables, nft};
 use crate::{Compilation, Options};
 
 /// How rules are read.
@@ -186,13 +186,12 @@ impl Reading {
 
     /// Reads libnftables JSON.
     fn nft_json(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let options = nft_json::Options {
+        let options = nft::Options {
             tables: self.tables(text, |_| false),
             filled: filled.clone(),
-            ..nft_json::Options::default()
+            ..nft::Options::default()
         };
-        let ruleset =
-            nft_json::read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
+        let ruleset = nft::json(text, &options).map_err(|errors| unreadable(&name, &errors))?;
         Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
     }
 
@@ -202,10 +201,9 @@ impl Reading {
         let name = "this namespace".to_owned();
         // What iptables-nft keeps in nft is read from iptables-save, which can say it.
         let tables = self.tables(&live.nft, |table| live.is_iptables(table));
-        let options =
-            nft_json::Options { tables, filled: filled.clone(), ..nft_json::Options::default() };
+        let options = nft::Options { tables, filled: filled.clone(), ..nft::Options::default() };
         let mut ruleset =
-            nft_json::read(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+            nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
         let mut form = Form::Nft;
         for [v4, v6] in &live.iptables {
             let saved = self.iptables("iptables-save".to_owned(), Some(v4), Some(v6))?.ruleset;

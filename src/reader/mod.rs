@@ -1,7 +1,7 @@
 //! Rulesets that others wrote, back to the IR, exactly or as an error.
 
 pub mod iptables;
-pub mod nft_json;
+pub mod nft;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -192,10 +192,11 @@ fn every_configuration_means_what_upstreams_rules_mean(layout: Layout) {
         let name = &policy.name;
         let Lowered { ruleset: lowered, owned, .. } = lower(&policy, layout);
         assert_equal(&rules, &lowered, &format!("{name}, lowered, {layout:?}"));
-        assert_equal(&rules, &nft::legalise(&lowered), &format!("{name}, legal, {layout:?}"));
+        let legal = nft::legal(&lowered, nft::Target::OLDEST).unwrap();
+        assert_equal(&rules, legal.ruleset(), &format!("{name}, legal, {layout:?}"));
         let context = nft::Context { policy: name, owned: &owned, sources: &sources };
-        let json = nft::json(&lowered, &context, &nft::Options::default());
-        let read = reader::nft_json::read(&json, &reader::nft_json::Options::default())
+        let json = nft::json(&legal, &context, &nft::Options::default());
+        let read = reader::nft::json(&json, &reader::nft::Options::default())
             .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{json}"));
         assert_equal(&rules, &read, &format!("{name}, from our JSON, {layout:?}"));
     }

@@ -52,8 +52,9 @@ fn every_text_is_equal_to_itself_in_nft() {
     let sources = Sources::default();
     let context = nft::Context { policy: &policy, owned: &[], sources: &sources };
     for (name, rules) in corpus() {
-        let text = nft::json(&rules, &context, &nft::Options::default());
-        let read = reader::nft_json::read(&text, &reader::nft_json::Options::default())
+        let legal = nft::legal(&rules, nft::Target::OLDEST).unwrap();
+        let text = nft::json(&legal, &context, &nft::Options::default());
+        let read = reader::nft::json(&text, &reader::nft::Options::default())
             .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{text}"));
         let differences = compare(&rules, &read).unwrap();
         let first = differences.first().map(|difference| difference.packet.to_string());

@@ -25,7 +25,8 @@ fn both(ruleset: &Ruleset, owned: &[Name], options: &Options) -> [String; 2] {
     let (sources, _) = rulesets::source();
     let policy = name("reviews");
     let context = Context { policy: &policy, owned, sources: &sources };
-    [nft::script(ruleset, &context, options), nft::json(ruleset, &context, options)]
+    let legal = nft::legal(ruleset, options.target).unwrap();
+    [nft::script(&legal, &context, options), nft::json(&legal, &context, options)]
 }
 
 fn script(ruleset: &Ruleset) -> String {
@@ -86,7 +87,7 @@ fn script_and_json_load_to_the_same_ruleset() {
     for policy in policies() {
         for layout in [Layout::Compact, Layout::Upstream] {
             let Lowered { ruleset, owned, .. } = lower(&policy, layout);
-            assert_eq!(nft::unsupported(&ruleset, nft::Target::OLDEST), [], "{policy:?}");
+            assert!(nft::legal(&ruleset, nft::Target::OLDEST).is_ok(), "{policy:?}");
             let [script, json] = both(&ruleset, &owned, &Options::default());
             same_ruleset(&netns, &script, &json);
         }
@@ -291,8 +292,15 @@ fn jumps_that_nest_too_deep_are_reported_and_refused() {
             let rules = if at < depth { enter(at + 1) } else { Vec::new() };
             ruleset.tables[0].chains.push(rulesets::chain(&format!("istio-{at}"), rules));
         }
-        let supported = nft::unsupported(&ruleset, nft::Target::OLDEST).is_empty();
-        assert_eq!(netns.try_load(&script(&ruleset)).ok, supported, "{depth}");
+        let supported = nft::legal(&ruleset, nft::Target::OLDEST).is_ok();
+        // What is too deep cannot be written, so it is written here.
+        let chains = (1..=depth).rev().map(|at| {
+            let base = if at == 1 { "type filter hook output priority 0\n" } else { "" };
+            let rule = if at < depth { format!("jump c{}\n", at + 1) } else { String::new() };
+            format!("chain c{at} {{\n{base}{rule}}}\n")
+        });
+        let text = format!("table inet t {{\n{}}}\n", chains.collect::<String>());
+        assert_eq!(netns.try_load(&text).ok, supported, "{depth}");
         assert_eq!(supported, depth == 16);
     }
 }

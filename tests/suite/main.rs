@@ -18,6 +18,6 @@ mod kernel;
 mod loads;
 mod mistakes;
 mod mutants;
-mod nft_json;
+mod nft;
 mod reality;
 mod rulesets;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use netweir::ir::Ruleset;
 use netweir::lower::{Layout, lower};
-use netweir::reader::nft_json;
+use netweir::reader::nft;
 use netweir::semantics::{Outcome, Packet, compare, compare_beside, run};
 use netweir::{Options, View};
 use serde_json::{Value, json};
@@ -189,8 +189,7 @@ fn every_mutant_is_found_or_is_none() {
             samples.iter().map(|packet| run(&meaning, packet).outcome).collect();
         let text = compilation.emit(policy, View::Json).unwrap();
         for (change, mutant) in mutants(&text) {
-            let Ok(read) = nft_json::read(&mutant.to_string(), &nft_json::Options::default())
-            else {
+            let Ok(read) = nft::json(&mutant.to_string(), &nft::Options::default()) else {
                 refused.insert(change);
                 continue;
             };

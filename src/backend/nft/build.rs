@@ -1,79 +1,113 @@
-//! A legal ruleset to the statements that both printers write.
+//! A legal ruleset to the commands that both printers write.
+
+use std::borrow::Cow;
 
 use super::label::Labels;
-use super::legal::{address_family, needs_transport};
-use super::program::{
-    Chain, Element, Expr, Op, Program, Right, Rule, SetOf, Statement, Table, TableFamily,
-};
-use super::sets::{Sets, Values};
-use super::{Context, Options};
+use super::legal::{address_family, is_all_ports, needs_transport};
+use super::sets::{Sets, Values, elements_type};
+use super::{Context, Legal, Options};
 use crate::ir::{
     self, Action, AddressSet, Direction, MarkChange, MaskPair, Match, Owner, OwnerIs, Protocol,
 };
 use crate::net::{Families, Family, Mark, Name, PortSet};
+use crate::nft::{
+    At, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
+    Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
+};
 
 /// What is said about the rule that follows a transparent-proxy rule and drops.
 const MISS: &str = "no transparent proxy listens: dropped";
-const PACKET_MARK: Expr = Expr::Meta { key: "mark" };
-const CONNMARK: Expr = Expr::Ct { key: "mark" };
 
-/// The transaction that makes `legal` the policy's ruleset. `legal` has been
-/// [legalised](super::legalise).
-pub(super) fn build<'a>(
-    legal: &'a ir::Ruleset,
-    context: &Context<'a>,
-    options: &Options,
-) -> Program<'a> {
-    let mut labels = Labels::new(context.sources);
-    let tables: Vec<_> =
-        legal.tables.iter().map(|table| build_table(table, options, &mut labels)).collect();
+/// The transaction that makes `legal` the policy's ruleset.
+pub(super) fn build<'a>(legal: &'a Legal, context: &Context<'a>, options: &Options) -> Script<'a> {
+    let tables = &legal.ruleset().tables;
     let mut names: Vec<&Name> = Vec::new();
-    for name in context.owned.iter().chain(legal.tables.iter().map(|table| &table.name)) {
+    for name in context.owned.iter().chain(tables.iter().map(|table| &table.name)) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let is_kept = |&(family, name): &(TableFamily, &_)| {
-        tables.iter().any(|table| table.kept && table.family == family && table.name == name)
+    let is_kept = |name: &TableName<'_>| {
+        tables.iter().any(|table| !table.sets.is_empty() && table_name(table) == *name)
     };
-    let replaced = names
+    let replaced: Vec<_> = names
         .into_iter()
         .flat_map(|name| TableFamily::ALL.map(|family| (family, name)))
-        .filter(|table| !is_kept(table))
+        .map(|(family, name)| TableName { family, name: Cow::Borrowed(name.as_str()) })
+        .filter(|name| !is_kept(name))
         .collect();
-    Program { policy: context.policy, replaced, tables }
+    let mut script = Script::default();
+    let policy = context.policy;
+    script.remark(format!("Policy `{policy}`, compiled by weir. Edit the policy, not this file."));
+    script.remark("`nft -f` loads all of it, or nothing.");
+    if !replaced.is_empty() {
+        script.remark("");
+        script.remark(
+            "Whatever an earlier version of the policy loaded goes away. (`add` first, because",
+        );
+        script.remark("`delete` fails for a table that is not there.)");
+    }
+    for name in replaced {
+        script.add(Object::Table(Table::called(name.clone())));
+        script.push(Verb::Delete, Object::Table(Table::called(name)));
+    }
+    let mut labels = Labels::new(context.sources);
+    for table in tables {
+        script.remark("");
+        write_table(&mut script, table, options, &mut labels);
+    }
+    script
 }
 
-fn build_table<'a>(table: &'a ir::Table, options: &Options, labels: &mut Labels<'_>) -> Table<'a> {
+fn table_name(table: &ir::Table) -> TableName<'_> {
+    TableName { family: table.families.into(), name: Cow::Borrowed(table.name.as_str()) }
+}
+
+fn write_table<'a>(
+    script: &mut Script<'a>,
+    table: &'a ir::Table,
+    options: &Options,
+    labels: &mut Labels<'_>,
+) {
+    let name = table_name(table);
     let mut sets = Sets::new(&table.sets);
-    let chains = table
+    let chains: Vec<_> = table
         .chains
         .iter()
         .map(|chain| {
             let rules = chain.rules.iter().enumerate().map(|(at, rule)| {
                 let before = at.checked_sub(1).map(|at| &chain.rules[at]);
                 let statements = Statements { table, chain, rule, sets: &mut sets };
-                Rule {
-                    statements: statements.build(options.counters),
-                    ..build_label(before, rule, options, labels)
-                }
+                let statements = statements.build(options.counters);
+                build_label(before, rule, statements, options, labels)
             });
-            Chain { name: &chain.name, base: chain.base, rules: rules.collect() }
+            Chain { base: chain.base, rules: rules.collect(), ..Chain::called(chain.name.as_str()) }
         })
         .collect();
-    Table {
-        family: table.families.into(),
-        name: &table.name,
-        kept: !table.sets.is_empty(),
-        sets: sets.finish(),
-        chains,
+    let mut block = Table { sets: sets.finish(), chains, ..Table::called(name.clone()) };
+    if !table.sets.is_empty() {
+        script.remark("Others fill sets of this table, so it stays; its chains are replaced.");
+        script.add(Object::Table(Table::called(name.clone())));
+        script.push(Verb::Flush, Object::Table(Table::called(name.clone())));
+        // Not in the block of the table: nft 0.9.8 crashes on a set in the block of a table that it
+        // knows already.
+        for set in block.sets.drain(..) {
+            script.add(Object::Set { table: name.clone(), set });
+        }
+        for chain in &table.chains {
+            let chain = || Chain::called(chain.name.as_str());
+            script.add(Object::Chain { table: name.clone(), chain: chain() });
+            script.push(Verb::Delete, Object::Chain { table: name.clone(), chain: chain() });
+        }
     }
+    script.add(Object::Block(block));
 }
 
-/// What is said about `rule`, which follows `before`. No statements yet.
+/// `rule`, which follows `before`, with what is said about it.
 fn build_label<'a>(
     before: Option<&ir::Rule>,
     rule: &ir::Rule,
+    statements: Vec<Statement<'a>>,
     options: &Options,
     labels: &mut Labels<'_>,
 ) -> Rule<'a> {
@@ -89,7 +123,8 @@ fn build_label<'a>(
         let heading = if begins_group { labels.heading(rule.origin) } else { None };
         (heading, if options.comments { labels.comment(rule.origin) } else { None })
     };
-    Rule { begins_group, heading, comment, statements: Vec::new() }
+    let statements = statements.into_iter().map(|statement| (At::Nowhere, statement)).collect();
+    Rule { begins_group, heading, comment: comment.map(Cow::Owned), statements: Ok(statements) }
 }
 
 /// A rule, where it stands, and the sets that it may need.
@@ -113,7 +148,7 @@ impl<'a> Statements<'a, '_> {
             statements.extend(self.condition(condition));
         }
         statements.extend(transport);
-        statements.extend(counter.then_some(Statement::Counter(())));
+        statements.extend(counter.then_some(Statement::Counter));
         self.action(&mut statements);
         statements
     }
@@ -129,7 +164,7 @@ impl<'a> Statements<'a, '_> {
             Families::Ipv4 => "ipv4",
             Families::Ipv6 => "ipv6",
         };
-        Some(equal(Expr::Meta { key: "nfproto" }, Right::One(Element::Word(word))))
+        Some(compare(false, meta("nfproto"), word_is(word)))
     }
 
     /// What says that the packet is TCP or UDP, if something of the rule wants to know and no
@@ -138,8 +173,8 @@ impl<'a> Statements<'a, '_> {
         let has_port = self.rule.when.iter().any(|one| matches!(one, Match::Port { .. }));
         let wanted = has_port || needs_transport(&self.rule.then);
         (wanted && self.protocol().is_none()).then(|| {
-            let both = vec![Element::Word("tcp"), Element::Word("udp")];
-            equal(Expr::Meta { key: "l4proto" }, Right::Set(both))
+            let both = ["tcp", "udp"].map(|word| Value::Word(Cow::Borrowed(word)));
+            compare(false, meta("l4proto"), Right::Set(Elements::of(both.into())))
         })
     }
 
@@ -161,75 +196,66 @@ impl<'a> Statements<'a, '_> {
                 if has_port {
                     return None;
                 }
-                let right = Right::One(Element::Word(word(*protocol)));
-                compare(*not, Expr::Meta { key: "l4proto" }, right)
+                compare(*not, meta("l4proto"), word_is(word(*protocol)))
             }
+            // What says that the packet is TCP or UDP says this.
+            Match::Port { ports, not: false, .. } if is_all_ports(ports) => return None,
             Match::Port { of, ports, not } => self.port(*of, ports, *not),
             Match::Address { of, nets, not } => {
-                let set = match nets.family() {
-                    Family::Ipv4 => SetOf::Ipv4,
-                    Family::Ipv6 => SetOf::Ipv6,
-                };
-                let right = self.right(set, Values::Nets(nets));
+                let right = self.right(elements_type(nets.family()), Values::Nets(nets));
                 compare(*not, address(*of, nets.family()), right)
             }
             Match::InSet { of, set, not } => {
                 let is_it = |one: &&AddressSet| one.name == *set;
                 let family = self.table.sets.iter().find(is_it)?.family;
-                compare(*not, address(*of, family), Right::Named(format!("@{set}")))
+                compare(*not, address(*of, family), Right::Named(Cow::Borrowed(set.as_str())))
             }
             Match::Interface { of, names, not } => {
                 let key = match of {
                     Direction::Source => "iifname",
                     Direction::Destination => "oifname",
                 };
-                let right = self.right(SetOf::Interfaces, Values::Interfaces(names));
-                compare(*not, Expr::Meta { key }, right)
+                let right = self.right("ifname", Values::Interfaces(names));
+                compare(*not, meta(key), right)
             }
             Match::Owner { owner, is } => {
                 let (key, set) = match owner {
-                    Owner::User => ("skuid", SetOf::Users),
-                    Owner::Group => ("skgid", SetOf::Groups),
+                    Owner::User => ("skuid", "uid"),
+                    Owner::Group => ("skgid", "gid"),
                 };
                 let (ids, not) = match is {
                     OwnerIs::In(ids) => (ids, false),
                     OwnerIs::NotIn { ids, .. } => (ids, true),
                 };
                 let right = self.right(set, Values::Owners(ids));
-                compare(not, Expr::Meta { key }, right)
+                compare(not, meta(key), right)
             }
-            // See `unsupported` for what this leaves out.
-            Match::SocketExists { not } => compare(
-                *not,
-                Expr::Fib { result: "type", flags: ["saddr"] },
-                Right::One(Element::Word("local")),
-            ),
-            Match::Mark { mark, not } => compare_mark(PACKET_MARK, *mark, *not),
-            Match::Connmark { mark, not } => compare_mark(CONNMARK, *mark, *not),
+            // See `legal` for what this leaves out.
+            Match::SocketExists { not } => local(*not, "saddr"),
+            Match::Mark { mark, not } => compare_mark(packet_mark(), *mark, *not),
+            Match::Connmark { mark, not } => compare_mark(connmark(), *mark, *not),
             Match::CtState { states, not } => {
-                let state = Expr::Ct { key: "state" };
-                let names: Vec<_> = states.iter().map(ir::CtState::name).collect();
-                match (&names[..], not) {
+                let state = Expr::Ct(Cow::Borrowed("state"));
+                let names: Vec<_> =
+                    states.iter().map(|state| Value::Word(Cow::Borrowed(state.name()))).collect();
+                match (names.as_slice(), not) {
                     (_, false) => {
-                        Statement::Match { op: Op::In, left: state, right: Right::Bits(names) }
+                        let right = Right::One(Value::List(names));
+                        Statement::Match { op: Comparison::In, left: state, right }
                     }
-                    (&[name], true) => compare(true, state, Right::One(Element::Word(name))),
+                    ([name], true) => compare(true, state, Right::One(name.clone())),
                     // `!=` a list of bits would hold unless all of them are set.
-                    (_, true) => {
-                        let names = names.into_iter().map(Element::Word).collect();
-                        compare(true, state, Right::Set(names))
-                    }
+                    (_, true) => compare(true, state, Right::Set(Elements::of(names))),
                 }
             }
             Match::Local { of, not } => {
-                let flags = match of {
-                    Direction::Source => ["saddr"],
-                    Direction::Destination => ["daddr"],
+                let flag = match of {
+                    Direction::Source => "saddr",
+                    Direction::Destination => "daddr",
                 };
-                let kind = Expr::Fib { result: "type", flags };
-                compare(*not, kind, Right::One(Element::Word("local")))
+                local(*not, flag)
             }
-            // `unsupported` has refused it.
+            // `legal` has refused it.
             Match::TransparentSocket => return None,
         })
     }
@@ -240,38 +266,53 @@ impl<'a> Statements<'a, '_> {
             Direction::Destination => "dport",
         };
         let protocol = self.protocol().map_or("th", word);
-        let right = self.right(SetOf::Ports, Values::Ports(ports));
-        compare(not, Expr::Payload { protocol, field }, right)
+        let right = self.right("inet_service", Values::Ports(ports));
+        compare(not, payload(protocol, field), right)
     }
 
-    fn right(&mut self, of: SetOf, values: Values<'a>) -> Right<'a> {
+    fn right(&mut self, of: &'static str, values: Values<'a>) -> Right<'a> {
         self.sets.right(of, values, &self.chain.name, self.rule.origin.rung)
     }
 
     fn action(&self, statements: &mut Vec<Statement<'a>>) {
         let last = match &self.rule.then {
-            Action::Accept => Statement::Accept(()),
-            Action::Drop => Statement::Drop(()),
-            Action::Return => Statement::Return(()),
-            Action::Jump(target) => Statement::Jump { target: target.as_str() },
-            Action::Goto(target) => Statement::Goto { target: target.as_str() },
-            Action::Redirect { port } => Statement::Redirect { port: *port },
-            Action::Snat { to } => Statement::Snat { family: self.named_family(), addr: *to },
-            Action::Tproxy { port, mark, .. } => {
-                statements.push(Statement::Tproxy { family: self.named_family(), port: *port });
-                statements.push(set(PACKET_MARK, changed(PACKET_MARK, *mark)));
-                Statement::Accept(())
+            Action::Accept => Statement::Verdict(Verdict::Accept),
+            Action::Drop => Statement::Verdict(Verdict::Drop),
+            Action::Return => Statement::Verdict(Verdict::Return),
+            Action::Jump(target) => {
+                Statement::Verdict(Verdict::Jump(Cow::Borrowed(target.as_str())))
             }
-            Action::SetMark(change) => set(PACKET_MARK, changed(PACKET_MARK, *change)),
-            Action::SetConnmark(change) => set(CONNMARK, changed(CONNMARK, *change)),
+            Action::Goto(target) => {
+                Statement::Verdict(Verdict::Goto(Cow::Borrowed(target.as_str())))
+            }
+            Action::Redirect { port } => {
+                Statement::Redirect { port: Some(Value::Number((*port).into())) }
+            }
+            Action::Snat { to } => {
+                Statement::Snat { family: self.named_family(), to: Value::Address(*to) }
+            }
+            Action::Tproxy { port, mark, .. } => {
+                statements.push(Statement::Tproxy {
+                    family: self.named_family(),
+                    address: None,
+                    port: Some(Value::Number((*port).into())),
+                });
+                statements.push(set(packet_mark(), changed(packet_mark(), *mark)));
+                Statement::Verdict(Verdict::Accept)
+            }
+            Action::SetMark(change) => set(packet_mark(), changed(packet_mark(), *change)),
+            Action::SetConnmark(change) => set(connmark(), changed(connmark(), *change)),
             Action::SaveMark(MaskPair { packet, connection }) => {
-                set(CONNMARK, copied((CONNMARK, *connection), (PACKET_MARK, *packet)))
+                set(connmark(), copied((connmark(), *connection), (packet_mark(), *packet)))
             }
             Action::RestoreMark(MaskPair { packet, connection }) => {
-                set(PACKET_MARK, copied((PACKET_MARK, *packet), (CONNMARK, *connection)))
+                set(packet_mark(), copied((packet_mark(), *packet), (connmark(), *connection)))
             }
-            Action::SetZone(zone) => set(Expr::Ct { key: "zone" }, Expr::Number((*zone).into())),
-            Action::Log => Statement::Log(()),
+            Action::SetZone(zone) => {
+                let zone = Expr::Value(Value::Number((*zone).into()));
+                set(Expr::Ct(Cow::Borrowed("zone")), zone)
+            }
+            Action::Log => Statement::Log,
         };
         statements.push(last);
     }
@@ -283,45 +324,94 @@ impl<'a> Statements<'a, '_> {
     }
 }
 
-fn equal(left: Expr, right: Right<'_>) -> Statement<'_> {
-    Statement::Match { op: Op::Equal, left, right }
+impl<'a> Script<'a> {
+    fn push(&mut self, verb: Verb, object: Object<'a>) {
+        self.commands.push(Command { at: At::Nowhere, verb, object });
+    }
+
+    fn add(&mut self, object: Object<'a>) {
+        self.push(Verb::Add, object);
+    }
+
+    fn remark(&mut self, text: impl Into<Cow<'a, str>>) {
+        self.add(Object::Remark(text.into()));
+    }
 }
 
-fn compare(not: bool, left: Expr, right: Right<'_>) -> Statement<'_> {
-    Statement::Match { op: if not { Op::Unequal } else { Op::Equal }, left, right }
+impl<'a> Table<'a> {
+    fn called(name: TableName<'a>) -> Self {
+        Self { name, flags: Vec::new(), sets: Vec::<Set<'a>>::new(), chains: Vec::new() }
+    }
 }
 
-fn compare_mark<'a>(field: Expr, mark: Mark, not: bool) -> Statement<'a> {
+impl<'a> Chain<'a> {
+    fn called(name: &'a str) -> Self {
+        let name = Cow::Borrowed(name);
+        Self { at: At::Nowhere, name, base: None, drops: None, rules: Vec::new() }
+    }
+}
+
+fn meta<'a>(key: &'static str) -> Expr<'a> {
+    Expr::Meta(Cow::Borrowed(key))
+}
+
+fn packet_mark<'a>() -> Expr<'a> {
+    meta("mark")
+}
+
+fn connmark<'a>() -> Expr<'a> {
+    Expr::Ct(Cow::Borrowed("mark"))
+}
+
+fn payload<'a>(protocol: &'static str, field: &'static str) -> Expr<'a> {
+    Expr::Payload { protocol: Cow::Borrowed(protocol), field: Cow::Borrowed(field) }
+}
+
+fn word_is<'a>(word: &'static str) -> Right<'a> {
+    Right::One(Value::Word(Cow::Borrowed(word)))
+}
+
+/// Whether the address that `flag` means is one of this machine's.
+fn local<'a>(not: bool, flag: &'static str) -> Statement<'a> {
+    let kind = Expr::Fib { result: Cow::Borrowed("type"), flags: vec![Cow::Borrowed(flag)] };
+    compare(not, kind, word_is("local"))
+}
+
+fn compare<'a>(not: bool, left: Expr<'a>, right: Right<'a>) -> Statement<'a> {
+    let op = if not { Comparison::Unequal } else { Comparison::Equal };
+    Statement::Match { op, left, right }
+}
+
+fn compare_mark(field: Expr<'_>, mark: Mark, not: bool) -> Statement<'_> {
     let left = if mark.mask() == u32::MAX { field } else { and(field, mark.mask()) };
-    compare(not, left, Right::One(Element::Mark(mark.value())))
+    compare(not, left, Right::One(Value::Hex(mark.value())))
 }
 
-fn set<'a>(key: Expr, value: Expr) -> Statement<'a> {
+fn set<'a>(key: Expr<'a>, value: Expr<'a>) -> Statement<'a> {
     Statement::Mangle { key, value }
 }
 
 /// The mark in `field` after `change`, in as few steps as can be.
-fn changed(field: Expr, MarkChange { clear, flip }: MarkChange) -> Expr {
+fn changed(field: Expr<'_>, MarkChange { clear, flip }: MarkChange) -> Expr<'_> {
     if clear == u32::MAX {
-        return Expr::Mark(flip);
+        return Expr::mark(flip);
     }
     if clear == flip {
-        return Expr::Or(Box::new((field, Expr::Mark(flip))));
+        return Expr::binary(Operator::Or, field, Expr::mark(flip));
     }
     let cleared = if clear == 0 { field } else { and(field, !clear) };
-    let flips = |value| Box::new((value, Expr::Mark(flip)));
     match flip {
         0 => cleared,
         // Nothing is left there to flip, and `|` reads better.
-        _ if flip & !clear == 0 => Expr::Or(flips(cleared)),
-        _ => Expr::Xor(flips(cleared)),
+        _ if flip & !clear == 0 => Expr::binary(Operator::Or, cleared, Expr::mark(flip)),
+        _ => Expr::binary(Operator::Xor, cleared, Expr::mark(flip)),
     }
 }
 
 /// The mark in the first field after the bits of the second are copied into it; each with its mask.
-fn copied((into, clear): (Expr, u32), (from, mask): (Expr, u32)) -> Expr {
+fn copied<'a>((into, clear): (Expr<'a>, u32), (from, mask): (Expr<'a>, u32)) -> Expr<'a> {
     // Of a connection mark, none of its bits is still read: nothing happens where there is none.
-    if mask == 0 && matches!(from, Expr::Meta { .. }) {
+    if mask == 0 && matches!(from, Expr::Meta(_)) {
         return changed(into, MarkChange { clear, flip: 0 });
     }
     let copy = if mask == u32::MAX { from } else { and(from, mask) };
@@ -329,12 +419,12 @@ fn copied((into, clear): (Expr, u32), (from, mask): (Expr, u32)) -> Expr {
         return copy;
     }
     let cleared = if clear == 0 { into } else { and(into, !clear) };
-    let both = Box::new((cleared, copy));
-    if mask & !clear == 0 { Expr::Or(both) } else { Expr::Xor(both) }
+    let operator = if mask & !clear == 0 { Operator::Or } else { Operator::Xor };
+    Expr::binary(operator, cleared, copy)
 }
 
-fn and(field: Expr, mask: u32) -> Expr {
-    Expr::And(Box::new((field, Expr::Mark(mask))))
+fn and(field: Expr<'_>, mask: u32) -> Expr<'_> {
+    Expr::binary(Operator::And, field, Expr::mark(mask))
 }
 
 const fn word(protocol: Protocol) -> &'static str {
@@ -344,7 +434,7 @@ const fn word(protocol: Protocol) -> &'static str {
     }
 }
 
-const fn address(of: Direction, family: Family) -> Expr {
+fn address<'a>(of: Direction, family: Family) -> Expr<'a> {
     let protocol = match family {
         Family::Ipv4 => "ip",
         Family::Ipv6 => "ip6",
@@ -353,5 +443,5 @@ const fn address(of: Direction, family: Family) -> Expr {
         Direction::Source => "saddr",
         Direction::Destination => "daddr",
     };
-    Expr::Payload { protocol, field }
+    payload(protocol, field)
 }

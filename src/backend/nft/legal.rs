@@ -2,13 +2,13 @@
 
 use std::slice;
 
-use super::names::Names;
 use super::owner;
 use crate::ir::{
     Action, AddressSet, Chain, CtState, Direction, MarkChange, MaskPair, Match, Owner, OwnerIs,
     Protocol, Rule, Ruleset, Table,
 };
 use crate::net::{Families, Family, Interface, Nets, OnMiss, PortRange, PortSet};
+use crate::nft::Names;
 
 /// The same ruleset, in which one rule is one rule of nft.
 ///
@@ -21,9 +21,10 @@ use crate::net::{Families, Family, Interface, Nets, OnMiss, PortRange, PortSet};
 /// - A transparent-proxy rule that drops what no proxy takes is two rules.
 /// - Matches stand in one order, which is also that of their cost.
 ///
+/// - What is for TCP and UDP says so, by a match on all ports if by nothing else.
+///
 /// What nft has no form for stays as it is; see [`unsupported`](super::unsupported).
-#[must_use]
-pub fn legalise(ruleset: &Ruleset) -> Ruleset {
+pub(super) fn legalise(ruleset: &Ruleset) -> Ruleset {
     Ruleset { tables: ruleset.tables.iter().map(table).collect() }
 }
 
@@ -67,6 +68,9 @@ fn plain(rule: &Rule, table: &Table) -> Vec<Rule> {
     let owned = rule.when.iter().any(needs_owner);
     let mut when = Vec::with_capacity(rule.when.len() + 1);
     protocols.write(&mut when);
+    if protocols.tcp && protocols.udp && needs_transport(&rule.then) {
+        when.push(all_ports());
+    }
     let mut choices = Vec::new();
     for condition in &rule.when {
         match simplify(condition, &protocols, owned) {
@@ -86,6 +90,10 @@ fn plain(rule: &Rule, table: &Table) -> Vec<Rule> {
     let finish = |mut when: Vec<Match>| {
         when.sort_by_key(place);
         when.dedup();
+        let all = all_ports();
+        if when.iter().any(|one| matches!(one, Match::Port { .. }) && *one != all) {
+            when.retain(|one| *one != all);
+        }
         Rule { families, when, then: rule.then.clone(), origin: rule.origin }
     };
     alternatives.into_iter().map(finish).collect()
@@ -233,16 +241,26 @@ fn simplify(condition: &Match, protocols: &Protocols, owned: bool) -> Simple {
 }
 
 fn port(of: Direction, ports: &PortSet, not: bool, protocols: &Protocols) -> Simple {
-    let all = PortSet::from_iter([PortRange::ALL]);
-    if ports.is_empty() || *ports == all {
+    if ports.is_empty() || is_all_ports(ports) {
         return match (ports.is_empty() == not, protocols.tcp && protocols.udp) {
             (false, _) => Simple::Never,
             (true, false) => Simple::Always,
             // Nothing else of the rule says that the packet is TCP or UDP.
-            (true, true) => Simple::One(Match::Port { of, ports: all, not: false }),
+            (true, true) => Simple::One(all_ports()),
         };
     }
     Simple::One(Match::Port { of, ports: ports.clone(), not })
+}
+
+/// What holds for every packet that is TCP or UDP, and for no other.
+fn all_ports() -> Match {
+    let ports = PortSet::from_iter([PortRange::ALL]);
+    Match::Port { of: Direction::Destination, ports, not: false }
+}
+
+/// Whether no port is outside the set.
+pub(super) fn is_all_ports(ports: &PortSet) -> bool {
+    ports.ranges() == [PortRange::ALL]
 }
 
 fn is_everything(nets: &Nets) -> bool {

@@ -6,7 +6,7 @@ use crate::ir::{
 };
 use crate::net::{Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
 
-use super::legalise;
+use super::legal::legalise;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -86,11 +86,9 @@ fn alone(families: Families, one: Rule) -> Vec<Rule> {
 
 #[test]
 fn a_match_that_always_holds_is_left_out_and_a_rule_that_never_matches_too() {
-    let all_ports = Match::Port {
-        of: Direction::Source,
-        ports: [PortRange::ALL].into_iter().collect(),
-        not: false,
-    };
+    let all_ports =
+        |of| Match::Port { of, ports: [PortRange::ALL].into_iter().collect(), not: false };
+    let any_transport = all_ports(Direction::Destination);
     let no_port = |not| Match::Port { of: Direction::Source, ports: PortSet::default(), not };
     let mark = |value, mask, not| Match::Mark { mark: Mark::new(value, mask).unwrap(), not };
     let connmark = |not| Match::Connmark { mark: Mark::new(0, 0).unwrap(), not };
@@ -107,9 +105,10 @@ fn a_match_that_always_holds_is_left_out_and_a_rule_that_never_matches_too() {
         (vec![not_udp(), port(1, 9, true)], Some(vec![tcp(), port(1, 9, true)])),
         (vec![port(1, 9, true), tcp()], Some(vec![tcp(), port(1, 9, true)])),
         (vec![Match::Protocol { protocol: Protocol::Tcp, not: true }, tcp()], None),
-        (vec![all_ports.clone()], Some(vec![all_ports.clone()])),
-        (vec![all_ports.clone(), tcp()], Some(vec![tcp()])),
-        (vec![no_port(true)], Some(vec![all_ports])),
+        (vec![all_ports(Direction::Source)], Some(vec![any_transport.clone()])),
+        (vec![all_ports(Direction::Source), tcp()], Some(vec![tcp()])),
+        (vec![all_ports(Direction::Source), port(1, 9, true)], Some(vec![port(1, 9, true)])),
+        (vec![no_port(true)], Some(vec![any_transport])),
         (vec![no_port(false)], None),
         (vec![to("0.0.0.0/0", true)], None),
         (vec![out(&[], false)], None),

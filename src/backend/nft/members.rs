@@ -1,14 +1,14 @@
 //! What goes into the sets that others fill, and out of them again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write};
 use std::net::IpAddr;
 
-use super::json;
-use super::program::{Element, TableFamily};
-use super::text::Full;
 use crate::ir::Ruleset;
 use crate::net::{Family, Name};
+use crate::nft::{
+    At, Command, Elements, Object, Script, TableFamily, TableName, Value, Verb, json, text,
+};
 
 /// What happens to the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,50 +70,34 @@ impl<'a> Members<'a> {
     /// A script for `nft -f`.
     #[must_use]
     pub fn script(&self) -> String {
-        let mut script = String::new();
-        self.write(&mut script).expect("a String takes every write");
-        script
-    }
-
-    fn write(&self, out: &mut String) -> fmt::Result {
-        for (verb, (family, table, set), addresses) in self.commands() {
-            let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
-            let (table, addresses) = (Full(family, table), addresses.join(", "));
-            writeln!(out, "{} element {table} {set} {{ {addresses} }}", verb.word())?;
-        }
-        Ok(())
+        text::print(&self.commands())
     }
 
     /// The same as libnftables JSON, for `nft -j -f`.
     #[must_use]
     pub fn json(&self) -> String {
-        json::print_members(self.commands().map(|(verb, (family, table, set), addresses)| {
-            let elements = addresses.iter().copied().map(Element::Address).collect();
-            (verb, family, table.as_str(), set.as_str(), elements)
-        }))
+        json::print(&self.commands())
     }
 
     /// What is done to each set, in the order in which it is.
-    fn commands(
-        &self,
-    ) -> impl Iterator<Item = (MemberChange, (TableFamily, &'a Name, &'a Name), &BTreeSet<IpAddr>)>
-    {
-        let delete = (self.change == MemberChange::Delete).then_some(MemberChange::Delete);
-        self.of.iter().flat_map(move |(set, addresses)| {
-            [Some(MemberChange::Add), delete]
-                .into_iter()
-                .flatten()
-                .map(move |verb| (verb, *set, addresses))
-        })
-    }
-}
-
-impl MemberChange {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Delete => "delete",
+    fn commands(&self) -> Script<'_> {
+        let verbs: &[Verb] = match self.change {
+            MemberChange::Add => &[Verb::Add],
+            MemberChange::Delete => &[Verb::Add, Verb::Delete],
+        };
+        let mut commands = Vec::new();
+        for ((family, table, set), addresses) in &self.of {
+            let name = Cow::Borrowed(table.as_str());
+            for verb in verbs {
+                let object = Object::Elements {
+                    table: TableName { family: *family, name: name.clone() },
+                    set: Cow::Borrowed(set.as_str()),
+                    elements: Elements::of(addresses.iter().copied().map(Value::Address).collect()),
+                };
+                commands.push(Command { at: At::Nowhere, verb: *verb, object });
+            }
         }
+        Script { commands }
     }
 }
 

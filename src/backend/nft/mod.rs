@@ -1,41 +1,56 @@
 //! A script for `nft -f`, and the same ruleset as libnftables JSON for `nft -j -f`.
 //!
 //! ```text
-//! Ruleset ──legalise──▶ Ruleset ──build──▶ Program ──┬──▶ text
-//!                                                    └──▶ JSON
+//! Ruleset ──legal──▶ Legal ──build──▶ nft::Script ──┬──▶ text
+//!                                                   └──▶ JSON
 //! ```
 //!
-//! [`legalise`] brings the rules to what nft can say, within the IR; what is left is spelling, so
+//! [`legal`] brings the rules to what nft can say, within the IR; what is left is spelling, so
 //! script and JSON cannot differ. Both replace exactly the policy's tables, in one transaction,
 //! and loading twice is loading once. Tried with nft 1.0.1 (forms), 1.0.6, 1.1.3 and 1.1.7 on
 //! Linux 6.18.
 
 mod build;
-mod json;
 mod label;
 mod legal;
 #[cfg(test)]
 mod legal_tests;
 mod members;
-mod names;
 mod owner;
-mod program;
 mod sets;
-mod target;
 #[cfg(test)]
 mod tests;
-mod text;
 mod unsupported;
 
 use crate::ir::Ruleset;
 use crate::net::Name;
+use crate::nft::{json, text};
 use crate::span::Sources;
 
-pub use legal::legalise;
+pub use crate::nft::{BadTarget, Target};
 pub use members::{MemberChange, Members, NoSet};
-pub(crate) use names::Names;
-pub use target::{BadTarget, Target};
-pub use unsupported::unsupported;
+pub use unsupported::legal;
+
+/// A ruleset in which one rule is one rule of nft, and nothing is that nft cannot say: [`legal`] makes
+/// it.
+///
+/// - No rule is for a family that its table does not see, none can never match, and no match
+///   always holds.
+/// - No negated owner match takes packets without an owner, and no rule drops what no transparent
+///   proxy takes: nft's rules cannot.
+/// - What is for TCP and UDP says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Legal {
+    ruleset: Ruleset,
+}
+
+impl Legal {
+    /// The ruleset.
+    #[must_use]
+    pub const fn ruleset(&self) -> &Ruleset {
+        &self.ruleset
+    }
+}
 
 /// How a ruleset is written. None of it changes what packets meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,19 +82,17 @@ pub struct Context<'a> {
     pub sources: &'a Sources,
 }
 
-/// The script that makes `ruleset` the policy's, in one transaction.
+/// The script that makes `legal` the policy's ruleset, in one transaction.
 ///
 /// A table with sets that others fill stays, with their contents, as long as its family does; what
 /// the policy no longer has of it is left empty.
-///
-/// Call [`unsupported`] first: what it reports would be refused by nft, or mean other packets.
 #[must_use]
-pub fn script(ruleset: &Ruleset, context: &Context<'_>, options: &Options) -> String {
-    text::print(&build::build(&legalise(ruleset), context, options))
+pub fn script(legal: &Legal, context: &Context<'_>, options: &Options) -> String {
+    text::print(&build::build(legal, context, options))
 }
 
 /// The same as [`script`], as libnftables JSON, one command a line.
 #[must_use]
-pub fn json(ruleset: &Ruleset, context: &Context<'_>, options: &Options) -> String {
-    json::print(&build::build(&legalise(ruleset), context, options))
+pub fn json(legal: &Legal, context: &Context<'_>, options: &Options) -> String {
+    json::print(&build::build(legal, context, options))
 }

@@ -3,9 +3,9 @@
 use std::iter::Peekable;
 
 use super::legal::needs_transport;
-use super::names::Names;
 use crate::ir::{Action, Chain, Match, Origin, Owner, OwnerIs, Rule};
 use crate::net::{Families, OnMiss};
+use crate::nft::Names;
 
 /// Appends to `chains` what `chain`, of a table that sees `families`, comes to: itself, and the
 /// chains that it now needs.

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::names::Names;
-use super::program::{Element, Right, Set, SetOf};
 use crate::ir::{AddressSet, Rung};
 use crate::net::{Family, Interface, Name, Nets, PortSet};
+use crate::nft::{Elements, Names, Right, Set, SetType, Value};
 
 /// Most elements that a rule lists itself; more become a named set.
 const MOST_INLINE: usize = 8;
@@ -16,7 +15,7 @@ pub(super) struct Sets<'a> {
     names: Names,
     most_inline: usize,
     found: Vec<Set<'a>>,
-    by_value: BTreeMap<(SetOf, Values<'a>), usize>,
+    by_value: BTreeMap<(&'static str, Values<'a>), usize>,
 }
 
 /// The values of a set, as the IR holds them.
@@ -31,14 +30,8 @@ pub(super) enum Values<'a> {
 impl<'a> Sets<'a> {
     /// `foreign` are those that others fill.
     pub(super) fn new(foreign: &'a [AddressSet]) -> Self {
-        let set = |set: &'a AddressSet| Set {
-            name: Cow::Borrowed(set.name.as_str()),
-            of: match set.family {
-                Family::Ipv4 => SetOf::Ipv4,
-                Family::Ipv6 => SetOf::Ipv6,
-            },
-            interval: false,
-            elements: Vec::new(),
+        let set = |set: &'a AddressSet| {
+            named(Cow::Borrowed(set.name.as_str()), elements_type(set.family), Vec::new())
         };
         Self {
             names: Names::of(foreign.iter().map(|set| set.name.as_str())),
@@ -54,20 +47,20 @@ impl<'a> Sets<'a> {
     /// that compare with the same values. The first of them, in `chain` for `rung`, names it.
     pub(super) fn right(
         &mut self,
-        of: SetOf,
+        of: &'static str,
         values: Values<'a>,
         chain: &Name,
         rung: Rung,
     ) -> Right<'a> {
         if values.len() > self.most_inline {
-            return Right::Named(self.named(of, values, chain, rung));
+            return Right::Named(Cow::Owned(self.named(of, values, chain, rung)));
         }
         let mut elements = values.elements();
         match elements.pop() {
             Some(only) if elements.is_empty() => Right::One(only),
             last => {
                 elements.extend(last);
-                Right::Set(elements)
+                Right::Set(Elements::of(elements))
             }
         }
     }
@@ -77,23 +70,51 @@ impl<'a> Sets<'a> {
         self.found
     }
 
-    fn named(&mut self, of: SetOf, values: Values<'a>, chain: &Name, rung: Rung) -> String {
+    fn named(&mut self, of: &'static str, values: Values<'a>, chain: &Name, rung: Rung) -> String {
         let at = *self.by_value.entry((of, values)).or_insert_with(|| {
             let elements = values.elements();
             let stem = stem(chain, rung);
             // `excluded-ports` rather than `excluded-port-ports`.
-            let singular = of.noun().strip_suffix('s').and_then(|noun| stem.strip_suffix(noun));
+            let noun = noun(of);
+            let singular = noun.strip_suffix('s').and_then(|noun| stem.strip_suffix(noun));
             let stem = singular.and_then(|stem| stem.strip_suffix('-')).unwrap_or(&stem);
-            let name = self.names.fresh(stem, of.noun());
-            self.found.push(Set {
-                name: Cow::Owned(name.into()),
-                of,
-                interval: elements.iter().any(Element::is_interval),
-                elements,
-            });
+            let name = self.names.fresh(stem, noun);
+            self.found.push(named(Cow::Owned(name.into()), of, elements));
             self.found.len() - 1
         });
-        format!("@{}", self.found[at].name)
+        self.found[at].name.to_string()
+    }
+}
+
+/// The type of sets of addresses, as nft calls it.
+pub(super) const fn elements_type(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4_addr",
+        Family::Ipv6 => "ipv6_addr",
+    }
+}
+
+/// The end of the name of a set of this type.
+fn noun(of: &str) -> &'static str {
+    match of {
+        "ipv4_addr" => "ipv4",
+        "ipv6_addr" => "ipv6",
+        "inet_service" => "ports",
+        "uid" => "users",
+        "gid" => "groups",
+        _ => "interfaces",
+    }
+}
+
+fn named<'a>(name: Cow<'a, str>, of: &'static str, elements: Vec<Value<'a>>) -> Set<'a> {
+    let is_interval = elements.iter().any(Value::is_interval);
+    Set {
+        name,
+        of: SetType::Named(Cow::Borrowed(of)),
+        map: None,
+        flags: if is_interval { vec![Cow::Borrowed("interval")] } else { Vec::new() },
+        auto_merge: false,
+        elements: Elements::of(elements),
     }
 }
 
@@ -122,16 +143,40 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn elements(self) -> Vec<Element<'a>> {
+    fn elements(self) -> Vec<Value<'a>> {
         match self {
-            Self::Nets(nets) => nets.iter().map(Element::from).collect(),
+            Self::Nets(nets) => nets.iter().map(net).collect(),
             Self::Ports(ports) => ports
                 .ranges()
                 .iter()
-                .map(|range| Element::from((range.first().into(), range.last().into())))
+                .map(|range| numbers((range.first().into(), range.last().into())))
                 .collect(),
-            Self::Owners(ids) => ids.iter().copied().map(Element::from).collect(),
-            Self::Interfaces(names) => names.iter().map(Element::Interface).collect(),
+            Self::Owners(ids) => ids.iter().copied().map(numbers).collect(),
+            Self::Interfaces(names) => names.iter().map(interface).collect(),
         }
     }
+}
+
+fn net<'a>(net: ipnet::IpNet) -> Value<'a> {
+    if net.prefix_len() == net.max_prefix_len() {
+        Value::Address(net.addr())
+    } else {
+        Value::Prefix(net.addr(), net.prefix_len())
+    }
+}
+
+fn numbers<'a>((first, last): (u32, u32)) -> Value<'a> {
+    if first == last {
+        return Value::Number(first);
+    }
+    Value::Range(Box::new((Value::Number(first), Value::Number(last))))
+}
+
+/// Between quotation marks, because nft takes some names for words of its own.
+fn interface(name: &Interface) -> Value<'_> {
+    Value::Text(if name.is_wildcard() {
+        Cow::Owned(name.to_string())
+    } else {
+        Cow::Borrowed(name.stem())
+    })
 }

@@ -1,6 +1,6 @@
 //! What is written for nft, and what is refused, as tables of facts.
 
-use super::{Context, Options, Target, json, script, unsupported};
+use super::{Context, Legal, Options, Target, json, legal, script};
 use crate::diag::Problem;
 use crate::ir::{
     Action, AddressSet, Base, Chain, ChainKind, Direction, Hook, MarkChange, MaskPair, Match,
@@ -39,6 +39,11 @@ fn tcp() -> Match {
     Match::Protocol { protocol: Protocol::Tcp, not: false }
 }
 
+/// How many things of `ruleset` nft cannot say.
+fn unsupported(ruleset: &Ruleset) -> usize {
+    legal(ruleset, Target::OLDEST).map_or_else(|problems| problems.len(), |_| 0)
+}
+
 fn ports(ranges: &[(u16, u16)]) -> Match {
     let range = |&(first, last): &_| PortRange::new(first, last).unwrap();
     let ports = ranges.iter().map(range).collect();
@@ -75,11 +80,12 @@ fn sample(sources: &mut Sources) -> Ruleset {
     table("istio-proxy-mangle", Families::Both, vec![base, chain])
 }
 
-fn written(print: fn(&Ruleset, &Context<'_>, &Options) -> String, options: &Options) -> String {
+fn written(print: fn(&Legal, &Context<'_>, &Options) -> String, options: &Options) -> String {
     let mut sources = Sources::default();
     let ruleset = sample(&mut sources);
     let (policy, owned) = (name("reviews"), [name("istio-proxy-raw")]);
-    print(&ruleset, &Context { policy: &policy, owned: &owned, sources: &sources }, options)
+    let legal = legal(&ruleset, options.target).unwrap();
+    print(&legal, &Context { policy: &policy, owned: &owned, sources: &sources }, options)
 }
 
 #[test]
@@ -203,7 +209,8 @@ fn only_safe_text_of_a_source_is_written() {
         let ruleset = table("istio-proxy-nat", Families::Both, vec![chain]);
         let policy = name("x");
         let context = Context { policy: &policy, owned: &[], sources: &sources };
-        let script = script(&ruleset, &context, &Options::default());
+        let script =
+            script(&legal(&ruleset, Target::OLDEST).unwrap(), &context, &Options::default());
         assert!(script.contains(&format!(" comment \"{comment}\"\n")), "{script}");
         assert!(!script.contains("flush ruleset"), "{script}");
     }
@@ -232,10 +239,11 @@ fn nothing_of_a_connection_mark_is_read_all_the_same() {
         let ruleset = table("istio-proxy-mangle", Families::Both, vec![chain]);
         let (policy, sources) = (name("x"), Sources::default());
         let context = Context { policy: &policy, owned: &[], sources: &sources };
-        let script = script(&ruleset, &context, &Options::default());
+        let legal = legal(&ruleset, "1.1.2".parse().unwrap()).unwrap();
+        let script = script(&legal, &context, &Options::default());
         assert!(script.contains(&format!(" counter {statement}\n")), "{script}");
-        let json = json(&ruleset, &context, &Options::default());
-        let read = reader::nft_json::read(&json, &reader::nft_json::Options::default()).unwrap();
+        let json = json(&legal, &context, &Options::default());
+        let read = reader::nft::json(&json, &reader::nft::Options::default()).unwrap();
         assert_eq!(semantics::compare(&ruleset, &read), Ok(vec![]), "{json}");
     }
 }
@@ -273,9 +281,9 @@ fn what_nft_cannot_say_is_reported_once_for_each_clause() {
     };
     let found = |at| problem("nft 1.0.1").of(at);
     let partial = [found(at(0, 6)), found(at(7, 12)), found(None)];
-    assert_eq!(unsupported(&ruleset, Target::OLDEST), partial);
-    assert_eq!(unsupported(&ruleset, "1.1.1".parse().unwrap()).len(), 3);
-    assert_eq!(unsupported(&ruleset, "1.1.2".parse().unwrap()), []);
+    assert_eq!(legal(&ruleset, Target::OLDEST).unwrap_err(), partial);
+    assert_eq!(legal(&ruleset, "1.1.1".parse().unwrap()).unwrap_err().len(), 3);
+    assert!(legal(&ruleset, "1.1.2".parse().unwrap()).is_ok());
 }
 
 #[test]
@@ -289,7 +297,7 @@ fn a_socket_is_known_only_by_the_first_packet_of_a_tcp_connection() {
         let mut chains: Vec<_> = hooks.iter().map(enter).collect();
         let rules = vec![rule(rungs::HOST_PROBE, when, Action::Accept)];
         chains.push(Chain { name: name("istio-postrouting"), base: None, rules });
-        unsupported(&table("istio-ambient-nat", Families::Both, chains), Target::OLDEST).len()
+        unsupported(&table("istio-ambient-nat", Families::Both, chains))
     };
     let postrouting = (ChainKind::Nat, Hook::Postrouting);
     assert_eq!(host(vec![tcp(), socket.clone()], &[postrouting]), 0);
@@ -314,7 +322,7 @@ fn names_that_nft_could_read_as_words_of_its_own_are_reported() {
     ] {
         let chain = Chain { name: name(chain), base: None, rules: Vec::new() };
         let ruleset = table("istio-proxy-nat", Families::Both, vec![chain.clone()]);
-        assert_eq!(unsupported(&ruleset, Target::OLDEST).len(), count, "{}", chain.name);
+        assert_eq!(unsupported(&ruleset), count, "{}", chain.name);
     }
 }
 
@@ -332,13 +340,13 @@ fn jumps_nest_sixteen_deep() {
         });
         table("istio-proxy-nat", Families::Both, chains.collect())
     };
-    assert_eq!(unsupported(&nested(16), Target::OLDEST), []);
-    assert_eq!(unsupported(&nested(17), Target::OLDEST).len(), 1);
+    assert_eq!(unsupported(&nested(16)), 0);
+    assert_eq!(unsupported(&nested(17)), 1);
     // In a circle, which is not a ruleset, there is an end too.
     let mut circle = nested(2);
     circle.tables[0].chains[1].rules =
         vec![rule(Rung::ENTRY, vec![], Action::Goto(name("istio-2")))];
-    assert_eq!(unsupported(&circle, Target::OLDEST).len(), 1);
+    assert_eq!(unsupported(&circle), 1);
 }
 
 #[test]
@@ -357,7 +365,7 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
     let (policy, owned) = (name("node"), [name("istio-ambient-nat")]);
     let sources = Sources::default();
     let context = Context { policy: &policy, owned: &owned, sources: &sources };
-    insta::assert_snapshot!(script(&ruleset, &context, &Options::default()), @r#"
+    insta::assert_snapshot!(script(&legal(&ruleset, Target::OLDEST).unwrap(), &context, &Options::default()), @r#"
         # Policy `node`, compiled by weir. Edit the policy, not this file.
         # `nft -f` loads all of it, or nothing.
 

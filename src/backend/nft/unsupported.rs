@@ -2,16 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use super::{Target, legalise};
+use super::legal::legalise;
+use super::{Legal, Target};
 use crate::diag::{Diagnostic, Problem};
 use crate::ir::{Action, Chain, ChainKind, Hook, MaskPair, Match, Protocol, Rule, Ruleset, Table};
 use crate::net::Name;
+use crate::nft::keywords::is_keyword;
 use crate::span::Span;
 
 /// Chains that a packet can be in at once, the base chain among them: Linux 6.18 refuses more.
 const MOST_NESTED: usize = 16;
 
-/// What nft of version `target` cannot do exactly, each thing of each clause once.
+/// `ruleset`, as nft of version `target` can load it.
+///
+/// # Errors
+///
+/// What that nft cannot do exactly, each thing of each clause once (`E401`):
 ///
 /// - Copying some bits of a mark into another and keeping the rest, before nft 1.1.2.
 /// - A match on whether a socket exists, other than for TCP in a postrouting nat chain. There it
@@ -24,9 +30,9 @@ const MOST_NESTED: usize = 16;
 ///   sockets, and `meta iif 0` takes in every forwarded packet on kernels that do not know the
 ///   incoming interface at postrouting.
 /// - Chains that jump deeper than the kernel allows.
-/// - Names that nft could take for a word of its own.
-#[must_use]
-pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
+/// - Names that some nft from that version on takes for words of its own.
+pub fn legal(ruleset: &Ruleset, target: Target) -> Result<Legal, Vec<Diagnostic>> {
+    let ruleset = legalise(ruleset);
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut report = |what: &str, at: Option<Span>| {
         let problem = Problem::Unsupported { target: target.to_string(), what: what.to_owned() };
@@ -35,9 +41,9 @@ pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
             found.push(one);
         }
     };
-    for table in &legalise(ruleset).tables {
-        for name in names(table).filter(|name| may_be_keyword(name)) {
-            report(&format!("the name `{name}` may be a word of its own"), None);
+    for table in &ruleset.tables {
+        for name in names(table).filter(|name| is_keyword(name.as_str(), target)) {
+            report(&format!("the name `{name}`, which is a word of its own"), None);
         }
         if is_too_deep(table) {
             report(&format!("chains of `{}` jump more than {MOST_NESTED} deep", table.name), None);
@@ -59,7 +65,7 @@ pub fn unsupported(ruleset: &Ruleset, target: Target) -> Vec<Diagnostic> {
             }
         }
     }
-    found
+    if found.is_empty() { Ok(Legal { ruleset }) } else { Err(found) }
 }
 
 /// Every name of the table that stands in the script, its own first.
@@ -67,19 +73,6 @@ fn names(table: &Table) -> impl Iterator<Item = &Name> {
     let sets = table.sets.iter().map(|set| &set.name);
     let chains = table.chains.iter().map(|chain| &chain.name);
     std::iter::once(&table.name).chain(sets).chain(chains)
-}
-
-/// Whether nft, up to 1.1.7, may have a word of its own that reads like `name`. No such word has
-/// an upper-case letter, has `istio` in it or ends like the names of sets of ours, and those for
-/// hooks may be names as well.
-fn may_be_keyword(name: &Name) -> bool {
-    let name = name.as_str();
-    let is_hook = matches!(name, "prerouting" | "input" | "forward" | "output" | "postrouting");
-    !(is_hook
-        || name.contains("istio")
-        || name.ends_with("-v4")
-        || name.ends_with("-v6")
-        || name.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
 /// Whether a packet could be in more chains at once than the kernel allows.

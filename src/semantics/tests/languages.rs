@@ -108,13 +108,14 @@ proptest! {
         ruleset.tables.iter_mut().for_each(without_local_sources);
         let target: nft::Target = "1.1.2".parse().unwrap();
         let ruleset =
-            supported(&ruleset, |ruleset| nft::unsupported(ruleset, target).is_empty());
+            supported(&ruleset, |ruleset| nft::legal(ruleset, target).is_ok());
         let name = Name::new("test").unwrap();
         let sources = Sources::default();
         let context = nft::Context { policy: &name, owned: &[], sources: &sources };
         let options = nft::Options { target, ..nft::Options::default() };
-        let text = nft::json(&ruleset, &context, &options);
-        let read = reader::nft_json::read(&text, &reader::nft_json::Options::default());
+        let legal = nft::legal(&ruleset, target).unwrap();
+        let text = nft::json(&legal, &context, &options);
+        let read = reader::nft::json(&text, &reader::nft::Options::default());
         let read = read.unwrap_or_else(|errors| panic!("{}\n{text}", errors[0]));
         prop_assert_eq!(compare(&ruleset, &read), Ok(vec![]), "{}", text);
     }

@@ -1,0 +1,298 @@
+//! Commands of JSON.
+
+use std::borrow::Cow;
+
+use super::object::{Object, only, text, texts};
+use super::tree::Json;
+use super::{rule, value};
+use crate::ir::Base;
+use crate::nft::ast::TableName;
+use crate::nft::problem::{self, brief};
+use crate::nft::{
+    At, Chain, Command, Elements, Object as Subject, Place, ReadError, ReadProblem, Rule, Script,
+    Set, SetType, Table, TableFamily, Verb, bad, hook, kind, unknown,
+};
+
+/// Objects that do nothing unless a rule names them.
+const PASSIVE: [&str; 11] = [
+    "counter",
+    "quota",
+    "limit",
+    "secmark",
+    "synproxy",
+    "flowtable",
+    "tunnel",
+    "ct helper",
+    "ct timeout",
+    "ct expectation",
+    "ct count",
+];
+
+/// Reads a text, and what of it cannot be. `leaves_out` says of which tables, by family and name,
+/// nothing is to be read.
+pub(crate) fn read<'a>(
+    text: &'a str,
+    leaves_out: &dyn Fn(&str, &str) -> bool,
+) -> (Script<'a>, Vec<ReadError>) {
+    let mut script = Script::default();
+    let at_text = |problem| vec![ReadError { at: Place::Text, problem }];
+    let json: Json<'a> = match serde_json::from_str(text) {
+        Ok(json) => json,
+        Err(error) => return (script, at_text(ReadProblem::NotJson { why: error.to_string() })),
+    };
+    let document = only(&json, "document").and_then(|(key, list)| match (key, list) {
+        ("nftables", Json::List(commands)) => Ok(commands),
+        ("nftables", list) => Err(bad("nftables", list, "not a list of commands")),
+        _ => Err(ReadProblem::Unknown { what: "document", word: brief(json.to_string()) }),
+    });
+    let commands = match document {
+        Ok(commands) => commands,
+        Err(problem) => return (script, at_text(problem)),
+    };
+    let mut errors = Vec::new();
+    for (number, json) in commands.iter().enumerate() {
+        let at = At::Command(number + 1);
+        match (Reader { leaves_out, at }).command(json) {
+            Ok(Some((verb, object))) => script.commands.push(Command { at, verb, object }),
+            Ok(None) => {}
+            Err(problem) => errors.push(ReadError { at: at.into(), problem }),
+        }
+    }
+    (script, errors)
+}
+
+struct Reader<'l> {
+    leaves_out: &'l dyn Fn(&str, &str) -> bool,
+    at: At,
+}
+
+type Read<'a> = Result<Option<(Verb, Subject<'a>)>, ReadProblem>;
+
+impl Reader<'_> {
+    /// A command; `None` if nothing of it is to be read.
+    fn command<'a>(&self, command: &Json<'a>) -> Read<'a> {
+        let (word, body) = only(command, "command")?;
+        let verb = match word {
+            "metainfo" => return metainfo(body).map(|()| None),
+            "add" => Verb::Add,
+            "create" => Verb::Create,
+            "insert" => Verb::Insert,
+            "delete" => Verb::Delete,
+            "destroy" => Verb::Destroy,
+            "flush" => Verb::Flush,
+            // What is listed, and an object alone, is there afterwards.
+            _ => return self.object(Verb::Add, true, word, body),
+        };
+        let (kind, body) = only(body, "object")?;
+        self.object(verb, false, kind, body)
+    }
+
+    fn object<'a>(&self, verb: Verb, is_listed: bool, kind: &str, body: &Json<'a>) -> Read<'a> {
+        if kind == "ruleset" && verb == Verb::Flush && *body == Json::Null {
+            return Ok(Some((verb, Subject::Ruleset(None))));
+        }
+        if PASSIVE.contains(&kind) {
+            return Ok(Some((verb, Subject::Passive)));
+        }
+        if !matches!(kind, "table" | "chain" | "rule" | "set" | "map" | "element") {
+            let what = match verb {
+                Verb::Flush => "object to flush",
+                _ if is_listed => "command or object",
+                _ => "object",
+            };
+            return Err(unknown(what, kind));
+        }
+        if verb == Verb::Insert && kind != "rule" {
+            return Err(unknown("object to insert", kind));
+        }
+        let key = if kind == "table" { "name" } else { "table" };
+        if let (Some(family), Some(table)) =
+            (body.get("family").and_then(Json::text), body.get(key).and_then(Json::text))
+            && (self.leaves_out)(family, table)
+        {
+            return Ok(None);
+        }
+        let removes = matches!(verb, Verb::Delete | Verb::Destroy | Verb::Flush);
+        let object = match kind {
+            "table" => table(body)?,
+            "chain" if removes => named_chain(body)?,
+            "chain" => self.chain(body)?,
+            "rule" if removes => {
+                let why = "rules are taken away by handles that the text does not show";
+                return Err(ReadProblem::Inexact { word: kind.to_owned(), why });
+            }
+            "rule" => self.rule(body, is_listed)?,
+            "element" if verb == Verb::Flush => return Err(unknown("object to flush", kind)),
+            "element" => element(body)?,
+            _ if removes => named_set(body)?,
+            _ => self.set(kind == "map", body)?,
+        };
+        Ok(object.map(|object| (verb, object)))
+    }
+
+    fn chain<'a>(&self, body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+        const KEYS: [&str; 9] =
+            ["family", "table", "name", "handle", "comment", "type", "hook", "prio", "policy"];
+        let fields = Object::read("chain", body, &KEYS)?;
+        let name = fields.text("name")?;
+        let base = base(fields)?;
+        let policy = fields.get("policy").map(|policy| text("policy", policy)).transpose()?;
+        let drops = match policy.as_deref() {
+            None => None,
+            Some("accept") => Some(false),
+            Some("drop") if base.is_some() => Some(true),
+            Some(word) => return Err(unknown("policy", word)),
+        };
+        let chain = Chain { at: self.at, name, base, drops, rules: Vec::new() };
+        Ok(within(fields)?.map(|table| Subject::Chain { table, chain }))
+    }
+
+    fn rule<'a>(
+        &self,
+        body: &Json<'a>,
+        is_listed: bool,
+    ) -> Result<Option<Subject<'a>>, ReadProblem> {
+        const KEYS: [&str; 7] = ["family", "table", "chain", "handle", "index", "expr", "comment"];
+        let fields = Object::read("rule", body, &KEYS)?;
+        if !is_listed && fields.get("handle").is_some() {
+            let why = "it stands for a place among rules that the text does not show";
+            return Err(ReadProblem::Inexact { word: "handle".to_owned(), why });
+        }
+        let index = match fields.get("index") {
+            None => None,
+            Some(Json::Number(index)) => Some(*index as usize),
+            Some(other) => return Err(bad("index", other, "not a number of at most 32 bits")),
+        };
+        let (chain, statements) = (fields.text("chain")?, fields.need("expr")?);
+        let comment = fields.get("comment").map(|comment| text("comment", comment)).transpose()?;
+        let statements = rule::statements(statements)
+            .map(|statements| statements.into_iter().map(|one| (self.at, one)).collect())
+            .map_err(|problem| ReadError { at: self.at.into(), problem });
+        let rule = Rule::read(statements, comment);
+        Ok(within(fields)?.map(|table| Subject::Rule { table, chain, index, rule }))
+    }
+
+    fn set<'a>(&self, is_map: bool, body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+        const KEYS: [&str; 15] = [
+            "family",
+            "table",
+            "name",
+            "handle",
+            "comment",
+            "type",
+            "flags",
+            "elem",
+            "policy",
+            "size",
+            "gc-interval",
+            "timeout",
+            "auto-merge",
+            "stmt",
+            "map",
+        ];
+        let (of, known) = if is_map { ("map", &KEYS[..]) } else { ("set", &KEYS[..14]) };
+        let fields = Object::read(of, body, known)?;
+        let mut flags =
+            fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))?;
+        if fields.get("timeout").is_some() {
+            flags.push(Cow::Borrowed("timeout"));
+        }
+        let map = is_map.then(|| value::map_type(fields.need("map")?)).transpose()?;
+        // Of other maps, nothing can be looked up.
+        let elements =
+            fields.get("elem").filter(|_| map.as_deref().is_none_or(|to| to == "verdict"));
+        let elements = elements.map(value::elements).transpose();
+        let unread = |problem| Elements::unread(ReadError { at: self.at.into(), problem });
+        let set = Set {
+            name: fields.text("name")?,
+            of: value::set_type(fields.need("type")?)?,
+            map,
+            flags,
+            auto_merge: fields.get("auto-merge").is_some(),
+            elements: elements.map_or_else(unread, Option::unwrap_or_default),
+        };
+        Ok(within(fields)?.map(|table| Subject::Set { table, set }))
+    }
+}
+
+fn metainfo(body: &Json<'_>) -> Result<(), ReadProblem> {
+    let known = ["version", "release_name", "json_schema_version"];
+    let fields = Object::read("metainfo", body, &known)?;
+    match fields.get("json_schema_version") {
+        Some(version) if *version != Json::Number(1) => {
+            Err(bad("json_schema_version", version, "only 1 is known"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The table that an object is of, or is; `None` if rules of its family matter to no packet.
+fn table_name<'a>(
+    fields: Object<'a, '_>,
+    key: &'static str,
+) -> Result<Option<TableName<'a>>, ReadProblem> {
+    let (family, name) = (fields.text("family")?, fields.text(key)?);
+    match TableFamily::named(&family) {
+        Some(family) => Ok(Some(TableName { family, name })),
+        None => problem::other_family(&family, &name).map(|()| None),
+    }
+}
+
+fn within<'a>(fields: Object<'a, '_>) -> Result<Option<TableName<'a>>, ReadProblem> {
+    table_name(fields, "table")
+}
+
+fn table<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+    let fields = Object::read("table", body, &["family", "name", "handle", "comment", "flags"])?;
+    let flags = fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))?;
+    let name = table_name(fields, "name")?;
+    Ok(name.map(|name| Subject::Table(Table { name, flags, sets: Vec::new(), chains: Vec::new() })))
+}
+
+/// A chain that goes, or is emptied: it may be described as it is added.
+fn named_chain<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+    let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
+    let name = fields.text("name")?;
+    let chain = Chain { at: At::Nowhere, name, base: None, drops: None, rules: Vec::new() };
+    Ok(within(fields)?.map(|table| Subject::Chain { table, chain }))
+}
+
+fn named_set<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+    let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
+    let set = Set {
+        name: fields.text("name")?,
+        of: SetType::Named(Cow::Borrowed("")),
+        map: None,
+        flags: Vec::new(),
+        auto_merge: false,
+        elements: Elements::default(),
+    };
+    Ok(within(fields)?.map(|table| Subject::Set { table, set }))
+}
+
+fn element<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+    let fields = Object::read("element", body, &["family", "table", "name", "elem"])?;
+    let set = fields.text("name")?;
+    let elements = fields.get("elem").map(value::elements).transpose()?.unwrap_or_default();
+    Ok(within(fields)?.map(|table| Subject::Elements { table, set, elements }))
+}
+
+/// Where the kernel enters a chain, if it says so.
+fn base(fields: Object<'_, '_>) -> Result<Option<Base>, ReadProblem> {
+    if ["type", "hook", "prio"].iter().all(|key| fields.get(key).is_none()) {
+        return Ok(None);
+    }
+    let word = fields.text("type")?;
+    let kind = kind(&word).ok_or_else(|| unknown("type of chain", &word))?;
+    let word = fields.text("hook")?;
+    let hook = hook(&word).ok_or_else(|| unknown("hook", &word))?;
+    let prio = fields.need("prio")?;
+    // With anything but an integer, nft 0.9.8 to 1.1.7 makes a chain that the kernel never enters.
+    let priority = match prio {
+        Json::Number(number) => i32::try_from(*number).ok(),
+        Json::OtherNumber(number) => number.parse().ok(),
+        _ => None,
+    };
+    let priority = priority.ok_or_else(|| bad("prio", prio, "not an integer of 32 bits"))?;
+    Ok(Some(Base { kind, hook, priority }))
+}

@@ -1,0 +1,68 @@
+//! The nft language: values between its two spellings, script and libnftables JSON, and the IR.
+//!
+//! ```text
+//! script ──text::read──▶ ┌────────┐ ──text::print──▶ script
+//!                        │ Script │
+//! JSON ────json::read──▶ └────────┘ ──json::print──▶ JSON
+//!                             │
+//!                           apply   to the state of a namespace, as one transaction
+//!                             ▼
+//!                           State ──reader::nft──▶ IR ──backend::nft──▶ Script
+//! ```
+//!
+//! A [`Script`] is what both spellings say, so that what nft means is said once: what commands do in
+//! [`state`], what tables and rules do to packets in [`reader::nft`](crate::reader::nft).
+
+mod ast;
+pub(crate) mod json;
+pub(crate) mod keywords;
+mod names;
+mod problem;
+mod state;
+mod target;
+pub(crate) mod text;
+mod transaction;
+
+pub(crate) use ast::{
+    At, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
+    SetType, Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
+};
+pub(crate) use names::Names;
+pub use problem::{Place, ReadError, ReadProblem};
+pub(crate) use problem::{absent, bad, needs, refused, unknown};
+pub(crate) use state::{ChainState, SetState, State, TableState};
+pub use target::{BadTarget, Target};
+
+use crate::ir::{ChainKind, Hook};
+
+/// nft's name of a kind of chain.
+pub(crate) const fn kind_name(kind: ChainKind) -> &'static str {
+    match kind {
+        ChainKind::Filter => "filter",
+        ChainKind::Nat => "nat",
+        ChainKind::Route => "route",
+    }
+}
+
+/// The kind of chain that nft calls `name`.
+pub(crate) fn kind(name: &str) -> Option<ChainKind> {
+    [ChainKind::Filter, ChainKind::Nat, ChainKind::Route]
+        .into_iter()
+        .find(|kind| kind_name(*kind) == name)
+}
+
+/// nft's name of a hook.
+pub(crate) const fn hook_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Prerouting => "prerouting",
+        Hook::Input => "input",
+        Hook::Forward => "forward",
+        Hook::Output => "output",
+        Hook::Postrouting => "postrouting",
+    }
+}
+
+/// The hook that nft calls `name`.
+pub(crate) fn hook(name: &str) -> Option<Hook> {
+    Hook::ALL.into_iter().find(|hook| hook_name(*hook) == name)
+}

@@ -1,0 +1,407 @@
+//! What commands do to the tables of a namespace, as one transaction.
+//!
+//! As the kernel does it (Linux 6.18): what is added twice is there once; a chain keeps its place
+//! among hooks unless it goes; flushing a table takes its rules, and neither chains nor what sets
+//! hold; what something leads to cannot go.
+
+use super::ast::TableName;
+use super::{
+    At, Chain, Command, Elements, Object, Place, ReadError, ReadProblem, Right, Rule, Script, Set,
+    Statement, Table, Value, Verb, Verdict, absent, bad, refused,
+};
+use crate::ir::Base;
+
+/// The tables of a namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State<'s> {
+    pub(crate) tables: Vec<TableState<'s>>,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub(crate) struct TableState<'s> {
+    pub(crate) name: &'s TableName<'s>,
+    /// Whether the kernel enters none of its chains.
+    pub(crate) dormant: bool,
+    pub(crate) chains: Vec<ChainState<'s>>,
+    pub(crate) sets: Vec<SetState<'s>>,
+}
+
+/// A chain.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainState<'s> {
+    pub(crate) at: At,
+    pub(crate) name: &'s str,
+    pub(crate) base: Option<Base>,
+    /// Whether a packet that comes to the end is dropped.
+    pub(crate) drops: bool,
+    pub(crate) rules: Vec<&'s Rule<'s>>,
+}
+
+/// A named set, or a map.
+#[derive(Clone, Debug)]
+pub(crate) struct SetState<'s> {
+    /// As it was made. What it holds now is not in there.
+    pub(crate) set: &'s Set<'s>,
+    pub(crate) values: Vec<&'s [Value<'s>]>,
+    pub(crate) entries: Vec<&'s [(Value<'s>, Verdict<'s>)]>,
+    pub(crate) fleeting: bool,
+    pub(crate) unread: Option<&'s ReadError>,
+}
+
+impl Script<'_> {
+    /// What is there behind the commands, when `before` was there; what nft or the kernel would
+    /// refuse is in `errors`. `in_order`: whether what a rule names has to be there before it, which
+    /// is so for what is loaded, and not for listings of nft before 1.0.3.
+    pub(crate) fn apply<'s>(
+        &'s self,
+        before: State<'s>,
+        in_order: bool,
+        errors: &mut Vec<ReadError>,
+    ) -> State<'s> {
+        let mut run = Run { state: before, in_order };
+        for command in &self.commands {
+            if let Err(problem) = run.command(command) {
+                errors.push(ReadError { at: Place::from(command.at), problem });
+            }
+        }
+        run.state
+    }
+}
+
+struct Run<'s> {
+    state: State<'s>,
+    in_order: bool,
+}
+
+type Done = Result<(), ReadProblem>;
+
+impl<'s> Run<'s> {
+    fn command(&mut self, command: &'s Command<'s>) -> Done {
+        let verb = command.verb;
+        match (&command.object, verb) {
+            (Object::Remark(_) | Object::Passive, _) => Ok(()),
+            (Object::Ruleset(family), _) => {
+                let is_of = |table: &TableState<'_>| {
+                    family.as_deref().is_none_or(|family| table.name.family.name() == family)
+                };
+                self.state.tables.retain(|table| !is_of(table));
+                Ok(())
+            }
+            (object, Verb::Delete) => self.delete(object),
+            (object, Verb::Destroy) => match self.delete(object) {
+                Err(ReadProblem::Absent { .. }) => Ok(()),
+                done => done,
+            },
+            (object, Verb::Flush) => self.flush(object),
+            (object, Verb::Add | Verb::Create | Verb::Insert) => self.put(verb, object),
+        }
+    }
+
+    fn put(&mut self, verb: Verb, object: &'s Object<'s>) -> Done {
+        match object {
+            Object::Table(table) => self.put_table(verb, table),
+            Object::Block(table) => {
+                self.put_table(verb, table)?;
+                for chain in &table.chains {
+                    self.put_chain(Verb::Add, &table.name, chain)?;
+                }
+                for set in &table.sets {
+                    self.put_set(Verb::Add, &table.name, set)?;
+                }
+                for chain in &table.chains {
+                    for rule in &chain.rules {
+                        self.put_rule(Verb::Add, (&table.name, &chain.name), None, rule)?;
+                    }
+                }
+                Ok(())
+            }
+            Object::Chain { table, chain } => self.put_chain(verb, table, chain),
+            Object::Set { table, set } => self.put_set(verb, table, set),
+            Object::Elements { table, set, elements } => self.put_elements(table, set, elements),
+            Object::Rule { table, chain, index, rule } => {
+                self.put_rule(verb, (table, chain), *index, rule)
+            }
+            Object::Remark(_) | Object::Ruleset(_) | Object::Passive => Ok(()),
+        }
+    }
+
+    fn put_table(&mut self, verb: Verb, table: &'s Table<'s>) -> Done {
+        let known = ["owner", "persist", "dormant"];
+        if let Some(flag) = table.flags.iter().find(|flag| !known.contains(&&***flag)) {
+            return Err(super::unknown("flag", flag));
+        }
+        let dormant = table.flags.iter().any(|flag| flag == "dormant");
+        match self.state.tables.iter_mut().find(|known| *known.name == table.name) {
+            Some(_) if verb == Verb::Create => Err(exists("table", &table.name.name)),
+            Some(known) => {
+                known.dormant = dormant;
+                Ok(())
+            }
+            None => {
+                let (chains, sets) = (Vec::new(), Vec::new());
+                self.state.tables.push(TableState { name: &table.name, dormant, chains, sets });
+                Ok(())
+            }
+        }
+    }
+
+    fn put_chain(&mut self, verb: Verb, table: &TableName<'_>, chain: &'s Chain<'s>) -> Done {
+        let table = self.table(table)?;
+        match table.chains.iter_mut().find(|known| known.name == chain.name) {
+            Some(_) if verb == Verb::Create => Err(exists("chain", &chain.name)),
+            Some(known) if chain.base.is_some() && chain.base != known.base => {
+                Err(exists("chain", &chain.name))
+            }
+            Some(known) => {
+                known.drops = chain.drops.unwrap_or(known.drops);
+                Ok(())
+            }
+            None => {
+                table.chains.push(ChainState {
+                    at: chain.at,
+                    name: &chain.name,
+                    base: chain.base,
+                    drops: chain.drops.unwrap_or(false),
+                    rules: Vec::new(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn put_set(&mut self, verb: Verb, table: &TableName<'_>, set: &'s Set<'s>) -> Done {
+        let table = self.table(table)?;
+        match table.sets.iter_mut().find(|known| known.set.name == set.name) {
+            Some(_) if verb == Verb::Create => Err(exists("set", &set.name)),
+            Some(known) if !is_like(known.set, set) => Err(exists("set", &set.name)),
+            Some(known) => {
+                known.add(&set.elements);
+                Ok(())
+            }
+            None => {
+                let mut made = SetState {
+                    set,
+                    values: Vec::new(),
+                    entries: Vec::new(),
+                    fleeting: false,
+                    unread: None,
+                };
+                made.add(&set.elements);
+                table.sets.push(made);
+                Ok(())
+            }
+        }
+    }
+
+    fn put_elements(
+        &mut self,
+        table: &TableName<'_>,
+        set: &str,
+        elements: &'s Elements<'s>,
+    ) -> Done {
+        self.table(table)?.set_mut(set)?.add(elements);
+        Ok(())
+    }
+
+    fn put_rule(
+        &mut self,
+        verb: Verb,
+        (table, chain): (&TableName<'_>, &str),
+        index: Option<usize>,
+        rule: &'s Rule<'s>,
+    ) -> Done {
+        let in_order = self.in_order;
+        let table = self.table(table)?;
+        if in_order {
+            table.has_all_of(rule)?;
+        }
+        let rules = &mut table.chain_mut(chain)?.rules;
+        let at = match (index, verb) {
+            (None, Verb::Insert) => 0,
+            (None, _) => rules.len(),
+            (Some(index), _) if index >= rules.len() => return Err(absent("rule", &index)),
+            (Some(index), Verb::Insert) => index,
+            (Some(index), _) => index + 1,
+        };
+        rules.insert(at, rule);
+        Ok(())
+    }
+
+    fn flush(&mut self, object: &'s Object<'s>) -> Done {
+        match object {
+            Object::Table(table) => {
+                let table = self.table(&table.name)?;
+                table.chains.iter_mut().for_each(|chain| chain.rules.clear());
+                Ok(())
+            }
+            Object::Chain { table, chain } => {
+                self.table(table)?.chain_mut(&chain.name)?.rules.clear();
+                Ok(())
+            }
+            Object::Set { table, set } => {
+                let set = self.table(table)?.set_mut(&set.name)?;
+                (set.values, set.entries) = (Vec::new(), Vec::new());
+                (set.fleeting, set.unread) = (false, None);
+                Ok(())
+            }
+            _ => Err(super::unknown("object to flush", "element")),
+        }
+    }
+
+    fn delete(&mut self, object: &'s Object<'s>) -> Done {
+        match object {
+            Object::Table(table) => {
+                self.table(&table.name)?;
+                self.state.tables.retain(|known| *known.name != table.name);
+                Ok(())
+            }
+            Object::Chain { table, chain } => {
+                let table = self.table(table)?;
+                table.chain_mut(&chain.name)?;
+                table.is_free(&chain.name)?;
+                table.chains.retain(|known| known.name != chain.name);
+                Ok(())
+            }
+            Object::Set { table, set } => {
+                let table = self.table(table)?;
+                table.set_mut(&set.name)?;
+                if table.rules().any(|rule| names_set(rule, &set.name)) {
+                    return Err(busy(&set.name));
+                }
+                table.sets.retain(|known| known.set.name != set.name);
+                Ok(())
+            }
+            Object::Elements { table, set, elements } => {
+                let set = self.table(table)?.set_mut(set)?;
+                elements.values.iter().try_for_each(|value| set.remove(value))
+            }
+            _ => Err(super::unknown("object", "rule")),
+        }
+    }
+
+    fn table(&mut self, name: &TableName<'_>) -> Result<&mut TableState<'s>, ReadProblem> {
+        let found = self.state.tables.iter_mut().find(|table| table.name == name);
+        found.ok_or_else(|| absent("table", name))
+    }
+}
+
+impl<'s> TableState<'s> {
+    fn chain_mut(&mut self, name: &str) -> Result<&mut ChainState<'s>, ReadProblem> {
+        let found = self.chains.iter_mut().find(|chain| chain.name == name);
+        found.ok_or_else(|| absent("chain", name))
+    }
+
+    fn set_mut(&mut self, name: &str) -> Result<&mut SetState<'s>, ReadProblem> {
+        let found = self.sets.iter_mut().find(|set| set.set.name == name);
+        found.ok_or_else(|| absent("set", name))
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &'s Rule<'s>> {
+        self.chains.iter().flat_map(|chain| chain.rules.iter().copied())
+    }
+
+    /// Whether everything is there that the rule names.
+    fn has_all_of(&self, rule: &Rule<'_>) -> Done {
+        for verdict in verdicts(rule) {
+            if let Verdict::Jump(target) | Verdict::Goto(target) = verdict
+                && !self.chains.iter().any(|chain| chain.name == target)
+            {
+                return Err(absent("chain", target));
+            }
+        }
+        let missing = |name: &&str| !self.sets.iter().any(|set| set.set.name == **name);
+        match set_names(rule).find(missing) {
+            Some(name) => Err(absent("set", name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nothing leads to the chain called `name`, other than its own rules.
+    fn is_free(&self, name: &str) -> Done {
+        let leads = |verdict: &Verdict<'_>| matches!(verdict, Verdict::Jump(target) | Verdict::Goto(target) if target == name);
+        let others = self.chains.iter().filter(|chain| chain.name != name);
+        let by_rule = others.flat_map(|chain| &chain.rules).any(|rule| verdicts(rule).any(leads));
+        let maps = self.sets.iter().flat_map(|set| &set.entries).copied().flatten();
+        if by_rule || maps.map(|(_, verdict)| verdict).any(leads) {
+            return Err(busy(name));
+        }
+        Ok(())
+    }
+}
+
+impl<'s> SetState<'s> {
+    /// Whether it holds nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.entries.is_empty() && self.unread.is_none()
+    }
+
+    fn add(&mut self, elements: &'s Elements<'s>) {
+        let Elements { values, entries, fleeting, unread } = elements;
+        if !values.is_empty() {
+            self.values.push(values);
+        }
+        if !entries.is_empty() {
+            self.entries.push(entries);
+        }
+        self.fleeting |= fleeting;
+        self.unread = self.unread.or(unread.as_ref());
+    }
+
+    fn remove(&mut self, value: &Value<'_>) -> Done {
+        let is_it = |known: &&'s Value<'s>| *known == value;
+        let all = || self.values.iter().copied().flatten();
+        if !all().any(|known| is_it(&known)) {
+            return Err(bad("elem", value, "the set does not have it"));
+        }
+        self.values = all().filter(|known| !is_it(known)).map(std::slice::from_ref).collect();
+        Ok(())
+    }
+}
+
+/// Whether one set can be declared as the other.
+fn is_like(one: &Set<'_>, other: &Set<'_>) -> bool {
+    let flags = |set: &Set<'_>| {
+        let mut flags: Vec<_> = set.flags.iter().map(ToString::to_string).collect();
+        flags.sort_unstable();
+        flags
+    };
+    one.of == other.of && one.map == other.map && flags(one) == flags(other)
+}
+
+/// Every verdict of the rule.
+fn verdicts<'r>(rule: &'r Rule<'r>) -> impl Iterator<Item = &'r Verdict<'r>> {
+    statements(rule).flat_map(|statement| {
+        let (one, all): (_, &[_]) = match statement {
+            Statement::Verdict(verdict) => (Some(verdict), &[]),
+            Statement::Vmap { to: Right::Set(elements), .. } => (None, &elements.entries),
+            _ => (None, &[]),
+        };
+        one.into_iter().chain(all.iter().map(|(_, verdict)| verdict))
+    })
+}
+
+/// The sets that the rule names.
+fn set_names<'r>(rule: &'r Rule<'r>) -> impl Iterator<Item = &'r str> {
+    statements(rule).filter_map(|statement| match statement {
+        Statement::Match { right: Right::Named(name), .. }
+        | Statement::Vmap { to: Right::Named(name), .. } => Some(&**name),
+        _ => None,
+    })
+}
+
+fn names_set(rule: &Rule<'_>, name: &str) -> bool {
+    set_names(rule).any(|known| known == name)
+}
+
+fn statements<'r>(rule: &'r Rule<'r>) -> impl Iterator<Item = &'r Statement<'r>> {
+    rule.statements.iter().flatten().map(|(_, statement)| statement)
+}
+
+fn exists(what: &'static str, name: &str) -> ReadProblem {
+    ReadProblem::Exists { what, name: name.to_owned() }
+}
+
+fn busy(name: &str) -> ReadProblem {
+    refused(name, "the kernel does not delete what a rule leads to or looks up")
+}

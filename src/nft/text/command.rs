@@ -1,0 +1,222 @@
+//! Commands.
+
+use std::borrow::Cow;
+
+use super::lexer::Token;
+use super::parser::{Parser, error_at};
+use crate::nft::ast::TableName;
+use crate::nft::keywords::is_always_keyword;
+use crate::nft::{
+    Command, Object, ReadError, ReadProblem, Rule, Script, Set, Table, TableFamily, Verb, problem,
+    refused, unknown,
+};
+
+/// Kinds of objects that do nothing unless a rule names them.
+pub(super) const PASSIVE: [&str; 8] =
+    ["counter", "quota", "limit", "secmark", "synproxy", "flowtable", "tunnel", "ct"];
+
+/// Reads a script, and what of it cannot be. `leaves_out` says of which tables, by family and name,
+/// nothing is to be read.
+pub(crate) fn read<'a>(
+    text: &'a str,
+    leaves_out: &dyn Fn(&str, &str) -> bool,
+) -> (Script<'a>, Vec<ReadError>) {
+    let mut parser = Parser::new(text);
+    let mut commands = Vec::new();
+    loop {
+        parser.skip_ends();
+        if parser.peek() == Token::Eof {
+            return (Script { commands }, parser.errors);
+        }
+        let at = parser.at();
+        match parser.command(leaves_out) {
+            Ok(Some((verb, object))) => commands.push(Command { at, verb, object }),
+            Ok(None) => {}
+            Err(error) => {
+                parser.errors.push(error);
+                parser.skip_statement();
+                // What closes no block would stay here.
+                if parser.peek() == Token::Sign("}") {
+                    parser.take();
+                }
+            }
+        }
+    }
+}
+
+/// What a word for a command does; a script may leave out `add`.
+const fn verb(word: &str) -> Option<Verb> {
+    Some(match word.as_bytes() {
+        b"add" => Verb::Add,
+        b"create" => Verb::Create,
+        b"insert" => Verb::Insert,
+        b"delete" => Verb::Delete,
+        b"destroy" => Verb::Destroy,
+        b"flush" => Verb::Flush,
+        _ => return None,
+    })
+}
+
+impl<'a> Parser<'a> {
+    /// A command; `None` if nothing of it is to be read.
+    fn command(
+        &mut self,
+        leaves_out: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Option<(Verb, Object<'a>)>, ReadError> {
+        let at = self.at();
+        let mut word = self.any_word("a command")?;
+        let verb = verb(word);
+        let mut kind_at = at;
+        if verb.is_some() {
+            kind_at = self.at();
+            word = self.any_word("what the command is about")?;
+        }
+        let kind = word;
+        let verb = verb.unwrap_or(Verb::Add);
+        let unknown_kind = || error_at(kind_at, unknown("command or object", kind));
+        if kind == "ruleset" && verb == Verb::Flush {
+            let family = if self.is_end() { None } else { Some(self.any_word("a family")?) };
+            self.end()?;
+            return Ok(Some((verb, Object::Ruleset(family.map(Cow::Borrowed)))));
+        }
+        if PASSIVE.contains(&kind) {
+            self.skip_statement();
+            return Ok(Some((verb, Object::Passive)));
+        }
+        if !matches!(kind, "table" | "chain" | "rule" | "set" | "map" | "element") {
+            return Err(unknown_kind());
+        }
+        let Some(table) = self.table_name(leaves_out)? else {
+            self.skip_statement();
+            return Ok(None);
+        };
+        let object = match (kind, verb) {
+            ("rule", Verb::Add | Verb::Insert) => self.rule_command(table)?,
+            ("rule", _) => {
+                let why = "rules are taken away by handles that the text does not show";
+                let word = kind.to_owned();
+                return Err(error_at(kind_at, ReadProblem::Inexact { word, why }));
+            }
+            (_, Verb::Insert) | ("element", Verb::Flush) => return Err(unknown_kind()),
+            ("table", _) => self.table_command(verb, table)?,
+            ("chain", _) => self.chain_command(table)?,
+            ("element", _) => {
+                let set = self.name("a set")?;
+                let elements = self.elements()?;
+                Object::Elements { table, set, elements }
+            }
+            _ => self.set_command(verb, kind == "map", table)?,
+        };
+        self.end()?;
+        Ok(Some((verb, object)))
+    }
+
+    /// Family and name of a table; `None` if nothing of it is to be read.
+    fn table_name(
+        &mut self,
+        leaves_out: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Option<TableName<'a>>, ReadError> {
+        let at = self.at();
+        let family = match self.peek() {
+            Token::Word(word @ ("ip" | "ip6" | "inet" | "arp" | "bridge" | "netdev")) => {
+                self.take();
+                word
+            }
+            _ => "ip",
+        };
+        let name = self.name("a table")?;
+        if leaves_out(family, &name) {
+            return Ok(None);
+        }
+        if let Some(family) = TableFamily::named(family) {
+            return Ok(Some(TableName { family, name }));
+        }
+        problem::other_family(family, &name).map_err(|problem| error_at(at, problem))?;
+        Ok(None)
+    }
+
+    /// The name of a table, a chain or a set.
+    pub(super) fn name(&mut self, of: &str) -> Result<Cow<'a, str>, ReadError> {
+        match self.peek() {
+            Token::Word(word) if is_always_keyword(word) || word.contains(['*', '\\']) => {
+                Err(self.error(refused(word, "it is a word of nft's own, and no name")))
+            }
+            Token::Word(word) => {
+                self.take();
+                Ok(Cow::Borrowed(word))
+            }
+            _ => Err(self.unexpected(&format!("the name of {of}"))),
+        }
+    }
+
+    fn table_command(&mut self, verb: Verb, name: TableName<'a>) -> Result<Object<'a>, ReadError> {
+        let mut table = Table { name, flags: Vec::new(), sets: Vec::new(), chains: Vec::new() };
+        if matches!(verb, Verb::Add | Verb::Create) && self.sign_is("{") {
+            self.table_block(&mut table)?;
+            return Ok(Object::Block(table));
+        }
+        Ok(Object::Table(table))
+    }
+
+    fn chain_command(&mut self, table: TableName<'a>) -> Result<Object<'a>, ReadError> {
+        let at = self.at();
+        let name = self.name("a chain")?;
+        let mut chain = crate::nft::Chain { at, name, base: None, drops: None, rules: Vec::new() };
+        if self.sign_is("{") {
+            self.chain_block(&mut chain)?;
+        }
+        if chain.rules.is_empty() {
+            return Ok(Object::Chain { table, chain });
+        }
+        Ok(Object::Block(Table {
+            name: table,
+            flags: Vec::new(),
+            sets: Vec::new(),
+            chains: vec![chain],
+        }))
+    }
+
+    fn set_command(
+        &mut self,
+        verb: Verb,
+        is_map: bool,
+        table: TableName<'a>,
+    ) -> Result<Object<'a>, ReadError> {
+        let name = self.name("a set")?;
+        let set = if matches!(verb, Verb::Add | Verb::Create) {
+            self.set_block(name, is_map)?
+        } else {
+            Set::called(name)
+        };
+        Ok(Object::Set { table, set })
+    }
+
+    fn rule_command(&mut self, table: TableName<'a>) -> Result<Object<'a>, ReadError> {
+        let chain = self.name("a chain")?;
+        let mut index = None;
+        match self.peek() {
+            Token::Word("index") => {
+                self.take();
+                index = Some(self.number("the place of a rule")? as usize);
+            }
+            Token::Word(word @ ("handle" | "position")) => {
+                let why = "it stands for a place among rules that the text does not show";
+                return Err(self.error(ReadProblem::Inexact { word: word.to_owned(), why }));
+            }
+            _ => {}
+        }
+        let rule = self.rule();
+        Ok(Object::Rule { table, chain, index, rule })
+    }
+
+    /// A rule, up to its end. One that cannot be read is passed over.
+    pub(super) fn rule(&mut self) -> Rule<'a> {
+        match self.statements() {
+            Ok((statements, comment)) => Rule::read(Ok(statements), comment.map(Cow::Borrowed)),
+            Err(error) => {
+                self.skip_statement();
+                Rule::read(Err(error), None)
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Values, sets of them, and what rules compute.
+
+use std::borrow::Cow;
+
+use super::lexer::Token;
+use super::parser::{DEEPEST, Parser};
+use crate::nft::{Elements, Expr, Operator, ReadError, Right, Value, Verdict, bad, unknown};
+
+/// Fields that may stand without `meta` (nft 1.0.1 to 1.1.6).
+const UNQUALIFIED: [&str; 23] = [
+    "cgroup",
+    "cpu",
+    "day",
+    "hour",
+    "ibriport",
+    "ibrname",
+    "iif",
+    "iifgroup",
+    "iifname",
+    "iiftype",
+    "mark",
+    "nftrace",
+    "obriport",
+    "obrname",
+    "oif",
+    "oifgroup",
+    "oifname",
+    "oiftype",
+    "pkttype",
+    "rtclassid",
+    "skgid",
+    "skuid",
+    "time",
+];
+
+/// Headers whose fields are two words: `tcp dport`.
+const HEADERS: [&str; 25] = [
+    "ah", "arp", "comp", "dccp", "dst", "esp", "ether", "frag", "gre", "gretap", "geneve", "hbh",
+    "icmp", "icmpv6", "igmp", "ip", "ip6", "mh", "sctp", "srh", "tcp", "th", "udp", "udplite",
+    "vlan",
+];
+
+/// Operators that bind one stronger than the other, the weakest first.
+const BINDING: [(Operator, &str, &str); 3] =
+    [(Operator::Or, "|", "or"), (Operator::Xor, "^", "xor"), (Operator::And, "&", "and")];
+
+impl<'a> Parser<'a> {
+    /// What a rule reads or computes, with operators.
+    pub(super) fn expression(&mut self) -> Result<Expr<'a>, ReadError> {
+        self.binary(0, 0)
+    }
+
+    fn binary(&mut self, level: usize, depth: usize) -> Result<Expr<'a>, ReadError> {
+        let Some((operator, sign, word)) = BINDING.get(level) else { return self.primary(depth) };
+        let mut left = self.binary(level + 1, depth)?;
+        while self.sign_is(sign) || self.word_is(word) {
+            let right = self.binary(level + 1, depth)?;
+            left = Expr::binary(*operator, left, right);
+        }
+        if let Token::Sign(sign @ ("<<" | ">>" | ".")) = self.peek() {
+            return Err(self.error(unknown("operator", sign)));
+        }
+        Ok(left)
+    }
+
+    fn primary(&mut self, depth: usize) -> Result<Expr<'a>, ReadError> {
+        if depth > DEEPEST {
+            return Err(self.error(bad("expression", "(", "nested too deeply")));
+        }
+        if self.sign_is("(") {
+            let inner = self.binary(0, depth + 1)?;
+            self.sign(")")?;
+            return Ok(inner);
+        }
+        if self.begins_field() { self.field() } else { self.scalar().map(Expr::Value) }
+    }
+
+    /// Whether the next token begins a field rather than a value.
+    pub(super) fn begins_field(&self) -> bool {
+        let Token::Word(word) = self.peek() else { return false };
+        matches!(word, "meta" | "ct" | "fib" | "socket") || is_unqualified(word) || is_header(word)
+    }
+
+    /// Something of a packet.
+    fn field(&mut self) -> Result<Expr<'a>, ReadError> {
+        let word = self.any_word("a field")?;
+        Ok(match word {
+            "meta" => Expr::Meta(Cow::Borrowed(self.any_word("what of the packet")?)),
+            "socket" => Expr::Socket(Cow::Borrowed(self.any_word("what of the socket")?)),
+            "ct" => {
+                if let Token::Word(direction @ ("original" | "reply")) = self.peek() {
+                    return Err(self.error(unknown("ct key", direction)));
+                }
+                Expr::Ct(Cow::Borrowed(self.any_word("what of the connection")?))
+            }
+            "fib" => {
+                let mut flags = vec![Cow::Borrowed(self.any_word("what is looked up")?)];
+                while self.sign_is(".") {
+                    flags.push(Cow::Borrowed(self.any_word("what is looked up")?));
+                }
+                Expr::Fib { result: Cow::Borrowed(self.any_word("what is asked for")?), flags }
+            }
+            _ if is_header(word) => Expr::Payload {
+                protocol: Cow::Borrowed(word),
+                field: Cow::Borrowed(self.any_word("a field of the header")?),
+            },
+            _ => Expr::Meta(Cow::Borrowed(word)),
+        })
+    }
+
+    /// One value, without what may follow it.
+    fn scalar(&mut self) -> Result<Value<'a>, ReadError> {
+        let value = match self.peek() {
+            Token::Number(number) => Value::Number(number),
+            Token::Hex(number) => Value::Hex(number),
+            Token::Address(address) => Value::Address(address),
+            Token::Word(word) | Token::Digits(word) => Value::Word(Cow::Borrowed(word)),
+            Token::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Token::Sign("*") => Value::Rest,
+            _ => return Err(self.unexpected("a value")),
+        };
+        self.take();
+        Ok(value)
+    }
+
+    /// A value with its prefix length, or a range.
+    fn interval(&mut self) -> Result<Value<'a>, ReadError> {
+        let here = self.error(bad("prefix", &self.peek().to_string(), "not of an address"));
+        let value = self.scalar()?;
+        if self.sign_is("/") {
+            let at = self.error(bad("len", &self.peek().to_string(), "longer than an address"));
+            let len = self.number("the length of a prefix")?;
+            let len = u8::try_from(len).map_err(|_| at)?;
+            return match value {
+                Value::Address(address) => Ok(Value::Prefix(address, len)),
+                Value::Number(number) | Value::Hex(number) => Ok(Value::NumberPrefix(number, len)),
+                _ => Err(here),
+            };
+        }
+        if self.sign_is("-") {
+            return Ok(Value::Range(Box::new((value, self.scalar()?))));
+        }
+        Ok(value)
+    }
+
+    /// Intervals of several fields together.
+    fn concatenated(&mut self) -> Result<Value<'a>, ReadError> {
+        let first = self.interval()?;
+        if self.peek() != Token::Sign(".") {
+            return Ok(first);
+        }
+        let mut values = vec![first];
+        while self.sign_is(".") {
+            values.push(self.interval()?);
+        }
+        Ok(Value::Concat(values))
+    }
+
+    /// What a field is compared with.
+    pub(super) fn right(&mut self) -> Result<Right<'a>, ReadError> {
+        match self.peek() {
+            Token::Sign("{") => self.elements().map(Right::Set),
+            Token::Sign("@") => {
+                self.take();
+                self.name("a set").map(Right::Named)
+            }
+            _ => self.values().map(Right::One),
+        }
+    }
+
+    /// One value, or several with commas or `|` between.
+    fn values(&mut self) -> Result<Value<'a>, ReadError> {
+        if self.sign_is("(") {
+            let value = self.values()?;
+            self.sign(")")?;
+            return Ok(value);
+        }
+        let first = self.concatenated()?;
+        let (sign, word, list): (_, _, fn(Vec<Value<'a>>) -> Value<'a>) = match self.peek() {
+            Token::Sign(",") => (",", ",", Value::List),
+            Token::Sign("|") | Token::Word("or") => ("|", "or", Value::Bits),
+            Token::Sign(sign @ ("&" | "^" | "/" | "<<" | ">>")) => {
+                return Err(self.error(unknown("operator", sign)));
+            }
+            _ => return Ok(first),
+        };
+        let mut values = vec![first];
+        while self.sign_is(sign) || self.word_is(word) {
+            values.push(self.interval()?);
+        }
+        Ok(list(values))
+    }
+
+    /// `{ 80, 443 }`, or `{ 22 : return }`.
+    pub(super) fn elements(&mut self) -> Result<Elements<'a>, ReadError> {
+        self.sign("{")?;
+        let mut elements = Elements::default();
+        loop {
+            self.skip_lines();
+            if self.peek() == Token::Sign("}") && !elements.is_empty() {
+                break;
+            }
+            self.element(&mut elements)?;
+            self.skip_lines();
+            if !self.sign_is(",") {
+                break;
+            }
+        }
+        self.sign("}")?;
+        if !elements.values.is_empty() && !elements.entries.is_empty() {
+            let why = "some keys lead somewhere, and some do not";
+            return Err(self.error(bad("set", "{ … }", why)));
+        }
+        Ok(elements)
+    }
+
+    /// Elements of a named set, which matter only if a rule looks one up.
+    pub(super) fn named_elements(&mut self) -> Elements<'a> {
+        let start = self.mark();
+        self.elements().unwrap_or_else(|error| {
+            self.back_to(start);
+            self.take();
+            self.skip_block();
+            Elements::unread(error)
+        })
+    }
+
+    fn element(&mut self, elements: &mut Elements<'a>) -> Result<(), ReadError> {
+        let key = self.concatenated()?;
+        while let Token::Word(word) = self.peek() {
+            match word {
+                "timeout" | "expires" => {
+                    self.take();
+                    self.take();
+                    elements.fleeting = true;
+                }
+                "counter" => {
+                    self.take();
+                    self.counts()?;
+                }
+                "comment" => {
+                    self.take();
+                    self.text()?;
+                }
+                _ => return Err(self.error(unknown("part of an element", word))),
+            }
+        }
+        if !self.sign_is(":") {
+            elements.values.push(key);
+            return Ok(());
+        }
+        let Some(verdict) = self.verdict()? else {
+            let word = self.peek();
+            return Err(self.error(unknown("verdict", &word)));
+        };
+        elements.entries.push((key, verdict));
+        Ok(())
+    }
+
+    /// A verdict, if one comes next.
+    pub(super) fn verdict(&mut self) -> Result<Option<Verdict<'a>>, ReadError> {
+        let Token::Word(word) = self.peek() else { return Ok(None) };
+        let verdict = match word {
+            "accept" => Verdict::Accept,
+            "drop" => Verdict::Drop,
+            "continue" => Verdict::Continue,
+            "return" => Verdict::Return,
+            "jump" | "goto" => {
+                self.take();
+                let target = self.name("a chain")?;
+                let verdict = if word == "jump" { Verdict::Jump } else { Verdict::Goto };
+                return Ok(Some(verdict(target)));
+            }
+            _ => return Ok(None),
+        };
+        self.take();
+        Ok(Some(verdict))
+    }
+
+    /// `packets 5 bytes 300`, if a counter has them.
+    pub(super) fn counts(&mut self) -> Result<(), ReadError> {
+        if self.word_is("packets") {
+            self.count()?;
+            self.word("bytes")?;
+            self.count()?;
+        }
+        Ok(())
+    }
+
+    /// Digits, however many.
+    fn count(&mut self) -> Result<(), ReadError> {
+        match self.peek() {
+            Token::Number(_) => {}
+            Token::Digits(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {}
+            _ => return Err(self.unexpected("a count")),
+        }
+        self.take();
+        Ok(())
+    }
+}
+
+fn is_unqualified(word: &str) -> bool {
+    UNQUALIFIED.contains(&word)
+}
+
+fn is_header(word: &str) -> bool {
+    HEADERS.contains(&word)
+}

@@ -1,0 +1,233 @@
+//! Whether a script makes the same of its tables whatever was there before, and touches no others.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{
+    At, Chain, ChainState, Command, Elements, Object, Rule, Script, Set, SetState, SetType, State,
+    Statement, Table, TableFamily, TableName, TableState, Value, Verb, Verdict,
+};
+use crate::ir::{Base, ChainKind, Hook};
+use crate::net::Name;
+
+impl Script<'_> {
+    /// What the script leaves when it is loaded on nothing, if it leaves the same when it is loaded on
+    /// itself, on older versions of itself, and on sets that others have filled, which stay filled.
+    ///
+    /// An older version has tables of the names in `owned`, of any family, with any chains, rules and
+    /// sets. What such a version had of a table that stays, because others fill its sets, and what is
+    /// not in the table now, may be left behind if it does nothing: chains without rules that accept,
+    /// sets that no rule looks anything up in.
+    ///
+    /// # Errors
+    ///
+    /// What it touches or leaves instead, or what would be refused.
+    pub(crate) fn settled(&self, owned: &[Name]) -> Result<State<'_>, String> {
+        if let Some(touched) = self.commands.iter().find_map(|command| foreign(command, owned)) {
+            return Err(format!("it touches {touched}, which is not the policy's"));
+        }
+        let after = self.loaded(State::default(), "nothing")?;
+        same(&after, &self.loaded(after.clone(), "itself")?, None)
+            .map_err(|why| format!("loaded on itself, {why}"))?;
+        for bases in [Bases::Moved, Bases::Swapped] {
+            let older = older(&after, owned, bases);
+            let before = older.loaded(State::default(), "nothing")?;
+            let again = self.loaded(before.clone(), "an older version")?;
+            same(&after, &again, Some(&before))
+                .map_err(|why| format!("loaded on an older version, {why}"))?;
+        }
+        Ok(after)
+    }
+
+    /// What is there behind the commands when `before` was there, which is `on` in words.
+    fn loaded<'s>(&'s self, before: State<'s>, on: &str) -> Result<State<'s>, String> {
+        let mut errors = Vec::new();
+        let after = self.apply(before, true, &mut errors);
+        match errors.first() {
+            Some(error) => Err(format!("loaded on {on}, {error}")),
+            None => Ok(after),
+        }
+    }
+}
+
+/// What the command is about, if that is no table of a name in `owned`.
+fn foreign(command: &Command<'_>, owned: &[Name]) -> Option<String> {
+    let table = match &command.object {
+        Object::Remark(_) => return None,
+        Object::Ruleset(_) => return Some("every table".to_owned()),
+        Object::Passive => return Some("an object without a table".to_owned()),
+        Object::Block(table) | Object::Table(table) => &table.name,
+        Object::Chain { table, .. }
+        | Object::Set { table, .. }
+        | Object::Elements { table, .. }
+        | Object::Rule { table, .. } => table,
+    };
+    let is_owned = owned.iter().any(|name| name.as_str() == table.name);
+    (!is_owned).then(|| format!("table {table}"))
+}
+
+/// How the chains of an older version differ from those of this one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bases {
+    /// Base chains have another place.
+    Moved,
+    /// What was a base chain is none now, and the other way round.
+    Swapped,
+}
+
+/// An older version of what leaves `after`: every table that there could be of it, with a chain of
+/// every name and one more, each with a rule that leads to a chain or drops, and with filled sets.
+fn older<'s>(after: &State<'s>, owned: &'s [Name], bases: Bases) -> Script<'s> {
+    let mut commands = Vec::new();
+    let mut add = |object| commands.push(Command { at: At::Nowhere, verb: Verb::Add, object });
+    let mut names: Vec<&'s str> =
+        after.tables.iter().flat_map(|table| &table.chains).map(|chain| chain.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.push(STALE);
+    for name in owned {
+        for family in TableFamily::ALL {
+            let name = TableName { family, name: Cow::Borrowed(name.as_str()) };
+            let now = after.tables.iter().find(|table| *table.name == name);
+            let chain = |name: &&'s str| {
+                let now = now.and_then(|now| now.chains.iter().find(|chain| chain.name == *name));
+                older_chain(name, now, bases)
+            };
+            let sets = now.into_iter().flat_map(|now| &now.sets).map(|set| filled(set.set));
+            add(Object::Block(Table {
+                name,
+                flags: Vec::new(),
+                sets: sets.collect(),
+                chains: names.iter().map(chain).collect(),
+            }));
+        }
+    }
+    Script { commands }
+}
+
+/// A chain that older versions have and this one has not.
+const STALE: &str = "stale";
+
+fn older_chain<'s>(name: &'s str, now: Option<&ChainState<'s>>, bases: Bases) -> Chain<'s> {
+    const ELSEWHERE: Base = Base { kind: ChainKind::Filter, hook: Hook::Forward, priority: -1 };
+    let base = match (now.and_then(|now| now.base), bases) {
+        (Some(base), Bases::Moved) => {
+            Some(Base { priority: base.priority.wrapping_add(1), ..base })
+        }
+        (None, Bases::Swapped) if name != STALE => Some(ELSEWHERE),
+        (Some(_), Bases::Swapped) | (None, _) => None,
+    };
+    let verdict = if name == STALE { Verdict::Drop } else { Verdict::Goto(Cow::Borrowed(STALE)) };
+    let rule = Rule::read(Ok(vec![(At::Nowhere, Statement::Verdict(verdict))]), None);
+    let name = Cow::Borrowed(name);
+    Chain { at: At::Nowhere, name, base, drops: None, rules: vec![rule] }
+}
+
+/// The set as others have filled it.
+fn filled<'s>(set: &'s Set<'s>) -> Set<'s> {
+    let value = match &set.of {
+        SetType::Named(name) if name == "ipv4_addr" => {
+            Value::Address(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        }
+        SetType::Named(name) if name == "ipv6_addr" => {
+            Value::Address(IpAddr::V6(Ipv6Addr::LOCALHOST))
+        }
+        _ => Value::Number(1),
+    };
+    Set {
+        name: Cow::Borrowed(&set.name),
+        of: match &set.of {
+            SetType::Named(name) => SetType::Named(Cow::Borrowed(name)),
+            SetType::Of(field) => SetType::Of(field.clone()),
+        },
+        map: set.map.as_deref().map(Cow::Borrowed),
+        flags: set.flags.iter().map(|flag| Cow::Borrowed(&**flag)).collect(),
+        auto_merge: set.auto_merge,
+        elements: Elements::of(vec![value]),
+    }
+}
+
+/// Whether `again` is what `after` is; of a table that was there `before` and has sets that others
+/// fill, but for what they hold and for what does nothing.
+fn same(after: &State<'_>, again: &State<'_>, before: Option<&State<'_>>) -> Result<(), String> {
+    let find = |state: &'_ State<'_>, name: &TableName<'_>| {
+        state.tables.iter().position(|table| table.name == name)
+    };
+    for table in &again.tables {
+        if find(after, table.name).is_none() {
+            return Err(format!("table {} is left", table.name));
+        }
+    }
+    for table in &after.tables {
+        let Some(at) = find(again, table.name) else {
+            return Err(format!("table {} is missing", table.name));
+        };
+        let before = before.and_then(|before| before.tables.get(find(before, table.name)?));
+        same_table(table, &again.tables[at], before)
+            .map_err(|why| format!("table {} is another: {why}", table.name))?;
+    }
+    Ok(())
+}
+
+fn same_table(
+    after: &TableState<'_>,
+    again: &TableState<'_>,
+    before: Option<&TableState<'_>>,
+) -> Result<(), String> {
+    if after.dormant != again.dormant {
+        return Err("it is dormant in one".to_owned());
+    }
+    let is_kept = after.sets.iter().any(SetState::is_empty);
+    let left = |name: &str| {
+        is_kept
+            .then_some(before)
+            .flatten()
+            .is_some_and(|before| before.chains.iter().any(|chain| chain.name == name))
+    };
+    let does_nothing = |chain: &&ChainState<'_>| {
+        chain.rules.is_empty()
+            && !chain.drops
+            && left(chain.name)
+            && !after.chains.iter().any(|known| known.name == chain.name)
+    };
+    let chains: Vec<_> = again.chains.iter().filter(|chain| !does_nothing(chain)).collect();
+    if chains.len() != after.chains.len() {
+        return Err("it has other chains".to_owned());
+    }
+    for (chain, again) in after.chains.iter().zip(chains) {
+        if !is_same_chain(chain, again) {
+            return Err(format!("chain {} differs from {}", chain.name, again.name));
+        }
+    }
+    if after.sets.len() != again.sets.len() {
+        return Err("it has other sets".to_owned());
+    }
+    for (set, again) in after.sets.iter().zip(&again.sets) {
+        let filled = before
+            .and_then(|before| before.sets.iter().find(|known| known.set.name == set.set.name));
+        // What others have filled stays as they have, also if they have not.
+        let expected = if set.is_empty() { filled.unwrap_or(set) } else { set };
+        if set.set.name != again.set.name || !is_same_contents(expected, again) {
+            return Err(format!("set {} holds something else", set.set.name));
+        }
+    }
+    Ok(())
+}
+
+fn is_same_chain(one: &ChainState<'_>, other: &ChainState<'_>) -> bool {
+    one.name == other.name
+        && one.base == other.base
+        && one.drops == other.drops
+        && one.rules.len() == other.rules.len()
+        && one.rules.iter().zip(&other.rules).all(|(one, other)| std::ptr::eq(*one, *other))
+}
+
+fn is_same_contents(one: &SetState<'_>, other: &SetState<'_>) -> bool {
+    let is_same = |(one, other): (&&[_], &&[_])| std::ptr::eq(*one, *other);
+    one.unread.is_none()
+        && other.unread.is_none()
+        && one.values.len() == other.values.len()
+        && one.values.iter().zip(&other.values).all(is_same)
+        && one.entries.len() == other.entries.len()
+        && one.entries.iter().zip(&other.entries).all(|(one, other)| std::ptr::eq(*one, *other))
+}

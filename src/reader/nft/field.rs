@@ -1,0 +1,121 @@
+//! The fields of packets that matches compare.
+
+use super::ReadProblem;
+use super::bits::Bits;
+use crate::ir::{Direction, Owner, Protocol};
+use crate::net::Family;
+use crate::nft::{Expr, SetType, unknown};
+
+/// What a match reads of a packet.
+#[derive(Clone, Copy)]
+pub(super) enum Field {
+    Family,
+    /// The second: only of IPv4.
+    Protocol(bool),
+    /// Of any protocol, if none is named.
+    Port(Direction, Option<Protocol>),
+    Address(Direction, Family),
+    Interface(Direction),
+    Owner(Owner),
+    Mark(Bits),
+    State,
+    /// Where a local route of the address leads.
+    Route(Direction),
+    /// Whether a transparent socket takes the packet; whether that is bound to any address.
+    Transparent,
+    Wildcard,
+}
+
+impl Field {
+    pub(super) fn read(left: &Expr<'_>) -> Result<Self, ReadProblem> {
+        Ok(match left {
+            Expr::Binary(..) => Self::Mark(Bits::read(left)?),
+            Expr::Meta(key) => match &**key {
+                "nfproto" => Self::Family,
+                "l4proto" => Self::Protocol(false),
+                "iifname" => Self::Interface(Direction::Source),
+                "oifname" => Self::Interface(Direction::Destination),
+                "skuid" => Self::Owner(Owner::User),
+                "skgid" => Self::Owner(Owner::Group),
+                "mark" => Self::Mark(Bits::read(left)?),
+                key => return Err(unknown("meta key", key)),
+            },
+            Expr::Ct(key) => match &**key {
+                "state" => Self::State,
+                "mark" => Self::Mark(Bits::read(left)?),
+                key => return Err(unknown("ct key", key)),
+            },
+            Expr::Payload { protocol, field } => Self::payload(protocol, field)
+                .ok_or_else(|| unknown("field", &format!("{protocol} {field}")))?,
+            Expr::Fib { result, flags } => match (&**result, flags.as_slice()) {
+                ("type", [flag]) if flag == "saddr" => Self::Route(Direction::Source),
+                ("type", [flag]) if flag == "daddr" => Self::Route(Direction::Destination),
+                (result, flags) => {
+                    return Err(unknown("fib", &format!("{} {result}", flags.join(" . "))));
+                }
+            },
+            Expr::Socket(key) => match &**key {
+                "transparent" => Self::Transparent,
+                "wildcard" => Self::Wildcard,
+                key => return Err(unknown("socket key", key)),
+            },
+            Expr::Value(value) => return Err(unknown("expression", value)),
+        })
+    }
+
+    fn payload(protocol: &str, field: &str) -> Option<Self> {
+        let of = match field {
+            "sport" | "saddr" => Direction::Source,
+            "dport" | "daddr" => Direction::Destination,
+            "protocol" if protocol == "ip" => return Some(Self::Protocol(true)),
+            _ => return None,
+        };
+        let is_port = field.ends_with("port");
+        Some(match (protocol, is_port) {
+            ("tcp", true) => Self::Port(of, Some(Protocol::Tcp)),
+            ("udp", true) => Self::Port(of, Some(Protocol::Udp)),
+            ("th", true) => Self::Port(of, None),
+            ("ip", false) => Self::Address(of, Family::Ipv4),
+            ("ip6", false) => Self::Address(of, Family::Ipv6),
+            _ => return None,
+        })
+    }
+
+    /// Whether actions change it.
+    pub(super) const fn is_changed(self) -> bool {
+        matches!(self, Self::Mark(_))
+    }
+
+    /// Whether a set of this type holds values of the field.
+    pub(super) fn is_of(self, set: &SetType<'_>) -> Result<bool, ReadProblem> {
+        match set {
+            SetType::Named(name) => Ok(self.type_of() == name),
+            SetType::Of(field) => Ok(self.type_of() == Self::read(field)?.type_of()),
+        }
+    }
+
+    /// nft's name for the type of its values.
+    const fn type_of(self) -> &'static str {
+        match self {
+            Self::Family => "nf_proto",
+            Self::Protocol(_) => "inet_proto",
+            Self::Port(..) => "inet_service",
+            Self::Address(_, Family::Ipv4) => "ipv4_addr",
+            Self::Address(_, Family::Ipv6) => "ipv6_addr",
+            Self::Interface(_) => "ifname",
+            Self::Owner(Owner::User) => "uid",
+            Self::Owner(Owner::Group) => "gid",
+            Self::Mark(_) => "mark",
+            Self::State => "ct_state",
+            Self::Route(_) => "fib_addrtype",
+            Self::Transparent | Self::Wildcard => "integer",
+        }
+    }
+}
+
+/// The family of the addresses in a set of this type, if it holds such.
+pub(super) fn address_family(set: &SetType<'_>) -> Option<Family> {
+    Family::ALL
+        .into_iter()
+        .find(|family| Field::Address(Direction::Source, *family).is_of(set).unwrap_or(false))
+}

@@ -1,0 +1,189 @@
+//! What the kernel, or some nft from a version on, would refuse although it can be read.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Place, ReadError, ReadProblem, Target};
+use crate::ir::{Action, Base, ChainKind, Hook, Table};
+use crate::nft::keywords::is_keyword;
+use crate::nft::{ChainState, Script, SetState, State, Value, Verb, refused};
+
+/// Most bytes of a comment on a rule: nft 1.0.1 to 1.1.7 refuse more, or list what they refuse.
+const MAX_COMMENT: usize = 128;
+/// `destroy` (1.0.7), a wildcard in a set and a range of one (1.0.3).
+const DESTROYS: Target = Target::new(1, 0, 7);
+const HAS_WILDCARDS: Target = Target::new(1, 0, 3);
+
+/// The priority above which a nat chain has to be: the kernel refuses -200 and lower (Linux 6.18).
+const LOWEST_NAT: i32 = -199;
+
+/// Everything that would be refused of `script`, which leaves `state`, by nft from `target` on.
+pub(super) fn check(
+    script: &Script<'_>,
+    state: &State<'_>,
+    target: Target,
+    errors: &mut Vec<ReadError>,
+) {
+    for command in &script.commands {
+        if command.verb == Verb::Destroy && target < DESTROYS {
+            let problem = refused("destroy", "nft before 1.0.7 does not know it");
+            errors.push(ReadError { at: command.at.into(), problem });
+        }
+    }
+    for table in &state.tables {
+        let name = table.name.to_string();
+        let mut report = |at: Place, problem| errors.push(ReadError { at, problem });
+        let chains = table.chains.iter().map(|chain| chain.name);
+        let sets = table.sets.iter().map(|set| &*set.set.name);
+        for word in [&*table.name.name].into_iter().chain(chains).chain(sets) {
+            if is_keyword(word, target) {
+                let why = "it is a word of nft's own, and no name";
+                report(Place::Table(name.clone()), refused(word, why));
+            }
+        }
+        for set in &table.sets {
+            if let Err(problem) = check_set(set, target) {
+                report(Place::Table(name.clone()), problem);
+            }
+        }
+        for chain in &table.chains {
+            let chain_place = || Place::Chain { table: name.clone(), chain: chain.name.to_owned() };
+            if let Err(problem) = chain.base.map_or(Ok(()), check_base) {
+                report(Place::or(chain.at, chain_place), problem);
+            }
+            if let Err(problem) = check_comments(chain) {
+                report(Place::or(chain.at, chain_place), problem);
+            }
+        }
+    }
+}
+
+fn check_base(base: Base) -> Result<(), ReadProblem> {
+    match base.kind {
+        ChainKind::Nat if base.hook == Hook::Forward => {
+            Err(refused("type nat", "the kernel has none at forward"))
+        }
+        ChainKind::Nat if base.priority < LOWEST_NAT => {
+            Err(refused("priority", "a nat chain needs one above -200"))
+        }
+        ChainKind::Route if base.hook != Hook::Output => {
+            Err(refused("type route", "the kernel has it at output only"))
+        }
+        ChainKind::Filter | ChainKind::Nat | ChainKind::Route => Ok(()),
+    }
+}
+
+fn check_comments(chain: &ChainState<'_>) -> Result<(), ReadProblem> {
+    let is_bad = |comment: &&str| comment.len() > MAX_COMMENT || comment.contains('"');
+    let mut comments = chain.rules.iter().filter_map(|rule| rule.comment.as_deref());
+    match comments.find(is_bad) {
+        Some(_) => Err(refused("comment", "nft lists 128 bytes at most, without `\"`")),
+        None => Ok(()),
+    }
+}
+
+fn check_set(set: &SetState<'_>, target: Target) -> Result<(), ReadProblem> {
+    let is_interval = set.set.flags.iter().any(|flag| flag == "interval");
+    let values = || set.values.iter().copied().flatten();
+    let keys = set.entries.iter().copied().flatten().map(|(key, _)| key);
+    for value in values().chain(keys) {
+        if value.is_interval() && !is_interval {
+            return Err(refused(value, "its set needs `flags interval`"));
+        }
+        check_value(value, target)?;
+    }
+    if is_interval && !set.set.auto_merge {
+        let mut ends: Vec<_> = values().filter_map(ends).collect();
+        if !ends.is_sorted() {
+            ends.sort_unstable();
+        }
+        if ends.windows(2).any(|two| two[1].0 <= two[0].1) {
+            return Err(refused(&set.set.name, "two of its elements overlap"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether nft from `target` on takes the value in a set.
+pub(super) fn check_value(value: &Value<'_>, target: Target) -> Result<(), ReadProblem> {
+    match value {
+        Value::Word(word) | Value::Text(word) if word.ends_with('*') && target < HAS_WILDCARDS => {
+            Err(refused(word, "nft before 1.0.3 has no wildcards in sets"))
+        }
+        _ => check_range(value, target),
+    }
+}
+
+/// Whether nft from `target` on takes the value.
+pub(super) fn check_range(value: &Value<'_>, target: Target) -> Result<(), ReadProblem> {
+    match value {
+        Value::Range(ends) if ends.0 == ends.1 && target < HAS_WILDCARDS => {
+            Err(refused(value, "nft before 1.0.3 has no range of one value"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// First and last of what the value means, as numbers.
+fn ends(value: &Value<'_>) -> Option<(u128, u128)> {
+    let number = |address: &IpAddr| match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    match value {
+        Value::Number(one) | Value::Hex(one) => Some((u128::from(*one), u128::from(*one))),
+        Value::Address(address) => Some((number(address), number(address))),
+        Value::Prefix(address, len) => {
+            let net = IpNet::new(*address, *len).ok()?;
+            Some((number(&net.network()), number(&net.broadcast())))
+        }
+        Value::Range(both) => Some((ends(&both.0)?.0, ends(&both.1)?.1)),
+        _ => None,
+    }
+}
+
+/// An action, and where the kernel has it.
+type Kind = (&'static str, fn(&Action) -> bool, fn(Base) -> bool);
+
+/// What the kernel would refuse of the rules of `table`: actions that it has in some chains only, if
+/// packets come there from others.
+pub(super) fn check_actions(table: &Table) -> Result<(), ReadProblem> {
+    let kinds: [Kind; 3] = [
+        (
+            "redirect",
+            |action| matches!(action, Action::Redirect { .. }),
+            |base| {
+                base.kind == ChainKind::Nat && matches!(base.hook, Hook::Prerouting | Hook::Output)
+            },
+        ),
+        (
+            "snat",
+            |action| matches!(action, Action::Snat { .. }),
+            |base| {
+                base.kind == ChainKind::Nat && matches!(base.hook, Hook::Postrouting | Hook::Input)
+            },
+        ),
+        (
+            "tproxy",
+            |action| matches!(action, Action::Tproxy { .. }),
+            |base| base.kind == ChainKind::Filter && base.hook == Hook::Prerouting,
+        ),
+    ];
+    for (word, is_it, may) in kinds {
+        let mut with = table
+            .chains
+            .iter()
+            .filter(|chain| chain.rules.iter().any(|rule| is_it(&rule.then)))
+            .peekable();
+        if with.peek().is_none() {
+            continue;
+        }
+        let elsewhere = table.reached_from(|base| !may(base));
+        if let Some(chain) = with.find(|chain| elsewhere.contains(&chain.name)) {
+            let why = format!("packets come to chain {} where the kernel has none", chain.name);
+            return Err(refused(word, &why));
+        }
+    }
+    Ok(())
+}

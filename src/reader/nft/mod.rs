@@ -1,0 +1,169 @@
+//! What nft means: scripts, what `nft list ruleset` prints, and libnftables JSON.
+//!
+//! ```text
+//! script ─┐
+//!         ├─nft::read──▶ commands ──apply──▶ tables as they are in the end ──table──▶ IR
+//! JSON ───┘                                             └──rule, condition, bits, value──┘
+//! ```
+//!
+//! Commands are run on an empty ruleset, so a text that takes tables away and makes them anew is
+//! read for what it leaves. The elements of named sets stand in the rules that name the sets; an
+//! empty set of addresses is one that others fill. A rule that does several things is read as a
+//! jump to a chain that does them, one after another. Handles, counts and comments are passed
+//! over.
+//!
+//! What a word means was checked against nft 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18. A word that is
+//! not known here is an error, never a guess; so is one that the kernel would take but that the
+//! IR cannot say. With a [`target`](Options::target), so is what nft of that version, or the kernel,
+//! would refuse.
+
+mod bits;
+mod condition;
+mod field;
+mod loadable;
+mod managed;
+mod rule;
+mod table;
+mod value;
+
+use std::collections::BTreeSet;
+
+pub use crate::nft::{Place, ReadError, ReadProblem, Target};
+
+use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Ruleset, Table};
+use crate::net::Name;
+use crate::nft::{Script, State, json as nft_json, text as nft_text};
+use crate::reader::is_among;
+
+/// What to leave out, and what the text does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The tables to read, as [`Options::leave_out`] names them; all others are someone else's.
+    /// `None`: every table.
+    pub tables: Option<BTreeSet<String>>,
+    /// Tables that are someone else's, which are passed over unread: by name (`firewalld`), or by
+    /// family and name (`ip filter`, `bridge *`). A `*` at the end stands for any rest.
+    pub leave_out: BTreeSet<String>,
+    /// Sets that others fill although they have elements, by name. The elements are passed over.
+    pub filled: BTreeSet<String>,
+    /// What is done about tables that iptables-nft keeps.
+    pub of_iptables: OfIptables,
+    /// The oldest nft that must load the text, if it is to be loaded: what it would refuse is an
+    /// error then.
+    pub target: Option<Target>,
+}
+
+/// What is done about tables that iptables-nft keeps, because nft does not show all that their rules
+/// mean: those of family `ip` or `ip6` with a name of iptables' tables, whose base chains are all
+/// iptables' own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OfIptables {
+    /// They are an error that names `iptables-save`.
+    #[default]
+    Refuse,
+    /// They are passed over, because what `iptables-save` prints is read as well.
+    PassOver,
+}
+
+/// The ruleset that there is behind the commands of a script, or that `nft list ruleset` printed.
+///
+/// Families of the IR's tables are nft's: `inet` is both. A chain's policy `drop` is a rule at its
+/// end. A table that is dormant has no base chains.
+///
+/// # Errors
+///
+/// Everything that cannot be read: what the text says in its order, then what rules say.
+pub fn script(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
+    let (script, errors) = nft_text::read(text, &|family, table| options.leaves_out(family, table));
+    ruleset(&script, errors, options)
+}
+
+/// The same as [`script`], of libnftables JSON.
+///
+/// # Errors
+///
+/// Everything that cannot be read: commands in the order of the text, then what rules say.
+pub fn json(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
+    let (script, errors) = nft_json::read(text, &|family, table| options.leaves_out(family, table));
+    ruleset(&script, errors, options)
+}
+
+fn ruleset(
+    script: &Script<'_>,
+    mut errors: Vec<ReadError>,
+    options: &Options,
+) -> Result<Ruleset, Vec<ReadError>> {
+    let state = script.apply(State::default(), options.target.is_some(), &mut errors);
+    let ruleset = meaning(script, &state, options, &mut errors);
+    if errors.is_empty() { Ok(ruleset) } else { Err(errors) }
+}
+
+/// A script, read.
+pub(crate) type Reader =
+    for<'a> fn(&'a str, &dyn Fn(&str, &str) -> bool) -> (Script<'a>, Vec<ReadError>);
+
+/// The ruleset that a text leaves when it is loaded by nft from `target` on: on nothing, on itself, on
+/// older versions with tables of the names in `owned`, of which it touches no others.
+///
+/// # Errors
+///
+/// What would be refused, cannot be read, or is not so.
+pub(crate) fn settled(
+    text: &str,
+    read: Reader,
+    owned: &[Name],
+    target: Target,
+) -> Result<Ruleset, String> {
+    let first = |errors: &[ReadError]| errors.first().map(ToString::to_string);
+    let (script, mut errors) = read(text, &|_, _| false);
+    if let Some(error) = first(&errors) {
+        return Err(error);
+    }
+    let state = script.settled(owned)?;
+    let options = Options { target: Some(target), ..Options::default() };
+    let ruleset = meaning(&script, &state, &options, &mut errors);
+    first(&errors).map_or(Ok(ruleset), Err)
+}
+
+/// What the tables of `state` mean, which `script` left; what cannot be read, or would be refused, is
+/// in `errors`.
+fn meaning(
+    script: &Script<'_>,
+    state: &State<'_>,
+    options: &Options,
+    errors: &mut Vec<ReadError>,
+) -> Ruleset {
+    if let Some(target) = options.target {
+        loadable::check(script, state, target, errors);
+    }
+    let mut ruleset = table::ruleset(&state.tables, options, errors);
+    ruleset.tables.iter_mut().for_each(mend_socket_matches);
+    ruleset
+}
+
+/// In postrouting nat, for TCP, a local source is read as an existing socket: that is how the nft
+/// backend writes one, and there both take the same packets (Linux 6.18).
+fn mend_socket_matches(table: &mut Table) {
+    let is_it = |base: Base| base.kind == ChainKind::Nat && base.hook == Hook::Postrouting;
+    let inside: BTreeSet<Name> = table.reached_only_from(is_it).into_iter().cloned().collect();
+    let tcp = Match::Protocol { protocol: Protocol::Tcp, not: false };
+    let chains = table.chains.iter_mut().filter(|chain| inside.contains(&chain.name));
+    let rules = chains.flat_map(|chain| &mut chain.rules).filter(|rule| rule.when.contains(&tcp));
+    for when in rules.flat_map(|rule| &mut rule.when) {
+        if let Match::Local { of: Direction::Source, not } = *when {
+            *when = Match::SocketExists { not };
+        }
+    }
+}
+
+impl Options {
+    /// Whether the table is someone else's.
+    fn leaves_out(&self, family: &str, table: &str) -> bool {
+        let full_name = format!("{family} {table}");
+        let is_in = |names| is_among(names, table) || is_among(names, &full_name);
+        is_in(&self.leave_out) || self.tables.as_ref().is_some_and(|tables| !is_in(tables))
+    }
+}
+
+#[cfg(test)]
+mod tests;
