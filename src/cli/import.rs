@@ -1,14 +1,15 @@
-//! `weir import istio`.
+//! `weir import`: the meshes, and the forms of their configuration, are those of the table of
+//! imports.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser};
 
 use super::files::{is_standard, read_whole};
 use super::report::Messages;
-use super::{Outcome, groups, output};
-use crate::import::istio::{self, Context, Imported, Refused};
+use super::{Outcome, numbers, output};
+use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
 use crate::net::Name;
 use crate::policy::{Detail, print};
 use crate::span::Sources;
@@ -20,79 +21,25 @@ pub(super) struct Import {
     from: From,
 }
 
-#[derive(Subcommand)]
-enum From {
-    Istio(Istio),
+/// What is imported, and how it was given.
+struct From {
+    importer: &'static Importer,
+    given: ArgMatches,
 }
 
-/// Turn Istio's configuration into a policy that says the same
-///
-/// Prints the policy that does to packets what Istio's iptables rules do, formatted, and without
-/// the clauses that only restate defaults. What it does not carry over, and why, goes to standard
-/// error; what Istio refuses, or a policy cannot say, is an error, and nothing is printed then.
-#[derive(Args)]
-#[command(after_help = EXAMPLES)]
-struct Istio {
-    #[command(flatten)]
-    input: Given,
-    /// Environment beside --args: lines of `NAME=value`, as a shell reads them.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pod", "config"])]
-    env: Option<PathBuf>,
-    /// Group file (the form of /etc/group) that resolves group names; the policy has the numbers.
-    #[arg(long, value_name = "FILE")]
-    group_file: Option<PathBuf>,
-    /// Name of the policy [default: that of the pod or the configuration, or else `istio`].
-    #[arg(long, value_parser = name, value_name = "NAME")]
-    name: Option<Name>,
-    /// Whether IPv6 is captured, where Istio would look at the workload's addresses.
-    #[arg(long, value_enum, value_name = "SWITCH", conflicts_with = "config")]
-    ipv6: Option<Switch>,
-    /// The workload's /etc/resolv.conf, where Istio would read it for DNS servers.
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
-    resolv_conf: Option<PathBuf>,
-    /// Write here instead of to standard output; whole or not at all.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-}
-
-/// What is imported.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct Given {
-    /// Arguments of istio-iptables, in one text that is split as a shell splits it.
-    #[arg(long, allow_hyphen_values = true, value_name = "ARGUMENTS")]
-    args: Option<String>,
-    /// Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
-    pod: Option<PathBuf>,
-    /// Istio's own configuration in JSON, one object or several; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  weir import istio --args \"-p 15001 -z 15006 -u 1337 -i '*' -b '*' -d 15090,15021,15020\"
-  kubectl get pod reviews -o yaml | weir import istio --pod -
-  weir import istio --pod deployment.yaml --ipv6 off -o reviews.weir
-
-Exit status: 0 imported, 1 the configuration is wrong, 2 bad usage or I/O.";
+const NAME: &str = "name";
+const OUTPUT: &str = "output";
+const INPUT: &str = "input";
 
 impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        let From::Istio(istio) = &self.from;
-        match istio.import()? {
+        match self.from.read()? {
             Ok(Imported { policies, notes }) => {
                 messages.imported("note", &notes)?;
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
-                output::write(istio.output.as_deref(), &Sources::default(), &texts.join("\n"))
+                let output = self.from.path(OUTPUT);
+                output::write(output, &Sources::default(), &texts.join("\n"))
             }
             Err(Refused { mistakes, notes }) => {
                 messages.imported("note", &notes)?;
@@ -103,33 +50,59 @@ impl Import {
     }
 }
 
-impl Istio {
-    fn import(&self) -> io::Result<Result<Imported, Refused>> {
+impl From {
+    fn read(&self) -> io::Result<Told> {
         self.reads_standard_input_once()?;
         let context = Context {
-            name: self.name.clone(),
-            groups: groups::read(self.group_file.as_deref())?,
-            ipv6: self.ipv6.map(|switch| switch == Switch::On),
-            resolv_conf: text(self.resolv_conf.as_deref())?,
+            name: self.given.get_one::<Name>(NAME).cloned(),
+            environment: self.text(Extra::Environment)?.unwrap_or_default(),
+            users: numbers::read(self.extra(Extra::Users), "user file")?,
+            groups: numbers::read(self.extra(Extra::Groups), "group file")?,
+            ipv6: self.ipv6(),
+            resolv_conf: self.text(Extra::ResolvConf)?,
         };
-        if let Some(arguments) = &self.input.args {
-            let environment = text(self.env.as_deref())?.unwrap_or_default();
-            return Ok(istio::split(arguments)
-                .and_then(|words| istio::arguments(&words, &environment, &context)));
-        }
-        if let Some(text) = text(self.input.pod.as_deref())? {
-            return Ok(istio::pods(&text, &context));
-        }
-        let text = text(self.input.config.as_deref())?.unwrap_or_default();
-        Ok(istio::configurations(&text, &context))
+        let (form, text) = self.form()?;
+        Ok((form.read)(&text, &context))
+    }
+
+    /// The form of configuration that was given, and its text.
+    fn form(&self) -> io::Result<(&'static Form, String)> {
+        let mut forms = self.importer.forms.iter();
+        let form = forms
+            .find(|form| self.given.contains_id(form.flag))
+            .expect("clap asks for a form of configuration");
+        let text = match form.given {
+            GivenAs::Arguments => self.given.get_one::<String>(form.flag).cloned(),
+            GivenAs::File => self.path(form.flag).map(read_whole).transpose()?,
+        };
+        Ok((form, text.unwrap_or_default()))
+    }
+
+    /// The path that an option is given; `None` if the mesh has no such option.
+    fn path(&self, flag: &str) -> Option<&Path> {
+        let path = self.given.try_get_one::<PathBuf>(flag).ok().flatten();
+        path.map(PathBuf::as_path)
+    }
+
+    fn extra(&self, extra: Extra) -> Option<&Path> {
+        self.path(flag(extra))
+    }
+
+    fn text(&self, extra: Extra) -> io::Result<Option<String>> {
+        self.extra(extra).map(read_whole).transpose()
+    }
+
+    fn ipv6(&self) -> Option<bool> {
+        let switch = self.given.try_get_one::<String>(flag(Extra::Ipv6)).ok().flatten();
+        switch.map(|switch| switch == "on")
     }
 
     /// The second reader would find nothing there, and say something wrong about it.
     fn reads_standard_input_once(&self) -> io::Result<()> {
-        let paths =
-            [&self.input.pod, &self.input.config, &self.env, &self.group_file, &self.resolv_conf];
-        let standard = paths.into_iter().flatten().filter(|path| is_standard(path)).count();
-        if standard > 1 {
+        let files = self.importer.forms.iter().filter(|form| form.given == GivenAs::File);
+        let extras = self.importer.extras.iter().filter(|(extra, _)| *extra != Extra::Ipv6);
+        let flags = files.map(|form| form.flag).chain(extras.map(|(extra, _)| flag(*extra)));
+        if flags.filter_map(|flag| self.path(flag)).filter(|path| is_standard(path)).count() > 1 {
             return Err(io::Error::other(
                 "standard input can be read once, and `-` is given twice",
             ));
@@ -138,11 +111,114 @@ impl Istio {
     }
 }
 
-/// The text of a file that may be left out.
-fn text(path: Option<&Path>) -> io::Result<Option<String>> {
-    path.map(read_whole).transpose()
+impl Subcommand for From {
+    fn augment_subcommands(command: Command) -> Command {
+        command
+            .subcommands(IMPORTERS.iter().map(subcommand))
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        IMPORTERS.iter().any(|importer| importer.name == name)
+    }
 }
 
-fn name(text: &str) -> Result<Name, String> {
-    Name::new(text).map_err(|bad| bad.to_string())
+impl FromArgMatches for From {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = matches.subcommand().and_then(|(name, given)| {
+            let importer = IMPORTERS.iter().find(|importer| importer.name == name)?;
+            Some(Self { importer, given: given.clone() })
+        });
+        given.ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The command of a mesh.
+fn subcommand(importer: &'static Importer) -> Command {
+    let mut forms = importer.forms.iter();
+    let name = format!(
+        "Name of the policy [default: that of the pod or the configuration, or else `{}`]",
+        importer.name
+    );
+    let mut command = Command::new(importer.name)
+        .about(importer.about)
+        .long_about(format!("{}\n\n{}", importer.about, importer.details))
+        .after_help(after_help(importer))
+        .args(forms.clone().map(form_argument))
+        .group(ArgGroup::new(INPUT).required(true).args(forms.clone().map(|form| form.flag)));
+    for (extra, help) in importer.extras {
+        let useless = forms.clone().filter(|form| !form.extras.contains(extra));
+        let argument = extra_argument(*extra, help);
+        command = command.arg(argument.conflicts_with_all(useless.map(|form| form.flag)));
+    }
+    debug_assert!(forms.all(|form| {
+        form.extras.iter().all(|extra| importer.extras.iter().any(|(known, _)| known == extra))
+    }));
+    command
+        .arg(
+            Arg::new(NAME)
+                .long(NAME)
+                .value_name("NAME")
+                .value_parser(|text: &str| Name::new(text).map_err(|bad| bad.to_string()))
+                .help(name),
+        )
+        .arg(
+            file(OUTPUT)
+                .short('o')
+                .help("Write here instead of to standard output; whole or not at all"),
+        )
+}
+
+fn form_argument(form: &'static Form) -> Arg {
+    let argument = match form.given {
+        GivenAs::Arguments => {
+            Arg::new(form.flag).long(form.flag).allow_hyphen_values(true).value_name("ARGUMENTS")
+        }
+        GivenAs::File => file(form.flag),
+    };
+    argument.help(form.help)
+}
+
+fn extra_argument(extra: Extra, help: &'static str) -> Arg {
+    let argument = match extra {
+        Extra::Ipv6 => {
+            Arg::new(flag(extra)).long(flag(extra)).value_name("SWITCH").value_parser(["on", "off"])
+        }
+        Extra::Environment | Extra::Users | Extra::Groups | Extra::ResolvConf => file(flag(extra)),
+    };
+    argument.help(help)
+}
+
+/// What the command calls it.
+fn flag(extra: Extra) -> &'static str {
+    match extra {
+        Extra::Environment => "env",
+        Extra::Users => "user-file",
+        Extra::Groups => "group-file",
+        Extra::Ipv6 => "ipv6",
+        Extra::ResolvConf => "resolv-conf",
+    }
+}
+
+fn file(flag: &'static str) -> Arg {
+    Arg::new(flag).long(flag).value_name("FILE").value_parser(value_parser!(PathBuf))
+}
+
+fn after_help(importer: &Importer) -> String {
+    let examples: Vec<_> =
+        importer.examples.iter().map(|example| format!("  {example}\n")).collect();
+    format!(
+        "Examples:\n{}\nExit status: 0 imported, 1 the configuration is wrong, 2 bad usage or I/O.",
+        examples.concat()
+    )
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::files::{Files, name, read};
-use super::groups;
+use super::numbers;
 use super::report::Messages;
 use crate::policy::GroupIds;
 use crate::{Compilation, Options, compile};
@@ -35,7 +35,7 @@ pub(super) struct GroupFile {
 impl GroupFile {
     /// The numbers of the groups.
     pub(super) fn read(&self) -> io::Result<GroupIds> {
-        groups::read(self.group_file.as_deref())
+        numbers::read(self.group_file.as_deref(), "group file")
     }
 }
 

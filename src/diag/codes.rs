@@ -59,6 +59,7 @@ impl Problem {
             Self::SharedMark { .. } => "E331",
             Self::SharedRoute { .. } => "E332",
             Self::TooMuch { .. } => "E333",
+            Self::MeshCannot { .. } => "E334",
             Self::Unsupported { .. } => "E401",
             Self::NotProved { .. } => "E402",
             Self::Unmet { .. } => "E403",
@@ -78,6 +79,7 @@ impl Problem {
             Self::ReroutedLate => "W513",
             Self::SharedBits { .. } => "W514",
             Self::Tie { .. } => "W515",
+            Self::MeshFault { .. } => "W516",
         }
     }
 
@@ -110,8 +112,8 @@ pages! {
     "E201" "E202" "E203" "E204" "E205" "E206" "E207"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
-    "E327" "E328" "E329" "E330" "E331" "E332" "E333"
+    "E327" "E328" "E329" "E330" "E331" "E332" "E333" "E334"
     "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
-    "W513" "W514" "W515"
+    "W513" "W514" "W515" "W516"
 }

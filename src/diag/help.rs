@@ -29,9 +29,10 @@ impl Problem {
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
-            Self::Punctuation { instead, .. } | Self::Contradiction { instead, .. } => {
-                (*instead).to_owned()
-            }
+            Self::Punctuation { instead, .. }
+            | Self::Contradiction { instead, .. }
+            | Self::MeshCannot { instead, .. }
+            | Self::MeshFault { instead, .. } => (*instead).to_owned(),
             Self::SurplusBlock { .. } => {
                 "end the clause before the `{`, or remove the braces".to_owned()
             }

@@ -431,6 +431,16 @@ pub enum Problem {
         most: usize,
     },
 
+    /// `E334`: the mesh that the policy is for cannot do it.
+    #[error("{mesh} cannot do this: {why}")]
+    MeshCannot {
+        /// The mesh.
+        mesh: &'static str,
+        /// Why not.
+        why: &'static str,
+        /// What to write.
+        instead: &'static str,
+    },
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
     Unsupported {
@@ -541,6 +551,16 @@ pub enum Problem {
     /// `W513`: TPROXY takes what arrives on a rerouted interface before `reroute` does.
     #[error("in TPROXY mode, connections on a rerouted interface are captured as inbound first")]
     ReroutedLate,
+    /// `W516`: the mesh's rules do what hardly anybody wants, and so does the policy.
+    #[error("a fault of {mesh}: {what}")]
+    MeshFault {
+        /// The mesh.
+        mesh: &'static str,
+        /// What its rules do.
+        what: &'static str,
+        /// How to avoid it.
+        instead: &'static str,
+    },
     /// `W514`: policies that are loaded together and have bits of a mark in common.
     #[error("{first} and {second} share bits")]
     SharedBits {

@@ -1,7 +1,123 @@
-//! Other systems' configuration, to policies.
+//! Other systems' configuration, to policies that say the same.
+//!
+//! Each mesh has a folder: what its configuration says, to what its kinds of policies mean. What a
+//! policy cannot say, or the mesh refuses, is a mistake; what has no effect, or says nothing about
+//! traffic, is left out with a note. Nothing is dropped in silence. [`IMPORTERS`] lists the meshes.
 
+mod environment;
 mod finding;
+mod flags;
+mod general;
+mod go;
+mod importer;
 pub mod istio;
+mod json;
+pub mod linkerd;
+#[cfg(feature = "import-pod")]
+mod manifest;
+mod naming;
+mod report;
+mod shell;
 mod words;
 
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+
 pub use finding::{Finding, Given, Source};
+pub use general::{GeneralReason, GeneralRemark};
+pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
+
+use crate::net::Name;
+use crate::policy::{GroupIds, Policy};
+
+/// What the input does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// What to call the policy. Without one, it is called after the pod or the configuration, and
+    /// otherwise after the mesh; several policies get numbers behind a name they share.
+    pub name: Option<Name>,
+    /// Variables beside the arguments: lines of `NAME=value`, as a shell reads them.
+    pub environment: String,
+    /// Numbers of the users that are given by name.
+    pub users: GroupIds,
+    /// Numbers of the groups that are given by name.
+    pub groups: GroupIds,
+    /// Whether IPv6 is captured, where the mesh would look at the workload's addresses.
+    pub ipv6: Option<bool>,
+    /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
+    pub resolv_conf: Option<String>,
+}
+
+/// What was imported, with remarks `R`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported<R> {
+    /// The policies, in the order of the input. No two have the same name.
+    pub policies: Vec<Policy>,
+    /// What they do not carry over, and why.
+    pub notes: Vec<Finding<R>>,
+}
+
+/// Why nothing was imported: everything that is wrong with the input, with remarks `R` and reasons
+/// `M`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused<R, M> {
+    /// What is wrong. Never empty.
+    pub mistakes: Vec<Finding<M>>,
+    /// What there is to know besides.
+    pub notes: Vec<Finding<R>>,
+}
+
+/// The mistakes, one a line.
+impl<R, M: Display> Display for Refused<R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.mistakes.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
+
+/// The same in words, for those who know no mesh.
+fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {
+    match result {
+        Ok(Imported { policies, notes }) => Ok(Imported { policies, notes: in_words(notes) }),
+        Err(Refused { mistakes, notes }) => {
+            Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes) })
+        }
+    }
+}
+
+/// What `arguments` makes of the words of a command line, in words.
+fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
+    text: &str,
+    context: &Context,
+    arguments: impl FnOnce(&[String], &Context) -> Result<Imported<R>, Refused<R, M>>,
+) -> Told {
+    let words = split(text);
+    told(words.map_err(refused).and_then(|words| arguments(&words, context)))
+}
+
+/// Refuses everything, for one reason.
+fn refused<R, M: From<GeneralReason>>(why: GeneralReason) -> Refused<R, M> {
+    let mistake = Finding { about: None, given: None, what: why.into() };
+    Refused { mistakes: vec![mistake], notes: Vec::new() }
+}
+
+fn in_words<T: Display>(findings: Vec<Finding<T>>) -> Vec<Finding<String>> {
+    let word = |Finding { about, given, what }: Finding<T>| Finding {
+        about,
+        given,
+        what: what.to_string(),
+    };
+    findings.into_iter().map(word).collect()
+}
+
+/// The words of a command line, as a shell splits it; nothing is expanded.
+///
+/// # Errors
+///
+/// If a quote is not closed, or a backslash is the last character.
+pub fn split(text: &str) -> Result<Vec<String>, GeneralReason> {
+    let words = shell::split(text).map(|words| words.into_iter().map(|(_, word)| word).collect());
+    words.ok_or(GeneralReason::OpenQuote)
+}

@@ -5,6 +5,7 @@
 mod expect;
 pub mod istio;
 mod layout;
+pub mod linkerd;
 mod lowered;
 mod plan;
 mod together;

@@ -12,6 +12,7 @@ mod expectation;
 pub mod istio;
 mod kind;
 mod kinds;
+pub mod linkerd;
 mod print;
 mod printer;
 mod setting;

@@ -140,8 +140,9 @@ proptest! {
         };
         let (words, environment) = (assigned(true), assigned(false).join("\n"));
         let resolv_conf = Some(servers.to_owned());
-        let context = Context { groups: groups(), ipv6, resolv_conf, ..Context::default() };
-        if let Ok(imported) = istio::arguments(&words, &environment, &context) {
+        let context =
+            Context { environment, groups: groups(), ipv6, resolv_conf, ..Context::default() };
+        if let Ok(imported) = istio::arguments(&words, &context) {
             let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
             let compilation = compiled(policy, Detail::Differences, Layout::Compact);
             prop_assert_eq!(&compilation.policies[0], policy);

@@ -373,8 +373,9 @@ fn what_upstream_refuses_in_a_pod_is_a_mistake() {
 #[test]
 fn every_mistake_is_reported_at_once() {
     let words = istio::split("-b 80,http -x 10.0.0.1 -i 10.0.0.0/8 -u root --dry-runn -m").unwrap();
-    let environment = "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR=10.0.0.1/8\nA B=1\n";
-    let refused = istio::arguments(&words, environment, &Context::default()).unwrap_err();
+    let environment = "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR=10.0.0.1/8\nA B=1\n".to_owned();
+    let context = Context { environment, ..Context::default() };
+    let refused = istio::arguments(&words, &context).unwrap_err();
     assert_eq!(
         refused.to_string().lines().collect::<Vec<_>>(),
         [
@@ -470,7 +471,8 @@ proptest! {
             let _ = istio::pods(&text, &context);
             let words = istio::split(&text);
             for environment in [&text, &environment] {
-                let _ = words.as_ref().map(|words| istio::arguments(words, environment, &context));
+                let context = Context { environment: environment.clone(), ..Context::default() };
+                let _ = words.as_ref().map(|words| istio::arguments(words, &context));
             }
         }
     }
@@ -478,7 +480,7 @@ proptest! {
     #[test]
     fn what_is_imported_is_a_policy(words in prop::collection::vec(prop::sample::select(PIECES), 0..8)) {
         let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-        if let Ok(imported) = istio::arguments(&words, "", &Context::default()) {
+        if let Ok(imported) = istio::arguments(&words, &Context::default()) {
             let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
             let json = serde_json::to_string(policy).expect("a policy is JSON");
             prop_assert_eq!(&serde_json::from_str::<Policy>(&json).expect("and back"), policy);

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use super::config::wrong_type;
-use super::environment::Environment;
 use super::finding::{Reason, Remark, Report};
-use super::manifest::{self, Pod};
-use super::option::{OPTIONS, Opt, Options, boolean};
+use super::option::{OPTIONS, Opt, Options};
 use super::value;
-use crate::import::Given;
+use crate::import::environment::Environment;
+use crate::import::go::boolean;
+use crate::import::json::wrong_type;
+use crate::import::manifest::{self, Pod};
+use crate::import::{GeneralRemark, Given};
 
 /// Turns injection on or off; a label or an annotation.
 const INJECT: &str = "sidecar.istio.io/inject";
@@ -192,7 +193,7 @@ fn reroute(pod: &Pod<'_>, options: &mut Options, report: &mut Report) {
     if let Some(&value) = pod.annotations.get(KUBEVIRT) {
         let given = Given::field(KUBEVIRT, value);
         if pod.annotations.contains_key(REROUTE) {
-            report.note(&given, Remark::Overridden { by: REROUTE.to_owned() });
+            report.note(&given, GeneralRemark::Overridden { by: REROUTE.to_owned() });
         } else {
             report.note(&given, Remark::Deprecated { now: REROUTE });
             if let Some(given) = checked(pod, KUBEVIRT, Items::Interfaces, report) {

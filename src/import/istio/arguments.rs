@@ -1,9 +1,9 @@
 //! A command line of upstream's tool, to options.
 
-use super::finding::{Reason, Remark, Report};
+use super::finding::Report;
 use super::option::{OPTIONS, Opt, Options, Takes};
-use crate::import::words::nearest;
-use crate::import::{Given, Source};
+use crate::import::GeneralRemark;
+use crate::import::flags::{self, Flag};
 
 /// Flags that every Istio command has, about its log (`pkg/log/options.go`). A name, and whether it
 /// may stand without a value.
@@ -16,128 +16,26 @@ const LOG_FLAGS: &[(&str, bool)] = &[
     ("vklog", false),
 ];
 
-/// A flag that the command knows.
-#[derive(Clone, Copy)]
-enum Flag {
-    Option(Opt),
-    Log { switch: bool },
+/// Every flag of the command, and the option that it sets; none, if it is about the log.
+fn flags() -> Vec<Flag<Option<Opt>>> {
+    let options = OPTIONS.iter().map(|spec| Flag {
+        long: spec.flag,
+        short: Some(spec.short).filter(|short| *short != ' '),
+        is_switch: spec.takes == Takes::Switch,
+        sets: Some(spec.option),
+    });
+    let log = LOG_FLAGS.iter();
+    let log = log.map(|&(long, is_switch)| Flag { long, short: None, is_switch, sets: None });
+    options.chain(log).collect()
 }
 
-impl Flag {
-    fn long(name: &str) -> Option<Self> {
-        let option = OPTIONS.iter().find(|spec| spec.flag == name && !name.is_empty());
-        option.map(|spec| Self::Option(spec.option)).or_else(|| {
-            let (_, switch) = LOG_FLAGS.iter().find(|(log, _)| *log == name)?;
-            Some(Self::Log { switch: *switch })
-        })
-    }
-
-    fn short(letter: char) -> Option<Self> {
-        let option = OPTIONS.iter().find(|spec| spec.short == letter && letter != ' ');
-        option.map(|spec| Self::Option(spec.option))
-    }
-
-    fn is_switch(self) -> bool {
-        match self {
-            Self::Option(option) => option.spec().takes == Takes::Switch,
-            Self::Log { switch } => switch,
-        }
-    }
-
-    fn set(self, option: String, value: String, options: &mut Options, report: &mut Report) {
-        let given = Given { option, value, source: Source::Argument };
-        match self {
-            Self::Option(option) => options.set(option, given, report),
-            Self::Log { .. } => report.note(&given, Remark::NotTraffic),
-        }
-    }
-}
-
-/// Reads the arguments of `istio-iptables`, with or without the command before them, as upstream's
-/// flag library (pflag 1.0) does: `--flag value`, `--flag=value`, `-f value`, `-fvalue`,
-/// `-f=value`, `-nf value`, and everything behind `--` is no flag.
+/// Reads the arguments of `istio-iptables`, with or without the command before them.
 pub(super) fn read(arguments: &[String], options: &mut Options, report: &mut Report) {
-    let is_command =
-        |word: &&String| matches!(word.rsplit('/').next(), Some("pilot-agent" | "istio-iptables"));
-    let mut words = arguments.iter().skip(arguments.iter().take_while(is_command).count());
-    while let Some(word) = words.next() {
-        if word == "--" {
-            break;
-        } else if let Some(flag) = word.strip_prefix("--") {
-            read_long(flag, &mut words, options, report);
-        } else if let Some(flags) = word.strip_prefix('-').filter(|flags| !flags.is_empty()) {
-            read_short(flags, &mut words, options, report);
-        } else {
-            report.remark(Remark::StrayWord { word: word.clone() });
-        }
-    }
-    for word in words {
-        report.remark(Remark::StrayWord { word: word.clone() });
-    }
-}
-
-/// Reads `name`, `name=value`, or `name` and the next word.
-fn read_long<'a>(
-    written: &str,
-    words: &mut impl Iterator<Item = &'a String>,
-    options: &mut Options,
-    report: &mut Report,
-) {
-    let (name, value) =
-        written.split_once('=').map_or((written, None), |(name, value)| (name, Some(value)));
-    let Some(flag) = Flag::long(name) else {
-        let known = OPTIONS.iter().map(|spec| spec.flag);
-        let near = nearest(name, known.chain(LOG_FLAGS.iter().map(|(log, _)| *log)));
-        return report.fail(Reason::UnknownFlag {
-            flag: format!("--{name}"),
-            nearest: near.map(|near| format!("--{near}")),
-        });
-    };
-    let value = match value {
-        Some(value) => Some(value.to_owned()),
-        None if flag.is_switch() => Some("true".to_owned()),
-        None => words.next().cloned(),
-    };
-    let option = format!("--{name}");
-    match value {
-        Some(value) => flag.set(option, value, options, report),
-        None => refuse_end(option, report),
-    }
-}
-
-/// Reads letters until one that takes a value: the rest, less a `=`, or the next word.
-fn read_short<'a>(
-    mut written: &str,
-    words: &mut impl Iterator<Item = &'a String>,
-    options: &mut Options,
-    report: &mut Report,
-) {
-    while let Some(letter) = written.chars().next() {
-        let rest = &written[letter.len_utf8()..];
-        let option = format!("-{letter}");
-        let Some(flag) = Flag::short(letter) else {
-            return report.fail(Reason::UnknownFlag { flag: option, nearest: None });
-        };
-        let value = match rest.strip_prefix('=').filter(|value| !value.is_empty()) {
-            Some(value) => Some(value.to_owned()),
-            None if flag.is_switch() => {
-                flag.set(option, "true".to_owned(), options, report);
-                written = rest;
-                continue;
-            }
-            None if rest.is_empty() => words.next().cloned(),
-            None => Some(rest.to_owned()),
-        };
-        return match value {
-            Some(value) => flag.set(option, value, options, report),
-            None => refuse_end(option, report),
-        };
-    }
-}
-
-fn refuse_end(option: String, report: &mut Report) {
-    let given = Given { option, value: String::new(), source: Source::Argument };
-    report.refuse(&given, Reason::MissingValue);
+    let command = ["pilot-agent", "istio-iptables"];
+    flags::read(arguments, &command, &flags(), report, |option, given, report| match option {
+        Some(option) => options.set(*option, given, report),
+        None => report.note(&given, GeneralRemark::NotTraffic),
+    });
 }
 
 #[cfg(test)]

@@ -1,18 +1,14 @@
 //! Upstream's configuration in JSON, to options.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::ambient::Ambient;
-use super::finding::{Reason, Remark, Report};
-use super::naming::Names;
+use super::finding::{Reason, Report};
 use super::option::{OPTIONS, Options, Takes};
-use super::{Context, Imported, Refused, finish, sidecar};
-use crate::import::Given;
-use crate::import::words::nearest;
-use crate::policy::{Kind, Policy};
-
-/// An object of a configuration.
-type Object = Map<String, Value>;
+use super::{Context, Imported, Refused, sidecar};
+use crate::import::json::{self, Object, list, number, refuse_unknown, switch, text};
+use crate::import::{GeneralRemark, Given};
+use crate::policy::Kind;
 
 /// Options of ambient mode that do not decide about traffic.
 const AMBIENT_UNRELATED: &[&str] =
@@ -43,64 +39,11 @@ const AMBIENT_OPTIONS: &[&str] = &[
 /// If the text is not JSON, an option is unknown or of the wrong type, and everything that upstream
 /// refuses, or that a policy cannot say.
 pub fn configurations(text: &str, context: &Context) -> Result<Imported, Refused> {
-    let mut report = Report::default();
-    let mut policies = Vec::new();
-    let mut names = Names::default();
-    let entries = entries(text, &mut report);
-    let several = entries.len() > 1;
-    for (at, entry) in entries.iter().enumerate() {
-        let Value::Object(entry) = entry else {
-            report.fail(wrong_type(entry, "an object"));
-            continue;
-        };
-        let written = entry.get("name").and_then(Value::as_str);
-        report.about = several
-            .then(|| written.map_or_else(|| format!("configuration {}", at + 1), str::to_owned));
-        if let Some(kind) = read(entry, context, &mut report) {
-            let name = names.take(context.name.as_ref(), written, &mut report);
-            policies.push(Policy { name, kind, expectations: Vec::new() });
-        }
-    }
-    report.about = None;
-    if entries.is_empty() && report.mistakes.is_empty() {
-        report.fail(Reason::Nothing);
-    }
-    finish(policies, report)
-}
-
-/// The objects of the text.
-fn entries(text: &str, report: &mut Report) -> Vec<Value> {
-    let mut entries = Vec::new();
-    for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
-        match value {
-            Ok(Value::Array(several)) => entries.extend(several),
-            Ok(one) => entries.push(one),
-            Err(error) => report.fail(Reason::Unreadable {
-                form: "JSON",
-                why: said(&error),
-                line: error.line() as u64,
-                column: error.column() as u64,
-            }),
-        }
-    }
-    entries
-}
-
-/// What the reader said, without the place that it puts at the end.
-fn said(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+    json::configurations(text, super::NAME, context, |entry, report| read(entry, context, report))
 }
 
 fn read(entry: &Object, context: &Context, report: &mut Report) -> Option<Kind> {
-    let (kind, config) = match entry.get("config") {
-        Some(Value::Object(config)) => (entry.get("kind"), config),
-        Some(other) => {
-            report.refuse(&Given::field("config", ""), wrong_type(other, "an object"));
-            return None;
-        }
-        None => (None, entry),
-    };
+    let (kind, config) = json::config(entry, report)?;
     match kind.map_or(Some("sidecar"), Value::as_str) {
         Some("sidecar") => {
             let options = options(config, report);
@@ -163,7 +106,7 @@ fn ambient(config: &Object, report: &mut Report) -> Ambient {
             },
             unrelated if AMBIENT_UNRELATED.contains(&unrelated) => {
                 if switch(key, value, report) == Some(true) {
-                    report.note(&Given::field(key, "true"), Remark::NotTraffic);
+                    report.note(&Given::field(key, "true"), GeneralRemark::NotTraffic);
                 }
             }
             _ => {
@@ -177,73 +120,6 @@ fn ambient(config: &Object, report: &mut Report) -> Ambient {
 
 fn field(key: &str, value: Option<String>) -> Option<Given> {
     value.map(|value| Given::field(key, value))
-}
-
-fn refuse_unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>, report: &mut Report) {
-    let nearest = nearest(key, known).map(str::to_owned);
-    report.refuse(&Given::field(key, ""), Reason::UnknownOption { nearest });
-}
-
-/// The text; `null` is none, as for Go.
-fn text(key: &str, value: &Value, report: &mut Report) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Null => None,
-        other => refuse_type(key, other, "text", report),
-    }
-}
-
-fn switch(key: &str, value: &Value, report: &mut Report) -> Option<bool> {
-    match value {
-        Value::Bool(on) => Some(*on),
-        Value::Null => None,
-        other => refuse_type(key, other, "`true` or `false`", report),
-    }
-}
-
-fn number(key: &str, value: &Value, report: &mut Report) -> Option<String> {
-    match value {
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null => None,
-        other => refuse_type(key, other, "a number", report),
-    }
-}
-
-/// The texts of an array, with commas between them.
-fn list(key: &str, value: &Value, report: &mut Report) -> Option<String> {
-    let Value::Array(items) = value else {
-        return match value {
-            Value::Null => None,
-            other => refuse_type(key, other, "an array", report),
-        };
-    };
-    let texts: Option<Vec<_>> = items.iter().map(|item| text(key, item, report)).collect();
-    Some(texts?.join(","))
-}
-
-fn refuse_type<T>(
-    key: &str,
-    found: &Value,
-    expected: &'static str,
-    report: &mut Report,
-) -> Option<T> {
-    let value =
-        if found.is_object() || found.is_array() { String::new() } else { found.to_string() };
-    report.refuse(&Given::field(key, value), wrong_type(found, expected));
-    None
-}
-
-/// What is there, and what should be.
-pub(super) fn wrong_type(found: &Value, expected: &'static str) -> Reason {
-    let found = match found {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
-    Reason::WrongType { found, expected }
 }
 
 #[cfg(test)]

@@ -1,47 +1,16 @@
-//! Lines of `NAME=value`, as a shell reads them.
+//! Upstream's variables, to options.
 
-use std::collections::BTreeMap;
-
-use super::finding::{Reason, Remark, Report};
+use super::finding::{Remark, Report};
 use super::option::{OPTIONS, Opt, Options};
-use super::shell::split;
+use crate::import::environment::Environment;
 use crate::import::words::nearest;
-use crate::import::{Given, Source};
-
-/// Variables and their values.
-pub(super) type Environment = BTreeMap<String, String>;
+use crate::import::{GeneralRemark, Given, Source};
 
 /// Variables that upstream declares and never reads (istio 1.29), and the ones it reads.
 const NEVER_READ: &[(&str, &str)] = &[
     ("INBOUND_INTERCEPTION_MODE", "ISTIO_INBOUND_INTERCEPTION_MODE"),
     ("INBOUND_TPROXY_MARK", "ISTIO_INBOUND_TPROXY_MARK"),
 ];
-
-/// Reads assignments as a shell does: `NAME=value`, with or without `export`, with quotes and
-/// comments. Nothing is expanded; the last assignment counts.
-pub(super) fn parse(text: &str, report: &mut Report) -> Environment {
-    let mut environment = Environment::new();
-    let Some(words) = split(text) else {
-        report.fail(Reason::OpenQuote);
-        return environment;
-    };
-    for (line, word) in words {
-        match word.split_once('=') {
-            Some((name, value)) if is_name(name) => {
-                environment.insert(name.to_owned(), value.to_owned());
-            }
-            _ if word == "export" => {}
-            _ => report.fail(Reason::NotAssignment { line, word }),
-        }
-    }
-    environment
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
 
 /// Sets the options that have a variable in `environment`.
 pub(super) fn read(environment: &Environment, options: &mut Options, report: &mut Report) {
@@ -61,7 +30,7 @@ pub(super) fn read(environment: &Environment, options: &mut Options, report: &mu
         // A misspelt option is worth a word; any other variable is somebody else's.
         if let Some(near) = misspelt(name) {
             let nearest = Some(near.to_owned());
-            report.note(&given(name, value), Remark::NotAnOption { nearest });
+            report.note(&given(name, value), GeneralRemark::NotAnOption { nearest });
         }
     }
 }
@@ -92,9 +61,10 @@ fn misspelt(name: &str) -> Option<&'static str> {
 mod tests {
     use super::super::finding::Report;
     use super::super::option::{OPTIONS, Options};
-    use super::{parse, read};
+    use super::read;
+    use crate::import::environment::parse;
 
-    fn told(text: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+    fn told(text: &str) -> (Vec<String>, Vec<String>) {
         let (mut options, mut report) = (Options::new(), Report::default());
         let environment = parse(text, &mut report);
         read(&environment, &mut options, &mut report);
@@ -102,7 +72,6 @@ mod tests {
         (
             changed.map(|spec| format!("{}={}", spec.key, options.text(spec.option))).collect(),
             report.notes.iter().map(ToString::to_string).collect(),
-            report.mistakes.iter().map(ToString::to_string).collect(),
         )
     }
 
@@ -142,17 +111,6 @@ mod tests {
             ("PATH=/bin\nISTIO_META_CLUSTER_ID=x", &[]),
         ] {
             assert_eq!(told(text).1, notes, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_assignment_is_a_mistake() {
-        for (text, mistake) in [
-            ("A=1\nB C=2", "line 2: `B` is not of the form `NAME=value`"),
-            ("1A=2", "line 1: `1A=2` is not of the form `NAME=value`"),
-            ("A='b", "a quote or a `\\` is not closed"),
-        ] {
-            assert_eq!(told(text).2, [mistake], "{text}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What there is to say about an import: notes and mistakes.
 
-use crate::import::words::did_you_mean;
-use crate::import::{Finding, Given};
+use crate::import::{Finding, GeneralReason, GeneralRemark};
 use crate::net::{BadInterface, Family};
 
 /// What the policy does not carry over, or says in another way.
@@ -14,27 +13,15 @@ pub type Mistake = Finding<Reason>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Remark {
-    /// Something else decides.
-    #[error("no effect, because of `{by}`")]
-    Overridden {
-        /// What decides.
-        by: String,
-    },
+    /// What other imports say, too.
+    #[error(transparent)]
+    General(#[from] GeneralRemark),
     /// An older spelling.
     #[error("deprecated, now `{now}`")]
     Deprecated {
         /// The newer one.
         now: &'static str,
     },
-    /// Neither a flag nor the value of one.
-    #[error("`{word}` is not a flag, and is ignored")]
-    StrayWord {
-        /// The word.
-        word: String,
-    },
-    /// How, not which.
-    #[error("says how rules are applied or logged, not which: not carried over")]
-    NotTraffic,
     /// The backends differ.
     #[error(
         "the policy says what upstream's iptables rules do, from which its nft rules differ in \
@@ -58,14 +45,6 @@ pub enum Remark {
     FamilyOff {
         /// The values, quoted.
         items: String,
-    },
-    /// Host bits.
-    #[error("`{written}` means `{network}`")]
-    HostBits {
-        /// As written.
-        written: String,
-        /// Without the bits behind the prefix.
-        network: String,
     },
     /// A loopback destination among the captured ones.
     #[error(
@@ -120,46 +99,18 @@ pub enum Remark {
         /// The variable that is read.
         instead: &'static str,
     },
-    /// A word near a known one.
-    #[error("not an option{}", did_you_mean(.nearest.as_deref()))]
-    NotAnOption {
-        /// What may have been meant.
-        nearest: Option<String>,
-    },
     /// A variable that only the init container reads.
     #[error("only the `istio-init` container reads this, and the pod has none")]
     InitOnly,
-    /// A variable whose value is elsewhere.
-    #[error("the value is not in the manifest; it is left at its default")]
-    ValueElsewhere,
-    /// Variables whose names are elsewhere.
-    #[error("`envFrom` may set more options; what it refers to is not in the manifest")]
-    EnvironmentElsewhere,
     /// Rules that the plugin makes.
     #[error(
         "read as Istio's CNI plugin reads it, which also excludes inbound ports 15020, 15021 and \
          15090, and outbound port 15020 unless the pod excludes others"
     )]
     AsCniPlugin,
-    /// An object without a pod.
-    #[error("no pod in this {kind}")]
-    NoPod {
-        /// Its kind.
-        kind: String,
-    },
     /// A pod for which upstream makes no rules.
     #[error("no policy, because {0}")]
     NoRules(NoRules),
-    /// Another name.
-    #[error("called `{name}` here, because `{written}` {why}")]
-    Renamed {
-        /// The name here.
-        name: String,
-        /// The name there.
-        written: String,
-        /// What is the matter with it.
-        why: &'static str,
-    },
 }
 
 /// Why upstream makes no rules for a pod.
@@ -190,31 +141,9 @@ pub enum NoRules {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No such flag.
-    #[error("unknown flag `{flag}`{}", did_you_mean(.nearest.as_deref()))]
-    UnknownFlag {
-        /// As written.
-        flag: String,
-        /// What may have been meant.
-        nearest: Option<String>,
-    },
-    /// A flag at the end.
-    #[error("a value is missing behind it")]
-    MissingValue,
-    /// Shell quoting.
-    #[error("a quote or a `\\` is not closed")]
-    OpenQuote,
-    /// A line of an environment file.
-    #[error("line {line}: `{word}` is not of the form `NAME=value`")]
-    NotAssignment {
-        /// The line, from 1.
-        line: usize,
-        /// The word.
-        word: String,
-    },
-    /// Go's `strconv.ParseBool`.
-    #[error("not a boolean: `true` or `false`")]
-    NotBoolean,
+    /// What other imports say, too.
+    #[error(transparent)]
+    General(#[from] GeneralReason),
     /// Not a port.
     #[error("`{item}` is neither a port of 1 to 65535 nor a range like `8000:8999`")]
     NotPort {
@@ -331,78 +260,13 @@ pub enum Reason {
         /// What is captured all the same.
         what: &'static str,
     },
-    /// Unreadable text.
-    #[error("not {form}: {why} (line {line}, column {column})")]
-    Unreadable {
-        /// The form that was expected.
-        form: &'static str,
-        /// The reader's words.
-        why: String,
-        /// From 1.
-        line: u64,
-        /// From 1.
-        column: u64,
-    },
-    /// The wrong type.
-    #[error("{found} where {expected} is expected")]
-    WrongType {
-        /// What is there.
-        found: &'static str,
-        /// What should be.
-        expected: &'static str,
-    },
-    /// Not an option of upstream's.
-    #[error("unknown option{}", did_you_mean(.nearest.as_deref()))]
-    UnknownOption {
-        /// What may have been meant.
-        nearest: Option<String>,
-    },
     /// Not a kind of configuration.
     #[error("the kinds are `sidecar`, `ambient-pod` and `ambient-host`")]
     UnknownKind,
     /// No value among those that upstream knows.
     #[error("neither `enabled` nor `disabled`")]
     NotOverride,
-    /// Nothing there.
-    #[error("there is nothing to import")]
-    Nothing,
 }
 
 /// Findings as they are made.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// What they are about.
-    pub(super) about: Option<String>,
-    pub(super) notes: Vec<Note>,
-    pub(super) mistakes: Vec<Mistake>,
-}
-
-impl Report {
-    /// Leaves out what findings are about: there is one thing only.
-    #[cfg(feature = "import-pod")]
-    pub(super) fn forget_about(&mut self) {
-        self.about = None;
-        self.notes.iter_mut().for_each(|note| note.about = None);
-        self.mistakes.iter_mut().for_each(|mistake| mistake.about = None);
-    }
-
-    /// Adds a note on an option.
-    pub(super) fn note(&mut self, given: &Given, what: Remark) {
-        self.notes.push(Finding { about: self.about.clone(), given: Some(given.clone()), what });
-    }
-
-    /// Adds a note on no option.
-    pub(super) fn remark(&mut self, what: Remark) {
-        self.notes.push(Finding { about: self.about.clone(), given: None, what });
-    }
-
-    /// Adds a mistake in an option.
-    pub(super) fn refuse(&mut self, given: &Given, what: Reason) {
-        self.mistakes.push(Finding { about: self.about.clone(), given: Some(given.clone()), what });
-    }
-
-    /// Adds a mistake in no option.
-    pub(super) fn fail(&mut self, what: Reason) {
-        self.mistakes.push(Finding { about: self.about.clone(), given: None, what });
-    }
-}
+pub(super) type Report = crate::import::report::Report<Remark, Reason>;

@@ -16,7 +16,7 @@
 //! use netweir::import::istio::{self, Context};
 //!
 //! let words = istio::split("istio-iptables -p 15001 -z 15006 -u 1337 -i * -b * -d 15020").unwrap();
-//! let imported = istio::arguments(&words, "", &Context::default()).unwrap();
+//! let imported = istio::arguments(&words, &Context::default()).unwrap();
 //! assert_eq!(imported.policies[0].name.as_str(), "istio");
 //! assert_eq!(imported.notes.len(), 1); // whether there is IPv6 is not in the arguments
 //! ```
@@ -28,14 +28,10 @@ mod arguments;
 mod config;
 mod environment;
 mod finding;
-#[cfg(feature = "import-pod")]
-mod manifest;
-mod naming;
 mod option;
 #[cfg(feature = "import-pod")]
 mod pod;
 mod resolver;
-mod shell;
 mod sidecar;
 mod value;
 
@@ -44,85 +40,102 @@ pub use finding::{Mistake, NoRules, Note, Reason, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 
-use environment::Environment;
 use finding::Report;
-use naming::Names;
 use option::Options;
 
-use crate::net::Name;
-use crate::policy::{GroupIds, Kind, Policy};
-
-/// What the input does not say.
-#[derive(Clone, Debug, Default)]
-pub struct Context {
-    /// What to call the policy. Without one, it is called after the pod or the configuration, and
-    /// otherwise `istio`; several policies get numbers behind a name they share.
-    pub name: Option<Name>,
-    /// Numbers of the groups that are given by name.
-    pub groups: GroupIds,
-    /// Whether IPv6 is captured, where upstream would look at the workload's addresses.
-    pub ipv6: Option<bool>,
-    /// The text of the workload's `/etc/resolv.conf`, where upstream would read it.
-    pub resolv_conf: Option<String>,
-}
+use super::environment::Environment;
+use super::importer::{Extra, Form, GivenAs, Importer};
+use super::naming::Names;
+pub use super::{Context, split};
+use super::{told, told_arguments};
+use crate::policy::{Kind, Policy};
 
 /// What was imported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// The policies, in the order of the input. No two have the same name.
-    pub policies: Vec<Policy>,
-    /// What they do not carry over, and why.
-    pub notes: Vec<Note>,
-}
+pub type Imported = super::Imported<Remark>;
 
-/// Why nothing was imported: everything that is wrong with the input.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Refused {
-    /// What is wrong. Never empty.
-    pub mistakes: Vec<Mistake>,
-    /// What there is to know besides.
-    pub notes: Vec<Note>,
-}
+/// Why nothing was imported.
+pub type Refused = super::Refused<Remark, Reason>;
 
-/// The words of a command line, as a shell splits it; nothing is expanded.
-///
-/// # Errors
-///
-/// If a quote is not closed, or a backslash is the last character.
-pub fn split(text: &str) -> Result<Vec<String>, Refused> {
-    let words = shell::split(text).map(|words| words.into_iter().map(|(_, word)| word).collect());
-    words.ok_or_else(|| {
-        let mut report = Report::default();
-        report.fail(Reason::OpenQuote);
-        Refused { mistakes: report.mistakes, notes: report.notes }
-    })
-}
+/// What the command calls this import, and policies that have no other name.
+const NAME: &str = "istio";
 
-/// The sidecar that `istio-iptables` would set up with `arguments`, under the variables that
-/// `environment` assigns: lines of `NAME=value`, as a shell reads them.
+/// Istio, among the imports.
+pub(super) const IMPORTER: Importer = Importer {
+    name: NAME,
+    about: "Turn Istio's configuration into a policy that says the same",
+    details: "Prints the policy that does to packets what Istio's iptables rules do, formatted, \
+              and without the clauses that only restate defaults. What it does not carry over, \
+              and why, goes to standard error; what Istio refuses, or a policy cannot say, is an \
+              error, and nothing is printed then.",
+    examples: &[
+        r#"weir import istio --args "-p 15001 -z 15006 -u 1337 -i '*' -b '*' -d 15090,15021,15020""#,
+        "kubectl get pod reviews -o yaml | weir import istio --pod -",
+        "weir import istio --pod deployment.yaml --ipv6 off -o reviews.weir",
+    ],
+    forms: &[
+        Form {
+            flag: "args",
+            help: "Arguments of istio-iptables, in one text that is split as a shell splits it",
+            given: GivenAs::Arguments,
+            extras: &[Extra::Environment, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            read: |text, context| told_arguments(text, context, arguments),
+        },
+        #[cfg(feature = "import-pod")]
+        Form {
+            flag: "pod",
+            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
+                   standard input",
+            given: GivenAs::File,
+            extras: &[Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            read: |text, context| told(pods(text, context)),
+        },
+        Form {
+            flag: "config",
+            help: "Istio's own configuration in JSON, one object or several; `-` is standard input",
+            given: GivenAs::File,
+            extras: &[Extra::Groups],
+            read: |text, context| told(configurations(text, context)),
+        },
+    ],
+    extras: &[
+        (
+            Extra::Environment,
+            "Environment beside --args: lines of `NAME=value`, as a shell reads them",
+        ),
+        (
+            Extra::Groups,
+            "Group file (the form of /etc/group) that resolves group names; the policy has the \
+             numbers",
+        ),
+        (
+            Extra::Ipv6,
+            "Whether IPv6 is captured, where Istio would look at the workload's addresses",
+        ),
+        (
+            Extra::ResolvConf,
+            "The workload's /etc/resolv.conf, where Istio would read it for DNS servers",
+        ),
+    ],
+};
+
+/// The sidecar that `istio-iptables` would set up with `arguments`, under the variables of
+/// `context`.
 ///
 /// A flag wins over its variable. The command itself may stand before the arguments.
 ///
 /// # Errors
 ///
 /// Everything that upstream refuses, or that a policy cannot say.
-pub fn arguments(
-    arguments: &[String],
-    environment: &str,
-    context: &Context,
-) -> Result<Imported, Refused> {
+pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
     let mut report = Report::default();
-    let environment = environment::parse(environment, &mut report);
+    let environment = super::environment::parse(&context.environment, &mut report);
     let mut options = command(arguments, &environment, &mut report);
     resolver::families(&mut options, &[], context, &mut report);
     resolver::servers(&mut options, None, context, &mut report);
     let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
-    let name = Names::default().take(context.name.as_ref(), None, &mut report);
-    finish(
-        vec![Policy { name, kind: Kind::Sidecar(Box::new(sidecar)), expectations: Vec::new() }],
-        report,
-    )
+    let name = Names::of(NAME).take(context.name.as_ref(), None, &mut report);
+    let kind = Kind::Sidecar(Box::new(sidecar));
+    report.finish(vec![Policy { name, kind, expectations: Vec::new() }])
 }
 
 /// The options of one run of `istio-iptables`, as far as its command line and environment say.
@@ -132,14 +145,4 @@ fn command(arguments: &[String], environment: &Environment, report: &mut Report)
     arguments::read(arguments, &mut options, report);
     environment::note_user(environment, &options, report);
     options
-}
-
-/// What was imported, unless something is wrong.
-fn finish(policies: Vec<Policy>, report: Report) -> Result<Imported, Refused> {
-    let Report { notes, mistakes, .. } = report;
-    if mistakes.is_empty() {
-        Ok(Imported { policies, notes })
-    } else {
-        Err(Refused { mistakes, notes })
-    }
 }

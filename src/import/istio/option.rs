@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Reason, Remark, Report};
-use crate::import::{Given, Source};
+use crate::import::go::boolean;
+use crate::import::{GeneralReason, GeneralRemark, Given, Source};
 
 /// What an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +162,7 @@ impl Options {
             match boolean(&given.value) {
                 Some(on) => given.value = on.to_string(),
                 None if given.source == Source::Argument => {
-                    return report.refuse(&given, Reason::NotBoolean);
+                    return report.refuse(&given, GeneralReason::NotBoolean);
                 }
                 None => return report.note(&given, Remark::BooleanIgnored),
             }
@@ -169,7 +170,7 @@ impl Options {
         let old = self.0.insert(option, given).expect("every option has a default");
         let new = self.get(option);
         if old.source != Source::Default && old.value != new.value {
-            report.note(&old, Remark::Overridden { by: new.to_string() });
+            report.note(&old, GeneralRemark::Overridden { by: new.to_string() });
         }
     }
 
@@ -190,18 +191,9 @@ impl Options {
                 }
                 _ if !self.is_changed(spec.option) => {}
                 Opt::NativeNftables => report.note(given, Remark::NativeNftables),
-                _ => report.note(given, Remark::NotTraffic),
+                _ => report.note(given, GeneralRemark::NotTraffic),
             }
         }
-    }
-}
-
-/// A boolean as Go's `strconv.ParseBool` reads it.
-pub(super) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -4,15 +4,15 @@ use serde_json::Value;
 
 use super::ambient::Ambient;
 use super::annotation::{self, ANNOTATIONS, BYPASS_INBOUND, DNS_CAPTURE, REROUTE, STATUS};
-use super::environment::Environment;
-use super::finding::{NoRules, Reason, Remark, Report};
-use super::manifest::{self, Pod};
-use super::naming::Names;
-use super::option::{OPTIONS, Options, boolean};
-use super::{Context, Imported, Refused, command, finish, resolver, sidecar};
-use crate::import::Given;
+use super::finding::{NoRules, Remark, Report};
+use super::option::{OPTIONS, Options};
+use super::{Context, Imported, Refused, command, resolver, sidecar};
+use crate::import::environment::Environment;
+use crate::import::go::boolean;
+use crate::import::manifest::{self, Pod};
 use crate::import::words::nearest;
-use crate::policy::{Kind, Policy};
+use crate::import::{GeneralRemark, Given};
+use crate::policy::Kind;
 
 /// Asks for ambient mode, or says no to it.
 const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
@@ -31,32 +31,9 @@ const REDIRECTION: &str = "ambient.istio.io/redirection";
 ///
 /// If the text is not YAML or has no pod, and everything that upstream refuses, or that a policy cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    let mut report = Report::default();
-    let documents = manifest::documents(text).unwrap_or_else(|reason| {
-        report.fail(reason);
-        Vec::new()
-    });
-    let pods: Vec<_> =
-        documents.iter().flat_map(|document| manifest::pods(document, &mut report)).collect();
-    let mut names = Names::default();
-    let mut policies = Vec::new();
-    for pod in &pods {
-        report.about = pod.name.map(str::to_owned);
-        match read(pod, context, &mut report) {
-            Ok(kind) => {
-                let name = names.take(context.name.as_ref(), pod.name, &mut report);
-                policies.push(Policy { name, kind, expectations: Vec::new() });
-            }
-            Err(why) => report.remark(Remark::NoRules(why)),
-        }
-    }
-    if documents.len() <= 1 && pods.len() <= 1 {
-        report.forget_about();
-    }
-    if pods.is_empty() && report.mistakes.is_empty() {
-        report.fail(Reason::Nothing);
-    }
-    finish(policies, report)
+    manifest::policies(text, super::NAME, context, |pod, report| {
+        read(pod, context, report).map_err(|why| report.remark(Remark::NoRules(why))).ok()
+    })
 }
 
 /// The policy of a pod, if upstream makes rules for it.
@@ -88,7 +65,7 @@ fn note_misspelt(pod: &Pod<'_>, report: &mut Report) {
         let ours = key.starts_with("traffic.sidecar.istio.io/") && !known().any(|name| name == key);
         if near.is_some() || ours {
             let nearest = near.map(str::to_owned);
-            report.note(&Given::field(key, value), Remark::NotAnOption { nearest });
+            report.note(&Given::field(key, value), GeneralRemark::NotAnOption { nearest });
         }
     }
 }
@@ -160,7 +137,7 @@ fn ambient(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Ambient {
     for key in ANNOTATIONS.iter().filter(|key| **key != REROUTE) {
         if let Some(value) = pod.annotations.get(key) {
             let by = "ambient mode".to_owned();
-            report.note(&Given::field(*key, *value), Remark::Overridden { by });
+            report.note(&Given::field(*key, *value), GeneralRemark::Overridden { by });
         }
     }
     Ambient {

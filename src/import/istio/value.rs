@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::finding::{Reason, Remark, Report};
-use crate::import::Given;
+use crate::import::{GeneralRemark, Given};
 use crate::net::{BadInterface, Family, Interface, PortRange};
 use crate::policy::GroupIds;
 
@@ -109,7 +109,7 @@ pub(super) fn network(given: &Given, prefix: IpNet, report: &mut Report) -> IpNe
     let network = prefix.trunc();
     if network != prefix {
         let (written, network) = (prefix.to_string(), network.to_string());
-        report.note(given, Remark::HostBits { written, network });
+        report.note(given, GeneralRemark::HostBits { written, network });
     }
     network
 }

@@ -4,39 +4,79 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::config::wrong_type;
 use super::environment::Environment;
-use super::finding::{Reason, Remark, Report};
-use crate::import::Given;
+use super::general::{GeneralReason, GeneralRemark};
+use super::json::wrong_type;
+use super::naming::Names;
+use super::report::Report;
+use super::{Context, Given, Imported, Refused};
+use crate::policy::{Kind, Policy};
+
+/// The policies that `read` makes of the pods of a manifest in YAML or JSON: of several documents,
+/// of lists, and of anything with a pod template. `mesh` is what a policy is called whose pod has
+/// no name.
+pub(crate) fn policies<R, M>(
+    text: &str,
+    mesh: &'static str,
+    context: &Context,
+    mut read: impl FnMut(&Pod<'_>, &mut Report<R, M>) -> Option<Kind>,
+) -> Result<Imported<R>, Refused<R, M>>
+where
+    R: From<GeneralRemark>,
+    M: From<GeneralReason>,
+{
+    let mut report = Report::default();
+    let documents = documents(text).unwrap_or_else(|reason| {
+        report.fail(reason);
+        Vec::new()
+    });
+    let pods: Vec<_> = documents.iter().flat_map(|document| pods(document, &mut report)).collect();
+    let mut names = Names::of(mesh);
+    let mut policies = Vec::new();
+    for pod in &pods {
+        report.about = pod.name.map(str::to_owned);
+        if let Some(kind) = read(pod, &mut report) {
+            let name = names.take(context.name.as_ref(), pod.name, &mut report);
+            policies.push(Policy { name, kind, expectations: Vec::new() });
+        }
+    }
+    if documents.len() <= 1 && pods.len() <= 1 {
+        report.forget_about();
+    }
+    if pods.is_empty() && report.mistakes.is_empty() {
+        report.fail(GeneralReason::Nothing);
+    }
+    report.finish(policies)
+}
 
 /// A pod, or what a Deployment or the like makes pods of.
 #[derive(Debug)]
-pub(super) struct Pod<'a> {
+pub(crate) struct Pod<'a> {
     /// What the manifest calls the object.
-    pub(super) name: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
     /// Its annotations.
-    pub(super) annotations: BTreeMap<&'a str, &'a str>,
+    pub(crate) annotations: BTreeMap<&'a str, &'a str>,
     /// Its labels.
-    pub(super) labels: BTreeMap<&'a str, &'a str>,
+    pub(crate) labels: BTreeMap<&'a str, &'a str>,
     /// Its containers; those that run first come first.
-    pub(super) containers: Vec<&'a Value>,
+    pub(crate) containers: Vec<&'a Value>,
     spec: &'a Value,
     status: &'a Value,
 }
 
 impl<'a> Pod<'a> {
     /// The container of that name.
-    pub(super) fn container(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn container(&self, name: &str) -> Option<&'a Value> {
         self.containers.iter().copied().find(|container| container["name"] == name)
     }
 
     /// Whether it shares the node's network.
-    pub(super) fn is_on_host_network(&self) -> bool {
+    pub(crate) fn is_on_host_network(&self) -> bool {
         self.spec["hostNetwork"] == true
     }
 
     /// Its addresses, if it runs and the manifest was fetched from the cluster.
-    pub(super) fn addresses(&self) -> Vec<std::net::IpAddr> {
+    pub(crate) fn addresses(&self) -> Vec<std::net::IpAddr> {
         let listed = array(&self.status["podIPs"]).iter().map(|address| &address["ip"]);
         let single = std::iter::once(&self.status["podIP"]);
         let parsed = |address: &Value| address.as_str()?.parse().ok();
@@ -48,7 +88,7 @@ impl<'a> Pod<'a> {
     }
 
     /// The servers of its resolv.conf, if it does not get the node's or the cluster's.
-    pub(super) fn resolvers(&self) -> Option<Vec<String>> {
+    pub(crate) fn resolvers(&self) -> Option<Vec<String>> {
         (self.spec["dnsPolicy"] == "None").then(|| {
             let servers = array(&self.spec["dnsConfig"]["nameservers"]).iter();
             servers.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -57,7 +97,7 @@ impl<'a> Pod<'a> {
 }
 
 /// The documents of a text in YAML, of which JSON is a part.
-pub(super) fn documents(text: &str) -> Result<Vec<Value>, Reason> {
+pub(crate) fn documents(text: &str) -> Result<Vec<Value>, GeneralReason> {
     // Room for every pod of a large cluster, but little for what aliases repeat.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -72,7 +112,7 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, Reason> {
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let place = error.location();
         let said = error.without_snippet().to_string();
-        Reason::Unreadable {
+        GeneralReason::Unreadable {
             form: "YAML",
             why: said.split(" at line ").next().unwrap_or_default().to_owned(),
             line: place.map_or(1, |place| place.line()),
@@ -82,7 +122,11 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, Reason> {
 }
 
 /// The pods of an object, or of the objects of a list. An object without one is noted.
-pub(super) fn pods<'a>(object: &'a Value, report: &mut Report) -> Vec<Pod<'a>> {
+fn pods<'a, R, M>(object: &'a Value, report: &mut Report<R, M>) -> Vec<Pod<'a>>
+where
+    R: From<GeneralRemark>,
+    M: From<GeneralReason>,
+{
     let kind = object["kind"].as_str().unwrap_or_default();
     if kind.ends_with("List") && object["items"].is_array() {
         return array(&object["items"]).iter().flat_map(|item| pods(item, report)).collect();
@@ -98,7 +142,7 @@ pub(super) fn pods<'a>(object: &'a Value, report: &mut Report) -> Vec<Pod<'a>> {
     report.about = name.map(str::to_owned);
     if !template["spec"]["containers"].is_array() {
         let kind = if object.is_object() { kind } else { "document" };
-        report.remark(Remark::NoPod { kind: kind.to_owned() });
+        report.remark(GeneralRemark::NoPod { kind: kind.to_owned() });
         return Vec::new();
     }
     vec![Pod {
@@ -124,7 +168,10 @@ fn array(value: &Value) -> &[Value] {
 }
 
 /// Names and texts. Anything but text is a mistake, as it is for Kubernetes.
-fn texts<'a>(value: &'a Value, report: &mut Report) -> BTreeMap<&'a str, &'a str> {
+fn texts<'a, R, M: From<GeneralReason>>(
+    value: &'a Value,
+    report: &mut Report<R, M>,
+) -> BTreeMap<&'a str, &'a str> {
     let mut texts = BTreeMap::new();
     for (name, value) in value.as_object().into_iter().flatten() {
         match value {
@@ -141,7 +188,10 @@ fn texts<'a>(value: &'a Value, report: &mut Report) -> BTreeMap<&'a str, &'a str
 }
 
 /// The arguments of a container, with the command before them.
-pub(super) fn arguments(container: &Value, report: &mut Report) -> Vec<String> {
+pub(crate) fn arguments<R, M: From<GeneralReason>>(
+    container: &Value,
+    report: &mut Report<R, M>,
+) -> Vec<String> {
     let words = ["command", "args"].into_iter().flat_map(|key| array(&container[key]));
     let mut arguments = Vec::new();
     for word in words {
@@ -158,7 +208,7 @@ pub(super) fn arguments(container: &Value, report: &mut Report) -> Vec<String> {
 
 /// The variables of a container whose values are in the manifest. For those whose are not, see
 /// [`note_absent`].
-pub(super) fn environment(container: &Value) -> Environment {
+pub(crate) fn environment(container: &Value) -> Environment {
     let variables =
         array(&container["env"]).iter().filter(|variable| variable["valueFrom"].is_null());
     variables
@@ -170,30 +220,31 @@ pub(super) fn environment(container: &Value) -> Environment {
 }
 
 /// Notes the variables that set an option, but whose values are elsewhere in the cluster.
-pub(super) fn note_absent(
+pub(crate) fn note_absent<R: From<GeneralRemark>, M>(
     container: &Value,
     sets_option: impl Fn(&str) -> bool,
-    report: &mut Report,
+    report: &mut Report<R, M>,
 ) {
     for variable in array(&container["env"]) {
         let name = variable["name"].as_str().unwrap_or_default();
         if !variable["valueFrom"].is_null() && sets_option(name) {
-            report.note(&Given::field(name, ""), Remark::ValueElsewhere);
+            report.note(&Given::field(name, ""), GeneralRemark::ValueElsewhere);
         }
     }
     if !array(&container["envFrom"]).is_empty() {
-        report.remark(Remark::EnvironmentElsewhere);
+        report.remark(GeneralRemark::EnvironmentElsewhere);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Report;
     use super::{documents, pods};
+    use crate::import::report::Report;
+    use crate::import::{GeneralReason, GeneralRemark};
 
     /// Names of the pods in `text`, then what is said about it.
     fn told(text: &str) -> String {
-        let mut report = Report::default();
+        let mut report = Report::<GeneralRemark, GeneralReason>::default();
         let mut told = Vec::new();
         let documents = documents(text).unwrap_or_else(|reason| {
             report.fail(reason);

@@ -1,4 +1,4 @@
-//! Group files: `name:password:number:members`, one a line, as `group(5)` has them.
+//! Files of numbers: `name:password:number:…`, one a line, as `group(5)` and `passwd(5)` have them.
 
 use std::io;
 use std::path::Path;
@@ -6,20 +6,20 @@ use std::path::Path;
 use super::files::read_whole;
 use crate::policy::GroupIds;
 
-/// The names and numbers in a group file; none without one.
-pub(super) fn read(path: Option<&Path>) -> io::Result<GroupIds> {
+/// The names and numbers in a file, which messages call `what`; none without one.
+pub(super) fn read(path: Option<&Path>, what: &str) -> io::Result<GroupIds> {
     match path {
-        Some(path) => parse(path, &read_whole(path)?),
+        Some(path) => parse(path, &read_whole(path)?, what),
         None => Ok(GroupIds::new()),
     }
 }
 
-/// The names and numbers in the text of a group file.
+/// The names and numbers in the text of such a file.
 ///
 /// # Errors
 ///
 /// The first line that is not of the form.
-fn parse(path: &Path, text: &str) -> io::Result<GroupIds> {
+fn parse(path: &Path, text: &str, what: &str) -> io::Result<GroupIds> {
     let mut groups = GroupIds::new();
     for (index, line) in text.lines().enumerate() {
         // `+` lines ask for NIS, which nobody is here to answer.
@@ -30,9 +30,9 @@ fn parse(path: &Path, text: &str) -> io::Result<GroupIds> {
         let (name, number) = (fields.next(), fields.nth(1).and_then(|number| number.parse().ok()));
         let (Some(name), Some(number)) = (name, number) else {
             let place = format!("{}:{}", path.display(), index + 1);
-            return Err(io::Error::other(format!("{place}: not a line of a group file: `{line}`")));
+            return Err(io::Error::other(format!("{place}: not a line of a {what}: `{line}`")));
         };
-        // The first line of a name counts, as for getgrnam(3).
+        // The first line of a name counts, as for getgrnam(3) and getpwnam(3).
         groups.entry(name.to_owned()).or_insert(number);
     }
     Ok(groups)
@@ -45,11 +45,15 @@ mod tests {
     #[test]
     fn names_are_read_and_broken_lines_are_not() {
         let path = Path::new("group");
-        let groups = super::parse(path, "root:x:0:\n\n# a comment\njava:x:1001:a,b\njava:x:7:\n");
+        let groups = super::parse(
+            path,
+            "root:x:0:\n\n# a comment\njava:x:1001:a,b\njava:x:7:\n",
+            "group file",
+        );
         let groups = groups.unwrap();
         assert_eq!(groups.get("java"), Some(&1001));
         assert_eq!(groups.len(), 2);
-        let error = super::parse(path, "root:x:0:\njava 1001\n").unwrap_err();
+        let error = super::parse(path, "root:x:0:\njava 1001\n", "group file").unwrap_err();
         assert_eq!(error.to_string(), "group:2: not a line of a group file: `java 1001`");
     }
 }

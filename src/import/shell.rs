@@ -1,9 +1,9 @@
 /// A word, and the line on which it begins, from 1.
-pub(super) type Word = (usize, String);
+pub(crate) type Word = (usize, String);
 
 /// The words of `text` as a POSIX shell splits it: quotes, backslashes and comments count, nothing
 /// is expanded. `None` if a quote is not closed, or a backslash is last.
-pub(super) fn split(text: &str) -> Option<Vec<Word>> {
+pub(crate) fn split(text: &str) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
     let mut line = 1;

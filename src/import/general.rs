@@ -1,0 +1,120 @@
+//! What there is to say about an import whatever the mesh.
+
+use super::words::did_you_mean;
+
+/// What a policy does not carry over, or says in another way, whatever the mesh.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GeneralRemark {
+    /// Something else decides.
+    #[error("no effect, because of `{by}`")]
+    Overridden {
+        /// What decides.
+        by: String,
+    },
+    /// Neither a flag nor the value of one.
+    #[error("`{word}` is not a flag, and is ignored")]
+    StrayWord {
+        /// The word.
+        word: String,
+    },
+    /// How, not which.
+    #[error("says how rules are applied or logged, not which: not carried over")]
+    NotTraffic,
+    /// Host bits.
+    #[error("`{written}` means `{network}`")]
+    HostBits {
+        /// As written.
+        written: String,
+        /// Without the bits behind the prefix.
+        network: String,
+    },
+    /// A word near a known one.
+    #[error("not an option{}", did_you_mean(.nearest.as_deref()))]
+    NotAnOption {
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A variable whose value is elsewhere.
+    #[error("the value is not in the manifest; it is left at its default")]
+    ValueElsewhere,
+    /// Variables whose names are elsewhere.
+    #[error("`envFrom` may set more options; what it refers to is not in the manifest")]
+    EnvironmentElsewhere,
+    /// An object without a pod.
+    #[error("no pod in this {kind}")]
+    NoPod {
+        /// Its kind.
+        kind: String,
+    },
+    /// Another name.
+    #[error("called `{name}` here, because `{written}` {why}")]
+    Renamed {
+        /// The name here.
+        name: String,
+        /// The name there.
+        written: String,
+        /// What is the matter with it.
+        why: &'static str,
+    },
+}
+
+/// Why there is no policy, whatever the mesh.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GeneralReason {
+    /// No such flag.
+    #[error("unknown flag `{flag}`{}", did_you_mean(.nearest.as_deref()))]
+    UnknownFlag {
+        /// As written.
+        flag: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A flag at the end.
+    #[error("a value is missing behind it")]
+    MissingValue,
+    /// Shell quoting.
+    #[error("a quote or a `\\` is not closed")]
+    OpenQuote,
+    /// A line of an environment file.
+    #[error("line {line}: `{word}` is not of the form `NAME=value`")]
+    NotAssignment {
+        /// The line, from 1.
+        line: usize,
+        /// The word.
+        word: String,
+    },
+    /// Go's `strconv.ParseBool`.
+    #[error("not a boolean: `true` or `false`")]
+    NotBoolean,
+    /// Unreadable text.
+    #[error("not {form}: {why} (line {line}, column {column})")]
+    Unreadable {
+        /// The form that was expected.
+        form: &'static str,
+        /// The reader's words.
+        why: String,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+    },
+    /// The wrong type.
+    #[error("{found} where {expected} is expected")]
+    WrongType {
+        /// What is there.
+        found: &'static str,
+        /// What should be.
+        expected: &'static str,
+    },
+    /// Not an option of upstream's.
+    #[error("unknown option{}", did_you_mean(.nearest.as_deref()))]
+    UnknownOption {
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// Nothing there.
+    #[error("there is nothing to import")]
+    Nothing,
+}

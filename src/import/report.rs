@@ -1,0 +1,63 @@
+//! What an import finds, while it reads.
+
+use super::{Finding, Given, Imported, Refused};
+use crate::policy::Policy;
+
+/// Findings as they are made: notes `R` and mistakes `M`.
+#[derive(Debug)]
+pub(crate) struct Report<R, M> {
+    /// What they are about.
+    pub(crate) about: Option<String>,
+    pub(crate) notes: Vec<Finding<R>>,
+    pub(crate) mistakes: Vec<Finding<M>>,
+}
+
+impl<R, M> Default for Report<R, M> {
+    fn default() -> Self {
+        Self { about: None, notes: Vec::new(), mistakes: Vec::new() }
+    }
+}
+
+impl<R, M> Report<R, M> {
+    /// Leaves out what findings are about: there is one thing only.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn forget_about(&mut self) {
+        self.about = None;
+        self.notes.iter_mut().for_each(|note| note.about = None);
+        self.mistakes.iter_mut().for_each(|mistake| mistake.about = None);
+    }
+
+    fn finding<T>(&self, given: Option<&Given>, what: T) -> Finding<T> {
+        Finding { about: self.about.clone(), given: given.cloned(), what }
+    }
+
+    /// Adds a note on an option.
+    pub(crate) fn note(&mut self, given: &Given, what: impl Into<R>) {
+        self.notes.push(self.finding(Some(given), what.into()));
+    }
+
+    /// Adds a note on no option.
+    pub(crate) fn remark(&mut self, what: impl Into<R>) {
+        self.notes.push(self.finding(None, what.into()));
+    }
+
+    /// Adds a mistake in an option.
+    pub(crate) fn refuse(&mut self, given: &Given, what: impl Into<M>) {
+        self.mistakes.push(self.finding(Some(given), what.into()));
+    }
+
+    /// Adds a mistake in no option.
+    pub(crate) fn fail(&mut self, what: impl Into<M>) {
+        self.mistakes.push(self.finding(None, what.into()));
+    }
+
+    /// What was imported, unless something is wrong.
+    pub(crate) fn finish(self, policies: Vec<Policy>) -> Result<Imported<R>, Refused<R, M>> {
+        let Self { notes, mistakes, .. } = self;
+        if mistakes.is_empty() {
+            Ok(Imported { policies, notes })
+        } else {
+            Err(Refused { mistakes, notes })
+        }
+    }
+}
