@@ -53,7 +53,8 @@ pub(crate) fn nft(
 ///
 /// `E402`, if it does not, or if it cannot be read back.
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
-    let options = reader::iptables::Options::default();
+    let options =
+        reader::iptables::Options { only_appended: true, ..reader::iptables::Options::default() };
     let (v4, v6, target) = match family {
         Family::Ipv4 => (Some(text), None, "the text for iptables-restore"),
         Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
@@ -147,7 +148,9 @@ fn broken(
     let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
         (Expected::Untouched, treatment) => treatment != Treatment::Untouched,
         (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
-        (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
+        (Expected::Proxy(port), treatment) => {
+            !treatment.is_captured() || treatment.port() != Some(port)
+        }
     };
     for question in &questions(lowered, expected) {
         if let Some((packet, run)) = find(loaded, question.hook, &question.when, breaks)? {
@@ -179,5 +182,34 @@ fn unmet(
         (Some(at), Some(clause)) => problem.at(at, "").also(clause, rung),
         (Some(at), None) => problem.at(at, format!("by default: {rung}")),
         (None, clause) => problem.of(clause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iptables;
+    use crate::lower::{Layout, lower};
+    use crate::net::Family;
+    use crate::syntax::NoIncludes;
+    use crate::{Options, View, compile};
+
+    /// What is wrong with the text for iptables if `old` stands as `new` in it.
+    fn changed(old: &str, new: &str) -> Option<&'static str> {
+        let text = "sidecar s { mode tproxy }";
+        let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
+        let policy = &compilation.policies[0];
+        let text = compilation.emit(policy, View::Iptables(Family::Ipv4)).unwrap();
+        let meaning = lower(policy, Layout::Upstream).ruleset;
+        assert!(text.contains(old), "{text}");
+        let wrong = iptables(&meaning, Family::Ipv4, &text.replacen(old, new, 1));
+        wrong.err().map(|problem| problem.problem.code())
+    }
+
+    #[test]
+    fn how_chains_that_others_share_are_left_is_proved_too() {
+        assert_eq!(changed("COMMIT", "COMMIT"), None);
+        assert_eq!(changed("-A OUTPUT -j ISTIO", "-A OUTPUT -g ISTIO"), Some("E402"));
+        assert_eq!(changed("-A OUTPUT", "-I OUTPUT"), Some("E402"));
+        assert_eq!(changed("-A OUTPUT -j ISTIO_OUTPUT", "-A OUTPUT -j ACCEPT"), Some("E402"));
     }
 }

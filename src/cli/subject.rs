@@ -105,6 +105,11 @@ impl Subject {
         }
     }
 
+    /// Whether its base chains are iptables' own.
+    pub(super) const fn is_iptables(&self) -> bool {
+        matches!(self.form, Form::Iptables)
+    }
+
     /// The sets that its policy leaves to others to fill.
     pub(super) fn filled(&self) -> BTreeSet<String> {
         let sets = self.ruleset.tables.iter().flat_map(|table| &table.sets);

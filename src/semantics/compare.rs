@@ -275,7 +275,11 @@ fn matching(schedules: &[Vec<Schedule<'_>>; 2]) -> Vec<(usize, usize)> {
     if alike {
         return (0..left.len()).map(|at| (at, at)).collect();
     }
-    (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other))).collect()
+    let all = (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other)));
+    let agreeing = |(one, other): &(usize, usize)| left[*one].agrees_with(&right[*other]);
+    let pairs: Vec<_> = all.clone().filter(agreeing).collect();
+    // Two chains of one table may stand in one order here and in the other there.
+    if pairs.is_empty() { all.collect() } else { pairs }
 }
 
 /// The packets that have two fates.

@@ -172,6 +172,10 @@ impl Space {
     pub(super) fn all(&mut self) -> Function {
         let interfaces = self.interfaces.count() as u128 - 1;
         let interface = |exists| if exists { (1, interfaces) } else { (0, 0) };
+        let inputs = match (self.hook.has_input(), self.hook.may_have_input()) {
+            (false, true) => (0, interfaces),
+            (exists, _) => interface(exists),
+        };
         let senders: &[(u128, u128)] = match self.hook {
             Hook::Input | Hook::Output | Hook::Postrouting => &[(PROCESS, NOBODY)],
             Hook::Prerouting => &[(PROCESS, PROCESS), (NOBODY, NOBODY)],
@@ -188,7 +192,7 @@ impl Space {
             (self.protocol, (0, PROTOCOLS.len() as u128 - 1)),
             (self.state, (0, CtState::ALL.len() as u128 - 1)),
             (self.decided, decided),
-            (self.input, interface(self.hook.has_input())),
+            (self.input, inputs),
             (self.output, interface(self.hook.has_output())),
             (self.user, owners),
             (self.group, owners),

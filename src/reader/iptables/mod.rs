@@ -31,6 +31,9 @@ pub struct Options {
     /// Chains that are someone else's, by name (`KUBE-SERVICES`): they and every jump to them are
     /// passed over unread. A `*` at the end stands for any rest.
     pub leave_out: BTreeSet<String>,
+    /// Whether a rule that is inserted is an error: in a chain that others share, it would stand
+    /// before theirs.
+    pub only_appended: bool,
 }
 
 /// A line that cannot be read exactly.
