@@ -115,7 +115,9 @@ fn words(explanation: &Explanation) -> String {
     }
     match &explanation.rung {
         Some(rung) => line("rung", &format!("{} {}", rung.number, rung.title)),
-        None if explanation.path.iter().all(|step| !step.matters) => {
+        None if explanation.clause.is_none()
+            && explanation.path.iter().all(|step| !step.matters) =>
+        {
             line("rung", "none fits");
         }
         None => {}

@@ -1,4 +1,4 @@
-//! Anything that has rules in it: a policy, what iptables-save prints, libnftables JSON, or the
+//! Anything that has rules in it: a policy, what iptables-save prints, nft scripts and JSON, or the
 //! namespace that weir runs in.
 
 use std::collections::BTreeSet;
@@ -75,7 +75,7 @@ impl Rules {
     /// Reads them. Sets that `filled` has are others' to fill.
     pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
-            return reading.nft_json(name(path).into_owned(), &read(path)?, filled);
+            return reading.nft(name(path).into_owned(), &read(path)?, filled);
         }
         let text = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
         let names: Vec<_> = [&self.iptables, &self.ip6tables]
@@ -138,12 +138,10 @@ impl Reading {
         let text = read(path)?;
         let called = name(path).into_owned();
         match first_sign(&text) {
-            Some('{') => self.nft_json(called, &text, filled).map(Some),
+            Some('{') => self.nft(called, &text, filled).map(Some),
             Some('*') if is_ipv6(&text) => self.iptables(called, None, Some(&text)).map(Some),
             Some('*') => self.iptables(called, Some(&text), None).map(Some),
-            _ if script::is_script(&text) => {
-                self.nft_json(called, &script::listing(&text)?, filled).map(Some)
-            }
+            _ if script::is_script(&text) => self.nft(called, &text, filled).map(Some),
             _ => self.policy(path, &text, layout, messages),
         }
     }
@@ -189,24 +187,31 @@ impl Reading {
         Ok(Subject { name, ruleset, families, form: Form::Iptables })
     }
 
-    /// Reads libnftables JSON.
-    fn nft_json(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let options = nft::Options {
-            tables: self.tables(text, |_| false),
+    /// Reads libnftables JSON, or what a script of nft leaves.
+    fn nft(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
+        let options = self.nft_options(filled);
+        let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
+        let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
+        Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
+    }
+
+    fn nft_options(&self, filled: &BTreeSet<String>) -> nft::Options {
+        nft::Options {
+            leave_out: self.leave_out.iter().cloned().collect(),
             filled: filled.clone(),
             ..nft::Options::default()
-        };
-        let ruleset = nft::json(text, &options).map_err(|errors| unreadable(&name, &errors))?;
-        Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
+        }
     }
 
     /// Reads the rules of the namespace that weir runs in.
     pub(super) fn live(&self, filled: &BTreeSet<String>) -> io::Result<Subject> {
         let live = live::ask()?;
         let name = "this namespace".to_owned();
-        // What iptables-nft keeps in nft is read from iptables-save, which can say it.
-        let tables = self.tables(&live.nft, |table| live.is_iptables(table));
-        let options = nft::Options { tables, filled: filled.clone(), ..nft::Options::default() };
+        let mut options = self.nft_options(filled);
+        if live.has_iptables_nft {
+            // What iptables-nft keeps in nft is read from iptables-save, which can say it.
+            options.of_iptables = nft::OfIptables::PassOver;
+        }
         let mut ruleset =
             nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
         let mut form = Form::Nft;
@@ -218,24 +223,6 @@ impl Reading {
             ruleset.tables.extend(saved.tables);
         }
         Ok(Subject { name, ruleset, families: Families::Both, form })
-    }
-
-    /// The names of the tables of an nft text that are to be read.
-    fn tables(&self, text: &str, is_other: impl Fn(&str) -> bool) -> Option<BTreeSet<String>> {
-        let is_left_out = |table: &str| {
-            self.leave_out.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => table.starts_with(start),
-                None => table == pattern,
-            })
-        };
-        let json: serde_json::Value = serde_json::from_str(text).ok()?;
-        let objects = json.get("nftables")?.as_array()?;
-        let name_of = |object: &serde_json::Value| {
-            let added = object.get("add").unwrap_or(object);
-            added.get("table")?.get("name")?.as_str().map(str::to_owned)
-        };
-        let names = objects.iter().filter_map(name_of);
-        Some(names.filter(|name| !is_left_out(name) && !is_other(name)).collect())
     }
 }
 

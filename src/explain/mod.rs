@@ -121,7 +121,15 @@ fn told(legs: &[Leg<'_>], ports: &Ports, context: &Context<'_>) -> Explanation {
         }
     }
     also.dedup();
+    let family = first.packet.family();
+    let ungoverned = context.policy.filter(|policy| !policy.families().has(family));
+    if ungoverned.is_some() && treatment == Treatment::Untouched {
+        outcome = format!("untouched: {family} is not governed");
+    }
     let origin = origin(&legs[at].run);
+    let clause = origin
+        .and_then(|origin| origin.clause)
+        .or_else(|| ungoverned.and_then(Policy::family_clause));
     let decides = |leg: usize| if leg == at { path::deciding(&legs[at].run) } else { None };
     let steps = legs.iter().enumerate();
     Explanation {
@@ -131,7 +139,7 @@ fn told(legs: &[Leg<'_>], ports: &Ports, context: &Context<'_>) -> Explanation {
         port: treatment.port(),
         also,
         rung: origin.and_then(|origin| RungWords::of(origin.rung)),
-        clause: origin.and_then(|origin| Some(ClauseWords::of(origin.clause?, context.sources?))),
+        clause: clause.and_then(|clause| Some(ClauseWords::of(clause, context.sources?))),
         path: steps.flat_map(|(place, leg)| path::words(leg, decides(place), context)).collect(),
         end: None,
         supposes: legs.iter().flat_map(|leg| leg.supposes.iter().cloned()).collect(),

@@ -84,6 +84,8 @@ pub(super) struct Space {
     pub(super) sets: Vec<(InSet, u32)>,
     /// Names of sets that several tables of one ruleset have.
     namesakes: BTreeSet<Name>,
+    /// What stands for a packet, once it was asked for.
+    all: Option<Function>,
     /// "The address is this machine's".
     pub(super) local: [(End, u32); 3],
     pub(super) transparent_socket: u32,
@@ -158,6 +160,7 @@ impl Space {
             listeners,
             sets,
             namesakes: words.namesakes,
+            all: None,
             local,
             transparent_socket,
         }
@@ -170,6 +173,15 @@ impl Space {
 
     /// The values of the variables that stand for a packet.
     pub(super) fn all(&mut self) -> Function {
+        if let Some(all) = self.all {
+            return all;
+        }
+        let all = self.packets();
+        self.all = Some(all);
+        all
+    }
+
+    fn packets(&mut self) -> Function {
         let interfaces = self.interfaces.count() as u128 - 1;
         let interface = |exists| if exists { (1, interfaces) } else { (0, 0) };
         let inputs = match (self.hook.has_input(), self.hook.may_have_input()) {

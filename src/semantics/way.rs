@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::eval::run_in_order;
-use super::{Decided, End, InSet, Limit, Packet, Run, Sender, Verdict};
+use super::{Decided, End, InSet, Limit, Packet, Run, Sender, Translation, Verdict};
 use crate::ir::{CtState, Direction, Hook, HostPart, HostStep, Ruleset, Schedule};
 use crate::net::{Interface, Mark};
 
@@ -161,9 +161,6 @@ fn local_addresses(packet: &Packet) -> BTreeSet<IpAddr> {
             locals.insert(address);
         }
     }
-    if packet.hook == Hook::Prerouting {
-        locals.insert(packet.interface_address);
-    }
     locals
 }
 
@@ -182,6 +179,9 @@ impl Traveller<'_> {
             return Err(Arrival::Dropped);
         }
         let mut next = self.carried(packet, run);
+        if let Some(Translation::Redirect { .. }) = run.outcome.translation {
+            self.locals.insert(next.destination);
+        }
         match packet.hook {
             Hook::Prerouting => {
                 self.tproxy = run.outcome.tproxy;

@@ -10,6 +10,7 @@ mod common;
 mod conformance;
 mod docs;
 mod explain;
+mod faults;
 mod front_end;
 mod growth;
 mod import;

@@ -200,6 +200,47 @@ fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static 
     })
 }
 
+/// Asserts that the commands, and what nft lists of them, are read as `list`, what `nft -j` lists, is;
+/// what cannot be read of one cannot be of the others, for the same word.
+fn assert_read_alike(netns: &Netns, name: &Value, commands: &str) -> Result<Ruleset, String> {
+    let options = Options::default();
+    let first = |errors: Vec<ReadError>| errors[0].problem.to_string();
+    let json = read_json(&netns.output("nft", JSON.list), &options).map_err(first);
+    for text in [commands, &netns.output("nft", SCRIPT.list)] {
+        match (read_script(text, &options), &json) {
+            (Ok(read), Ok(json)) => assert_equal(&read, json, text),
+            (Err(errors), Err(word)) => assert_eq!(&first(errors), word, "{name}: {text}"),
+            (read, json) => panic!("{name}: {read:?} and {json:?}"),
+        }
+    }
+    json
+}
+
+/// Consul's nft commands, which the corpus has under `nft`.
+#[test]
+fn every_text_of_consul_that_loads_is_read() {
+    let Some(corpus) = corpus::text("consul") else { return };
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let mut read = 0;
+    for line in corpus.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let Some(commands) = entry["nft"].as_str() else { continue };
+        if !netns.try_load(commands).ok {
+            let strict = Options { target: Some(nft::Target::OLDEST), ..Options::default() };
+            assert!(read_script(commands, &strict).is_err(), "{}", entry["name"]);
+            continue;
+        }
+        let name = &entry["name"];
+        assert_read_alike(&netns, name, commands).unwrap_or_else(|word| panic!("{name}: {word}"));
+        read += 1;
+        netns.flush();
+    }
+    assert!(read > 40, "{read}");
+}
+
 /// Istio's own nft commands, which the corpus has under `nft`. Some do not load: Istio jumps to chains
 /// that it does not make.
 #[test]
@@ -222,15 +263,17 @@ fn every_text_of_upstream_that_loads_is_read() {
         let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
         let Some(commands) = text("nft") else { continue };
         entries += 1;
-        if !netns.try_load(&loadable(commands, &groups)).ok {
+        let commands = loadable(commands, &groups);
+        if !netns.try_load(&commands).ok {
             println!("{name} does not load");
+            let strict = Options { target: Some(nft::Target::OLDEST), ..Options::default() };
+            assert!(read_script(&commands, &strict).is_err(), "{name}: {commands}");
             continue;
         }
         loaded += 1;
-        let list = netns.output("nft", &["-j", "list", "ruleset"]);
+        let back = assert_read_alike(&netns, name, &commands);
+        let back = back.unwrap_or_else(|error| panic!("{name}: {error}"));
         netns.flush();
-        let back = read_json(&list, &Options::default());
-        let back = back.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
         let standard = iptables::read(text("iptables"), text("ip6tables"), &options).unwrap();
         for difference in compare(&back, &standard).unwrap() {
             let Difference { packet, left, right, .. } = &difference;

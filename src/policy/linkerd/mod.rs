@@ -10,6 +10,7 @@ use crate::net::{Families, PortSet, written_net};
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
 use crate::policy::setting::Selection;
+use crate::span::Span;
 
 impl PolicyKind for Linkerd {
     type Draft = LinkerdDraft;
@@ -18,6 +19,10 @@ impl PolicyKind for Linkerd {
 
     fn families(&self) -> Families {
         *self.families
+    }
+
+    fn family_clause(&self) -> Option<Span> {
+        self.families.clause
     }
 
     fn print(&self, out: &mut Printer) {
