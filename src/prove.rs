@@ -219,7 +219,9 @@ fn broken(
     let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
         (Expected::Untouched, treatment) => treatment != Treatment::Untouched,
         (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
-        (Expected::Proxy(port), treatment) => treatment.port() != Some(port),
+        (Expected::Proxy(port), treatment) => {
+            !treatment.is_captured() || treatment.port() != Some(port)
+        }
     };
     let others = loaded.others().into_iter().next();
     for question in &questions(lowered, expected) {

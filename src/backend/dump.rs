@@ -8,7 +8,7 @@ use crate::ir::{
     Action, Base, Chain, CtStates, Direction, MarkChange, Match, Origin, Owner, OwnerIs, Protocol,
     Rule, Ruleset,
 };
-use crate::net::{Families, OnMiss};
+use crate::net::{Destination, Families, OnMiss};
 use crate::span::Sources;
 
 /// The ruleset in words, one rule a line, with the clause that each rule comes from.
@@ -189,6 +189,9 @@ impl fmt::Display for Words<'_, Action> {
             Action::Goto(chain) => write!(f, "go to {chain}"),
             Action::Redirect { port } => write!(f, "redirect to port {port}"),
             Action::Snat { to } => write!(f, "translate source to {to}"),
+            Action::Dnat { to, port } => {
+                write!(f, "translate destination to {}", Destination { address: *to, port: *port })
+            }
             Action::Tproxy { port, mark, on_miss } => {
                 let miss = match on_miss {
                     OnMiss::Drop => "drop",

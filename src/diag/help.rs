@@ -32,13 +32,10 @@ impl Problem {
             Self::Punctuation { instead, .. }
             | Self::Contradiction { instead, .. }
             | Self::MeshCannot { instead, .. }
-            | Self::MeshFault { instead, .. } => {
-                (*instead).to_owned()
-            }
+            | Self::MeshFault { instead, .. } => (*instead).to_owned(),
             Self::SurplusBlock { .. } => {
                 "end the clause before the `{`, or remove the braces".to_owned()
             }
-
             Self::IncludeCycle { hops, .. } => {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }

@@ -430,17 +430,16 @@ pub enum Problem {
         /// The most.
         most: usize,
     },
-    /// `E334`: something that the mesh of the policy cannot do.
-    #[error("{mesh} cannot {what}")]
+    /// `E334`: the mesh that the policy is for cannot do it.
+    #[error("{mesh} cannot do this: {why}")]
     MeshCannot {
-        /// The mesh: `Kuma`.
+        /// The mesh.
         mesh: &'static str,
-        /// What it cannot do: `exclude a user above 65535`.
-        what: &'static str,
-        /// What to do instead.
+        /// Why not.
+        why: &'static str,
+        /// What to write.
         instead: &'static str,
     },
-
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
     Unsupported {
@@ -572,12 +571,12 @@ pub enum Problem {
         otherwise: Box<str>,
     },
     /// `W516`: the policy does what the rules of its mesh do, which is not what they say.
-    #[error("{mesh} has a fault here: {fault}")]
+    #[error("a fault of {mesh}: {what}")]
     MeshFault {
         /// The mesh: `Kuma`.
         mesh: &'static str,
         /// What its rules do.
-        fault: &'static str,
+        what: &'static str,
         /// How to avoid it.
         instead: &'static str,
     },

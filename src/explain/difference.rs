@@ -20,6 +20,8 @@ pub enum Change {
     NewlyDropped,
     /// It was dropped.
     NoLongerDropped,
+    /// Its destination is translated otherwise, and not to the proxy.
+    DestinationChanged,
     /// Its source is translated otherwise.
     SourceChanged,
     /// It goes the same way with other marks, or in another connection-tracking zone.
@@ -35,6 +37,8 @@ impl Change {
             _ if left.is_captured() => Self::NoLongerCaptured,
             _ if right.is_captured() => Self::NewlyCaptured,
             (Treatment::Dropped, _) => Self::NoLongerDropped,
+            (Treatment::DestinationTranslated { .. }, _)
+            | (_, Treatment::DestinationTranslated { .. }) => Self::DestinationChanged,
             _ => Self::SourceChanged,
         }
     }
@@ -48,6 +52,7 @@ impl Change {
             Self::CapturedElsewhere => "captured elsewhere",
             Self::NewlyDropped => "newly dropped",
             Self::NoLongerDropped => "no longer dropped",
+            Self::DestinationChanged => "destination translated otherwise",
             Self::SourceChanged => "source translated otherwise",
             Self::MarkedOtherwise => "marked otherwise",
         }

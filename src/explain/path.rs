@@ -82,7 +82,9 @@ impl ClauseWords {
 /// one that ends in what became of it. `None` if no rule does.
 pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
     let ends = |step: &Step<'_>| match step.rule.then {
-        Action::Redirect { .. } | Action::Snat { .. } => run.outcome.translation.is_some(),
+        Action::Redirect { .. } | Action::Snat { .. } | Action::Dnat { .. } => {
+            run.outcome.translation.is_some()
+        }
         Action::Tproxy { .. } => run.outcome.tproxy.is_some(),
         _ => false,
     };

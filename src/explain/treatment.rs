@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::lower::Ports;
+use crate::net::Destination;
 use crate::semantics::{Outcome, Packet, Translation, Verdict};
 
 /// What becomes of a packet, as people ask for it.
@@ -22,6 +23,13 @@ pub enum Treatment {
     },
     /// Nobody gets it.
     Dropped,
+    /// Its connection goes to another address, which the proxy may have or not.
+    DestinationTranslated {
+        /// The address.
+        to: IpAddr,
+        /// The port; `None`: its own.
+        port: Option<u16>,
+    },
     /// Its connection comes from another address.
     SourceTranslated {
         /// The address.
@@ -38,6 +46,9 @@ impl Treatment {
             (_, Some(port), _) => Self::Handed { port },
             (_, _, Some(Translation::Redirect { port })) => Self::Redirected { port },
             (_, _, Some(Translation::Snat { to })) => Self::SourceTranslated { to },
+            (_, _, Some(Translation::Dnat { to, port })) => {
+                Self::DestinationTranslated { to, port }
+            }
             (_, None, None) => Self::Untouched,
         }
     }
@@ -45,14 +56,15 @@ impl Treatment {
     /// Whether the packet goes to the proxy.
     #[must_use]
     pub const fn is_captured(self) -> bool {
-        self.port().is_some()
+        matches!(self, Self::Redirected { .. } | Self::Handed { .. })
     }
 
-    /// The port of the proxy that it goes to.
+    /// The port that it goes to instead of its own.
     #[must_use]
     pub const fn port(self) -> Option<u16> {
         match self {
             Self::Redirected { port } | Self::Handed { port } => Some(port),
+            Self::DestinationTranslated { port, .. } => port,
             Self::Untouched | Self::Dropped | Self::SourceTranslated { .. } => None,
         }
     }
@@ -73,6 +85,9 @@ impl Ports {
                 format!("captured: handed to the transparent proxy on {}", port(to))
             }
             Treatment::Dropped => "dropped".to_owned(),
+            Treatment::DestinationTranslated { to, port } => {
+                format!("its destination becomes {}", Destination { address: to, port })
+            }
             Treatment::SourceTranslated { to } => format!("its source becomes {to}"),
         }
     }

@@ -154,7 +154,8 @@ pub(crate) fn list<R, M: From<GeneralReason>>(
     Some(texts?.join(","))
 }
 
-fn refuse_type<T, R, M: From<GeneralReason>>(
+/// Refuses a value of the wrong type.
+pub(crate) fn refuse_type<T, R, M: From<GeneralReason>>(
     key: &str,
     found: &Value,
     expected: &'static str,

@@ -8,10 +8,12 @@ mod environment;
 mod finding;
 mod flags;
 mod general;
+mod go;
 mod importer;
 pub mod istio;
 mod json;
 pub mod kuma;
+pub mod linkerd;
 #[cfg(feature = "import-pod")]
 mod manifest;
 mod naming;
@@ -84,6 +86,22 @@ fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> T
             Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes) })
         }
     }
+}
+
+/// What `arguments` makes of the words of a command line, in words.
+fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
+    text: &str,
+    context: &Context,
+    arguments: impl FnOnce(&[String], &Context) -> Result<Imported<R>, Refused<R, M>>,
+) -> Told {
+    let words = split(text);
+    told(words.map_err(refused).and_then(|words| arguments(&words, context)))
+}
+
+/// Refuses everything, for one reason.
+fn refused<R, M: From<GeneralReason>>(why: GeneralReason) -> Refused<R, M> {
+    let mistake = Finding { about: None, given: None, what: why.into() };
+    Refused { mistakes: vec![mistake], notes: Vec::new() }
 }
 
 fn in_words<T: Display>(findings: Vec<Finding<T>>) -> Vec<Finding<String>> {

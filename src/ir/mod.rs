@@ -26,7 +26,8 @@
 //!    nat chains there are not asked. Later packets are translated as the first was.
 //! 7. Behind the translation, every match sees the translated packet: a redirected one goes to
 //!    loopback (at output) or to the first address of the incoming interface (at prerouting), and
-//!    to the proxy's port. Later hooks see it so too. The interfaces of the hook stay.
+//!    to the proxy's port; one with another destination to that. Later hooks see it so too. The
+//!    interfaces of the hook stay.
 //! 8. Before connections are looked up (-200, at prerouting and output), a packet has no
 //!    connection and is invalid to matches; zones can be set only then. What came over loopback
 //!    has its connection from the start.
@@ -176,6 +177,15 @@ pub enum Action {
         /// The source.
         to: std::net::IpAddr,
     },
+    /// Sends the connection to this address, of the rule's family, and to this port of it if one is
+    /// given. In nat chains at [`Hook::Prerouting`] and [`Hook::Output`]; with a port for TCP and
+    /// UDP, which the rule's matches ensure. Accepts. Final.
+    Dnat {
+        /// The destination.
+        to: std::net::IpAddr,
+        /// The port, 1 to 65535; `None`: the packet's own.
+        port: Option<u16>,
+    },
     /// Hands the packet to a transparent socket on this port, at [`Hook::Prerouting`], for TCP and
     /// UDP, which the rule's matches ensure.
     ///
@@ -215,7 +225,11 @@ impl Action {
     #[must_use]
     pub const fn ends_base_chain(&self) -> bool {
         match self {
-            Self::Accept | Self::Drop | Self::Redirect { .. } | Self::Snat { .. } => true,
+            Self::Accept
+            | Self::Drop
+            | Self::Redirect { .. }
+            | Self::Snat { .. }
+            | Self::Dnat { .. } => true,
             Self::Tproxy { on_miss, .. } => matches!(on_miss, crate::net::OnMiss::Drop),
             _ => false,
         }

@@ -6,6 +6,7 @@ mod expect;
 pub mod istio;
 pub mod kuma;
 mod layout;
+pub mod linkerd;
 mod lowered;
 mod plan;
 mod together;

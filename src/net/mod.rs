@@ -4,6 +4,7 @@
 //! that a value in hand is a value that every backend can write.
 
 mod address;
+mod destination;
 mod family;
 mod interface;
 mod mark;
@@ -13,6 +14,7 @@ mod tproxy;
 
 pub(crate) use address::written_net;
 pub use address::{Nets, aggregate};
+pub use destination::Destination;
 pub use family::{Families, Family, PerFamily};
 pub use interface::{BadInterface, Interface};
 pub use mark::{BadMark, Mark};

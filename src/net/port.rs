@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Ports `first..=last`, with `first <= last`.
 ///
-/// Port 0 is a port here: a packet can carry it, and a ruleset can name it. The language does not
-/// let a policy say it.
+/// Port 0 is a port here: a packet can carry it, and a ruleset can name it. The language lets a
+/// policy say it only where the mesh does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(u16, u16)", into = "(u16, u16)")]
 pub struct PortRange {

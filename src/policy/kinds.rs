@@ -62,6 +62,8 @@ kinds! { $
     "ambient-host" => AmbientHost(super::istio::AmbientHost);
     /// The namespace of a workload with a proxy beside it, in Kuma.
     "kuma" => Kuma(super::kuma::Kuma);
+    /// The namespace of a workload with a proxy beside it, in Linkerd.
+    "linkerd" => Linkerd(super::linkerd::Linkerd);
 }
 
 impl Kind {

@@ -13,6 +13,7 @@ pub mod istio;
 mod kind;
 mod kinds;
 pub mod kuma;
+pub mod linkerd;
 mod print;
 mod printer;
 mod setting;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::symbolic::DEEPEST;
 use super::{Decided, End, InSet, Limit, Packet, Sender};
@@ -10,7 +10,7 @@ use crate::ir::{
     self, Action, Chain, ChainKind, CtState, Direction, Entry, Hook, MarkChange, Match, Owner,
     OwnerIs, Rule, Ruleset, Schedule, Table,
 };
-use crate::net::{Family, Name, OnMiss};
+use crate::net::{Destination, Name, OnMiss};
 
 /// What became of a packet at a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,24 @@ pub enum Translation {
         /// The address.
         to: IpAddr,
     },
+    /// It goes to this address.
+    Dnat {
+        /// The address.
+        to: IpAddr,
+        /// The port; `None`: its own.
+        port: Option<u16>,
+    },
+}
+
+impl Translation {
+    /// Whether it surely leads to an address of this machine, as a redirect does.
+    pub(super) const fn is_local(&self) -> bool {
+        match self {
+            Self::Redirect { .. } => true,
+            Self::Dnat { to, .. } => to.is_loopback(),
+            Self::Snat { .. } => false,
+        }
+    }
 }
 
 /// A packet's way through a ruleset.
@@ -172,14 +190,6 @@ pub(super) fn is_looped(packet: &Packet) -> bool {
     packet.hook == Hook::Prerouting && packet.input.as_deref() == Some("lo")
 }
 
-/// The loopback address of a family, to which a redirect at output leads.
-pub(super) const fn loopback(family: Family) -> IpAddr {
-    match family {
-        Family::Ipv4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Family::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-    }
-}
-
 /// Most rules that a packet is held against.
 const MOST_VISITS: usize = 2_000_000;
 
@@ -244,10 +254,11 @@ impl<'a> Walk<'a, '_> {
                         let is_sent = self.packet.hook == Hook::Output;
                         let family = self.packet.family();
                         let address =
-                            if is_sent { loopback(family) } else { self.packet.interface_address };
+                            if is_sent { family.loopback() } else { self.packet.interface_address };
                         (address, Some(port))
                     }
                     Translation::Snat { to } => (to, None),
+                    Translation::Dnat { to, port } => (to, port),
                 })
             }
         };
@@ -340,6 +351,10 @@ impl<'a> Walk<'a, '_> {
                 outcome.translation = Some(Translation::Snat { to: *to });
                 return Some(Flow::Accept);
             }
+            Action::Dnat { to, port } => {
+                outcome.translation = Some(Translation::Dnat { to: *to, port: *port });
+                return Some(Flow::Accept);
+            }
             Action::Tproxy { port, mark, on_miss } => {
                 if !self.packet.no_listener.contains(port) {
                     outcome.tproxy = Some(*port);
@@ -397,8 +412,7 @@ impl<'a> Walk<'a, '_> {
     fn is_local(&self, of: Direction) -> bool {
         let end = self.end(of);
         match self.run.outcome.translation {
-            // A redirect leads to an address of this machine.
-            Some(Translation::Redirect { .. }) if end == End::Translated => true,
+            Some(to) if end == End::Translated && to.is_local() => true,
             _ => self.packet.local.contains(&end),
         }
     }
@@ -489,6 +503,9 @@ impl fmt::Display for Outcome {
         match self.translation {
             Some(Translation::Redirect { port }) => write!(f, ", redirected to port {port}")?,
             Some(Translation::Snat { to }) => write!(f, ", source {to}")?,
+            Some(Translation::Dnat { to, port }) => {
+                write!(f, ", destination {}", Destination { address: to, port })?;
+            }
             None => {}
         }
         if let Some(port) = self.tproxy {

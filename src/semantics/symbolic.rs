@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::diagram::Function;
-use super::eval::loopback;
 use super::space::{BECOMES, Bits, NOBODY, NOTHING, Space, address_ranges, number};
 use super::{End, Limit, Translation};
 use crate::ir::{
@@ -209,10 +208,13 @@ impl<'a> Walk<'a> {
             let packets = self.space.diagrams.and(packets, asks);
             let (address, port) = match (translation, self.space.hook) {
                 (Translation::Redirect { port }, Hook::Output) => {
-                    (Some(loopback(self.space.family)), Port::This(port))
+                    (Some(self.space.family.loopback()), Port::This(port))
                 }
                 (Translation::Redirect { port }, _) => (None, Port::This(port)),
                 (Translation::Snat { to }, _) => (Some(to), Port::Same),
+                (Translation::Dnat { to, port }, _) => {
+                    (Some(to), port.map_or(Port::Same, Port::This))
+                }
             };
             let moved = match address {
                 Some(address) if self.space.hook == Hook::Output => {
@@ -277,6 +279,7 @@ impl<'a> Walk<'a> {
             | Action::Goto(_)
             | Action::Redirect { .. }
             | Action::Snat { .. }
+            | Action::Dnat { .. }
             | Action::SetZone(_)
             | Action::Log => true,
             // Who comes back from such a chain comes back unchanged, so a second visit ends as the
@@ -379,6 +382,9 @@ impl<'a> Walk<'a> {
                 self.translated(Translation::Redirect { port: *port }, packets);
             }
             Action::Snat { to } => self.translated(Translation::Snat { to: *to }, packets),
+            Action::Dnat { to, port } => {
+                self.translated(Translation::Dnat { to: *to, port: *port }, packets);
+            }
             Action::Tproxy { port, mark, on_miss } => {
                 let listener = self.space.listeners.iter().find(|(known, _)| known == port);
                 let listener = listener.map_or(Function::TRUE, |(_, variable)| {
@@ -622,17 +628,17 @@ impl<'a> Walk<'a> {
             }
             Match::Local { of, not } => {
                 let came = self.space.is_local((*of).into());
-                let redirects: Vec<_> = self
+                let to_self: Vec<_> = self
                     .fates
                     .translations
                     .iter()
-                    .filter(|(to, _)| matches!(to, Translation::Redirect { .. }))
+                    .filter(|(to, _)| to.is_local())
                     .map(|(_, packets)| *packets)
                     .collect();
-                let redirected = self.space.diagrams.any(redirects);
+                let to_self = self.space.diagrams.any(to_self);
                 let now = |walk: &mut Self, _| {
                     let local = walk.space.is_local(End::Translated);
-                    walk.space.diagrams.or(redirected, local)
+                    walk.space.diagrams.or(to_self, local)
                 };
                 self.seen(*of, came, now).negated_if(*not)
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::eval::{loopback, run_in_order};
+use super::eval::run_in_order;
 use super::{Decided, End, InSet, Limit, Packet, Run, Sender, Translation, Verdict};
 use crate::ir::{CtState, Direction, Hook, HostPart, HostStep, Ruleset, Schedule};
 use crate::net::{Interface, Mark};
@@ -151,7 +151,7 @@ fn local_addresses(packet: &Packet) -> BTreeSet<IpAddr> {
         Decided::Becomes(address, _) => address,
         Decided::Nothing | Decided::Unchanged => packet.interface_address,
     };
-    let mut locals = BTreeSet::from([loopback(packet.family())]);
+    let mut locals = BTreeSet::from([packet.family().loopback()]);
     for (end, address) in [
         (End::Source, packet.source),
         (End::Destination, packet.destination),

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::diagram::Function;
-use super::eval::loopback;
 use super::space::{
     BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
 };
@@ -50,7 +49,7 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let mark = narrow(choice.pick(choice.space.mark, &[0]));
     let connmark = narrow(choice.pick(choice.space.connmark, &[0]));
     let wish = if decided == BECOMES {
-        number(loopback(choice.space.family))
+        number(choice.space.family.loopback())
     } else {
         number(destination)
     };

@@ -6,7 +6,7 @@ use crate::ir::{
     Action, BuiltInTable, CtStates, Direction, MarkChange, Match, Owner, OwnerIs, Protocol, Rule,
     Table,
 };
-use crate::net::{Family, Interface, Mark, Nets, OnMiss, PortRange, PortSet};
+use crate::net::{Destination, Family, Interface, Mark, Nets, OnMiss, PortRange, PortSet};
 
 use super::chain_name;
 
@@ -47,7 +47,10 @@ pub(super) fn texts(
             _ => {}
         }
     }
-    if matches!(rule.then, Action::Redirect { .. } | Action::Tproxy { .. }) {
+    if matches!(
+        rule.then,
+        Action::Redirect { .. } | Action::Tproxy { .. } | Action::Dnat { port: Some(_), .. }
+    ) {
         protocols.other = false;
     }
     let mut texts = protocols.texts()?;
@@ -67,6 +70,9 @@ pub(super) fn texts(
     }
     if matches!(rule.then, Action::Snat { to } if to.is_ipv4() != (family == Family::Ipv4)) {
         return Err("a source of the other family");
+    }
+    if matches!(rule.then, Action::Dnat { to, .. } if to.is_ipv4() != (family == Family::Ipv4)) {
+        return Err("a destination of the other family");
     }
     let action = action(&rule.then, kernel)?;
     Ok(texts.into_iter().map(|text| format!("{text}{action}")).collect())
@@ -321,6 +327,10 @@ fn action(then: &Action, kernel: BuiltInTable) -> Result<String, &'static str> {
         Action::Snat { to } => {
             only(BuiltInTable::Nat, "a source translation outside of table nat")?;
             format!("-j SNAT --to-source {to}")
+        }
+        Action::Dnat { to, port } => {
+            only(BuiltInTable::Nat, "a destination translation outside of table nat")?;
+            format!("-j DNAT --to-destination {}", Destination { address: *to, port: *port })
         }
         Action::Tproxy { on_miss: OnMiss::Continue, .. } => {
             return Err("a transparent proxy that is passed by if it does not listen");

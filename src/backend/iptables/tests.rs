@@ -149,6 +149,21 @@ fn actions() {
         lines(Family::Ipv4, BuiltInTable::Nat, Vec::new(), redirect),
         ["-p tcp -j REDIRECT --to-ports 15001", "-p udp -j REDIRECT --to-ports 15001"]
     );
+    let dnat = |to: &str, port| Action::Dnat { to: to.parse().unwrap(), port };
+    for (family, then, texts) in [
+        (Family::Ipv4, dnat("10.0.0.1", None), &["-j DNAT --to-destination 10.0.0.1"][..]),
+        (Family::Ipv6, dnat("::1", None), &["-j DNAT --to-destination ::1"]),
+        (
+            Family::Ipv6,
+            dnat("::1", Some(8600)),
+            &[
+                "-p tcp -j DNAT --to-destination [::1]:8600",
+                "-p udp -j DNAT --to-destination [::1]:8600",
+            ],
+        ),
+    ] {
+        assert_eq!(lines(family, BuiltInTable::Nat, Vec::new(), then), texts);
+    }
 }
 
 #[test]

@@ -291,6 +291,11 @@ impl<'a> Statements<'a, '_> {
             Action::Snat { to } => {
                 Statement::Snat { family: self.named_family(), to: Value::Address(*to) }
             }
+            Action::Dnat { to, port } => Statement::Dnat {
+                family: self.named_family(),
+                to: Value::Address(*to),
+                port: port.map(|port| Value::Number(port.into())),
+            },
             Action::Tproxy { port, mark, .. } => {
                 statements.push(Statement::Tproxy {
                     family: self.named_family(),

@@ -107,7 +107,7 @@ fn families(rule: &Rule, table: &Table) -> Option<Families> {
             families = families.and(family.into())?;
         }
     }
-    if let Action::Snat { to } = rule.then {
+    if let Action::Snat { to } | Action::Dnat { to, .. } = rule.then {
         families = families.and(if to.is_ipv4() { Families::Ipv4 } else { Families::Ipv6 })?;
     }
     Some(families)
@@ -171,7 +171,10 @@ impl Protocols {
 
 /// Whether nft wants the rule to say that the packet is TCP or UDP.
 pub(super) const fn needs_transport(action: &Action) -> bool {
-    matches!(action, Action::Redirect { .. } | Action::Tproxy { .. })
+    matches!(
+        action,
+        Action::Redirect { .. } | Action::Tproxy { .. } | Action::Dnat { port: Some(_), .. }
+    )
 }
 
 /// Whether the action changes nothing and the next rule runs.

@@ -139,6 +139,7 @@ fn a_rule_is_for_the_families_that_table_and_addresses_leave() {
     use Families::{Both, Ipv4, Ipv6};
     let in_set = Match::InSet { of: Direction::Source, set: name("s"), not: true };
     let snat = Action::Snat { to: "::1".parse().unwrap() };
+    let dnat = Action::Dnat { to: "10.0.0.1".parse().unwrap(), port: None };
     for (table, one, families) in [
         (Both, rule([], Action::Drop), Some(Both)),
         (Ipv4, rule([], Action::Drop), Some(Ipv4)),
@@ -151,6 +152,8 @@ fn a_rule_is_for_the_families_that_table_and_addresses_leave() {
         (Both, rule([to("10.0.0.0/8", false), in_set], Action::Drop), None),
         (Both, rule([], snat.clone()), Some(Ipv6)),
         (Ipv4, rule([], snat), None),
+        (Both, rule([], dnat.clone()), Some(Ipv4)),
+        (Families::Ipv6, rule([], dnat), None),
     ] {
         let legal: Vec<_> = alone(table, one.clone()).iter().map(|rule| rule.families).collect();
         assert_eq!(legal, families.into_iter().collect::<Vec<_>>(), "{one:?}");

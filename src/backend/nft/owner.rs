@@ -118,6 +118,7 @@ fn leaves_to_caller(action: &Action) -> bool {
         | Action::Jump(_)
         | Action::Redirect { .. }
         | Action::Snat { .. }
+        | Action::Dnat { .. }
         | Action::Tproxy { on_miss: OnMiss::Drop | OnMiss::Continue, .. }
         | Action::SetMark(_)
         | Action::SetConnmark(_)

@@ -114,6 +114,7 @@ fn combines_marks(action: &Action) -> bool {
         | Action::Goto(_)
         | Action::Redirect { .. }
         | Action::Snat { .. }
+        | Action::Dnat { .. }
         | Action::Tproxy { .. }
         | Action::SetMark(_)
         | Action::SetConnmark(_)

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::finding::{Reason, Remark, Report};
-use super::option::{OPTIONS, Opt, Options, boolean};
+use super::option::{OPTIONS, Opt, Options};
 use super::value;
 use crate::import::environment::Environment;
+use crate::import::go::boolean;
 use crate::import::json::wrong_type;
 use crate::import::manifest::{self, Pod};
 use crate::import::{GeneralRemark, Given};

@@ -46,8 +46,8 @@ use option::Options;
 use super::environment::Environment;
 use super::importer::{Extra, Form, GivenAs, Importer};
 use super::naming::Names;
-use super::told;
 pub use super::{Context, split};
+use super::{told, told_arguments};
 use crate::policy::{Kind, Policy};
 
 /// What was imported.
@@ -78,14 +78,7 @@ pub(super) const IMPORTER: Importer = Importer {
             help: "Arguments of istio-iptables, in one text that is split as a shell splits it",
             given: GivenAs::Arguments,
             extras: &[Extra::Environment, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
-            read: |text, context| match split(text) {
-                Ok(words) => told(arguments(&words, context)),
-                Err(why) => {
-                    let mut report = Report::default();
-                    report.fail(why);
-                    told(report.finish(Vec::new()))
-                }
-            },
+            read: |text, context| told_arguments(text, context, arguments),
         },
         #[cfg(feature = "import-pod")]
         Form {

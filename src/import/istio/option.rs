@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Reason, Remark, Report};
+use crate::import::go::boolean;
 use crate::import::{GeneralReason, GeneralRemark, Given, Source};
 
 /// What an option takes.
@@ -193,15 +194,6 @@ impl Options {
                 _ => report.note(given, GeneralRemark::NotTraffic),
             }
         }
-    }
-}
-
-/// A boolean as Go's `strconv.ParseBool` reads it.
-pub(super) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -236,6 +236,10 @@ impl Serialize for Statement<'_> {
                 let to = To { family: *family, addr: Some(to), port: None };
                 One("snat", to).serialize(serializer)
             }
+            Self::Dnat { family, to, port } => {
+                let to = To { family: *family, addr: Some(to), port: port.as_ref() };
+                One("dnat", to).serialize(serializer)
+            }
             Self::Tproxy { family, address, port } => {
                 let to = To { family: *family, addr: address.as_ref(), port: port.as_ref() };
                 One("tproxy", to).serialize(serializer)

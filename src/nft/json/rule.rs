@@ -44,6 +44,14 @@ fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
             let fields = Object::read("snat", body, &["family", "addr"])?;
             Statement::Snat { family: family(fields)?, to: value(fields.need("addr")?)? }
         }
+        "dnat" => {
+            let fields = Object::read("dnat", body, &["family", "addr", "port"])?;
+            Statement::Dnat {
+                family: family(fields)?,
+                to: value(fields.need("addr")?)?,
+                port: fields.get("port").map(value).transpose()?,
+            }
+        }
         "tproxy" => {
             let fields = Object::read("tproxy", body, &["family", "addr", "port"])?;
             Statement::Tproxy {

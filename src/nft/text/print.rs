@@ -1,6 +1,7 @@
 //! How scripts are laid out, and how nft spells each value.
 
 use std::fmt::{self, Display, Write};
+use std::net::IpAddr;
 
 use crate::ir::Base;
 use crate::nft::{
@@ -209,6 +210,14 @@ impl Display for Statement<'_> {
             Self::Redirect { port: None } => f.write_str("redirect"),
             Self::Redirect { port: Some(port) } => write!(f, "redirect to :{port}"),
             Self::Snat { family: of, to } => write!(f, "snat{} to {to}", family(of)),
+            Self::Dnat { family: of, to, port } => {
+                write!(f, "dnat{} to ", family(of))?;
+                match (to, port) {
+                    (Value::Address(IpAddr::V6(to)), Some(port)) => write!(f, "[{to}]:{port}"),
+                    (to, Some(port)) => write!(f, "{to}:{port}"),
+                    (to, None) => write!(f, "{to}"),
+                }
+            }
             Self::Tproxy { family: of, address, port } => {
                 write!(f, "tproxy{} to ", family(of))?;
                 address.as_ref().map_or(Ok(()), |address| write!(f, "{address}"))?;

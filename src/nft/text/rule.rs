@@ -87,6 +87,17 @@ impl<'a> Parser<'a> {
                 }
                 Ok(Statement::Snat { family, to })
             }
+            "dnat" => {
+                self.take();
+                let family = self.family();
+                self.word("to")?;
+                let to = self.address()?;
+                let port = if self.sign_is(":") { Some(self.port()?) } else { None };
+                if let Token::Sign(sign @ "-") = self.peek() {
+                    return Err(self.error(unknown("part of `dnat`", sign)));
+                }
+                Ok(Statement::Dnat { family, to, port })
+            }
             "tproxy" => {
                 self.take();
                 let family = self.family();

@@ -250,8 +250,8 @@ pub(crate) fn is_everywhere(nets: &[IpNet], families: Families) -> bool {
     has(Family::Ipv4) && has(Family::Ipv6)
 }
 
-/// Whether these are all ports.
+/// Whether these are all ports that a policy can say.
 pub(crate) fn is_every_port(ports: &[PortRange]) -> bool {
     let ports: PortSet = ports.iter().copied().collect();
-    matches!(ports.ranges()[..], [only] if (only.first(), only.last()) == (1, u16::MAX))
+    matches!(ports.ranges()[..], [only] if only.first() <= 1 && only.last() == u16::MAX)
 }

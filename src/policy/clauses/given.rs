@@ -11,10 +11,10 @@ use super::lets::{Lets, Value};
 use super::lists::{Covers, Item, List};
 use super::numbers::{self, Mistake, Number};
 use super::spelling::Spellings;
-use super::values::{Group, GroupIds, Read, User};
+use super::values::{AnyPorts, Group, GroupIds, Read, User};
 use super::words::{hint, suggest};
 use crate::diag::{Diagnostic, Problem, Report, shown};
-use crate::net::{BadName, Families, Family, Mark, Name, PerFamily};
+use crate::net::{BadName, Families, Family, Mark, Name, PerFamily, PortRange};
 use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
@@ -72,6 +72,11 @@ impl<'a> Given<'_, 'a> {
     /// Reads a list.
     pub(crate) fn list<T: Read + Clone>(&mut self, list: &mut List<T>, specials: Specials) {
         self.list_of(list, specials, |value: T| value);
+    }
+
+    /// Reads a list of ports, 0 among them.
+    pub(crate) fn any_ports(&mut self, list: &mut List<PortRange>, specials: Specials) {
+        self.list_of(list, specials, |ports: AnyPorts| ports.0);
     }
 
     /// Reads a list of users.
@@ -192,6 +197,19 @@ impl<'a> Given<'_, 'a> {
     /// Reads one number.
     pub(crate) fn number(&mut self, kind: &Number) -> Option<u32> {
         self.scalar(|text| numbers::number(text, kind))
+    }
+
+    /// Reads one number, or `none`.
+    pub(crate) fn number_or_none(&mut self, kind: &Number) -> Option<Option<u32>> {
+        self.scalar(|text| match text {
+            "none" => Ok(None),
+            _ => numbers::number(text, kind).map(Some),
+        })
+    }
+
+    /// Refuses the clause, which the mesh has no rule for.
+    pub(crate) fn cannot(&mut self, mesh: &'static str, why: &'static str, instead: &'static str) {
+        self.context.report.push(Problem::MeshCannot { mesh, why, instead }.at(self.span, ""));
     }
 
     /// Reads one routing table.

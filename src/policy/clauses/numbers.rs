@@ -57,6 +57,27 @@ pub(crate) const PORT: Number = Number {
 const LISTED_PORT: Number =
     Number { form: "a port is `1` to `65535`; write `8000-8999` for a range", ..PORT };
 
+/// A port in a list in which 0 may stand as well, which a packet can carry.
+const ANY_LISTED_PORT: Number = Number {
+    lowest: 0,
+    form: "a port is `0` to `65535` here; write `8000-8999` for a range",
+    ..PORT
+};
+
+/// The user of a proxy, where 0 means nobody.
+pub(crate) const USER_OR_NOBODY: Number = Number {
+    lowest: 1,
+    form: "a user number is `1` to `4294967294` here; the mesh takes 0 for nobody: `none`",
+    ..USER
+};
+
+/// The group of a proxy, where 0 means none.
+pub(crate) const GROUP_OR_NOBODY: Number = Number {
+    lowest: 1,
+    form: "a group number is `1` to `4294967294` here; the mesh takes 0 for no group: `none`",
+    ..GROUP
+};
+
 pub(crate) const USER: Number = Number {
     name: "user",
     one: "a user number",
@@ -142,20 +163,29 @@ fn small(text: &str, kind: &Number) -> Result<u16, Mistake> {
 
 /// Reads a port or a range of ports: `80`, `8000-8999`.
 pub(crate) fn ports(text: &str) -> Result<PortRange, Mistake> {
+    listed_ports(text, &LISTED_PORT)
+}
+
+/// Reads a port or a range of ports, 0 among them.
+pub(crate) fn any_ports(text: &str) -> Result<PortRange, Mistake> {
+    listed_ports(text, &ANY_LISTED_PORT)
+}
+
+fn listed_ports(text: &str, kind: &Number) -> Result<PortRange, Mistake> {
     let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
-        return small(text, &LISTED_PORT).map(PortRange::one).map_err(
-            |mistake| match range_otherwise(text) {
-                Some(range) => Mistake::new(
-                    not_a(&LISTED_PORT, text, format!("write `{range}`")),
-                    "a range has a `-`",
-                ),
+        return small(text, kind).map(PortRange::one).map_err(|mistake| {
+            match range_otherwise(text) {
+                Some(range) => {
+                    let problem = not_a(kind, text, format!("write `{range}`"));
+                    Mistake::new(problem, "a range has a `-`")
+                }
                 None => mistake,
-            },
-        );
+            }
+        });
     };
-    let end = |text: &str, start| small(text, &LISTED_PORT).map_err(|m| m.moved(start, text));
+    let end = |text: &str, start| small(text, kind).map_err(|m| m.moved(start, text));
     if last.is_empty() || last.contains('-') {
-        return Err(not_a_number(text, &LISTED_PORT));
+        return Err(not_a_number(text, kind));
     }
     let (first, last) = (end(first, 0)?, end(last, first.len() + 1)?);
     PortRange::new(first, last).ok_or_else(|| {

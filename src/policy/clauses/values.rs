@@ -27,6 +27,16 @@ impl Read for PortRange {
     }
 }
 
+/// Ports, 0 among them: where the mesh takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnyPorts(pub(crate) PortRange);
+
+impl Read for AnyPorts {
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        numbers::any_ports(text).map(Self)
+    }
+}
+
 impl Read for IpNet {
     fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
         addresses::prefix(text)

@@ -28,7 +28,7 @@ pub(super) fn networks(networks: &List<VirtualNetwork>, report: &mut Report) {
         {
             let problem = Problem::MeshCannot {
                 mesh: MESH,
-                what: "keep two networks of one family for an interface",
+                why: "it keeps one network of each family for an interface",
                 instead: "write one prefix that holds both; kumactl would keep the last alone",
             };
             report.push(problem.at(place, "the second").and(first.at, "the first"));
@@ -145,13 +145,13 @@ fn docker_output(kuma: &Kuma, ending: &mut Ending<'_>) {
 fn fault(
     ending: &mut Ending<'_>,
     clauses: [Option<Span>; 2],
-    fault: &'static str,
+    what: &'static str,
     instead: &'static str,
 ) {
     let [first, second] = clauses;
     let (at, other) = if ending.has(first) { (first, second) } else { (second, first) };
     if let Some(at) = at.filter(|_| ending.has(at)) {
-        let problem = Problem::MeshFault { mesh: MESH, fault, instead };
+        let problem = Problem::MeshFault { mesh: MESH, what, instead };
         ending.report.push(problem.at(at, "").and(other, "because of this"));
     }
 }

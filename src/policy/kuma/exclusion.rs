@@ -109,7 +109,7 @@ fn within(user: u32) -> Result<u32, Mistake> {
     }
     let problem = Problem::MeshCannot {
         mesh: "Kuma",
-        what: "exclude a user above 65535",
+        why: "it excludes no user above 65535",
         instead: "exclude the ports or the destinations of that user instead",
     };
     Err(Mistake::new(problem, "kumactl reads numbers of users as 16 bits here"))

@@ -8,7 +8,7 @@ use super::rule::{needs, once};
 use super::value::Value;
 use super::words::Words;
 use crate::ir::{Action, BuiltInTable, MarkChange, MaskPair};
-use crate::net::{Family, OnMiss};
+use crate::net::{Destination, Family, OnMiss};
 
 /// What `-j` or `-g` leads to, with the options read so far.
 pub(super) enum Target {
@@ -17,6 +17,7 @@ pub(super) enum Target {
     Log,
     Redirect(Option<u16>),
     Snat(Option<IpAddr>),
+    Dnat(Option<Destination>),
     Tproxy {
         port: Option<u16>,
         mark: MarkChange,
@@ -46,6 +47,7 @@ impl Target {
             "LOG" => Self::Log,
             "REDIRECT" => Self::Redirect(None),
             "SNAT" => Self::Snat(None),
+            "DNAT" => Self::Dnat(None),
             "TPROXY" => Self::Tproxy { port: None, mark: MarkChange { clear: 0, flip: 0 } },
             "MARK" => Self::Mark(None),
             "CONNMARK" => Self::Connmark { mode: None, masks: MaskPair::FULL },
@@ -72,6 +74,9 @@ impl Target {
             }
             (Self::Snat(to), "--to-source") => {
                 once(word, to, Value::of(word, words)?.address(family)?)?;
+            }
+            (Self::Dnat(to), "--to-destination") => {
+                once(word, to, Value::of(word, words)?.destination(family)?)?;
             }
             // iptables-nft-save prints this where no address was given: the packet keeps its own.
             (Self::Tproxy { .. }, "--on-ip") => {
@@ -146,6 +151,14 @@ impl Target {
                 in_table("SNAT", BuiltInTable::Nat, "table nat")?;
                 Action::Snat { to: to.ok_or_else(|| needs("SNAT", "`--to-source`"))? }
             }
+            Self::Dnat(to) => {
+                in_table("DNAT", BuiltInTable::Nat, "table nat")?;
+                let to = to.ok_or_else(|| needs("DNAT", "`--to-destination`"))?;
+                if to.port.is_some() {
+                    with_protocol("DNAT")?;
+                }
+                Action::Dnat { to: to.address, port: to.port }
+            }
             Self::Tproxy { port, mark } => {
                 in_table("TPROXY", BuiltInTable::Mangle, "table mangle")?;
                 with_protocol("TPROXY")?;
@@ -184,7 +197,6 @@ const OTHERS: &[&str] = &[
     "CLASSIFY",
     "CLUSTERIP",
     "CONNSECMARK",
-    "DNAT",
     "DNPT",
     "DSCP",
     "ECN",

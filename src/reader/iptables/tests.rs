@@ -183,6 +183,7 @@ fn targets() {
     let change = |clear, flip| MarkChange { clear, flip };
     let masks = |packet, connection| MaskPair { packet, connection };
     let other = Name::new("other").unwrap();
+    let dnat = |to: &str, port| Action::Dnat { to: to.parse().unwrap(), port };
     for (table, line, then) in [
         ("raw", "-j ACCEPT", Action::Accept),
         ("raw", "-j DROP", Action::Drop),
@@ -196,6 +197,8 @@ fn targets() {
         ("nat", "-p tcp -j REDIRECT --to-ports 15001", Action::Redirect { port: 15001 }),
         ("nat", "-p udp -j REDIRECT --to-port 15053", Action::Redirect { port: 15053 }),
         ("nat", "-j SNAT --to-source 10.0.0.1", Action::Snat { to: "10.0.0.1".parse().unwrap() }),
+        ("nat", "-j DNAT --to-destination 10.0.0.1", dnat("10.0.0.1", None)),
+        ("nat", "-p udp -j DNAT --to-destination 127.0.0.1:53", dnat("127.0.0.1", Some(53))),
         (
             "mangle",
             "-p tcp -j TPROXY --tproxy-mark 1337/0xffffffff --on-port 15006",
@@ -256,6 +259,20 @@ fn what_is_not_known_is_an_error_with_its_word() {
             "-j SNAT --to-source 10.0.0.1-10.0.0.9",
             "`--to-source 10.0.0.1-10.0.0.9`: not one IPv4 address",
         ),
+        ("nat", "-p tcp -j DNAT", "`DNAT` needs `--to-destination`"),
+        ("nat", "-j DNAT --to-destination 10.0.0.1:53", "`DNAT` needs `-p tcp` or `-p udp`"),
+        (
+            "nat",
+            "-p tcp -j DNAT --to-destination 10.0.0.1:53-54",
+            "`--to-destination 10.0.0.1:53-54`: not a number of at most 32 bits",
+        ),
+        (
+            "nat",
+            "-p tcp -j DNAT --to-destination 10.0.0.1-10.0.0.9:53",
+            "`--to-destination 10.0.0.1-10.0.0.9:53`: not one IPv4 address",
+        ),
+        ("nat", "-j DNAT --to-destination ::1", "`--to-destination ::1`: not one IPv4 address"),
+        ("mangle", "-j DNAT --to-destination 10.0.0.1", "`DNAT` needs table nat"),
         ("mangle", "-j CT --zone 1", "`CT` needs table raw"),
         (
             "raw",

@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::ReadProblem;
 use super::words::Words;
-use crate::net::{Family, Interface, Mark, PortRange, PortSet};
+use crate::net::{Destination, Family, Interface, Mark, PortRange, PortSet};
 
 /// A text and the option that it is the value of, for messages.
 pub(super) struct Value<'a> {
@@ -51,7 +51,11 @@ impl<'a> Value<'a> {
 
     /// One port from 1 on, to which connections are sent.
     pub(super) fn port(&self) -> Result<u16, ReadProblem> {
-        match self.port_of(&self.text)? {
+        self.target_port(&self.text)
+    }
+
+    fn target_port(&self, text: &str) -> Result<u16, ReadProblem> {
+        match self.port_of(text)? {
             0 => Err(self.bad("the lowest port is 1")),
             port => Ok(port),
         }
@@ -104,10 +108,33 @@ impl<'a> Value<'a> {
 
     /// One address of `family`.
     pub(super) fn address(&self, family: Family) -> Result<IpAddr, ReadProblem> {
-        match self.text.parse::<IpAddr>() {
+        self.address_of(&self.text, family)
+    }
+
+    fn address_of(&self, text: &str, family: Family) -> Result<IpAddr, ReadProblem> {
+        match text.parse::<IpAddr>() {
             Ok(address) if address.is_ipv4() == (family == Family::Ipv4) => Ok(address),
             _ => Err(self.bad(&format!("not one {family} address"))),
         }
+    }
+
+    /// One address, and perhaps a port behind a colon; an IPv6 address with a port in brackets.
+    pub(super) fn destination(&self, family: Family) -> Result<Destination, ReadProblem> {
+        let (address, port) = match (family, self.text.strip_prefix('[')) {
+            (Family::Ipv4, _) => match self.text.split_once(':') {
+                Some((address, port)) => (address, Some(port)),
+                None => (self.text.as_str(), None),
+            },
+            (Family::Ipv6, None) => (self.text.as_str(), None),
+            (Family::Ipv6, Some(bracketed)) => match bracketed.split_once(']') {
+                Some((address, "")) => (address, None),
+                Some((address, port)) => (address, Some(port.strip_prefix(':').unwrap_or(port))),
+                None => return Err(self.bad("a bracket is not closed")),
+            },
+        };
+        let address = self.address_of(address, family)?;
+        let port = port.map(|port| self.target_port(port)).transpose()?;
+        Ok(Destination { address, port })
     }
 
     /// A name, or the beginning of one with `+` behind it; `None` for `+` alone, which is any.

@@ -149,7 +149,7 @@ type Kind = (&'static str, fn(&Action) -> bool, fn(Base) -> bool);
 /// What the kernel would refuse of the rules of `table`: actions that it has in some chains only, if
 /// packets come there from others.
 pub(super) fn check_actions(table: &Table) -> Result<(), ReadProblem> {
-    let kinds: [Kind; 3] = [
+    let kinds: [Kind; 4] = [
         (
             "redirect",
             |action| matches!(action, Action::Redirect { .. }),
@@ -162,6 +162,13 @@ pub(super) fn check_actions(table: &Table) -> Result<(), ReadProblem> {
             |action| matches!(action, Action::Snat { .. }),
             |base| {
                 base.kind == ChainKind::Nat && matches!(base.hook, Hook::Postrouting | Hook::Input)
+            },
+        ),
+        (
+            "dnat",
+            |action| matches!(action, Action::Dnat { .. }),
+            |base| {
+                base.kind == ChainKind::Nat && matches!(base.hook, Hook::Prerouting | Hook::Output)
             },
         ),
         (

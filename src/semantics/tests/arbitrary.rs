@@ -121,6 +121,8 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
         1 => later.prop_map(Action::Goto),
         3 => select(&[15001, 15006]).prop_map(|port| Action::Redirect { port }),
         1 => Just(Action::Snat { to: "10.0.0.1".parse().unwrap() }),
+        2 => (select(&["127.0.0.1", "10.0.0.1", "::1", "fd00::1"]), select(&[None, Some(53)]))
+            .prop_map(|(to, port)| Action::Dnat { to: to.parse().unwrap(), port }),
         2 => (change.clone(), select(&[15006, 15007]), on_miss)
             .prop_map(|(mark, port, on_miss)| Action::Tproxy { port, mark, on_miss }),
         2 => change.clone().prop_map(Action::SetMark),
@@ -142,10 +144,16 @@ fn rules(table: usize, place: usize) -> impl Strategy<Value = Vec<Rule>> {
         |(families, protocol, mut when, then)| {
             // What the IR asks of the rules with these actions.
             let families = match then {
-                Action::Snat { .. } => Families::Ipv4,
+                Action::Snat { to } | Action::Dnat { to, .. } if to.is_ipv4() => Families::Ipv4,
+                Action::Snat { .. } | Action::Dnat { .. } => Families::Ipv6,
                 _ => families,
             };
-            if matches!(then, Action::Redirect { .. } | Action::Tproxy { .. }) {
+            if matches!(
+                then,
+                Action::Redirect { .. }
+                    | Action::Tproxy { .. }
+                    | Action::Dnat { port: Some(_), .. }
+            ) {
                 when.push(Match::Protocol { protocol, not: false });
             }
             Rule { families, when, then, origin: Origin::FOREIGN }

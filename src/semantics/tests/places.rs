@@ -81,6 +81,22 @@ fn what_runs_behind_a_translation_sees_the_translated_packet() {
         let expected = if dropped { Arrival::Dropped } else { delivered.clone() };
         assert_eq!(end(&behind(hook, rule)), expected, "{hook} {rule}");
     }
+    // A destination of this machine's is reached over loopback, and another is not.
+    for (to, rule, arrival) in [
+        ("127.0.0.1:8600", "tcp dport 8600 oifname \"lo\" drop", Arrival::Dropped),
+        ("127.0.0.1", "ip daddr != 127.0.0.1 drop", {
+            Arrival::Delivered { address: "127.0.0.1".parse().unwrap(), port: 443 }
+        }),
+        ("10.0.34.16:53", "tcp dport 8600 drop", Arrival::Sent { interface: "eth0".to_owned() }),
+        ("10.0.34.16:53", "ip daddr 10.0.34.16 tcp dport 53 drop", Arrival::Dropped),
+    ] {
+        let ruleset = chains(&[
+            ("nat hook output priority -100", &format!("tcp dport 443 dnat ip to {to}")),
+            ("filter hook output priority 0", "fib daddr type local accept"),
+            ("filter hook postrouting priority 10", rule),
+        ]);
+        assert_eq!(end(&ruleset), arrival, "{to} {rule}");
+    }
     // Nat chains are not asked again over loopback.
     let again = chains(&[
         ("nat hook output priority -100", "tcp dport 443 redirect to :15001"),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
+use netweir::policy::linkerd::{self, Linkerd};
 use netweir::policy::{
     AmbientHost, AmbientPod, AmbientProxy, Dns, Expectation, Expected, Groups, HostProbe, Inbound,
     Interfaces, Kind, Mode, Outbound, PodRoute, Policy, ProbeOwner, Proxy, Selection, Setting,
@@ -18,6 +19,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         4 => sidecars().prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
         1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
+        1 => linkerds().prop_map(Kind::from),
     ];
     (names(), kind, vec(expectations(), 0..3)).prop_map(|(name, kind, expectations)| {
         let expectations = expectations.into_iter().map(set).collect();
@@ -105,6 +107,36 @@ pub(crate) fn ambient_hosts() -> impl Strategy<Value = AmbientHost> {
             },
         }
     })
+}
+
+/// Any policy for Linkerd.
+pub(crate) fn linkerds() -> impl Strategy<Value = Linkerd> {
+    let id = || option::of(often(&[2102], 1..u32::MAX));
+    let proxy =
+        (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| linkerd::Proxy {
+            user: set(user),
+            group: set(group),
+            inbound_port: set(inbound),
+            outbound_port: set(outbound),
+        });
+    (any::<bool>(), proxy, inbounds(), vec(net(), 0..3), ports()).prop_map(
+        |(is_dual, proxy, Inbound { capture_ports, exclude_ports }, mut sources, ports)| {
+            // Linkerd captures something inbound, and tells sources apart without IPv6 only.
+            let capture_ports =
+                if capture_ports.is_none() { set(Selection::All) } else { capture_ports };
+            sources.retain(|net| !is_dual && net.addr().is_ipv4());
+            Linkerd {
+                families: set(if is_dual { Families::Both } else { Families::Ipv4 }),
+                proxy,
+                inbound: linkerd::Inbound {
+                    capture_ports,
+                    exclude_ports,
+                    exclude_from: set(sources),
+                },
+                outbound: linkerd::Outbound { exclude_ports: set(ports) },
+            }
+        },
+    )
 }
 
 fn set<T>(value: T) -> Setting<T> {

@@ -235,7 +235,11 @@ fn owners() -> Vec<Rule> {
     let redirect = Action::Redirect { port: 15001 };
     let one = |when, then| rule(rungs::GROUP, when, then);
     let ipv4 = Rule { families: Families::Ipv4, ..one(vec![], Action::Log) };
+    let dnat = |to: &str, port| Action::Dnat { to: to.parse().unwrap(), port };
     vec![
+        one(vec![udp(), dports(&[(53, 53)], false)], dnat("127.0.0.1", Some(8600))),
+        one(vec![udp(), dports(&[(53, 53)], false)], dnat("::1", Some(8600))),
+        one(vec![not_owner(Owner::Group, &[53])], dnat("10.0.34.16", None)),
         one(vec![not_owner(Owner::Group, &[201, 202])], Action::Return),
         one(vec![udp(), users, group], jump("sub-istio")),
         one(vec![tcp(), not_owner(Owner::User, &[33])], redirect),

@@ -3,6 +3,8 @@
 mod map;
 mod steps;
 
+use std::net::IpAddr;
+
 use self::map::verdict;
 use self::steps::{Step, tidy};
 use super::bits::{Bits, Which};
@@ -231,14 +233,16 @@ impl Spec {
                 self.act(Action::Redirect { port }, false);
             }
             Statement::Snat { family, to } => {
-                let to = address(to)?;
-                let families = if to.is_ipv4() { Families::Ipv4 } else { Families::Ipv6 };
-                if family.is_none() && self.families == Some(Families::Both) {
-                    return Err(refused("snat", "it has to say which family it is for"));
-                }
-                self.narrow(*family, families)?;
-                self.narrow_to(families);
+                let to = self.new_address("snat", *family, to)?;
                 self.act(Action::Snat { to }, false);
+            }
+            Statement::Dnat { family, to, port } => {
+                let port = port.as_ref().map(target_port).transpose()?;
+                if port.is_some() {
+                    self.ensure_transport("dnat")?;
+                }
+                let to = self.new_address("dnat", *family, to)?;
+                self.act(Action::Dnat { to, port }, false);
             }
             Statement::Verdict(given) => {
                 if let Some((port, mark)) = self.tproxy.take() {
@@ -251,6 +255,23 @@ impl Spec {
         }
         self.is_over = true;
         Ok(())
+    }
+
+    /// What `word` gives a connection instead of an address, which says the family.
+    fn new_address(
+        &mut self,
+        word: &str,
+        family: Option<TableFamily>,
+        to: &Value<'_>,
+    ) -> Result<IpAddr, ReadProblem> {
+        let to = address(to)?;
+        let families = if to.is_ipv4() { Families::Ipv4 } else { Families::Ipv6 };
+        if family.is_none() && self.families == Some(Families::Both) {
+            return Err(refused(word, "it has to say which family it is for"));
+        }
+        self.narrow(family, families)?;
+        self.narrow_to(families);
+        Ok(to)
     }
 
     fn mangle(&mut self, key: &Expr<'_>, value: &Expr<'_>) -> Result<(), ReadProblem> {

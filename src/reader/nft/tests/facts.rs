@@ -289,6 +289,14 @@ fn actions() {
             json!([{ "snat": { "family": "ip6", "addr": "::5" } }]),
             Action::Snat { to: "::5".parse().unwrap() },
         ),
+        (
+            json!([tcp, { "dnat": { "family": "ip6", "addr": "::5", "port": 53 } }]),
+            Action::Dnat { to: "::5".parse().unwrap(), port: Some(53) },
+        ),
+        (
+            json!([{ "dnat": { "family": "ip", "addr": "10.0.0.5" } }]),
+            Action::Dnat { to: "10.0.0.5".parse().unwrap(), port: None },
+        ),
         (json!([set_mark(ct("zone"), json!(2))]), Action::SetZone(2)),
         (json!([tcp, { "tproxy": { "port": 15006 } }, { "accept": null }]), tproxy(change(0, 0))),
         (

@@ -149,6 +149,11 @@ fn values_that_cannot_be_read_are_named() {
             "family `ip`: not that of the address",
         ),
         (json!({ "snat": { "addr": "::5", "port": 5 } }), "unknown key `port` of `snat`"),
+        (
+            json!({ "dnat": { "addr": "::5", "port": 5 } }),
+            "`dnat` needs a match on tcp or udp before it",
+        ),
+        (json!({ "dnat": { "addr": "::5", "flags": "random" } }), "unknown key `flags` of `dnat`"),
     ] {
         assert_eq!(wrong(&json!([statement])), message, "{statement}");
     }

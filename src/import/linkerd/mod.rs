@@ -1,0 +1,130 @@
+//! Linkerd's configuration, to policies that say the same.
+//!
+//! ```text
+//!  arguments, linkerd-init of a pod ──┐
+//!  annotations of a pod ──────────────┼─► options ──► Linkerd
+//!  configuration: flags, or CNI's ────┘
+//! ```
+//!
+//! The same is what the rules of proxy-init and of the CNI plugin do (linkerd2-proxy-init 183e791 of
+//! 2026-07-23). What a policy cannot say, or Linkerd refuses, is a [`Mistake`]; what has no effect,
+//! or says nothing about traffic, is left out with a [`Note`].
+//!
+//! ```
+//! use netweir::import::{Context, linkerd, split};
+//!
+//! let words = split("linkerd-init -p 4143 -o 4140 -u 2102 --ipv6=false").unwrap();
+//! let imported = linkerd::arguments(&words, &Context::default()).unwrap();
+//! assert_eq!(imported.policies[0].name.as_str(), "linkerd");
+//! ```
+
+mod config;
+mod finding;
+mod meaning;
+mod option;
+#[cfg(feature = "import-pod")]
+mod pod;
+
+pub use config::configurations;
+pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+#[cfg(feature = "import-pod")]
+pub use pod::pods;
+
+use finding::Report;
+use option::{OPTIONS, Opt, Options, Takes};
+
+use super::flags::{self, Flag};
+#[cfg(feature = "import-pod")]
+use super::importer::Extra;
+use super::importer::{Form, GivenAs, Importer};
+use super::naming::Names;
+use super::{Context, told_arguments};
+use crate::policy::{Kind, Policy};
+
+/// What was imported.
+pub type Imported = super::Imported<Remark>;
+
+/// Why nothing was imported.
+pub type Refused = super::Refused<Remark, Reason>;
+
+/// What the command calls this import, and policies that have no other name.
+const NAME: &str = "linkerd";
+
+/// Linkerd, among the imports.
+pub(super) const IMPORTER: Importer = Importer {
+    name: NAME,
+    about: "Turn Linkerd's configuration into a policy that says the same",
+    details: "Prints the policy that does to packets what the rules of Linkerd's proxy-init do, \
+              formatted, and without the clauses that only restate defaults. What it does not \
+              carry over, and why, goes to standard error; what Linkerd refuses, or a policy \
+              cannot say, is an error, and nothing is printed then.",
+    examples: &[
+        r#"weir import linkerd --args "-p 4143 -o 4140 -u 2102 --inbound-ports-to-ignore 4190,4191""#,
+        "kubectl get pod web -o yaml | weir import linkerd --pod -",
+        "weir import linkerd --config /etc/cni/net.d/01-linkerd-cni.conf -o pods.weir",
+    ],
+    forms: &[
+        Form {
+            flag: "args",
+            help: "Arguments of linkerd-init, in one text that is split as a shell splits it",
+            given: GivenAs::Arguments,
+            extras: &[],
+            read: |text, context| told_arguments(text, context, arguments),
+        },
+        #[cfg(feature = "import-pod")]
+        Form {
+            flag: "pod",
+            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
+                   standard input",
+            given: GivenAs::File,
+            extras: &[Extra::Ipv6],
+            read: |text, context| super::told(pods(text, context)),
+        },
+        Form {
+            flag: "config",
+            help: "Flags by name, or the CNI plugin's configuration, in JSON, one object or \
+                   several; `-` is standard input",
+            given: GivenAs::File,
+            extras: &[],
+            read: |text, context| super::told(configurations(text, context)),
+        },
+    ],
+    extras: &[
+        #[cfg(feature = "import-pod")]
+        (Extra::Ipv6, "Whether IPv6 is captured, where the chart's `disableIPv6` decides"),
+    ],
+};
+
+/// The policy that `linkerd-init` would set up with `arguments`. The command itself may stand
+/// before them.
+///
+/// # Errors
+///
+/// Everything that Linkerd refuses, or that a policy cannot say.
+pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
+    let mut report = Report::default();
+    let options = command(arguments, &mut report);
+    let linkerd = meaning::linkerd(&options, &mut report);
+    let name = Names::of(NAME).take(context.name.as_ref(), None, &mut report);
+    let kind = Kind::from(linkerd);
+    report.finish(vec![Policy { name, kind, expectations: Vec::new() }])
+}
+
+/// What a command line says.
+fn command(arguments: &[String], report: &mut Report) -> Options {
+    let flags: Vec<Flag<Opt>> = OPTIONS
+        .iter()
+        .map(|spec| Flag {
+            long: spec.name,
+            short: spec.short,
+            is_switch: spec.takes == Takes::Switch,
+            sets: spec.option,
+        })
+        .collect();
+    let mut options = Options::default();
+    let command = ["proxy-init", "linkerd2-proxy-init", "linkerd-init"];
+    flags::read(arguments, &command, &flags, report, |option, given, report| {
+        options.read(*option, given, report);
+    });
+    options
+}

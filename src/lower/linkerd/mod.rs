@@ -1,0 +1,93 @@
+//! Linkerd's ladder, with exactly the meaning of the rules of proxy-init and of the CNI plugin
+//! (linkerd2-proxy-init 183e791 of 2026-07-23, `pkg/iptables/iptables.go`).
+//!
+//! Chains have Linkerd's names, and rules stand in its order.
+
+pub mod rungs;
+
+use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner};
+use crate::lower::layout::Layout;
+use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
+use crate::lower::plan::{Plan, table_names};
+use crate::lower::when::{any, tcp};
+use crate::net::Interface;
+use crate::policy::Selection;
+use crate::policy::linkerd::Linkerd;
+
+/// Beginning of the names of the tables.
+const TABLES: &str = "linkerd";
+/// What arrives.
+const INBOUND: &str = "PROXY_INIT_REDIRECT";
+/// What leaves.
+const OUTBOUND: &str = "PROXY_INIT_OUTPUT";
+
+impl Lower for Linkerd {
+    fn lower(&self, layout: Layout) -> Lowered {
+        let Self { families, proxy, .. } = self;
+        let mut plan = Plan::new(TABLES, **families);
+        inbound(self, layout, &mut plan);
+        outbound(self, layout, &mut plan);
+        Lowered {
+            families: **families,
+            ruleset: plan.into_ruleset(layout),
+            owned: table_names(TABLES, &[BuiltInTable::Nat]),
+            host: Vec::new(),
+            claims: Vec::new(),
+            ports: Ports::named([
+                ("outbound proxy port", Some(*proxy.outbound_port)),
+                ("inbound proxy port", Some(*proxy.inbound_port)),
+            ]),
+            owners: Owners {
+                users: proxy.user.iter().copied().collect(),
+                groups: proxy.group.iter().copied().collect(),
+            },
+        }
+    }
+}
+
+fn inbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
+    let (families, inbound) = (*linkerd.families, &linkerd.inbound);
+    plan.enter(BuiltInTable::Nat, Hook::Prerouting, INBOUND);
+    let rules = plan.chain(BuiltInTable::Nat, INBOUND);
+    for ports in layout.ports(&inbound.exclude_ports) {
+        let origin = Origin::new(rungs::INBOUND_EXCLUDED_PORT, inbound.exclude_ports.clause);
+        rules.push(tcp(families).dport(ports).then(Action::Return, origin));
+    }
+    for nets in families.iter().flat_map(|family| layout.nets(&inbound.exclude_from, family)) {
+        let origin = Origin::new(rungs::EXCLUDED_SOURCE, inbound.exclude_from.clause);
+        rules.push(any(families).from(nets).then(Action::Return, origin));
+    }
+    let captured = match &*inbound.capture_ports {
+        Selection::All => vec![tcp(families)],
+        Selection::Only(ports) => {
+            layout.ports(ports).into_iter().map(|ports| tcp(families).dport(ports)).collect()
+        }
+    };
+    let redirect = Action::Redirect { port: *linkerd.proxy.inbound_port };
+    let origin = Origin::new(rungs::INBOUND_CAPTURED, inbound.capture_ports.clause);
+    rules.extend(captured.into_iter().map(|when| when.then(redirect.clone(), origin)));
+}
+
+fn outbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
+    let Linkerd { families, proxy, outbound, .. } = linkerd;
+    let families = **families;
+    plan.enter(BuiltInTable::Nat, Hook::Output, OUTBOUND);
+    let rules = plan.chain(BuiltInTable::Nat, OUTBOUND);
+    for (rung, owner, id) in [
+        (rungs::PROXY_USER, Owner::User, proxy.user),
+        (rungs::PROXY_GROUP, Owner::Group, proxy.group),
+    ] {
+        let origin = Origin::new(rung, id.clause);
+        let from = id.value.map(|id| any(families).owner(owner, vec![(id, id)]));
+        rules.extend(from.map(|from| from.then(Action::Return, origin)));
+    }
+    let over_lo = any(families).leaves_on(vec![Interface::lo()]);
+    rules.push(over_lo.then(Action::Return, Origin::new(rungs::LOOPBACK, None)));
+    for ports in layout.ports(&outbound.exclude_ports) {
+        let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, outbound.exclude_ports.clause);
+        rules.push(tcp(families).dport(ports).then(Action::Return, origin));
+    }
+    let redirect = Action::Redirect { port: *proxy.outbound_port };
+    let origin = Origin::new(rungs::OUTBOUND_CAPTURED, proxy.outbound_port.clause);
+    rules.push(tcp(families).then(redirect, origin));
+}

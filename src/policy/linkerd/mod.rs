@@ -1,0 +1,55 @@
+//! Linkerd's kind of policy: a workload with `linkerd-proxy` beside it.
+
+mod clauses;
+mod meaning;
+
+pub use self::meaning::{Inbound, Linkerd, Outbound, Proxy};
+
+use self::clauses::LinkerdDraft;
+use crate::net::{Families, PortSet, written_net};
+use crate::policy::kind::PolicyKind;
+use crate::policy::printer::Printer;
+use crate::policy::setting::Selection;
+use crate::span::Span;
+
+impl PolicyKind for Linkerd {
+    type Draft = LinkerdDraft;
+
+    const ALSO_CALLED: &'static [&'static str] = &["linkerd2", "linkerd-proxy", "proxy-init"];
+
+    fn families(&self) -> Families {
+        *self.families
+    }
+
+    fn family_clause(&self) -> Option<Span> {
+        self.families.clause
+    }
+
+    fn print(&self, out: &mut Printer) {
+        let default = Self::default();
+        let Self { families, proxy, inbound, outbound } = self;
+        out.families(**families);
+        let id = |id: Option<u32>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        out.one(("proxy", "user"), &id(*proxy.user), &id(*default.proxy.user));
+        out.one(("proxy", "group"), &id(*proxy.group), &id(*default.proxy.group));
+        for (words, port, default) in [
+            ("inbound-port", proxy.inbound_port, default.proxy.inbound_port),
+            ("outbound-port", proxy.outbound_port, default.proxy.outbound_port),
+        ] {
+            out.one(("proxy", words), &*port, &*default);
+        }
+        out.selection(("inbound", "capture port"), &inbound.capture_ports);
+        let mut ports = default.inbound.exclude_ports.value;
+        // What is excluded by default goes silently where it is not captured.
+        if let Selection::Only(captured) = &*inbound.capture_ports {
+            let captured: PortSet = captured.iter().copied().collect();
+            ports.retain(|port| captured.contains(port.first()));
+        }
+        let at = ("inbound", "exclude port");
+        out.list_unless(at, &inbound.exclude_ports, *inbound.exclude_ports == ports);
+        let nets: Vec<_> = inbound.exclude_from.iter().copied().map(written_net).collect();
+        out.list(("inbound", "exclude from"), &nets);
+        let (at, default) = (("outbound", "exclude port"), default.outbound);
+        out.list_unless(at, &outbound.exclude_ports, outbound == &default);
+    }
+}
