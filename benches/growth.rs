@@ -9,8 +9,10 @@ use std::fmt::Write as _;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use netweir::diag::render;
+use netweir::ir::Ruleset;
 use netweir::policy::{GroupIds, check};
 use netweir::reader::iptables;
+use netweir::semantics::compare_in_full;
 use netweir::syntax::{NoIncludes, load};
 use netweir::{Options, View, compile};
 
@@ -98,17 +100,17 @@ fn proxy_users(bencher: Bencher, count: usize) {
     compiling(bencher, count, &format!("sidecar a {{ proxy {{ user {} }} }}\n", users.join(", ")));
 }
 
-#[divan::bench(args = [4_000, 8_000, 16_000, 32_000], sample_count = 3)]
+#[divan::bench(args = [1_000, 2_000, 4_000, 8_000], sample_count = 3)]
 fn excluded_interfaces(bencher: Bencher, count: usize) {
     let names: Vec<String> = (0..count).map(|n| format!("eth{n}")).collect();
     let text = format!("sidecar a {{ interface {{ exclude {} }} }}\n", names.join(", "));
     compiling(bencher, count, &text);
 }
 
-/// Compiles the text to a script, without the proof.
+/// Compiles the text to a script, with its proof.
 fn compiling(bencher: Bencher, count: usize, text: &str) {
-    let options = Options { verify: false, ..Options::default() };
     bencher.counter(ItemsCount::new(count)).bench(|| {
+        let options = Options::default();
         let compilation = compile("bench.weir", divan::black_box(text), &NoIncludes, &options);
         let compilation = compilation.expect("the policy is good");
         compilation.emit(&compilation.policies[0], View::Nft).expect("nft can say this").len()
@@ -120,4 +122,76 @@ fn compiling(bencher: Bencher, count: usize, text: &str) {
 fn mebibytes_of(bencher: Bencher, (mebibytes, sign): (usize, &str)) {
     let text = sign.repeat((mebibytes << 20) / sign.len());
     checking(bencher, text.len(), &text);
+}
+
+fn rules(text: &str) -> Ruleset {
+    iptables::read(Some(text), None, &iptables::Options::default()).expect("the rules are good")
+}
+
+fn comparing(bencher: Bencher, count: usize, left: &Ruleset, right: &Ruleset) {
+    bencher.counter(ItemsCount::new(count)).bench(|| {
+        compare_in_full(divan::black_box(left), divan::black_box(right))
+            .map(|found| found.ways.len())
+    });
+}
+
+/// Each chain jumps to the next in both its rules.
+#[divan::bench(args = [100, 200, 400], sample_count = 3)]
+fn chains_that_call_the_next_twice(bencher: Bencher, count: usize) {
+    let text = |port: u16| {
+        let heads = lines(count, |n| format!(":C{n} - [0:0]\n"));
+        let calls =
+            lines(count - 1, |n| format!("-A C{n} -j C{0}\n-A C{n} -p tcp -j C{0}\n", n + 1));
+        let last = count - 1;
+        format!(
+            "*mangle\n{heads}-A OUTPUT -j C0\n{calls}-A C{last} -p tcp --dport {port} -j DROP\n\
+             COMMIT\n"
+        )
+    };
+    comparing(bencher, count, &rules(&text(80)), &rules(&text(81)));
+}
+
+/// Rules that set one bit of the mark where another is set.
+#[divan::bench(args = [4, 8, 16], sample_count = 3)]
+fn bits_of_marks_that_depend_on_bits(bencher: Bencher, count: usize) {
+    let text = lines(count, |bit| {
+        let (from, to) = (1_u32 << bit, 1_u32 << (bit + 16));
+        format!("-A OUTPUT -m mark --mark {from:#x}/{from:#x} -j MARK --or-mark {to:#x}\n")
+    });
+    let ruleset = rules(&format!("*mangle\n{text}COMMIT\n"));
+    comparing(bencher, count, &ruleset, &ruleset);
+}
+
+/// A service of its own port for each rule, which the other side does not have.
+#[divan::bench(args = [100, 200, 400, 800], sample_count = 3)]
+fn services_with_ports_of_their_own(bencher: Bencher, count: usize) {
+    let text = lines(count, |n| {
+        format!(
+            "-A OUTPUT -p tcp -d 10.{}.{}.1/32 --dport {} -j REDIRECT --to-ports {}\n",
+            n >> 8,
+            n & 255,
+            80 + n,
+            20_000 + n
+        )
+    });
+    comparing(bencher, count, &rules(&format!("*nat\n{text}COMMIT\n")), &Ruleset::default());
+}
+
+/// The same rules in the other order.
+#[divan::bench(args = [100, 200, 400, 800], sample_count = 3)]
+fn rules_in_another_order(bencher: Bencher, count: usize) {
+    let rule = |n: usize| {
+        let then = ["ACCEPT", "DROP"][n % 2];
+        let net = n.wrapping_mul(2_654_435_761) >> 8 & 0xffff;
+        format!(
+            "-A OUTPUT -p tcp -d 10.{}.{}.0/25 --dport {n}:{} -j {then}\n",
+            net >> 8,
+            net & 255,
+            n + 9
+        )
+    };
+    let text = lines(count, rule);
+    let reversed = lines(count, |n| rule(count - 1 - n));
+    let [left, right] = [text, reversed].map(|text| rules(&format!("*filter\n{text}COMMIT\n")));
+    comparing(bencher, count, &left, &right);
 }

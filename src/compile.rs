@@ -50,6 +50,7 @@ pub struct Compilation {
     /// Where the names of the policies stand, in their order.
     names: Vec<Span>,
     options: Options,
+    proved: prove::Proved,
 }
 
 /// Why nothing was compiled.
@@ -164,7 +165,8 @@ pub fn compile(
     if is_wrong(&diagnostics) {
         return Err(Failure { sources, diagnostics });
     }
-    Ok(Compilation { sources, policies, warnings: diagnostics, names, options: options.clone() })
+    let (options, proved) = (options.clone(), prove::Proved::default());
+    Ok(Compilation { sources, policies, warnings: diagnostics, names, options, proved })
 }
 
 impl Compilation {
@@ -191,6 +193,36 @@ impl Compilation {
             View::Teardown => {
                 let Lowered { owned, host, .. } = self.lowered(policy);
                 Ok(teardown::emit(&policy.name, &owned, &host))
+            }
+        }
+    }
+
+    /// Proves that `text`, which may have come from elsewhere, is as good as what
+    /// [`emit_together`](Self::emit_together) writes: that it treats every packet as the policies say
+    /// and, of a text for nft, replaces their tables and touches no others. A view without a proof is
+    /// compared with what would be written.
+    ///
+    /// # Errors
+    ///
+    /// If it is not (`E402`), or the target cannot express the policies exactly (`E401`).
+    pub fn prove(
+        &self,
+        policies: &[&Policy],
+        view: View,
+        text: &str,
+    ) -> Result<(), Vec<Diagnostic>> {
+        match view {
+            View::Nft | View::Json => {
+                let (legal, owned) = self.legal(policies)?;
+                self.prove_nft(policies, (&legal, &owned), view, text)
+            }
+            View::Iptables(family) => policies.iter().try_for_each(|policy| {
+                prove::iptables(&meaning(policy), family, text).map_err(|problem| vec![problem])
+            }),
+            _ if self.emit_together(policies, view)? == text => Ok(()),
+            _ => {
+                let why = "it is another text".to_owned();
+                Err(vec![Problem::NotProved { target: view.extension(), why }.of(None)])
             }
         }
     }
@@ -284,25 +316,41 @@ impl Compilation {
     fn nft(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
         let Some(first) = policies.first() else { return Ok(String::new()) };
         let options = &self.options.nft;
-        let (mut ruleset, mut meant, mut owned) = (Ruleset::default(), Ruleset::default(), vec![]);
+        let (legal, owned) = self.legal(policies)?;
+        let context = nft::Context { policy: &first.name, owned: &owned, sources: &self.sources };
+        let text = match view {
+            View::Json => nft::json(&legal, &context, options),
+            _ => nft::script(&legal, &context, options),
+        };
+        if self.options.verify {
+            self.prove_nft(policies, (&legal, &owned), view, &text)?;
+        }
+        Ok(text)
+    }
+
+    /// The rules of `policies` as nft can say them, and the tables that they own.
+    fn legal(&self, policies: &[&Policy]) -> Result<(nft::Legal, Vec<Name>), Vec<Diagnostic>> {
+        let (mut ruleset, mut owned) = (Ruleset::default(), vec![]);
         for policy in policies {
             let lowered = self.lowered(policy);
             ruleset.tables.extend(lowered.ruleset.tables);
             owned.extend(lowered.owned);
-            meant.tables.extend(meaning(policy).tables);
         }
-        let legal = nft::legal(&ruleset, options.target)?;
-        let context = nft::Context { policy: &first.name, owned: &owned, sources: &self.sources };
-        let (text, spelling) = if view == View::Nft {
-            (nft::script(&legal, &context, options), prove::Nft::Script)
-        } else {
-            (nft::json(&legal, &context, options), prove::Nft::Json)
-        };
-        if self.options.verify {
-            prove::nft(&meant, &legal, (spelling, &text), &owned, options.target)
-                .map_err(|problem| vec![problem])?;
-        }
-        Ok(text)
+        nft::legal(&ruleset, self.options.nft.target).map(|legal| (legal, owned))
+    }
+
+    fn prove_nft(
+        &self,
+        policies: &[&Policy],
+        (legal, owned): (&nft::Legal, &[Name]),
+        view: View,
+        text: &str,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let meaning = loaded_together(policies);
+        let target = self.options.nft.target;
+        let wanted = prove::Wanted { meaning, legal, owned, target };
+        let spelling = if view == View::Json { prove::Nft::Json } else { prove::Nft::Script };
+        prove::nft(wanted, (spelling, text), &self.proved).map_err(|problem| vec![problem])
     }
 
     fn iptables(&self, policy: &Policy, family: Family) -> Result<String, Vec<Diagnostic>> {

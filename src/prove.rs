@@ -1,11 +1,13 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::backend::nft::Legal;
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
-use crate::ir::{Action, Ruleset, to_iptables_chain};
+use crate::ir::{Action, AddressSet, Base, Ruleset, Table, to_iptables_chain};
 use crate::lower::{Lowered, questions};
-use crate::net::{Family, Name};
+use crate::net::{Families, Family, Name};
 use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
@@ -23,29 +25,74 @@ pub(crate) enum Nft {
     Json,
 }
 
-/// Proves that a text for nft, as a transaction, makes of the tables in `owned` what treats every
-/// packet as `meaning` does, whatever was in them before, and touches no others. `legal` is what was
-/// written; `target` has to load it.
+/// What a text for nft has to be.
+pub(crate) struct Wanted<'a> {
+    /// What the policies mean.
+    pub(crate) meaning: Ruleset,
+    /// The rules as they were to be written.
+    pub(crate) legal: &'a Legal,
+    /// Every table that may be touched.
+    pub(crate) owned: &'a [Name],
+    /// The oldest nft that has to load it.
+    pub(crate) target: Target,
+}
+
+/// The rulesets that were last proved to treat all packets alike: script and JSON of a policy are the
+/// same rules, and equal rules need no second proof.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proved(Arc<Mutex<Option<(Ruleset, Ruleset)>>>);
+
+impl Proved {
+    fn has(&self, meaning: &Ruleset, written: &Ruleset) -> bool {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().is_some_and(|(left, right)| left == meaning && right == written)
+    }
+
+    fn keep(&self, meaning: Ruleset, written: Ruleset) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((meaning, written));
+    }
+}
+
+/// Proves that a text for nft, as a transaction, leaves what treats every packet as the policies mean,
+/// in the same base chains as it was to be written, whatever was in their tables before, and that it
+/// touches no other tables.
 ///
 /// # Errors
 ///
 /// `E402`, if it does not, or if it cannot be read back.
 pub(crate) fn nft(
-    meaning: &Ruleset,
-    legal: &Legal,
+    wanted: Wanted<'_>,
     (spelling, text): (Nft, &str),
-    owned: &[Name],
-    target: Target,
+    proved: &Proved,
 ) -> Result<(), Diagnostic> {
-    let (read, name): (reader::nft::Reader, _) = match spelling {
+    let (read, target): (reader::nft::Reader, _) = match spelling {
         Nft::Script => (nft::text::read, "the nft script"),
         Nft::Json => (nft::json::read, "the nft JSON"),
     };
-    let read = reader::nft::settled(text, read, owned, target);
-    // Equal rules treat all packets alike, and origins do not count.
-    let read =
-        read.map(|read| if read == *legal.ruleset() { legal.ruleset().clone() } else { read });
-    prove(meaning, read, name, false)
+    let refuse = |why| Problem::NotProved { target, why }.of(None);
+    let written = reader::nft::settled(text, read, wanted.owned, wanted.target).map_err(refuse)?;
+    let legal = wanted.legal.ruleset();
+    if written != *legal && frame(&written) != frame(legal) {
+        let why = "its tables, sets or base chains are not those of the policy".to_owned();
+        return Err(refuse(why));
+    }
+    if !proved.has(&wanted.meaning, &written) {
+        prove(&wanted.meaning, &written, target, false)?;
+        proved.keep(wanted.meaning, written);
+    }
+    Ok(())
+}
+
+/// Tables and sets, and where the kernel enters: what others meet of a ruleset.
+type Frame<'r> = Vec<(&'r Name, Families, &'r [AddressSet], Vec<(&'r Name, Base)>)>;
+
+fn frame(ruleset: &Ruleset) -> Frame<'_> {
+    let tables = ruleset.tables.iter();
+    tables.map(|table| (&table.name, table.families, &*table.sets, bases(table))).collect()
+}
+
+fn bases(table: &Table) -> Vec<(&Name, Base)> {
+    table.chains.iter().filter_map(|chain| Some((&chain.name, chain.base?))).collect()
 }
 
 /// Proves that text for iptables-restore treats every packet of `family` as `meaning` does.
@@ -56,6 +103,7 @@ pub(crate) fn nft(
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
     let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
     let options = reader::iptables::Options {
+        only_appended: true,
         others: others.collect(),
         ..reader::iptables::Options::default()
     };
@@ -63,25 +111,23 @@ pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<
         Family::Ipv4 => (Some(text), None, "the text for iptables-restore"),
         Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
     };
-    let read = reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors));
-    prove(&meaning.only(family), read, target, true)
-}
-
-fn first<E: ToString>(errors: &[E]) -> String {
-    errors.first().map_or_else(String::new, E::to_string)
+    let read = reader::iptables::read(v4, v6, &options).map_err(|errors| {
+        let why = errors.first().map_or_else(String::new, ToString::to_string);
+        Problem::NotProved { target, why }.of(None)
+    })?;
+    prove(&meaning.only(family), &read, target, true)
 }
 
 /// Proves that what was read back does as is meant, alone and beside anything else. `shared` says
 /// that its base chains are iptables' own.
 fn prove(
     meaning: &Ruleset,
-    read: Result<Ruleset, String>,
+    written: &Ruleset,
     target: &'static str,
     shared: bool,
 ) -> Result<(), Diagnostic> {
-    let written = read.map_err(|why| Problem::NotProved { target, why }.of(None))?;
     if meaning.others().is_empty() {
-        return prove_alike(meaning, &written, target, shared);
+        return prove_alike(meaning, written, target, shared);
     }
     // A chain of others gives each packet back or does not, in both alike, and changes no mark that
     // is asked for. What holds for all that do either holds for every mixture.
@@ -216,5 +262,34 @@ fn unmet(
         (Some(at), Some(clause)) => problem.at(at, "").also(clause, rung),
         (Some(at), None) => problem.at(at, format!("by default: {rung}")),
         (None, clause) => problem.of(clause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iptables;
+    use crate::lower::{Layout, lower};
+    use crate::net::Family;
+    use crate::syntax::NoIncludes;
+    use crate::{Options, View, compile};
+
+    /// What is wrong with the text for iptables if `old` stands as `new` in it.
+    fn changed(old: &str, new: &str) -> Option<&'static str> {
+        let text = "sidecar s { mode tproxy }";
+        let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
+        let policy = &compilation.policies[0];
+        let text = compilation.emit(policy, View::Iptables(Family::Ipv4)).unwrap();
+        let meaning = lower(policy, Layout::Upstream).ruleset;
+        assert!(text.contains(old), "{text}");
+        let wrong = iptables(&meaning, Family::Ipv4, &text.replacen(old, new, 1));
+        wrong.err().map(|problem| problem.problem.code())
+    }
+
+    #[test]
+    fn how_chains_that_others_share_are_left_is_proved_too() {
+        assert_eq!(changed("COMMIT", "COMMIT"), None);
+        assert_eq!(changed("-A OUTPUT -j ISTIO", "-A OUTPUT -g ISTIO"), Some("E402"));
+        assert_eq!(changed("-A OUTPUT", "-I OUTPUT"), Some("E402"));
+        assert_eq!(changed("-A OUTPUT -j ISTIO_OUTPUT", "-A OUTPUT -j ACCEPT"), Some("E402"));
     }
 }

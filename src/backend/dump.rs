@@ -5,8 +5,8 @@
 use std::fmt::{self, Write};
 
 use crate::ir::{
-    Action, Base, Chain, ChainKind, CtStates, Direction, Hook, MarkChange, Match, Origin, Owner,
-    OwnerIs, Protocol, Rule, Ruleset,
+    Action, Base, Chain, CtStates, Direction, MarkChange, Match, Origin, Owner, OwnerIs, Protocol,
+    Rule, Ruleset,
 };
 use crate::net::{Families, OnMiss};
 use crate::span::Sources;
@@ -63,24 +63,8 @@ fn write_origin(out: &mut String, origin: Origin, sources: &Sources) -> fmt::Res
 
 impl fmt::Display for Words<'_, Base> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.0.kind {
-            ChainKind::Filter => "filter",
-            ChainKind::Nat => "nat",
-            ChainKind::Route => "route",
-        };
-        write!(f, "{kind} at {}, priority {}", Words(&self.0.hook), self.0.priority)
-    }
-}
-
-impl fmt::Display for Words<'_, Hook> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Hook::Prerouting => "prerouting",
-            Hook::Input => "input",
-            Hook::Forward => "forward",
-            Hook::Output => "output",
-            Hook::Postrouting => "postrouting",
-        })
+        let Base { kind, hook, priority } = self.0;
+        write!(f, "{} at {}, priority {priority}", kind.name(), hook.name())
     }
 }
 

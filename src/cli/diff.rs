@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::LayoutName;
-use super::differences::{between, families_words, print_json, words};
+use super::differences::{beside, between, families_words, print_json, words};
 use super::report::Messages;
 use super::subject::Reading;
 use super::{Outcome, output};
@@ -54,8 +54,8 @@ impl Diff {
         if self.json {
             print_json(families, &old, &new, &all)?;
         } else if all.ways.is_empty() {
-            let families = families_words(families);
-            output::print(format!("equal for every packet of {families}\n").as_bytes())?;
+            let line = format!("equal for every packet of {}\n", families_words(families));
+            output::print((line + &beside(&old, &new, families)?).as_bytes())?;
         } else {
             output::print(words(&all, &old, &new).trim_start().as_bytes())?;
         }

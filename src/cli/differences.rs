@@ -7,7 +7,7 @@ use super::output;
 use super::subject::Subject;
 use crate::explain::{DifferenceWords, Explanation, differences};
 use crate::net::Families;
-use crate::semantics::Comparison;
+use crate::semantics::{Comparison, Difference, compare_beside};
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
@@ -30,6 +30,28 @@ pub(super) fn between(
     let all = differences((&ours, &left.context()), (&theirs, &right.context()))
         .map_err(io::Error::other)?;
     Ok((families, all))
+}
+
+/// Whether two that are equal alone are so beside any other chains: a line that says it. Who shares
+/// iptables' own chains with others must also leave them alike.
+pub(super) fn beside(left: &Subject, right: &Subject, families: Families) -> io::Result<String> {
+    let (ours, theirs) = (left.only(families), right.only(families));
+    let shared = left.is_iptables() && right.is_iptables();
+    let found = compare_beside(&ours, &theirs, shared).map_err(io::Error::other)?;
+    let Some((base, Difference { packet, left: one, right: other, .. })) = found.first() else {
+        return Ok("beside other chains, too: each hook and priority does the same\n".to_owned());
+    };
+    let (hook, priority) = (base.hook.name(), base.priority);
+    let kind = base.kind.name();
+    let what = if one == other {
+        "leaves a chain that others share before its end on one side only".to_owned()
+    } else {
+        format!("is {one} | {other}")
+    };
+    Ok(format!(
+        "alone only: beside other chains they may differ, as at {hook} in {kind} chains of priority \
+         {priority}\n  `{packet}` {what}\n"
+    ))
 }
 
 /// `IPv4 and IPv6`, `IPv4`.
@@ -79,7 +101,14 @@ pub(super) fn words(
         for supposed in &difference.supposes {
             let _ = writeln!(out, "   if {supposed}, which no listing tells");
         }
-        let _ = writeln!(out, "   for example {}", difference.packet);
+        let example = difference.begins.as_ref().unwrap_or(&difference.packet);
+        let _ = writeln!(out, "   for example {example}");
+        if difference.begins.is_some() {
+            let _ = writeln!(out, "   which is then {}", difference.packet);
+        }
+        if !difference.reached {
+            let _ = writeln!(out, "   though none was found that gets there (`explain --hook`)");
+        }
         let rows = (way(&left.name, &difference.left), way(&right.name, &difference.right));
         side_by_side(&mut out, &rows.0, &rows.1);
     }

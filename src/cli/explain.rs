@@ -10,7 +10,7 @@ use super::compile::LayoutName;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
-use crate::explain::{Explanation, StepWords, explain};
+use crate::explain::{Explanation, StepWords, explain, explain_way};
 use crate::semantics::Packet;
 
 /// Say what becomes of a packet, and why
@@ -32,6 +32,9 @@ pub(super) struct Explain {
     /// The layout of the rules that are shown.
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
+    /// Look at the packet's first hook only, at which also packets are that never get there.
+    #[arg(long)]
+    hook: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -44,6 +47,11 @@ Packets:
   outbound tcp to [fd00::1]:443 out lo kernel-socket
   inbound tcp from 10.0.0.9 to 10.0.0.7:8080 in eth0 state established mark 0x539
   inbound tcp to 10.0.0.7:8080 no-listener 15006    while the transparent proxy is down
+  inbound tcp to 10.1.2.3:80 to-foreign             for another machine, to be forwarded
+
+This machine's addresses are where outbound packets come from and where inbound packets go to, and
+loopback; `from-local`, `to-local`, `from-foreign` and `to-foreign` say otherwise. What is to this
+machine leaves over lo and comes in again.
 
 Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
@@ -71,6 +79,9 @@ impl Explain {
             },
             None => self.rules.read(&self.reading, &nothing)?,
         };
+        if !self.hook {
+            packet.check().map_err(io::Error::other)?;
+        }
         if !subject.families.has(packet.family()) {
             return Err(io::Error::other(format!(
                 "{} says nothing about {}",
@@ -78,7 +89,12 @@ impl Explain {
                 packet.family()
             )));
         }
-        let explanation = explain(&subject.ruleset, &packet, &subject.context());
+        let context = subject.context();
+        let explanation = if self.hook {
+            explain(&subject.ruleset, &packet, &context)
+        } else {
+            explain_way(&subject.ruleset, &packet, &context).map_err(io::Error::other)?
+        };
         let text = if self.json {
             serde_json::to_string_pretty(&explanation).map_err(io::Error::other)? + "\n"
         } else {
@@ -99,7 +115,9 @@ fn words(explanation: &Explanation) -> String {
     }
     match &explanation.rung {
         Some(rung) => line("rung", &format!("{} {}", rung.number, rung.title)),
-        None if explanation.path.iter().all(|step| !step.matters) => {
+        None if explanation.clause.is_none()
+            && explanation.path.iter().all(|step| !step.matters) =>
+        {
             line("rung", "none fits");
         }
         None => {}
@@ -113,6 +131,12 @@ fn words(explanation: &Explanation) -> String {
     for (at, step) in path(&explanation.path).into_iter().enumerate() {
         line(if at == 0 { "path" } else { "" }, &step);
     }
+    if let Some(end) = explanation.end.as_ref().filter(|_| explanation.outcome != "dropped") {
+        line("ends", end);
+    }
+    for supposed in &explanation.supposes {
+        line("if", &format!("{supposed}, which no listing tells"));
+    }
     out
 }
 
@@ -122,7 +146,20 @@ fn path(steps: &[StepWords]) -> Vec<String> {
     let (table, chain) = (width(|step| step.table.len()), width(|step| step.chain.len()));
     let mut before = "";
     let mut lines = Vec::new();
-    for step in steps {
+    let hooks = steps.chunk_by(|one, other| one.hook == other.hook);
+    let has_several = hooks.clone().count() > 1;
+    for step in hooks.flat_map(|steps| {
+        let head = has_several.then(|| format!("at {}", steps[0].hook));
+        head.map(Err).into_iter().chain(steps.iter().map(Ok))
+    }) {
+        let step = match step {
+            Ok(step) => step,
+            Err(head) => {
+                before = "";
+                lines.push(head);
+                continue;
+            }
+        };
         let shown = if step.table == before { "" } else { &step.table };
         before = &step.table;
         let rung = if step.rung.is_empty() { String::new() } else { format!("  [{}]", step.rung) };

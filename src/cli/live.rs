@@ -10,15 +10,8 @@ pub(super) struct Live {
     /// What `iptables-save` and `ip6tables-save` print, of each variant of iptables that is
     /// installed.
     pub(super) iptables: Vec<[String; 2]>,
-    /// The tables that iptables-nft keeps in nft.
-    in_nft: Vec<String>,
-}
-
-impl Live {
-    /// Whether a table of nft is one that iptables-nft keeps there.
-    pub(super) fn is_iptables(&self, table: &str) -> bool {
-        self.in_nft.iter().any(|name| name == table)
-    }
+    /// Whether that is so of the variant that keeps its tables in nft.
+    pub(super) has_iptables_nft: bool,
 }
 
 /// Asks `nft`, and every variant of iptables that is installed.
@@ -29,19 +22,15 @@ impl Live {
 pub(super) fn ask() -> io::Result<Live> {
     let nft = output("nft", &["-j", "list", "ruleset"])?;
     let mut iptables = Vec::new();
-    let mut in_nft = Vec::new();
+    let mut has_iptables_nft = false;
     for variant in ["-nft", "-legacy"] {
         let v4 = output(&format!("iptables{variant}-save"), &[])?;
         let v6 = output(&format!("ip6tables{variant}-save"), &[])?;
         if v4.is_none() && v6.is_none() {
             continue;
         }
-        let texts = [v4.unwrap_or_default(), v6.unwrap_or_default()];
-        if variant == "-nft" {
-            let tables = texts.iter().flat_map(|text| text.lines());
-            in_nft.extend(tables.filter_map(|line| line.strip_prefix('*')).map(str::to_owned));
-        }
-        iptables.push(texts);
+        has_iptables_nft |= variant == "-nft";
+        iptables.push([v4.unwrap_or_default(), v6.unwrap_or_default()]);
     }
     if iptables.is_empty()
         && let Some(v4) = output("iptables-save", &[])?
@@ -52,7 +41,7 @@ pub(super) fn ask() -> io::Result<Live> {
         return Err(io::Error::other("neither nft nor iptables-save is installed"));
     }
     let nft = nft.unwrap_or_else(|| "{\"nftables\": []}".to_owned());
-    Ok(Live { nft, iptables, in_nft })
+    Ok(Live { nft, iptables, has_iptables_nft })
 }
 
 /// What a program prints; `None` if it is not installed.

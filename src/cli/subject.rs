@@ -1,4 +1,4 @@
-//! Anything that has rules in it: a policy, what iptables-save prints, libnftables JSON, or the
+//! Anything that has rules in it: a policy, what iptables-save prints, nft scripts and JSON, or the
 //! namespace that weir runs in.
 
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub(super) struct Rules {
     /// IPv6 rules, as `ip6tables-save` prints them.
     #[arg(long, value_name = "FILE")]
     ip6tables: Option<PathBuf>,
-    /// Rules as `nft -j list ruleset` prints them, or as weir writes them.
+    /// Rules as `nft list ruleset` prints them, with `-j` or without, or as weir writes them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["iptables", "ip6tables"])]
     nft_json: Option<PathBuf>,
 }
@@ -75,7 +75,7 @@ impl Rules {
     /// Reads them. Sets that `filled` has are others' to fill.
     pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
-            return reading.nft_json(name(path).into_owned(), &read(path)?, filled);
+            return reading.nft(name(path).into_owned(), &read(path)?, filled);
         }
         let text = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
         let names: Vec<_> = [&self.iptables, &self.ip6tables]
@@ -103,6 +103,11 @@ impl Subject {
             Form::Iptables => Context { is_iptables: true, ..Context::default() },
             Form::Nft => Context::default(),
         }
+    }
+
+    /// Whether its base chains are iptables' own.
+    pub(super) const fn is_iptables(&self) -> bool {
+        matches!(self.form, Form::Iptables)
     }
 
     /// The sets that its policy leaves to others to fill.
@@ -133,12 +138,10 @@ impl Reading {
         let text = read(path)?;
         let called = name(path).into_owned();
         match first_sign(&text) {
-            Some('{') => self.nft_json(called, &text, filled).map(Some),
+            Some('{') => self.nft(called, &text, filled).map(Some),
             Some('*') if is_ipv6(&text) => self.iptables(called, None, Some(&text)).map(Some),
             Some('*') => self.iptables(called, Some(&text), None).map(Some),
-            _ if script::is_script(&text) => {
-                self.nft_json(called, &script::listing(&text)?, filled).map(Some)
-            }
+            _ if script::is_script(&text) => self.nft(called, &text, filled).map(Some),
             _ => self.policy(path, &text, layout, messages),
         }
     }
@@ -184,24 +187,31 @@ impl Reading {
         Ok(Subject { name, ruleset, families, form: Form::Iptables })
     }
 
-    /// Reads libnftables JSON.
-    fn nft_json(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let options = nft::Options {
-            tables: self.tables(text, |_| false),
+    /// Reads libnftables JSON, or what a script of nft leaves.
+    fn nft(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
+        let options = self.nft_options(filled);
+        let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
+        let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
+        Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
+    }
+
+    fn nft_options(&self, filled: &BTreeSet<String>) -> nft::Options {
+        nft::Options {
+            leave_out: self.leave_out.iter().cloned().collect(),
             filled: filled.clone(),
             ..nft::Options::default()
-        };
-        let ruleset = nft::json(text, &options).map_err(|errors| unreadable(&name, &errors))?;
-        Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
+        }
     }
 
     /// Reads the rules of the namespace that weir runs in.
     pub(super) fn live(&self, filled: &BTreeSet<String>) -> io::Result<Subject> {
         let live = live::ask()?;
         let name = "this namespace".to_owned();
-        // What iptables-nft keeps in nft is read from iptables-save, which can say it.
-        let tables = self.tables(&live.nft, |table| live.is_iptables(table));
-        let options = nft::Options { tables, filled: filled.clone(), ..nft::Options::default() };
+        let mut options = self.nft_options(filled);
+        if live.has_iptables_nft {
+            // What iptables-nft keeps in nft is read from iptables-save, which can say it.
+            options.of_iptables = nft::OfIptables::PassOver;
+        }
         let mut ruleset =
             nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
         let mut form = Form::Nft;
@@ -213,24 +223,6 @@ impl Reading {
             ruleset.tables.extend(saved.tables);
         }
         Ok(Subject { name, ruleset, families: Families::Both, form })
-    }
-
-    /// The names of the tables of an nft text that are to be read.
-    fn tables(&self, text: &str, is_other: impl Fn(&str) -> bool) -> Option<BTreeSet<String>> {
-        let is_left_out = |table: &str| {
-            self.leave_out.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => table.starts_with(start),
-                None => table == pattern,
-            })
-        };
-        let json: serde_json::Value = serde_json::from_str(text).ok()?;
-        let objects = json.get("nftables")?.as_array()?;
-        let name_of = |object: &serde_json::Value| {
-            let added = object.get("add").unwrap_or(object);
-            added.get("table")?.get("name")?.as_str().map(str::to_owned)
-        };
-        let names = objects.iter().filter_map(name_of);
-        Some(names.filter(|name| !is_left_out(name) && !is_other(name)).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use clap::Args;
 
 use super::compile::LayoutName;
-use super::differences::{between, families_words, print_json, words};
+use super::differences::{beside, between, families_words, print_json, words};
 use super::files::read;
 use super::report::Messages;
 use super::subject::{Reading, Rules};
@@ -63,12 +63,14 @@ impl Verify {
         if self.json {
             print_json(families, &policy, &rules, &all)?;
         } else if all.ways.is_empty() {
-            let families = families_words(families);
             let line = format!(
-                "equal: every packet of {families} fares under {} as {} says\n",
-                rules.name, policy.name
+                "equal: every packet of {} fares under {} as {} says\n",
+                families_words(families),
+                rules.name,
+                policy.name
             );
-            output::print(line.as_bytes())?;
+            let beside = beside(&policy, &rules, families)?;
+            output::print((line + &beside).as_bytes())?;
         } else {
             let ways = match (all.ways.len(), all.and_more) {
                 (1, false) => "1 way".to_owned(),

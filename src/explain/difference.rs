@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Context, Explanation, Treatment, explain};
 use crate::ir::Ruleset;
-use crate::semantics::{Comparison, Limit, Region, Traffic, compare_in_full};
+use crate::semantics::{Comparison, Limit, Reached, Region, Traffic, compare_in_full, reached};
 
 /// How the treatment of a packet changes from one ruleset to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -63,8 +63,12 @@ pub struct DifferenceWords {
     pub traffic: Vec<String>,
     /// Whether there are more than those.
     pub and_more: bool,
-    /// A packet that shows it.
+    /// A packet that shows it, where the two treat it differently.
     pub packet: String,
+    /// Where that packet begins its way, if it is elsewhere.
+    pub begins: Option<String>,
+    /// Whether a packet was found that really gets there.
+    pub reached: bool,
     /// What that supposes about the order of chains that tie, of which no text tells. Empty if it
     /// is so in every order.
     pub supposes: Vec<String>,
@@ -86,13 +90,20 @@ pub fn differences(
 ) -> Result<Comparison<DifferenceWords>, Limit> {
     let mut both: Vec<(Vec<String>, DifferenceWords)> = Vec::new();
     let found = compare_in_full(left, right)?;
+    let hosts = [left_context.host(), right_context.host()];
     for Region { difference, traffic, and_more } in found.ways {
+        let reached = reached([left, right], [&hosts[0], &hosts[1]], &difference);
         let any_family: Vec<_> = traffic.iter().map(Traffic::of_any_family).collect();
         let words = DifferenceWords {
             change: Change::of(Treatment::of(&difference.left), Treatment::of(&difference.right)),
             traffic: traffic.iter().map(ToString::to_string).collect(),
             and_more,
             packet: difference.packet.to_string(),
+            reached: reached != Reached::NotFound,
+            begins: match reached {
+                Reached::From(packet) => Some(packet.to_string()),
+                Reached::Begins | Reached::NotFound => None,
+            },
             supposes: difference.supposes.clone(),
             left: explain(left, &difference.packet, left_context),
             right: explain(right, &difference.packet, right_context),
@@ -116,6 +127,7 @@ impl DifferenceWords {
     fn does_like(&self, other: &Self) -> bool {
         let does = |words: &Explanation| (words.outcome.clone(), words.also.clone());
         self.and_more == other.and_more
+            && self.reached == other.reached
             && self.supposes == other.supposes
             && does(&self.left) == does(&other.left)
             && does(&self.right) == does(&other.right)

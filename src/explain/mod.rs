@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::ir::{Origin, Ruleset};
 use crate::lower::{Layout, lower};
 use crate::policy::Policy;
-use crate::semantics::{Packet, Run, run};
+use crate::semantics::{Host, Leg, Limit, Packet, Run, follow, run};
 use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
@@ -50,6 +50,11 @@ pub struct Explanation {
     pub clause: Option<ClauseWords>,
     /// The rules that match, in the order in which they run.
     pub path: Vec<StepWords>,
+    /// Where the packet's way ends: `at 127.0.0.1:15001`. `None` if only one hook was asked.
+    pub end: Option<String>,
+    /// What all that supposes about the order of chains that tie, of which no text tells. Empty if
+    /// every order leads to the same.
+    pub supposes: Vec<String>,
 }
 
 /// Why a packet fares as it does: the rung and the clause of the rule that decides. `None` if no
@@ -58,23 +63,85 @@ pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {
     path::deciding(run).map(|at| run.trace[at].rule.origin)
 }
 
-/// Takes `packet` through `ruleset` and says why it fares so.
+/// Takes `packet` through the chains of its hook, and says why it fares so there. Where chains tie,
+/// the first order that is possible counts.
 #[must_use]
 pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
-    let run = run(ruleset, packet);
-    let ports =
-        context.policy.map_or_else(Ports::default, |policy| lower(policy, Layout::default()).ports);
-    let treatment = Treatment::of(&run.outcome);
-    let decides = path::deciding(&run);
-    let origin = origin(&run);
+    let leg = Leg { packet: packet.clone(), run: run(ruleset, packet), supposes: Vec::new() };
+    told(&[leg], &context.ports(), context)
+}
+
+/// Follows `packet` from its hook to where it ends, and says why it fares so. Routing is as the
+/// policy asks for.
+///
+/// # Errors
+///
+/// If chains tie in too many ways.
+pub fn explain_way(
+    ruleset: &Ruleset,
+    packet: &Packet,
+    context: &Context<'_>,
+) -> Result<Explanation, Limit> {
+    let way = follow(ruleset, packet, &context.host())?;
+    let mut told = told(&way.legs, &context.ports(), context);
+    told.end = Some(way.arrival.to_string());
+    Ok(told)
+}
+
+impl Context<'_> {
+    /// The host that the policy asks for.
+    fn host(&self) -> Host {
+        let lowered = self.policy.map(|policy| lower(policy, Layout::default()));
+        lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
+    }
+
+    fn ports(&self) -> Ports {
+        self.policy.map_or_else(Ports::default, |policy| lower(policy, Layout::default()).ports)
+    }
+}
+
+fn told(legs: &[Leg<'_>], ports: &Ports, context: &Context<'_>) -> Explanation {
+    let first = &legs[0];
+    let treatments: Vec<_> = legs.iter().map(|leg| Treatment::of(&leg.run.outcome)).collect();
+    let is = |wanted: fn(&Treatment) -> bool| treatments.iter().position(wanted);
+    let dropped = is(|treatment| *treatment == Treatment::Dropped);
+    let captured = is(|treatment| treatment.is_captured());
+    let touched = is(|treatment| *treatment != Treatment::Untouched);
+    let ruled = legs.iter().position(|leg| path::deciding(&leg.run).is_some());
+    let at = dropped.or(captured).or(touched).or(ruled).unwrap_or_default();
+    let treatment = treatments[at];
+    let mut outcome = ports.words(treatment);
+    let mut also: Vec<_> =
+        legs.iter().flat_map(|leg| treatment::effects(&leg.packet, &leg.run.outcome)).collect();
+    if at > 0 && treatment == Treatment::Dropped {
+        let hook = legs[at].packet.hook.name();
+        outcome = format!("dropped at {hook}");
+        if let Some(before) = captured {
+            also.insert(0, ports.words(treatments[before]).replacen(": ", " before: ", 1));
+        }
+    }
+    also.dedup();
+    let family = first.packet.family();
+    let ungoverned = context.policy.filter(|policy| !policy.families().has(family));
+    if ungoverned.is_some() && treatment == Treatment::Untouched {
+        outcome = format!("untouched: {family} is not governed");
+    }
+    let origin = origin(&legs[at].run);
+    let clause = origin
+        .and_then(|origin| origin.clause)
+        .or_else(|| ungoverned.and_then(Policy::family_clause));
+    let decides = |leg: usize| if leg == at { path::deciding(&legs[at].run) } else { None };
+    let steps = legs.iter().enumerate();
     Explanation {
-        packet: packet.to_string(),
-        outcome: ports.words(treatment),
+        packet: first.packet.to_string(),
+        outcome,
         captured: treatment.is_captured(),
         port: treatment.port(),
-        also: treatment::effects(packet, &run.outcome),
+        also,
         rung: origin.and_then(|origin| RungWords::of(origin.rung)),
-        clause: origin.and_then(|origin| Some(ClauseWords::of(origin.clause?, context.sources?))),
-        path: path::words(&run, decides, context),
+        clause: clause.and_then(|clause| Some(ClauseWords::of(clause, context.sources?))),
+        path: steps.flat_map(|(place, leg)| path::words(leg, decides(place), context)).collect(),
+        end: None,
+        supposes: legs.iter().flat_map(|leg| leg.supposes.iter().cloned()).collect(),
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Context;
 use crate::backend::dump::Words;
 use crate::ir::{Action, Hook, Rung, to_iptables_chain};
-use crate::semantics::{Run, Step, Verdict};
+use crate::semantics::{Leg, Run, Step, Verdict};
 use crate::span::{Sources, Span};
 
 /// A rung of the ladder.
@@ -35,6 +35,8 @@ pub struct ClauseWords {
 /// A rule that a packet matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StepWords {
+    /// The hook: `output`.
+    pub hook: String,
     /// The table.
     pub table: String,
     /// The chain.
@@ -115,7 +117,7 @@ fn caller(run: &Run<'_>, at: usize) -> Option<usize> {
 
 /// The trace in words.
 pub(super) fn words(
-    run: &Run<'_>,
+    Leg { packet, run, .. }: &Leg<'_>,
     decides: Option<usize>,
     context: &Context<'_>,
 ) -> Vec<StepWords> {
@@ -136,10 +138,10 @@ pub(super) fn words(
         }
     }
     let steps = run.trace.iter().enumerate();
-    steps.map(|(at, step)| step_words(step, matter.contains(&at), context)).collect()
+    steps.map(|(at, step)| step_words(packet.hook, step, matter.contains(&at), context)).collect()
 }
 
-fn step_words(step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {
+fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {
     let named = |name: &str| {
         if context.is_iptables { to_iptables_chain(name) } else { name.to_owned() }
     };
@@ -150,16 +152,14 @@ fn step_words(step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWord
         does = does.replace(to.as_str(), &named(to.as_str()));
     }
     StepWords {
+        hook: hook.name().to_owned(),
         table: step.table.to_string(),
         chain: named(step.chain.as_str()),
         rule: step.index + 1,
         does: shortened(&does),
         rung: step.rule.origin.rung.number().to_owned(),
         matters,
-        enters: is_jump
-            && Hook::ALL
-                .iter()
-                .any(|hook| step.chain.as_str() == hook.built_in_chain().to_ascii_lowercase()),
+        enters: is_jump && Hook::ALL.iter().any(|hook| step.chain.as_str() == hook.name()),
     }
 }
 

@@ -61,8 +61,8 @@ pub enum Match {
         is: OwnerIs,
     },
     /// The packet belongs to a local socket: a process's, or one of the kernel's own (which send
-    /// resets, ICMP errors and echo replies). Not so: forwarded packets, and what the kernel sends
-    /// for a connection whose socket is gone.
+    /// resets over IPv4, ICMP errors and echo replies). Not so: forwarded packets, resets over IPv6,
+    /// and what the kernel sends for a connection whose socket is gone.
     SocketExists {
         /// Whether packets without one are meant.
         not: bool,

@@ -30,10 +30,17 @@ impl Hook {
         matches!(self, Self::Prerouting | Self::Output)
     }
 
-    /// Whether packets here came in on an interface.
+    /// Whether packets here came in on an interface. At postrouting, those have that are forwarded
+    /// ([`Hook::may_have_input`]).
     #[must_use]
     pub const fn has_input(self) -> bool {
         matches!(self, Self::Prerouting | Self::Input | Self::Forward)
+    }
+
+    /// Whether packets here can have come in on an interface.
+    #[must_use]
+    pub const fn may_have_input(self) -> bool {
+        self.has_input() || matches!(self, Self::Postrouting)
     }
 
     /// Whether packets here go out on an interface.
@@ -101,6 +108,8 @@ pub struct Schedule<'a> {
     /// What this order supposes: `chain a of table x was registered after chain b of table y`.
     /// Empty if the ruleset leaves no choice.
     pub supposes: Vec<String>,
+    /// What ties, in this order.
+    tied: Vec<String>,
 }
 
 impl<'a> Schedule<'a> {
@@ -114,6 +123,15 @@ impl<'a> Schedule<'a> {
                 true
             }
         });
+    }
+
+    /// Whether what ties in both, by name, does so in the same order.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let common = |one: &Self, other: &Self| -> Vec<String> {
+            one.tied.iter().filter(|unit| other.tied.contains(unit)).cloned().collect()
+        };
+        common(self, other) == common(other, self)
     }
 
     /// Whether the same chains run in the same order.
@@ -170,6 +188,7 @@ impl Ruleset {
             }
             for sequence in sequences(hook, &all, priority)? {
                 let supposes = translation.supposes.iter().chain(&sequence.supposes).cloned();
+                let tied = translation.tied.iter().chain(&sequence.tied).cloned().collect();
                 let steps = sequence.units.iter().map(|unit| match &unit.kind {
                     UnitKind::Chain(entry) => Step::Chain(*entry),
                     UnitKind::Track => Step::Track,
@@ -178,7 +197,8 @@ impl Ruleset {
                         Step::Translate(entries.collect())
                     }
                 });
-                schedules.push(Schedule { steps: steps.collect(), supposes: supposes.collect() });
+                let (steps, supposes) = (steps.collect(), supposes.collect());
+                schedules.push(Schedule { steps, supposes, tied });
             }
         }
         if schedules.len() > MOST_ORDERS {
@@ -249,6 +269,7 @@ fn units(ruleset: &Ruleset, hook: Hook, family: Family) -> (Vec<Unit<'_>>, Vec<U
 struct Sequence<'a> {
     units: Vec<Unit<'a>>,
     supposes: Vec<String>,
+    tied: Vec<String>,
 }
 
 /// The possible orders of `units` by priority.
@@ -269,6 +290,13 @@ fn sequences<'a>(
         let mut longer = Vec::new();
         for sequence in sequences {
             extend(hook, sequence, tied, &mut longer)?;
+        }
+        if tied.len() > 1 {
+            for sequence in &mut longer {
+                let last = &sequence.units[sequence.units.len() - tied.len()..];
+                let words: Vec<_> = last.iter().map(Unit::words).collect();
+                sequence.tied.extend(words);
+            }
         }
         sequences = longer;
     }

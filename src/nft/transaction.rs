@@ -29,13 +29,11 @@ impl Script<'_> {
         let after = self.loaded(State::default(), "nothing")?;
         same(&after, &self.loaded(after.clone(), "itself")?, None)
             .map_err(|why| format!("loaded on itself, {why}"))?;
-        for bases in [Bases::Moved, Bases::Swapped] {
-            let older = older(&after, owned, bases);
-            let before = older.loaded(State::default(), "nothing")?;
-            let again = self.loaded(before.clone(), "an older version")?;
-            same(&after, &again, Some(&before))
-                .map_err(|why| format!("loaded on an older version, {why}"))?;
-        }
+        let older = older(&after, owned);
+        let before = older.loaded(State::default(), "nothing")?;
+        let again = self.loaded(before.clone(), "an older version")?;
+        same(&after, &again, Some(&before))
+            .map_err(|why| format!("loaded on an older version, {why}"))?;
         Ok(after)
     }
 
@@ -66,18 +64,9 @@ fn foreign(command: &Command<'_>, owned: &[Name]) -> Option<String> {
     (!is_owned).then(|| format!("table {table}"))
 }
 
-/// How the chains of an older version differ from those of this one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bases {
-    /// Base chains have another place.
-    Moved,
-    /// What was a base chain is none now, and the other way round.
-    Swapped,
-}
-
 /// An older version of what leaves `after`: every table that there could be of it, with a chain of
 /// every name and one more, each with a rule that leads to a chain or drops, and with filled sets.
-fn older<'s>(after: &State<'s>, owned: &'s [Name], bases: Bases) -> Script<'s> {
+fn older<'s>(after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
     let mut commands = Vec::new();
     let mut add = |object| commands.push(Command { at: At::Nowhere, verb: Verb::Add, object });
     let mut names: Vec<&'s str> =
@@ -91,7 +80,7 @@ fn older<'s>(after: &State<'s>, owned: &'s [Name], bases: Bases) -> Script<'s> {
             let now = after.tables.iter().find(|table| *table.name == name);
             let chain = |name: &&'s str| {
                 let now = now.and_then(|now| now.chains.iter().find(|chain| chain.name == *name));
-                older_chain(name, now, bases)
+                older_chain(name, now)
             };
             let sets = now.into_iter().flat_map(|now| &now.sets).map(|set| filled(set.set));
             add(Object::Block(Table {
@@ -108,15 +97,12 @@ fn older<'s>(after: &State<'s>, owned: &'s [Name], bases: Bases) -> Script<'s> {
 /// A chain that older versions have and this one has not.
 const STALE: &str = "stale";
 
-fn older_chain<'s>(name: &'s str, now: Option<&ChainState<'s>>, bases: Bases) -> Chain<'s> {
+/// What is a base chain now was none, and the other way round: no other place is farther from this
+/// version than that.
+fn older_chain<'s>(name: &'s str, now: Option<&ChainState<'s>>) -> Chain<'s> {
     const ELSEWHERE: Base = Base { kind: ChainKind::Filter, hook: Hook::Forward, priority: -1 };
-    let base = match (now.and_then(|now| now.base), bases) {
-        (Some(base), Bases::Moved) => {
-            Some(Base { priority: base.priority.wrapping_add(1), ..base })
-        }
-        (None, Bases::Swapped) if name != STALE => Some(ELSEWHERE),
-        (Some(_), Bases::Swapped) | (None, _) => None,
-    };
+    let is_base_now = now.is_some_and(|now| now.base.is_some());
+    let base = (!is_base_now && name != STALE).then_some(ELSEWHERE);
     let verdict = if name == STALE { Verdict::Drop } else { Verdict::Goto(Cow::Borrowed(STALE)) };
     let rule = Rule::read(Ok(vec![(At::Nowhere, Statement::Verdict(verdict))]), None);
     let name = Cow::Borrowed(name);
@@ -230,4 +216,98 @@ fn is_same_contents(one: &SetState<'_>, other: &SetState<'_>) -> bool {
         && one.values.iter().zip(&other.values).all(is_same)
         && one.entries.len() == other.entries.len()
         && one.entries.iter().zip(&other.entries).all(|(one, other)| std::ptr::eq(*one, *other))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::Name;
+    use crate::nft::text;
+
+    /// Why the script does not leave the same whatever was there; empty if it does.
+    fn unsettled(script: &str) -> String {
+        let owned = ["t", "u"].map(|name| Name::new(name).unwrap());
+        let (script, errors) = text::read(script, &|_, _| false);
+        assert_eq!(errors, []);
+        script.settled(&owned).map_or_else(|why| why, |_| String::new())
+    }
+
+    /// What takes away every table that is owned, but for `kept`.
+    fn replaced(kept: &str) -> String {
+        let families = ["inet", "ip", "ip6"].into_iter();
+        let tables = families.flat_map(|family| ["t", "u"].map(|name| format!("{family} {name}")));
+        let gone = tables.filter(|table| table != kept);
+        gone.fold(String::new(), |script, table| {
+            script + &format!("add table {table}; delete table {table}\n")
+        })
+    }
+
+    const CHAIN: &str = "chain c {\ntype filter hook output priority 0; policy accept;\njump d\n}\nchain d {\naccept\n}\n";
+
+    #[test]
+    fn what_replaces_all_that_is_owned_leaves_the_same() {
+        let block = format!("table inet t {{\n{CHAIN}}}\n");
+        assert_eq!(unsettled(&(replaced("") + &block)), "");
+        assert_eq!(unsettled(&replaced("")), "");
+        for (script, why) in [
+            (block.clone(), "loaded on itself, table inet t is another: chain c differs from c"),
+            (
+                format!("flush table inet t\n{block}"),
+                "loaded on nothing, line 1, column 1: no table `inet t`",
+            ),
+            (
+                format!("delete table inet t\n{block}"),
+                "loaded on nothing, line 1, column 1: no table `inet t`",
+            ),
+            (
+                format!("add table inet t; flush table inet t\n{block}"),
+                "loaded on an older version, line 2, column 1: chain `c` is there already",
+            ),
+            (
+                format!("add table inet t; delete table inet t\n{block}"),
+                "loaded on an older version, table ip t is left",
+            ),
+            (replaced("ip6 u") + &block, "loaded on an older version, table ip6 u is left"),
+            (
+                format!("flush ruleset\n{block}"),
+                "it touches every table, which is not the policy's",
+            ),
+            (
+                replaced("") + &block + "add table ip filter; delete table ip filter\n",
+                "it touches table ip filter, which is not the policy's",
+            ),
+            (
+                replaced("") + &block + "add counter ip filter x\n",
+                "it touches an object without a table, which is not the policy's",
+            ),
+        ] {
+            assert_eq!(unsettled(&script), why, "{script}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_stays_keeps_what_others_have_filled_and_nothing_else() {
+        let add = "add table inet t\n";
+        let flush = "flush table inet t\n";
+        let set = "add set inet t s { type ipv4_addr; }\n";
+        let chains = "add chain inet t c; delete chain inet t c\nadd chain inet t d; delete chain inet t d\n";
+        let block = format!("table inet t {{\n{CHAIN}}}\n");
+        let all = |parts: &[&str]| replaced("inet t") + &parts.concat() + &block;
+        assert_eq!(unsettled(&all(&[add, flush, set, chains])), "");
+        for (parts, why) in [
+            (&[add, set, chains][..], "it has other chains"),
+            (&[add, flush, set], "chain `c` is there already"),
+            (&[add, flush, set, "flush set inet t s\n", chains], "set s holds something else"),
+            (
+                &[add, flush, set, "add element inet t s { 10.0.0.9 }\n", chains],
+                "set s holds something else",
+            ),
+            (
+                &[add, flush, "create set inet t s { type ipv4_addr; }\n", chains],
+                "set `s` is there already",
+            ),
+        ] {
+            let said = unsettled(&all(parts));
+            assert!(said.contains(why), "{}{said}", all(parts));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::clauses::form::Draft;
 use super::printer::Printer;
 use crate::net::Families;
+use crate::span::Span;
 
 /// A kind of policy: the type of what its clauses mean.
 pub(super) trait PolicyKind: Sized {
@@ -14,6 +15,9 @@ pub(super) trait PolicyKind: Sized {
 
     /// The families that it governs.
     fn families(&self) -> Families;
+
+    /// The clause that says which families it governs; `None` if a default does.
+    fn family_clause(&self) -> Option<Span>;
 
     /// Writes its clauses.
     fn print(&self, out: &mut Printer);

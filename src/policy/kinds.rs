@@ -9,6 +9,7 @@ use super::clauses::reading::{self, Heading, Read};
 use super::clauses::spelling::Spelling;
 use super::kind::PolicyKind;
 use crate::net::Families;
+use crate::span::Span;
 
 /// Makes all that depends on the list of kinds from a line each. `$dollar` is a `$`, for the macro
 /// that it makes.
@@ -67,6 +68,11 @@ impl Kind {
     /// The families that it governs.
     pub(super) fn families(&self) -> Families {
         of_kind!(self, policy => policy.families())
+    }
+
+    /// The clause that says so.
+    pub(super) fn family_clause(&self) -> Option<Span> {
+        of_kind!(self, policy => policy.family_clause())
     }
 }
 

@@ -35,6 +35,7 @@ pub use printer::Detail;
 pub use setting::{Selection, Setting};
 
 use crate::net::{Families, Name};
+use crate::span::Span;
 use crate::span::Spanned;
 
 /// One policy: which traffic of a network namespace goes through the proxy.
@@ -55,6 +56,12 @@ impl Policy {
     #[must_use]
     pub fn families(&self) -> Families {
         self.kind.families()
+    }
+
+    /// The clause that says which families it governs; `None` if a default does.
+    #[must_use]
+    pub fn family_clause(&self) -> Option<Span> {
+        self.kind.family_clause()
     }
 }
 

@@ -76,6 +76,9 @@ pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Reg
 /// beside them and whatever those do between theirs, the two do the same. For that, what they do
 /// at each priority, by chains of each type, must be the same.
 ///
+/// That they are equal alone is for [`compare`] to say: a hook at which both have chains of one type
+/// and priority only is not looked at again.
+///
 /// With `shared`, base chains are iptables' own, in which others append rules, too: then it counts
 /// whether a packet leaves such a chain before its end.
 ///
@@ -88,7 +91,13 @@ pub fn compare_beside(
     shared: bool,
 ) -> Result<Vec<(Base, Difference)>, Limit> {
     let mut all = Vec::new();
-    for base in bases(&[left, right]) {
+    let bases = bases(&[left, right]);
+    for base in &bases {
+        let base = *base;
+        let is_alone = bases.iter().filter(|other| other.hook == base.hook).count() == 1;
+        if is_alone && !shared {
+            continue;
+        }
         let scope = Scope::Chain { base, shared };
         let found = each(left, right, scope, &|_, _, difference| (base, difference))?;
         all.extend(found.ways);
@@ -275,7 +284,11 @@ fn matching(schedules: &[Vec<Schedule<'_>>; 2]) -> Vec<(usize, usize)> {
     if alike {
         return (0..left.len()).map(|at| (at, at)).collect();
     }
-    (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other))).collect()
+    let all = (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other)));
+    let agreeing = |(one, other): &(usize, usize)| left[*one].agrees_with(&right[*other]);
+    let pairs: Vec<_> = all.clone().filter(agreeing).collect();
+    // Two chains of one table may stand in one order here and in the other there.
+    if pairs.is_empty() { all.collect() } else { pairs }
 }
 
 /// The packets that have two fates.

@@ -1,12 +1,14 @@
 //! One packet, with its trace.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Decided, End, InSet, Packet, Sender};
+use super::symbolic::DEEPEST;
+use super::{Decided, End, InSet, Limit, Packet, Sender};
 use crate::ir::{
     self, Action, Chain, ChainKind, CtState, Direction, Entry, Hook, MarkChange, Match, Owner,
-    OwnerIs, Rule, Ruleset, Schedule, Table, TooManyTies,
+    OwnerIs, Rule, Ruleset, Schedule, Table,
 };
 use crate::net::{Family, Name, OnMiss};
 
@@ -63,6 +65,8 @@ pub struct Run<'a> {
     /// The packet as the next hook sees it, but for its place and interfaces. If it was dropped,
     /// as it was then.
     pub after: Packet,
+    /// Why the run was broken off before its end, if it was; then nothing of it can be relied on.
+    pub cut: Option<Limit>,
 }
 
 /// A rule that matched.
@@ -81,11 +85,17 @@ pub struct Step<'a> {
 /// Takes `packet` through the base chains at its hook, in the first order that is possible.
 /// [`runs`] tells of all.
 ///
-/// Of chains that tie in too many ways to tell, none runs.
+/// A run that takes too long, or in which chains tie in too many ways to tell, is broken off
+/// ([`Run::cut`]). A chain that comes back without having changed anything stands in the trace once.
 #[must_use]
 pub fn run<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Run<'a> {
-    let schedules = ruleset.schedules(packet.hook, packet.family()).unwrap_or_default();
-    run_in_order(ruleset, packet, &schedules.into_iter().next().unwrap_or_default())
+    match ruleset.schedules(packet.hook, packet.family()) {
+        Ok(schedules) => run_in_order(ruleset, packet, &schedules[0]),
+        Err(ties) => {
+            let nothing = run_in_order(ruleset, packet, &Schedule::default());
+            Run { cut: Some(ties.into()), ..nothing }
+        }
+    }
 }
 
 /// Takes `packet` through the base chains at its hook in every order that is possible: with what
@@ -93,14 +103,17 @@ pub fn run<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Run<'a> {
 ///
 /// # Errors
 ///
-/// If chains tie in too many ways.
+/// If chains tie in too many ways, or it takes too long.
 pub fn runs<'a>(
     ruleset: &'a Ruleset,
     packet: &Packet,
-) -> Result<Vec<(Run<'a>, Vec<String>)>, TooManyTies> {
+) -> Result<Vec<(Run<'a>, Vec<String>)>, Limit> {
     let mut runs: Vec<(Run<'a>, Vec<String>)> = Vec::new();
     for schedule in ruleset.schedules(packet.hook, packet.family())? {
-        let run = run_in_order(ruleset, packet, &schedule);
+        let mut run = run_in_order(ruleset, packet, &schedule);
+        if let Some(limit) = run.cut.take() {
+            return Err(limit);
+        }
         if runs.iter().all(|(known, _)| known.outcome != run.outcome) {
             runs.push((run, schedule.supposes));
         }
@@ -125,9 +138,19 @@ pub(super) fn run_in_order<'a>(
     };
     let after = packet.clone();
     let is_tracked = !packet.hook.tracks() || is_looped(packet);
-    let run = Run { outcome, trace: Vec::new(), after };
-    let mut walk = Walk { ruleset, packet, is_tracked, is_translated: false, run };
+    let run = Run { outcome, trace: Vec::new(), after, cut: None };
+    let mut walk = Walk {
+        ruleset,
+        packet,
+        is_tracked,
+        is_translated: false,
+        run,
+        version: 0,
+        idle: HashMap::new(),
+        visits: 0,
+    };
     for step in &schedule.steps {
+        walk.version += 1;
         let flow = match step {
             ir::Step::Track => {
                 walk.is_tracked = true;
@@ -157,6 +180,9 @@ pub(super) const fn loopback(family: Family) -> IpAddr {
     }
 }
 
+/// Most rules that a packet is held against.
+const MOST_VISITS: usize = 2_000_000;
+
 /// How a chain ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -181,6 +207,11 @@ struct Walk<'a, 'p> {
     /// Whether one of the packet's ends has become another.
     is_translated: bool,
     run: Run<'a>,
+    /// Counts changes of what matches see.
+    version: usize,
+    /// Chains that came back without having changed anything, each with the version then.
+    idle: HashMap<*const Chain, usize>,
+    visits: usize,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -246,7 +277,31 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn chain(&mut self, place: Place<'a>, chain: &'a Chain) -> Flow {
+        // The same packet in the same condition comes back again.
+        if self.idle.get(&std::ptr::from_ref(chain)) == Some(&self.version) {
+            return Flow::Return;
+        }
+        if place.depth > DEEPEST {
+            self.run.cut = Some(Limit::Depth { chain: chain.name.to_string() });
+            return Flow::Accept;
+        }
+        let before = self.version;
+        let flow = self.rules(place, chain);
+        if flow == Flow::Return && before == self.version {
+            self.idle.insert(chain, before);
+        }
+        flow
+    }
+
+    fn rules(&mut self, place: Place<'a>, chain: &'a Chain) -> Flow {
         for (index, rule) in chain.rules.iter().enumerate() {
+            self.visits += 1;
+            if self.visits > MOST_VISITS {
+                self.run.cut = Some(Limit::Rules);
+            }
+            if self.run.cut.is_some() {
+                return Flow::Accept;
+            }
             if !rule.families.has(self.packet.family())
                 || !rule.when.iter().all(|when| self.matches(place.table, when))
             {
@@ -254,7 +309,10 @@ impl<'a> Walk<'a, '_> {
             }
             let (table, name) = (&place.table.name, &chain.name);
             self.run.trace.push(Step { table, chain: name, index, rule });
-            if let Some(flow) = self.act(place, &rule.then) {
+            let before = self.run.outcome.clone();
+            let flow = self.act(place, &rule.then);
+            self.version += usize::from(self.run.outcome != before);
+            if let Some(flow) = flow {
                 return flow;
             }
         }

@@ -12,13 +12,15 @@
 //! are equal at every hook are equal on the whole way through the kernel.
 //!
 //! - [`Packet`] is what rules can see. Its interface exists where the kernel has one: an incoming
-//!   one at prerouting, input and forward, an outgoing one at forward, output and postrouting.
+//!   one at prerouting, input and forward (and at postrouting, if it is forwarded), an outgoing one
+//!   at forward, output and postrouting.
 //! - [`Outcome`] is what can be observed of a ruleset. Of a dropped packet that is only the mark
 //!   that it left on its connection, if it did not begin that.
 //! - Where chains tie, every order that is possible counts.
 //! - A jump to a chain that does not exist, or that is under way already, does nothing. The kernel
 //!   takes no such ruleset.
 
+mod arrive;
 mod compare;
 mod diagram;
 mod eval;
@@ -31,6 +33,7 @@ mod traffic;
 mod way;
 mod witness;
 
+pub use arrive::{Reached, reached};
 pub use compare::{
     Comparison, Difference, Region, compare, compare_beside, compare_in_full, find, order_dependent,
 };
@@ -55,7 +58,7 @@ pub enum Limit {
         chain: String,
     },
     /// Rules would have to be looked at too often.
-    #[error("chains lead to each other in more than 20000000 ways that matter")]
+    #[error("chains lead to each other in more than 2000000 ways that matter")]
     Rules,
     /// The decision diagrams are too large.
     #[error("the rules are too entangled: decision diagrams of more than 16777216 nodes")]

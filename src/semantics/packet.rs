@@ -21,7 +21,7 @@ pub struct Packet {
     pub source_port: u16,
     /// The port that it goes to; 0 if it is neither TCP nor UDP.
     pub destination_port: u16,
-    /// The interface that it came in on, if the hook has one.
+    /// The interface that it came in on, if the hook has one, or it is forwarded.
     pub input: Option<String>,
     /// The interface that it goes out on, if the hook has one.
     pub output: Option<String>,
@@ -130,7 +130,7 @@ pub enum Sender {
         /// The group.
         group: u32,
     },
-    /// The kernel, through a socket of its own: a reset, an ICMP error, an echo reply.
+    /// The kernel, through a socket of its own: a reset over IPv4, an ICMP error, an echo reply.
     Kernel,
     /// No socket: it was forwarded, or the socket is gone.
     Nobody,

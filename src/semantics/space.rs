@@ -84,6 +84,8 @@ pub(super) struct Space {
     pub(super) sets: Vec<(InSet, u32)>,
     /// Names of sets that several tables of one ruleset have.
     namesakes: BTreeSet<Name>,
+    /// What stands for a packet, once it was asked for.
+    all: Option<Function>,
     /// "The address is this machine's".
     pub(super) local: [(End, u32); 3],
     pub(super) transparent_socket: u32,
@@ -158,6 +160,7 @@ impl Space {
             listeners,
             sets,
             namesakes: words.namesakes,
+            all: None,
             local,
             transparent_socket,
         }
@@ -170,8 +173,21 @@ impl Space {
 
     /// The values of the variables that stand for a packet.
     pub(super) fn all(&mut self) -> Function {
+        if let Some(all) = self.all {
+            return all;
+        }
+        let all = self.packets();
+        self.all = Some(all);
+        all
+    }
+
+    fn packets(&mut self) -> Function {
         let interfaces = self.interfaces.count() as u128 - 1;
         let interface = |exists| if exists { (1, interfaces) } else { (0, 0) };
+        let inputs = match (self.hook.has_input(), self.hook.may_have_input()) {
+            (false, true) => (0, interfaces),
+            (exists, _) => interface(exists),
+        };
         let senders: &[(u128, u128)] = match self.hook {
             Hook::Input | Hook::Output | Hook::Postrouting => &[(PROCESS, NOBODY)],
             Hook::Prerouting => &[(PROCESS, PROCESS), (NOBODY, NOBODY)],
@@ -188,7 +204,7 @@ impl Space {
             (self.protocol, (0, PROTOCOLS.len() as u128 - 1)),
             (self.state, (0, CtState::ALL.len() as u128 - 1)),
             (self.decided, decided),
-            (self.input, interface(self.hook.has_input())),
+            (self.input, inputs),
             (self.output, interface(self.hook.has_output())),
             (self.user, owners),
             (self.group, owners),

@@ -38,10 +38,10 @@ pub(super) struct Fates {
 }
 
 /// Most rules that one run looks at, jumps counted as often as they lead to other packets.
-const MOST_VISITS: usize = 20_000_000;
+const MOST_VISITS: usize = 2_000_000;
 
 /// Deepest nesting of jumps. nft knows 16 (`NFT_JUMP_STACK_SIZE`, Linux 6.18), iptables no limit.
-const DEEPEST: usize = 512;
+pub(super) const DEEPEST: usize = 512;
 
 /// Takes all packets of `space` through the steps of `schedule`, which is one of `ruleset`'s.
 ///

@@ -310,7 +310,12 @@ impl Draft {
                 }
                 set_port(word, packet.protocol, &mut packet.destination_port, port)?;
             }
-            "in" => interface(word, words, &mut packet.input)?,
+            "in" => {
+                if packet.hook.may_have_input() {
+                    packet.input.get_or_insert_default();
+                }
+                interface(word, words, &mut packet.input)?;
+            }
             "out" => {
                 interface(word, words, &mut packet.output)?;
                 self.output.clone_from(&packet.output);

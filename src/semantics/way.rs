@@ -1,11 +1,12 @@
 //! The whole way of one packet through the kernel.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use super::eval::{loopback, run_in_order};
-use super::{Decided, End, InSet, Limit, Packet, Run, Sender, Verdict};
-use crate::ir::{CtState, Direction, Hook, Ruleset, Schedule};
+use super::{Decided, End, InSet, Limit, Packet, Run, Sender, Translation, Verdict};
+use crate::ir::{CtState, Direction, Hook, HostPart, HostStep, Ruleset, Schedule};
 use crate::net::{Interface, Mark};
 
 /// What decides beside rules where packets go.
@@ -14,6 +15,18 @@ pub struct Host {
     /// Packets with these marks are for this machine, whatever their destination: what `ip rule`
     /// with a `local` route over lo does for transparent proxies.
     pub delivered: Vec<Mark>,
+}
+
+impl Host {
+    /// A host on which all of `steps` were made.
+    #[must_use]
+    pub fn with(steps: &[HostStep]) -> Self {
+        let delivered = steps.iter().filter_map(|step| match step.adds {
+            HostPart::MarkRule { mark, .. } => Some(mark),
+            HostPart::Address(_) | HostPart::LocalRoute { .. } => None,
+        });
+        Self { delivered: delivered.collect() }
+    }
 }
 
 /// A packet's way: the hooks that it passes, and its end.
@@ -67,6 +80,26 @@ pub enum Arrival {
     },
 }
 
+/// `at 127.0.0.1:15001`, `out of eth0`.
+impl fmt::Display for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered { address, port: 0 } => write!(f, "at {address}"),
+            Self::Delivered { address, port } => {
+                write!(f, "at {}", SocketAddr::new(*address, *port))
+            }
+            Self::Proxy { port } => write!(f, "at the transparent proxy on port {port}"),
+            Self::Sent { interface } => write!(f, "out of {interface}"),
+            Self::Dropped => f.write_str("nowhere"),
+            Self::Astray { port, mark } => write!(
+                f,
+                "at the transparent proxy on port {port}, if routing delivers mark {mark:#x} to \
+                 this machine"
+            ),
+        }
+    }
+}
+
 /// A packet that cannot exist, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such packet: {0}")]
@@ -80,7 +113,7 @@ pub struct Impossible(&'static str);
 ///
 /// # Errors
 ///
-/// If chains tie in too many ways.
+/// If chains tie in too many ways, or it takes too long.
 pub fn follow<'a>(ruleset: &'a Ruleset, packet: &Packet, host: &Host) -> Result<Way<'a>, Limit> {
     let mut traveller = Traveller { host, locals: local_addresses(packet), tproxy: None };
     let mut legs: Vec<Leg<'a>> = Vec::new();
@@ -99,9 +132,15 @@ pub fn follow<'a>(ruleset: &'a Ruleset, packet: &Packet, host: &Host) -> Result<
 /// What becomes of the packet at its hook, and what that supposes.
 fn at<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Result<(Run<'a>, Vec<String>), Limit> {
     let schedules = ruleset.schedules(packet.hook, packet.family())?;
-    let of = |schedule: &Schedule<'a>| run_in_order(ruleset, packet, schedule);
-    let first = of(&schedules[0]);
-    let differs = schedules[1..].iter().any(|other| of(other).outcome != first.outcome);
+    let of = |schedule: &Schedule<'a>| {
+        let mut run = run_in_order(ruleset, packet, schedule);
+        run.cut.take().map_or(Ok(run), Err)
+    };
+    let first = of(&schedules[0])?;
+    let mut differs = false;
+    for other in &schedules[1..] {
+        differs |= of(other)?.outcome != first.outcome;
+    }
     let supposes = if differs { schedules[0].supposes.clone() } else { Vec::new() };
     Ok((first, supposes))
 }
@@ -122,9 +161,6 @@ fn local_addresses(packet: &Packet) -> BTreeSet<IpAddr> {
             locals.insert(address);
         }
     }
-    if packet.hook == Hook::Prerouting {
-        locals.insert(packet.interface_address);
-    }
     locals
 }
 
@@ -143,10 +179,16 @@ impl Traveller<'_> {
             return Err(Arrival::Dropped);
         }
         let mut next = self.carried(packet, run);
+        if let Some(Translation::Redirect { .. }) = run.outcome.translation {
+            self.locals.insert(next.destination);
+        }
         match packet.hook {
             Hook::Prerouting => {
                 self.tproxy = run.outcome.tproxy;
-                let is_delivered = self.is_local(next.destination) || self.delivers(next.mark);
+                // What came over loopback has its route already.
+                let is_delivered = is_from_loopback(packet)
+                    || self.is_local(next.destination)
+                    || self.delivers(next.mark);
                 if let (false, Some(port)) = (is_delivered, self.tproxy) {
                     return Err(Arrival::Astray { port, mark: next.mark });
                 }

@@ -107,6 +107,19 @@ fn together(text: &str) -> Vec<Diagnostic> {
 }
 
 #[test]
+fn what_is_expected_must_hold_beside_the_others() {
+    let text = "sidecar s { expect outbound tcp port 80 => proxy 15001 }\n\
+                ambient-pod a { proxy { outbound-port 16001 } }\n";
+    let compilation = compile("a.weir", text, &NoIncludes, &Options::default()).unwrap();
+    let all: Vec<_> = compilation.policies.iter().collect();
+    let [problem] = &compilation.emit_together(&all, View::Nft).unwrap_err()[..] else { panic!() };
+    assert_eq!(problem.problem.code(), "E403");
+    let shown = problem.problem.to_string();
+    assert!(shown.contains("is redirected to port 16001"), "{shown}");
+    assert!(compilation.emit(all[0], View::Nft).is_ok());
+}
+
+#[test]
 fn policies_for_one_namespace_do_not_meet() {
     let mut shown = String::new();
     for (text, expected) in [

@@ -129,7 +129,7 @@ fn of_one_family(rule: &serde_json::Map<String, Value>, family: &str) -> Option<
 }
 
 /// Every packet of a small domain: all combinations of values that the rules tell apart.
-fn samples() -> Vec<Packet> {
+pub(crate) fn samples() -> Vec<Packet> {
     let mut texts = Vec::new();
     let addresses = [
         ("10.0.0.7", "10.96.0.1"),

@@ -2,6 +2,7 @@
 //! them, as script and as JSON.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::common::netns::{self, Netns};
 use crate::common::policies::policies;
@@ -199,6 +200,53 @@ fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static 
     })
 }
 
+/// Asserts that the commands, and what nft lists of them, are read as `list`, what `nft -j` lists, is;
+/// what cannot be read of one cannot be of the others, for the same word.
+fn assert_read_alike(netns: &Netns, name: &Value, commands: &str) -> Result<Ruleset, String> {
+    let options = Options::default();
+    let first = |errors: Vec<ReadError>| errors[0].problem.to_string();
+    let json = read_json(&netns.output("nft", JSON.list), &options).map_err(first);
+    for text in [commands, &netns.output("nft", SCRIPT.list)] {
+        match (read_script(text, &options), &json) {
+            (Ok(read), Ok(json)) => assert_equal(&read, json, text),
+            (Err(errors), Err(word)) => assert_eq!(&first(errors), word, "{name}: {text}"),
+            (read, json) => panic!("{name}: {read:?} and {json:?}"),
+        }
+    }
+    json
+}
+
+/// Consul's nft commands, if they lie beside the file that `WEIR_CORPUS` names. What sends DNS to another
+/// address cannot be read.
+#[test]
+fn every_text_of_consul_is_read_or_its_word_is_named() {
+    let path =
+        std::env::var("WEIR_CORPUS").map(|path| Path::new(&path).with_file_name("consul.jsonl"));
+    let Ok(path) = path.map_err(drop).and_then(|path| path.canonicalize().map_err(drop)) else {
+        println!("skipped: WEIR_CORPUS is not set, or has no consul.jsonl beside it");
+        return;
+    };
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let mut counts = BTreeMap::<String, usize>::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let Some(commands) = entry["nft"].as_str() else { continue };
+        if !netns.try_load(commands).ok {
+            let strict = Options { target: Some(nft::Target::OLDEST), ..Options::default() };
+            assert!(read_script(commands, &strict).is_err(), "{}", entry["name"]);
+            continue;
+        }
+        let read = assert_read_alike(&netns, &entry["name"], commands);
+        *counts.entry(read.map_or_else(|word| word, |_| "read".to_owned())).or_default() += 1;
+        netns.flush();
+    }
+    assert!(counts.keys().all(|word| word == "read" || word.contains("`dnat`")), "{counts:?}");
+    assert!(counts["read"] > 40, "{counts:?}");
+}
+
 /// Upstream's own nft commands, if `WEIR_CORPUS` names a file of them: one JSON object a line,
 /// with the commands under `nft`, and what iptables and ip6tables are told under their names. Some
 /// do not load: upstream jumps to chains that it does not make.
@@ -225,15 +273,17 @@ fn every_text_of_upstream_that_loads_is_read() {
         let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
         let Some(commands) = text("nft") else { continue };
         entries += 1;
-        if !netns.try_load(&loadable(commands, &groups)).ok {
+        let commands = loadable(commands, &groups);
+        if !netns.try_load(&commands).ok {
             println!("{name} does not load");
+            let strict = Options { target: Some(nft::Target::OLDEST), ..Options::default() };
+            assert!(read_script(&commands, &strict).is_err(), "{name}: {commands}");
             continue;
         }
         loaded += 1;
-        let list = netns.output("nft", &["-j", "list", "ruleset"]);
+        let back = assert_read_alike(&netns, name, &commands);
+        let back = back.unwrap_or_else(|error| panic!("{name}: {error}"));
         netns.flush();
-        let back = read_json(&list, &Options::default());
-        let back = back.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
         let standard = iptables::read(text("iptables"), text("ip6tables"), &options).unwrap();
         for difference in compare(&back, &standard).unwrap() {
             let Difference { packet, left, right, .. } = &difference;

@@ -30,9 +30,11 @@ impl<'a> Parser<'a> {
             if self.peek() == Token::Eof {
                 return Err(self.unexpected("`}`"));
             }
+            let start = self.mark();
             let part = self.table_part(table);
             if let Err(error) = part.and_then(|()| self.end()) {
                 self.errors.push(error);
+                self.back_to(start);
                 self.skip_statement();
             }
         }

@@ -28,12 +28,13 @@ pub(crate) fn read<'a>(
         if parser.peek() == Token::Eof {
             return (Script { commands }, parser.errors);
         }
-        let at = parser.at();
+        let (at, start) = (parser.at(), parser.mark());
         match parser.command(leaves_out) {
             Ok(Some((verb, object))) => commands.push(Command { at, verb, object }),
             Ok(None) => {}
             Err(error) => {
                 parser.errors.push(error);
+                parser.back_to(start);
                 parser.skip_statement();
                 // What closes no block would stay here.
                 if parser.peek() == Token::Sign("}") {
@@ -211,9 +212,12 @@ impl<'a> Parser<'a> {
 
     /// A rule, up to its end. One that cannot be read is passed over.
     pub(super) fn rule(&mut self) -> Rule<'a> {
+        let start = self.mark();
         match self.statements() {
             Ok((statements, comment)) => Rule::read(Ok(statements), comment.map(Cow::Borrowed)),
             Err(error) => {
+                // From its beginning, so that no brace of it is taken for one of a block.
+                self.back_to(start);
                 self.skip_statement();
                 Rule::read(Err(error), None)
             }

@@ -52,9 +52,11 @@ impl<'a> Parser<'a> {
         match word {
             "counter" => {
                 self.take();
-                if let Token::Word(word @ "name") = self.peek() {
+                if self.word_is("name") {
+                    if !matches!(self.peek(), Token::Word(_) | Token::Text(_)) {
+                        return Err(self.unexpected("the name of a counter"));
+                    }
                     self.take();
-                    self.any_word(word)?;
                 } else {
                     self.counts()?;
                 }

@@ -114,7 +114,11 @@ impl<'a> Parser<'a> {
             Token::Number(number) => Value::Number(number),
             Token::Hex(number) => Value::Hex(number),
             Token::Address(address) => Value::Address(address),
-            Token::Word(word) | Token::Digits(word) => Value::Word(Cow::Borrowed(word)),
+            Token::Word(word) => Value::Word(Cow::Borrowed(word)),
+            // Too long for a number, which is said where one is wanted.
+            Token::Digits(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Value::Word(Cow::Borrowed(digits))
+            }
             Token::Text(text) => Value::Text(Cow::Borrowed(text)),
             Token::Sign("*") => Value::Rest,
             _ => return Err(self.unexpected("a value")),

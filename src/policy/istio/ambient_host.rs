@@ -14,6 +14,7 @@ use crate::policy::clauses::numbers::USER;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
 use crate::policy::setting::Setting;
+use crate::span::Span;
 
 /// The node: kubelet's probes to pods get a source that pods can tell.
 ///
@@ -128,6 +129,10 @@ impl PolicyKind for AmbientHost {
 
     fn families(&self) -> Families {
         *self.families
+    }
+
+    fn family_clause(&self) -> Option<Span> {
+        self.families.clause
     }
 
     fn print(&self, out: &mut Printer) {

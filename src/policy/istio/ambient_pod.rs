@@ -16,6 +16,7 @@ use crate::policy::clauses::numbers::PRIORITY;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
 use crate::policy::setting::Setting;
+use crate::span::Span;
 
 /// The traffic of a workload whose proxy runs on the node.
 ///
@@ -232,6 +233,10 @@ impl PolicyKind for AmbientPod {
 
     fn families(&self) -> Families {
         *self.families
+    }
+
+    fn family_clause(&self) -> Option<Span> {
+        self.families.clause
     }
 
     fn print(&self, out: &mut Printer) {

@@ -15,6 +15,7 @@ use self::clauses::KumaDraft;
 use crate::net::Families;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
+use crate::span::Span;
 
 impl PolicyKind for Kuma {
     type Draft = KumaDraft;
@@ -23,6 +24,10 @@ impl PolicyKind for Kuma {
 
     fn families(&self) -> Families {
         *self.families
+    }
+
+    fn family_clause(&self) -> Option<Span> {
+        self.families.clause
     }
 
     fn print(&self, out: &mut Printer) {

@@ -192,6 +192,10 @@ impl Parser<'_> {
             }
             "-A" | "--append" | "-I" | "--insert" => {
                 let insert = matches!(command.as_str(), "-I" | "--insert");
+                if insert && self.options.only_appended {
+                    let needs = "a chain that no others share; use `-A`";
+                    return Err(ReadProblem::Needs { word: command, needs });
+                }
                 let name = words.value(&command)?;
                 if self.is_left_out(&name) {
                     return Ok(());

@@ -16,6 +16,7 @@ fn rules(table: &str, line: &str) -> Result<Vec<Rule>, Vec<ReadError>> {
         groups: [("java".to_owned(), 3001)].into(),
         leave_out: ["KUBE-*".to_owned()].into(),
         others: ["DOCKER_OUTPUT".to_owned()].into(),
+        ..Options::default()
     };
     let mut ruleset = read(Some(&text), None, &options)?;
     Ok(ruleset.tables.remove(0).chains.pop().unwrap().rules)

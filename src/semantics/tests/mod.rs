@@ -5,3 +5,4 @@ mod arbitrary;
 mod diagrams;
 mod facts;
 mod languages;
+mod places;

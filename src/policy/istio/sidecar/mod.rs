@@ -11,6 +11,7 @@ use self::clauses::SidecarDraft;
 use crate::net::Families;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
+use crate::span::Span;
 
 impl PolicyKind for Sidecar {
     type Draft = SidecarDraft;
@@ -19,6 +20,10 @@ impl PolicyKind for Sidecar {
 
     fn families(&self) -> Families {
         *self.families
+    }
+
+    fn family_clause(&self) -> Option<Span> {
+        self.families.clause
     }
 
     fn print(&self, out: &mut Printer) {

@@ -87,10 +87,10 @@ impl Spec {
         place: &Place<'v, '_>,
     ) -> Result<(), ReadProblem> {
         match statement {
-            Statement::Counter => return Ok(()),
             _ if self.is_over => {
                 return Err(inexact(statement.word(), "it stands behind the end of the rule"));
             }
+            Statement::Counter => return Ok(()),
             Statement::Mangle { .. } => {}
             _ if self.tproxy.is_some() && !is_accept(statement) => {
                 return Err(inexact("tproxy", ONLY_BEHIND_TPROXY));

@@ -2,7 +2,9 @@
 
 mod commands;
 mod facts;
+mod forms;
 mod model;
+mod scripts;
 mod wrong;
 
 use serde_json::{Value, json};
