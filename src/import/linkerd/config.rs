@@ -126,9 +126,8 @@ fn items(key: &str, value: &Value, numbers: bool, report: &mut Report) -> Option
     let Value::Array(items) = value else {
         return refuse_type(key, value, "an array", report);
     };
-    let read = |item: &Value| match numbers {
-        true => json::number(key, item, report),
-        false => json::text(key, item, report),
+    let read = |item: &Value| {
+        if numbers { json::number(key, item, report) } else { json::text(key, item, report) }
     };
     items.iter().map(read).collect()
 }

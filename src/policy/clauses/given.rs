@@ -199,7 +199,8 @@ impl<'a> Given<'_, 'a> {
         self.scalar(|text| numbers::number(text, kind))
     }
 
-    /// Reads one number, or `none`.
+    /// Reads one number, or `none`. The outer `None`: it is wrong.
+    #[expect(clippy::option_option, reason = "read as none, and not read, are two things")]
     pub(crate) fn number_or_none(&mut self, kind: &Number) -> Option<Option<u32>> {
         self.scalar(|text| match text {
             "none" => Ok(None),
