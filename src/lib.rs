@@ -8,7 +8,8 @@
 //!  Istio's flags, pods, configuration ──import────┘  print           │    │      ├─iptables::emit─▶ iptables-restore
 //!                                                      ▼             │    │      └─dump───────────▶ words
 //!                                                 .weir text         │    │
-//!  iptables-save, nft -j list ruleset ──reader───────────────────────┘    └─semantics: run · compare · find
+//!  iptables-save, nft -j list ruleset ──reader───────────────────────┘    ├─semantics: run · compare · find
+//!                                                                         └─smt::question──▶ a solver
 //! ```
 //!
 //! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
@@ -49,6 +50,7 @@ pub mod policy;
 mod prove;
 pub mod reader;
 pub mod semantics;
+pub mod smt;
 pub mod span;
 pub mod syntax;
 mod together;

@@ -20,16 +20,21 @@ pub(super) fn between(
     left: &Subject,
     right: &Subject,
 ) -> io::Result<(Families, Comparison<DifferenceWords>)> {
-    let families = left.families.and(right.families).ok_or_else(|| {
-        io::Error::other(format!(
-            "{} and {} are of different families, so there is nothing to compare",
-            left.name, right.name
-        ))
-    })?;
+    let families = common_families(left, right)?;
     let (ours, theirs) = (left.only(families), right.only(families));
     let all = differences((&ours, &left.context()), (&theirs, &right.context()))
         .map_err(io::Error::other)?;
     Ok((families, all))
+}
+
+/// The families about which both say something.
+pub(super) fn common_families(left: &Subject, right: &Subject) -> io::Result<Families> {
+    left.families.and(right.families).ok_or_else(|| {
+        io::Error::other(format!(
+            "{} and {} are of different families, so there is nothing to compare",
+            left.name, right.name
+        ))
+    })
 }
 
 /// `IPv4 and IPv6`, `IPv4`.

@@ -13,6 +13,7 @@ mod input;
 mod live;
 mod output;
 mod pod_address;
+mod question;
 mod report;
 mod script;
 mod show;

@@ -1,59 +1,20 @@
 //! Every configuration of a corpus of upstream's, if `WEIR_CORPUS` names one: imported, printed and
 //! read again, compiled, loaded into the kernel, and compared for all packets with the iptables
 //! rules that upstream makes of it.
-//!
-//! A corpus has one JSON object a line: the `config` of a `kind`, and the texts for IPv4 and IPv6
-//! under `iptables` and `ip6tables`. An empty text means that the family is left alone.
 
 use netweir::backend::nft;
 use netweir::import::istio::{self, Context};
 use netweir::ir::Ruleset;
 use netweir::lower::{Layout, lower, owned_tables};
-use netweir::policy::{Detail, GroupIds, Policy, print};
+use netweir::policy::{Detail, Policy, print};
 use netweir::semantics::compare;
 use netweir::span::Sources;
 use netweir::syntax::{self, NoIncludes};
 use netweir::{Compilation, Options, View, compile, reader};
 use proptest::prelude::*;
 
+use crate::common::corpus::{Entry, corpus, groups};
 use crate::common::netns::{self, Netns, same_ruleset};
-
-/// A configuration: the policy that it becomes, and upstream's rules.
-struct Entry {
-    policy: Policy,
-    rules: Ruleset,
-}
-
-/// Every entry; none, with a printed note, if no corpus is named.
-fn corpus() -> Vec<Entry> {
-    let Some(path) = std::env::var_os("WEIR_CORPUS") else {
-        println!("skipped: WEIR_CORPUS is not set");
-        return Vec::new();
-    };
-    let text = std::fs::read_to_string(path).unwrap();
-    let context = Context { groups: groups(), ..Context::default() };
-    let imported = istio::configurations(&text, &context).unwrap();
-    let options = reader::iptables::Options { groups: groups(), ..Default::default() };
-    let rules = text.lines().map(|line| {
-        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-        let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
-        reader::iptables::read(text("iptables"), text("ip6tables"), &options)
-            .unwrap_or_else(|errors| panic!("{}: {errors:?}", entry["name"]))
-    });
-    let rules: Vec<_> = rules.collect();
-    assert_eq!(imported.policies.len(), rules.len());
-    imported
-        .policies
-        .into_iter()
-        .zip(rules)
-        .map(|(policy, rules)| Entry { policy, rules })
-        .collect()
-}
-
-/// The groups that upstream's own cases name.
-fn groups() -> GroupIds {
-    GroupIds::from([("java".to_owned(), 3001), ("ftp".to_owned(), 3002)])
-}
 
 /// What `weir import` prints, compiled: nobody passes a group file again.
 fn compiled(policy: &Policy, detail: Detail, layout: Layout) -> Compilation {

@@ -20,3 +20,4 @@ mod mutants;
 mod nft_json;
 mod reality;
 mod rulesets;
+mod smt;

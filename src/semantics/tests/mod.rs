@@ -1,7 +1,12 @@
-//! The engine, against itself, brute force and a second library.
+//! The engine, against itself, brute force, a second library and a solver.
 
 mod agreement;
 mod arbitrary;
 mod diagrams;
 mod facts;
 mod languages;
+#[path = "../../../tests/suite/common/skip.rs"]
+mod skip;
+mod solver;
+#[path = "../../../tests/suite/common/z3.rs"]
+mod z3;
