@@ -151,6 +151,9 @@ fn broken(
         (Expected::Proxy(port), treatment) => {
             !treatment.is_captured() || treatment.port() != Some(port)
         }
+        (Expected::To(to, port), treatment) => {
+            treatment != Treatment::DestinationTranslated { to, port }
+        }
     };
     for question in &questions(lowered, expected) {
         if let Some((packet, run)) = find(loaded, question.hook, &question.when, breaks)? {

@@ -61,6 +61,8 @@ kinds! { $
     "ambient-host" => AmbientHost(super::istio::AmbientHost);
     /// The namespace of a workload with a proxy beside it, in Linkerd.
     "linkerd" => Linkerd(super::linkerd::Linkerd);
+    /// The namespace of a workload with a proxy beside it, in Consul.
+    "consul" => Consul(super::consul::Consul);
 }
 
 impl Kind {

@@ -107,6 +107,7 @@ fn agrees_with_upstream(entry: &Value, policy: &Policy) {
             let to = format!("--to-source {}\n", host.probe.from.ipv4);
             assert!(ipv4.contains(&to), "{name}");
         }
+        other => panic!("{name}: {} is no kind of Istio's", other.keyword()),
     }
 }
 

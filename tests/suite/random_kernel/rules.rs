@@ -42,6 +42,10 @@ const SOURCES: [[&str; 4]; 2] = [
     ["fd02::1", "fd02::77", "fd03::1", "2001:db8::77"],
 ];
 
+/// Where rules send connections: to the host itself, and to the servers.
+const DESTINATIONS: [[&str; 3]; 2] =
+    [["10.1.0.1", "10.2.0.2", "10.3.0.2"], ["fd01::1", "fd02::2", "fd03::2"]];
+
 /// Rules of nft, of iptables, or both, in the order in which they are loaded.
 pub(super) fn texts(random: &mut Random) -> Vec<Text> {
     let with = random.below(8);
@@ -239,19 +243,36 @@ fn nft_match(random: &mut Random, at: At) -> String {
     }
 }
 
+/// What nft wants to be told of an address's family where the table does not say it.
+fn family_word(at: At) -> &'static str {
+    match (at.is_inet, at.family) {
+        (false, _) => "",
+        (true, Family::Ipv4) => "ip ",
+        (true, Family::Ipv6) => "ip6 ",
+    }
+}
+
+/// Where connections are sent, with or without a port.
+fn destination(random: &mut Random, family: Family) -> String {
+    let address = random.pick(&DESTINATIONS[family as usize]);
+    if random.chance(30) {
+        return address.to_owned();
+    }
+    let address: std::net::IpAddr = address.parse().unwrap();
+    std::net::SocketAddr::new(address, random.pick(&[53, 8080, 15001])).to_string()
+}
+
 fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
     if at.kind == Kind::Nat && random.chance(55) {
         return match at.hook {
-            Hook::Prerouting | Hook::Output => {
+            Hook::Prerouting | Hook::Output if random.chance(70) => {
                 format!("redirect to :{}", random.pick(&[15001, 15006, 8080]))
             }
+            Hook::Prerouting | Hook::Output => {
+                format!("dnat {}to {}", family_word(at), destination(random, at.family))
+            }
             _ => {
-                let word = match (at.is_inet, at.family) {
-                    (false, _) => "",
-                    (true, Family::Ipv4) => "ip ",
-                    (true, Family::Ipv6) => "ip6 ",
-                };
-                format!("snat {word}to {}", random.pick(&SOURCES[at.family as usize]))
+                format!("snat {}to {}", family_word(at), random.pick(&SOURCES[at.family as usize]))
             }
         };
     }
@@ -382,8 +403,11 @@ fn iptables_match(random: &mut Random, at: At, kind: usize, is_built_in: bool) -
 fn iptables_target(random: &mut Random, at: At, table: &str, targets: &[String]) -> String {
     if at.kind == Kind::Nat && random.chance(55) {
         return match at.hook {
-            Hook::Prerouting | Hook::Output => {
+            Hook::Prerouting | Hook::Output if random.chance(70) => {
                 format!("-j REDIRECT --to-ports {}", random.pick(&[15001, 15006, 8080]))
+            }
+            Hook::Prerouting | Hook::Output => {
+                format!("-j DNAT --to-destination {}", destination(random, at.family))
             }
             _ => {
                 let to = random.pick(&SOURCES[at.family as usize]);
