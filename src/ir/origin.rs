@@ -68,6 +68,20 @@ macro_rules! ladder {
 
         /// Every rung, in the order of the reference.
         pub const LADDER: &[$crate::ir::Rung] = &[$($rung),*];
+
+        #[cfg(test)]
+        mod tests {
+            #[test]
+            fn the_reference_has_every_rung_once() {
+                let reference = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/language.md"));
+                let word = |c: char| !c.is_ascii_alphanumeric();
+                let words: std::collections::BTreeSet<&str> = reference.split(word).collect();
+                let numbers: std::collections::BTreeSet<&str> =
+                    super::LADDER.iter().map(|rung| rung.number()).collect();
+                assert_eq!(numbers.len(), super::LADDER.len());
+                assert!(numbers.is_subset(&words), "{:?}", numbers.difference(&words));
+            }
+        }
     };
 }
 pub(crate) use ladder;

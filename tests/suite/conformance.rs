@@ -1,58 +1,69 @@
-//! Every configuration of a corpus of upstream's, if `WEIR_CORPUS` names one: imported, printed and
-//! read again, compiled, loaded into the kernel, and compared for all packets with the iptables
-//! rules that upstream makes of it.
-//!
-//! A corpus has one JSON object a line: the `config` of a `kind`, and the texts for IPv4 and IPv6
-//! under `iptables` and `ip6tables`. An empty text means that the family is left alone.
+//! Every configuration of a corpus of the meshes' own output, if `WEIR_CORPUS` names one: imported,
+//! printed and read again, compiled, loaded into the kernel, and compared for all packets with the
+//! iptables rules that the mesh makes of it. What a mesh refuses is refused.
 
-use netweir::backend::nft;
-use netweir::import::istio::{self, Context};
+use std::collections::BTreeSet;
+
+use netweir::backend::{iptables, nft};
+use netweir::import::{self, Context, IMPORTERS};
 use netweir::ir::Ruleset;
 use netweir::lower::{Layout, Lowered, lower};
-use netweir::policy::{Detail, GroupIds, Policy, print};
-use netweir::semantics::compare;
+use netweir::net::Family;
+use netweir::policy::{Detail, Policy, print};
+use netweir::semantics::{compare, run};
 use netweir::span::Sources;
 use netweir::syntax::{self, NoIncludes};
 use netweir::{Compilation, Options, View, compile, reader};
 use proptest::prelude::*;
 
+use crate::common::corpus::{self, Texts};
 use crate::common::netns::{self, Netns, same_ruleset};
 
-/// A configuration: the policy that it becomes, and upstream's rules.
-struct Entry {
-    policy: Policy,
-    rules: Ruleset,
-}
+/// Holds a mesh to the same laws as every other.
+macro_rules! meshes {
+    ($($mesh:ident)*) => {
+        /// Every mesh that is held to them.
+        const MESHES: &[&str] = &[$(stringify!($mesh)),*];
 
-/// Every entry; none, with a printed note, if no corpus is named.
-fn corpus() -> Vec<Entry> {
-    let Some(path) = std::env::var_os("WEIR_CORPUS") else {
-        println!("skipped: WEIR_CORPUS is not set");
-        return Vec::new();
+        $(mod $mesh {
+            use netweir::lower::Layout;
+
+            const MESH: &str = stringify!($mesh);
+
+            #[test]
+            fn what_is_imported_is_printed_as_a_policy_that_says_it() {
+                super::printed_as_a_policy_that_says_it(MESH);
+            }
+
+            #[test]
+            fn every_configuration_loads_as_script_and_as_json() {
+                super::loads_as_script_and_as_json(MESH);
+            }
+
+            #[test]
+            fn every_configuration_means_what_the_meshs_rules_mean_in_the_compact_layout() {
+                super::means_what_the_meshs_rules_mean(MESH, Layout::Compact);
+            }
+
+            #[test]
+            fn every_configuration_means_what_the_meshs_rules_mean_in_upstreams_layout() {
+                super::means_what_the_meshs_rules_mean(MESH, Layout::Upstream);
+            }
+
+            #[test]
+            fn other_rules_than_the_meshs_are_refuted() {
+                super::other_rules_are_refuted(MESH);
+            }
+        })*
     };
-    let text = std::fs::read_to_string(path).unwrap();
-    let context = Context { groups: groups(), ..Context::default() };
-    let imported = istio::configurations(&text, &context).unwrap();
-    let options = reader::iptables::Options { groups: groups(), ..Default::default() };
-    let rules = text.lines().map(|line| {
-        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-        let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
-        reader::iptables::read(text("iptables"), text("ip6tables"), &options)
-            .unwrap_or_else(|errors| panic!("{}: {errors:?}", entry["name"]))
-    });
-    let rules: Vec<_> = rules.collect();
-    assert_eq!(imported.policies.len(), rules.len());
-    imported
-        .policies
-        .into_iter()
-        .zip(rules)
-        .map(|(policy, rules)| Entry { policy, rules })
-        .collect()
 }
 
-/// The groups that upstream's own cases name.
-fn groups() -> GroupIds {
-    GroupIds::from([("java".to_owned(), 3001), ("ftp".to_owned(), 3002)])
+meshes! { istio linkerd consul }
+
+#[test]
+fn no_mesh_is_left_out() {
+    let names: Vec<_> = IMPORTERS.iter().map(|importer| importer.name).collect();
+    assert_eq!(names, MESHES);
 }
 
 /// What `weir import` prints, compiled: nobody passes a group file again.
@@ -66,13 +77,13 @@ fn compiled(policy: &Policy, detail: Detail, layout: Layout) -> Compilation {
     })
 }
 
-#[test]
-fn what_is_imported_is_printed_as_a_policy_that_says_it() {
-    for Entry { policy, .. } in corpus() {
+fn printed_as_a_policy_that_says_it(mesh: &str) {
+    for entry in corpus::of(mesh) {
+        let Some((policy, _)) = entry.both() else { continue };
         for detail in [Detail::Differences, Detail::Everything] {
-            let compilation = compiled(&policy, detail, Layout::Compact);
-            assert_eq!(&compilation.policies[..], std::slice::from_ref(&policy));
-            let text = print(&policy, detail);
+            let compilation = compiled(policy, detail, Layout::Compact);
+            assert_eq!(&compilation.policies[..], std::slice::from_ref(policy));
+            let text = print(policy, detail);
             let mut sources = Sources::default();
             let file = sources.add("imported.weir", &text);
             assert_eq!(syntax::format(&syntax::parse(&sources, file).tree), text);
@@ -84,7 +95,7 @@ fn what_is_imported_is_printed_as_a_policy_that_says_it() {
 fn manifests_become_policies_that_compile() {
     insta::glob!("../import", "*.yaml", |path| {
         let text = std::fs::read_to_string(path).unwrap();
-        for policy in istio::pods(&text, &Context::default()).unwrap().policies {
+        for policy in import::istio::pods(&text, &Context::default()).unwrap().policies {
             let compilation = compiled(&policy, Detail::Differences, Layout::Compact);
             assert_eq!(&compilation.policies[..], std::slice::from_ref(&policy));
         }
@@ -141,8 +152,8 @@ proptest! {
         let (words, environment) = (assigned(true), assigned(false).join("\n"));
         let resolv_conf = Some(servers.to_owned());
         let context =
-            Context { environment, groups: groups(), ipv6, resolv_conf, ..Context::default() };
-        if let Ok(imported) = istio::arguments(&words, &context) {
+            Context { environment, groups: corpus::groups(), ipv6, resolv_conf, ..Context::default() };
+        if let Ok(imported) = import::istio::arguments(&words, &context) {
             let [policy] = &imported.policies[..] else { panic!("one command, one policy") };
             let compilation = compiled(policy, Detail::Differences, Layout::Compact);
             prop_assert_eq!(&compilation.policies[0], policy);
@@ -151,24 +162,25 @@ proptest! {
     }
 }
 
-#[test]
-fn every_configuration_loads_as_script_and_as_json() {
+/// Whether nft has no form for what the policy says.
+fn is_beyond_nft(policy: &Policy) -> bool {
+    nft::legal(&lower(policy, Layout::Compact).ruleset, nft::Target::OLDEST).is_err()
+}
+
+fn loads_as_script_and_as_json(mesh: &str) {
     if !netns::available() {
         return;
     }
-    let entries = corpus();
+    let entries = corpus::of(mesh);
+    let policies: Vec<_> = entries.iter().filter_map(|entry| Some(entry.both()?.0)).collect();
     // The kernel waits at every change, and namespaces do not wait for each other.
     std::thread::scope(|scope| {
-        for some in entries.chunks(entries.len().div_ceil(4).max(1)) {
+        for some in policies.chunks(policies.len().div_ceil(4).max(1)) {
             scope.spawn(move || {
                 let netns = Netns::new();
-                for Entry { policy, .. } in some {
+                for policy in some.iter().filter(|policy| !is_beyond_nft(policy)) {
                     let compilation = compiled(policy, Detail::Differences, Layout::Compact);
-                    let emit = |view| {
-                        compilation
-                            .emit(&compilation.policies[0], view)
-                            .unwrap_or_else(|problems| panic!("{}: {problems:?}", policy.name))
-                    };
+                    let emit = |view| compilation.emit(&compilation.policies[0], view).unwrap();
                     same_ruleset(&netns, &emit(View::Nft), &emit(View::Json));
                 }
             });
@@ -186,13 +198,22 @@ fn assert_equal(rules: &Ruleset, ours: &Ruleset, what: &str) {
     assert!(shown.is_empty(), "{what}: {} differences\n{}", differences.len(), shown.join("\n"));
 }
 
-fn every_configuration_means_what_upstreams_rules_mean(layout: Layout) {
+fn means_what_the_meshs_rules_mean(mesh: &str, layout: Layout) {
     let sources = Sources::default();
-    for Entry { policy, rules } in corpus() {
+    for entry in corpus::of(mesh) {
+        let Some((policy, rules)) = entry.both() else { continue };
         let name = &policy.name;
-        let Lowered { ruleset: lowered, owned, .. } = lower(&policy, layout);
+        let Lowered { ruleset: lowered, owned, .. } = lower(policy, layout);
         assert_equal(&rules, &lowered, &format!("{name}, lowered, {layout:?}"));
-        let legal = nft::legal(&lowered, nft::Target::OLDEST).unwrap();
+        let text = |family| {
+            let governed = policy.families().has(family);
+            governed.then(|| iptables::emit(&lowered, family).unwrap())
+        };
+        let texts = Texts { ipv4: text(Family::Ipv4), ipv6: text(Family::Ipv6) };
+        let read = texts.read().unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        assert_equal(&rules, &read, &format!("{name}, from our iptables text, {layout:?}"));
+        // A target for which nft has no form is refused, and said so.
+        let Ok(legal) = nft::legal(&lowered, nft::Target::OLDEST) else { continue };
         assert_equal(&rules, legal.ruleset(), &format!("{name}, legal, {layout:?}"));
         let context = nft::Context { policy: name, owned: &owned, sources: &sources };
         let json = nft::json(&legal, &context, &nft::Options::default());
@@ -202,12 +223,87 @@ fn every_configuration_means_what_upstreams_rules_mean(layout: Layout) {
     }
 }
 
-#[test]
-fn every_configuration_means_what_upstreams_rules_mean_in_the_compact_layout() {
-    every_configuration_means_what_upstreams_rules_mean(Layout::Compact);
+/// Rules of `text` with one change each: a rule dropped, a number, a negation, a protocol, an
+/// interface or a target changed.
+fn mutants(text: &str) -> BTreeSet<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_rule = |line: &str| line.starts_with("-A ") || line.starts_with("-I ");
+    let mut mutants = BTreeSet::new();
+    let mut add = |lines: &[&str]| mutants.insert(format!("{}\n", lines.join("\n")));
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_rule(line)) {
+        let mut without = lines.clone();
+        without.remove(at);
+        add(&without);
+        for changed in changes(line) {
+            let mut lines = lines.clone();
+            lines[at] = &changed;
+            add(&lines);
+        }
+    }
+    mutants
 }
 
-#[test]
-fn every_configuration_means_what_upstreams_rules_mean_in_upstreams_layout() {
-    every_configuration_means_what_upstreams_rules_mean(Layout::Upstream);
+/// The rule with one word changed, in every way. What a comment says is no matter.
+fn changes(rule: &str) -> Vec<String> {
+    let words: Vec<&str> = rule.split(' ').collect();
+    let with = |at: usize, word: &str| {
+        let mut words = words.clone();
+        words[at] = word;
+        words.retain(|word| !word.is_empty());
+        words.join(" ")
+    };
+    let mut all = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let before = at.checked_sub(1).map_or("", |at| words[at]);
+        match (before, *word) {
+            ("--comment", _) => {}
+            ("-j", "RETURN") => all.push(with(at, "DROP")),
+            ("-p", "tcp") => all.push(with(at, "udp")),
+            ("-o", "lo") => all.push(with(at, "eth0")),
+            (_, "!") => all.push(with(at, "")),
+            (_, number) => {
+                if let Ok(number) = number.parse::<u32>() {
+                    all.push(with(at, &(number ^ 1).to_string()));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// How many mutants of an entry are looked at.
+const MOST_MUTANTS: usize = 12;
+
+fn other_rules_are_refuted(mesh: &str) {
+    let (mut refuted, mut equal) = (0, 0);
+    let entries = corpus::of(mesh);
+    for (at, entry) in entries.iter().enumerate().filter(|(at, _)| at % 4 == 0) {
+        let (Some((policy, _)), Ok(texts)) = (entry.both(), &entry.upstream) else { continue };
+        let ours = lower(policy, Layout::Compact).ruleset;
+        let Some(ipv4) = &texts.ipv4 else { continue };
+        let all: Vec<_> = mutants(ipv4).into_iter().collect();
+        // Others of every entry, spread over the text.
+        let step = all.len().div_ceil(MOST_MUTANTS).max(1);
+        for mutant in all.into_iter().skip(at % step).step_by(step) {
+            let texts = Texts { ipv4: Some(mutant.clone()), ipv6: texts.ipv6.clone() };
+            let Ok(rules) = texts.read() else { continue };
+            let differences = compare(&rules, &ours).unwrap();
+            for difference in &differences {
+                let outcome = |ruleset: &Ruleset| run(ruleset, &difference.packet).outcome;
+                assert_eq!(outcome(&rules), difference.left, "{mutant}");
+                assert_eq!(outcome(&ours), difference.right, "{mutant}");
+                assert_ne!(difference.left, difference.right, "{mutant}");
+            }
+            if differences.is_empty() {
+                equal += 1;
+            } else {
+                refuted += 1;
+            }
+        }
+    }
+    // Some rules decide nothing: others decide the same, or take every packet before.
+    assert!(
+        entries.is_empty() || refuted > entries.len() && equal * 4 < refuted,
+        "{refuted} refuted, {equal} equal"
+    );
 }

@@ -1,6 +1,6 @@
 //! Istio's configuration becomes policies that say the same.
 
-use std::{env, fs};
+use std::fs;
 
 use ipnet::IpNet;
 use netweir::import::istio::{self, Context, Imported, Refused};
@@ -9,7 +9,7 @@ use netweir::policy::{Groups, Kind, Mode, Policy, Selection, Sidecar};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::common::snapshots;
+use crate::common::{corpus, snapshots};
 
 /// A text option of a configuration.
 fn text<'a>(config: &'a Value, key: &str) -> &'a str {
@@ -113,20 +113,9 @@ fn agrees_with_upstream(entry: &Value, policy: &Policy) {
 
 #[test]
 fn every_configuration_of_upstream_is_imported() {
-    let Some(path) = env::var_os("WEIR_CORPUS") else {
-        println!("skipped: WEIR_CORPUS is not set");
-        return;
-    };
-    let corpus = fs::read_to_string(path).unwrap();
-    // Names of groups that upstream's own cases use.
-    let groups = [("java".to_owned(), 202), ("ftp".to_owned(), 888)].into();
-    let context = Context { groups, ..Context::default() };
-    let imported = istio::configurations(&corpus, &context).unwrap();
-    let entries: Vec<Value> =
-        corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(imported.policies.len(), entries.len());
-    for (entry, policy) in entries.iter().zip(&imported.policies) {
-        agrees_with_upstream(entry, policy);
+    for entry in corpus::of("istio") {
+        let Some((policy, _)) = entry.both() else { continue };
+        agrees_with_upstream(&serde_json::from_str(&entry.line).unwrap(), policy);
         let json = serde_json::to_string(policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), *policy);
     }

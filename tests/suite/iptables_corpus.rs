@@ -1,7 +1,4 @@
-//! Upstream's own rules, configuration by configuration, if `WEIR_CORPUS` names a file of them:
-//! one JSON object a line, with the texts under `iptables` and `ip6tables`.
-
-use std::collections::BTreeMap;
+//! Istio's own rules, configuration by configuration, as the corpus has them.
 
 use netweir::backend::{iptables, nft};
 use netweir::ir::Ruleset;
@@ -10,39 +7,21 @@ use netweir::reader;
 use netweir::semantics::compare;
 use netweir::span::Sources;
 
-/// Every entry's name and rules; none, with a note, if no file is named.
-#[expect(clippy::unwrap_used, reason = "a file that is not of this form fails the test")]
-fn corpus() -> Vec<(String, Ruleset)> {
-    let Ok(path) = std::env::var("WEIR_CORPUS") else {
-        println!("skipped: WEIR_CORPUS is not set");
-        return Vec::new();
-    };
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| {
-            let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-            let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());
-            let name = entry["name"].as_str().unwrap();
-            let rules = reader::iptables::read(text("iptables"), text("ip6tables"), &options());
-            (name.to_owned(), rules.unwrap_or_else(|errors| panic!("{name}: {errors:?}")))
-        })
-        .collect()
-}
+use crate::common::corpus::{self, Texts};
 
-fn options() -> reader::iptables::Options {
-    let groups = BTreeMap::from([("java".to_owned(), 3001), ("ftp".to_owned(), 3002)]);
-    reader::iptables::Options { groups, ..reader::iptables::Options::default() }
+/// Every entry's name and rules.
+fn corpus() -> Vec<(String, Ruleset)> {
+    let entries = corpus::of("istio").into_iter();
+    entries.filter_map(|entry| Some((entry.name, entry.upstream.ok()?.read().unwrap()))).collect()
 }
 
 #[test]
 fn every_text_is_written_back_as_the_same_value() {
     for (name, rules) in corpus() {
-        let [v4, v6] = Family::ALL.map(|family| {
-            iptables::emit(&rules, family).unwrap_or_else(|problems| panic!("{name}: {problems:?}"))
-        });
-        let read = reader::iptables::read(Some(&v4), Some(&v6), &options())
-            .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{v4}{v6}"));
-        assert_eq!(rules, read, "{name}\n{v4}{v6}");
+        let text = |family| iptables::emit(&rules, family).unwrap();
+        let texts = Texts { ipv4: Some(text(Family::Ipv4)), ipv6: Some(text(Family::Ipv6)) };
+        let read = texts.read().unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        assert_eq!(rules, read, "{name}");
     }
 }
 

@@ -14,6 +14,7 @@ mod explain;
 mod front_end;
 mod growth;
 mod import;
+mod imports;
 mod iptables_corpus;
 mod kernel;
 mod kernel_facts;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::common::corpus;
 use crate::common::netns::{self, Netns};
 use crate::common::policies::policies;
 use crate::common::rulesets;
@@ -199,15 +200,11 @@ fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static 
     })
 }
 
-/// Upstream's own nft commands, if `WEIR_CORPUS` names a file of them: one JSON object a line,
-/// with the commands under `nft`, and what iptables and ip6tables are told under their names. Some
-/// do not load: upstream jumps to chains that it does not make.
+/// Istio's own nft commands, which the corpus has under `nft`. Some do not load: Istio jumps to chains
+/// that it does not make.
 #[test]
 fn every_text_of_upstream_that_loads_is_read() {
-    let Ok(path) = std::env::var("WEIR_CORPUS") else {
-        println!("skipped: WEIR_CORPUS is not set");
-        return;
-    };
+    let Some(corpus) = corpus::text("istio") else { return };
     if !netns::available() {
         return;
     }
@@ -219,7 +216,7 @@ fn every_text_of_upstream_that_loads_is_read() {
     };
     let (mut entries, mut loaded) = (0, 0);
     let mut differences: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in std::fs::read_to_string(path).unwrap().lines() {
+    for line in corpus.lines() {
         let entry: Value = serde_json::from_str(line).unwrap();
         let name = &entry["name"];
         let text = |key: &str| entry[key].as_str().filter(|text| !text.trim().is_empty());

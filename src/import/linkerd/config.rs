@@ -60,8 +60,10 @@ fn flags(config: &Object, report: &mut Report) -> Options {
             Takes::Switch => json::switch(key, value, report).map(|on| on.to_string()),
             Takes::Text | Takes::Numbers | Takes::Texts => json::text(key, value, report),
         };
-        if let Some(text) = text {
-            options.read(spec.option, Given::field(key, text), report);
+        match text {
+            Some(text) => options.read(spec.option, Given::field(key, text), report),
+            None if !value.is_null() => options.spoil(spec.option),
+            None => {}
         }
     }
     options
@@ -84,11 +86,10 @@ fn cni(config: &Value, report: &mut Report) -> Option<Options> {
             continue;
         }
         match spec.takes {
-            Takes::Number => {
-                if let Some(text) = json::number(key, value, report) {
-                    options.read(spec.option, Given::field(key, text), report);
-                }
-            }
+            Takes::Number => match json::number(key, value, report) {
+                Some(text) => options.read(spec.option, Given::field(key, text), report),
+                None => options.spoil(spec.option),
+            },
             Takes::Switch => {
                 if let Some(on) = json::switch(key, value, report) {
                     options.set(spec.option, Given::field(key, on.to_string()), report);
@@ -110,7 +111,7 @@ fn cni(config: &Value, report: &mut Report) -> Option<Options> {
     }
     // Go's values for what is absent.
     for option in [Opt::InboundPort, Opt::OutboundPort] {
-        if options.get(option).is_none() {
+        if options.get(option).is_none() && !options.is_spoiled(option) {
             options.set(option, Given::field(option.spec().name, "0"), report);
         }
     }

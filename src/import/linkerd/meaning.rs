@@ -63,7 +63,9 @@ fn drop_uncaptured(
 /// The port, or 0.
 fn port(options: &Options, option: Opt, report: &mut Report) -> u16 {
     let (Some(given), Some(number)) = (options.get(option), options.number(option)) else {
-        report.fail(Reason::NoProxyPort { option: option.spec().name });
+        if !options.is_spoiled(option) {
+            report.fail(Reason::NoProxyPort { option: option.spec().name });
+        }
         return 0;
     };
     match u16::try_from(number) {

@@ -1,6 +1,6 @@
 //! The options of Linkerd's tools: their names, and what is given for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Reason, Report};
 use crate::import::{GeneralReason, GeneralRemark, Given, go};
@@ -84,6 +84,8 @@ pub(super) struct Items {
 /// What is given for every option that something is given for.
 #[derive(Debug, Default)]
 pub(super) struct Options {
+    /// Options for which something is given that is wrong, and was reported.
+    spoiled: BTreeSet<Opt>,
     values: BTreeMap<Opt, Given>,
     lists: BTreeMap<Opt, Vec<Items>>,
 }
@@ -99,6 +101,16 @@ impl Options {
     /// What is given for an option that takes no list.
     pub(super) fn get(&self, option: Opt) -> Option<&Given> {
         self.values.get(&option)
+    }
+
+    /// Whether something wrong is given for it.
+    pub(super) fn is_spoiled(&self, option: Opt) -> bool {
+        self.spoiled.contains(&option)
+    }
+
+    /// Remembers that something wrong is given for it.
+    pub(super) fn spoil(&mut self, option: Opt) {
+        self.spoiled.insert(option);
     }
 
     /// The number that is given.
@@ -125,6 +137,7 @@ impl Options {
     pub(super) fn read(&mut self, option: Opt, given: Given, report: &mut Report) {
         let items = match option.spec().takes {
             Takes::Number if go::number(&given.value).is_none() => {
+                self.spoil(option);
                 return report.refuse(&given, Reason::NotNumber { item: given.value.clone() });
             }
             Takes::Switch if go::boolean(&given.value).is_none() => {

@@ -97,19 +97,3 @@ ladder! {
     /// A probe from this node.
     HOST_PROBE = "H1" "probe: source translated";
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::LADDER;
-
-    #[test]
-    fn the_reference_has_every_rung_once() {
-        let reference = include_str!("../../../docs/language.md");
-        let words: BTreeSet<&str> = reference.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-        let numbers: BTreeSet<&str> = LADDER.iter().map(|rung| rung.number()).collect();
-        assert_eq!(numbers.len(), LADDER.len());
-        assert!(numbers.is_subset(&words), "{:?}", numbers.difference(&words));
-    }
-}

@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub(crate) mod corpus;
 pub(crate) mod machine;
 pub(crate) mod netns;
 pub(crate) mod policies;

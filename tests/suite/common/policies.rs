@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
 use netweir::policy::consul::{self, Consul, UserRange};
+use netweir::policy::linkerd::{self, Linkerd};
 use netweir::policy::{
     AmbientHost, AmbientPod, AmbientProxy, Dns, Expectation, Expected, Groups, HostProbe, Inbound,
     Interfaces, Kind, Mode, Outbound, PodRoute, Policy, ProbeOwner, Proxy, Selection, Setting,
@@ -20,6 +21,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
         1 => consuls().prop_map(Kind::from),
+        1 => linkerds().prop_map(Kind::from),
     ];
     (names(), kind, vec(expectations(), 0..3)).prop_map(|(name, kind, expectations)| {
         let expectations = expectations.into_iter().map(set).collect();
@@ -140,6 +142,36 @@ pub(crate) fn consuls() -> impl Strategy<Value = Consul> {
                     exclude_to: set(exclude_to),
                     exclude_users: set(users),
                 },
+            }
+        },
+    )
+}
+
+/// Any policy for Linkerd.
+pub(crate) fn linkerds() -> impl Strategy<Value = Linkerd> {
+    let id = || option::of(often(&[2102], 1..u32::MAX));
+    let proxy =
+        (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| linkerd::Proxy {
+            user: set(user),
+            group: set(group),
+            inbound_port: set(inbound),
+            outbound_port: set(outbound),
+        });
+    (any::<bool>(), proxy, inbounds(), vec(net(), 0..3), ports()).prop_map(
+        |(is_dual, proxy, Inbound { capture_ports, exclude_ports }, mut sources, ports)| {
+            // Linkerd captures something inbound, and tells sources apart without IPv6 only.
+            let capture_ports =
+                if capture_ports.is_none() { set(Selection::All) } else { capture_ports };
+            sources.retain(|net| !is_dual && net.addr().is_ipv4());
+            Linkerd {
+                families: set(if is_dual { Families::Both } else { Families::Ipv4 }),
+                proxy,
+                inbound: linkerd::Inbound {
+                    capture_ports,
+                    exclude_ports,
+                    exclude_from: set(sources),
+                },
+                outbound: linkerd::Outbound { exclude_ports: set(ports) },
             }
         },
     )
@@ -295,13 +327,10 @@ fn outbounds() -> impl Strategy<Value = Outbound> {
 
 /// The address of a machine.
 fn address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![
-        any::<[u8; 4]>().prop_map(IpAddr::from),
-        any::<[u16; 8]>().prop_map(IpAddr::from),
-    ]
-    .prop_filter("no packet has it", |address| {
-        !address.is_unspecified() && address.to_canonical() == *address
-    })
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u16; 8]>().prop_map(IpAddr::from),]
+        .prop_filter("no packet has it", |address| {
+            !address.is_unspecified() && address.to_canonical() == *address
+        })
 }
 
 fn dns() -> impl Strategy<Value = Option<Dns>> {

@@ -42,9 +42,11 @@ const SOURCES: [[&str; 4]; 2] = [
     ["fd02::1", "fd02::77", "fd03::1", "2001:db8::77"],
 ];
 
-/// Where rules send connections: to the host itself, and to the servers.
-const DESTINATIONS: [[&str; 3]; 2] =
-    [["10.1.0.1", "10.2.0.2", "10.3.0.2"], ["fd01::1", "fd02::2", "fd03::2"]];
+/// Where rules send connections: twice to the host itself, and to the servers.
+const DESTINATIONS: [[&str; 4]; 2] = [
+    ["10.1.0.1", "10.2.0.1", "10.2.0.2", "10.3.0.2"],
+    ["fd01::1", "fd02::1", "fd02::2", "fd03::2"],
+];
 
 /// Rules of nft, of iptables, or both, in the order in which they are loaded.
 pub(super) fn texts(random: &mut Random) -> Vec<Text> {
@@ -161,7 +163,7 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     let family = if at.is_inet { random.pick(&Family::ALL) } else { at.family };
     let at = At { family, ..at };
     let does = nft_statement(random, at, targets);
-    let needs_transport = does.contains("redirect");
+    let needs_transport = ["redirect", "dnat"].iter().any(|word| does.contains(word));
     if needs_transport || random.chance(45) {
         words.push(match random.below(4) {
             0 => "meta l4proto tcp".to_owned(),
@@ -253,8 +255,10 @@ fn family_word(at: At) -> &'static str {
 }
 
 /// Where connections are sent, with or without a port.
-fn destination(random: &mut Random, family: Family) -> String {
-    let address = random.pick(&DESTINATIONS[family as usize]);
+fn destination(random: &mut Random, at: At) -> String {
+    let all = &DESTINATIONS[at.family as usize];
+    // A server takes no packet that has its own address as the source.
+    let address = random.pick(if at.hook == Hook::Output { all } else { &all[..2] });
     if random.chance(30) {
         return address.to_owned();
     }
@@ -269,7 +273,7 @@ fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
                 format!("redirect to :{}", random.pick(&[15001, 15006, 8080]))
             }
             Hook::Prerouting | Hook::Output => {
-                format!("dnat {}to {}", family_word(at), destination(random, at.family))
+                format!("dnat {}to {}", family_word(at), destination(random, at))
             }
             _ => {
                 format!("snat {}to {}", family_word(at), random.pick(&SOURCES[at.family as usize]))
@@ -344,7 +348,7 @@ fn iptables_rule(
 ) -> String {
     let mut words = Vec::new();
     let does = iptables_target(random, at, table, targets);
-    if does.contains("REDIRECT") || random.chance(45) {
+    if ["REDIRECT", "DNAT"].iter().any(|word| does.contains(word)) || random.chance(45) {
         let protocol = random.pick(&["tcp", "udp"]);
         words.push(format!("-p {protocol}"));
         let ports = ports(random);
@@ -407,7 +411,7 @@ fn iptables_target(random: &mut Random, at: At, table: &str, targets: &[String])
                 format!("-j REDIRECT --to-ports {}", random.pick(&[15001, 15006, 8080]))
             }
             Hook::Prerouting | Hook::Output => {
-                format!("-j DNAT --to-destination {}", destination(random, at.family))
+                format!("-j DNAT --to-destination {}", destination(random, at))
             }
             _ => {
                 let to = random.pick(&SOURCES[at.family as usize]);
