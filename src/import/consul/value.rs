@@ -10,16 +10,17 @@ use crate::net::PortRange;
 use crate::policy::GroupIds;
 use crate::policy::consul::UserRange;
 
-/// A port, `first:last`, `:last` or `first:`, each a number or the name of a service. With each name
-/// what is to be said about it.
-pub(super) fn ports(item: &str, note: impl FnMut(Remark)) -> Result<PortRange, Reason> {
-    let mut note = note;
+/// A port, `first:last`, `:last` or `first:`, each a number or the name of a service, of which there is
+/// something to `note`.
+pub(super) fn ports(item: &str, mut note: impl FnMut(Remark)) -> Result<PortRange, Reason> {
     let mut port = |text: &str| {
         let Some(number) = number(text) else {
-            let begins_name = text.starts_with(|c: char| c.is_ascii_alphabetic());
-            let port = services::port(text).ok_or_else(|| match begins_name {
-                true => Reason::UnknownService { item: text.to_owned() },
-                false => Reason::NotPorts { item: item.to_owned() },
+            let port = services::port(text).ok_or_else(|| {
+                if text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                    Reason::UnknownService { item: text.to_owned() }
+                } else {
+                    Reason::NotPorts { item: item.to_owned() }
+                }
             })?;
             note(Remark::ServiceName { name: text.to_owned(), port });
             return Ok(port);
