@@ -222,6 +222,9 @@ fn broken(
         (Expected::Proxy(port), treatment) => {
             !treatment.is_captured() || treatment.port() != Some(port)
         }
+        (Expected::To(to, port), treatment) => {
+            treatment != Treatment::DestinationTranslated { to, port }
+        }
     };
     let others = loaded.others().into_iter().next();
     for question in &questions(lowered, expected) {

@@ -86,7 +86,7 @@ impl Ports {
             }
             Treatment::Dropped => "dropped".to_owned(),
             Treatment::DestinationTranslated { to, port } => {
-                format!("its destination becomes {}", Destination { address: to, port })
+                format!("sent to {} instead", Destination { address: to, port })
             }
             Treatment::SourceTranslated { to } => format!("its source becomes {to}"),
         }

@@ -1,9 +1,10 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, istio, kuma, linkerd};
+use super::{Context, Imported, Refused, consul, istio, kuma, linkerd};
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
-pub const IMPORTERS: &[Importer] = &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER];
+pub const IMPORTERS: &[Importer] =
+    &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER, consul::IMPORTER];
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]

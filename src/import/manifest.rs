@@ -70,6 +70,11 @@ impl<'a> Pod<'a> {
         self.containers.iter().copied().find(|container| container["name"] == name)
     }
 
+    /// The containers that run as long as the pod does.
+    pub(crate) fn main_containers(&self) -> impl Iterator<Item = &'a Value> {
+        array(&self.spec["containers"]).iter()
+    }
+
     /// Whether it shares the node's network.
     pub(crate) fn is_on_host_network(&self) -> bool {
         self.spec["hostNetwork"] == true

@@ -33,6 +33,11 @@ impl Layout {
         self.split(ids, id_ranges)
     }
 
+    /// Ranges of users or groups, each from the first to the last.
+    pub(super) fn ranges(self, ranges: &[(u32, u32)]) -> Vec<Vec<(u32, u32)>> {
+        self.split(ranges, joined)
+    }
+
     pub(super) fn interfaces(self, interfaces: &[Interface]) -> Vec<Vec<Interface>> {
         self.split(interfaces, <[Interface]>::to_vec)
     }
@@ -58,9 +63,23 @@ pub(super) fn id_ranges(ids: &[u32]) -> Vec<(u32, u32)> {
     ids.into_iter().map(|id| (id, id)).collect()
 }
 
+/// `ranges`, sorted and joined where they overlap or touch.
+fn joined(ranges: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable();
+    let mut joined: Vec<(u32, u32)> = Vec::new();
+    for (first, last) in sorted {
+        match joined.last_mut() {
+            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Layout, id_ranges};
+    use super::{Layout, id_ranges, joined};
     use crate::net::Family;
 
     #[test]
@@ -78,5 +97,6 @@ mod tests {
     #[test]
     fn ids_are_sorted_and_unique() {
         assert_eq!(id_ranges(&[7, 3, 7]), [(3, 3), (7, 7)]);
+        assert_eq!(joined(&[(7, 9), (1, 2), (3, 5), (8, 8)]), [(1, 5), (7, 9)]);
     }
 }

@@ -1,6 +1,7 @@
 //! What a policy is expected to do.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,8 @@ pub enum Expected {
     Dropped,
     /// They go to this port of the proxy.
     Proxy(u16),
+    /// They go to this address instead of their own, and to this port if there is one.
+    To(IpAddr, Option<u16>),
 }
 
 impl Way {
@@ -103,13 +106,15 @@ impl Transport {
     }
 }
 
-/// `untouched`, `dropped`, `proxy 15006`.
+/// `untouched`, `dropped`, `proxy 15006`, `to 127.0.0.1 port 8600`.
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Untouched => f.write_str("untouched"),
             Self::Dropped => f.write_str("dropped"),
             Self::Proxy(port) => write!(f, "proxy {port}"),
+            Self::To(address, None) => write!(f, "to {address}"),
+            Self::To(address, Some(port)) => write!(f, "to {address} port {port}"),
         }
     }
 }

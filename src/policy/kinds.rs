@@ -64,6 +64,8 @@ kinds! { $
     "kuma" => Kuma(super::kuma::Kuma);
     /// The namespace of a workload with a proxy beside it, in Linkerd.
     "linkerd" => Linkerd(super::linkerd::Linkerd);
+    /// The namespace of a workload with a proxy beside it, in Consul.
+    "consul" => Consul(super::consul::Consul);
 }
 
 impl Kind {

@@ -8,6 +8,7 @@
 
 mod check;
 mod clauses;
+pub mod consul;
 mod expectation;
 pub mod istio;
 mod kind;

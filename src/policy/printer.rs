@@ -130,8 +130,13 @@ impl Printer {
         self.clause(at, values, value == default);
     }
 
+    /// Writes the families, which are both by default.
     pub(super) fn families(&mut self, families: Families) {
+        self.families_unless(families, families == Families::Both);
+    }
+
+    pub(super) fn families_unless(&mut self, families: Families, is_default: bool) {
         let words = families.iter().map(Family::keyword);
-        self.clause(("", "family"), words, families == Families::Both);
+        self.clause(("", "family"), words, is_default);
     }
 }

@@ -71,6 +71,12 @@ pub enum Arrival {
     },
     /// Nowhere: it was dropped at the last hook.
     Dropped,
+    /// Nowhere: it came in on a link and is for a loopback address now. The kernel takes such a
+    /// packet of IPv4 only if `route_localnet` is set, and none of IPv6 (Linux 6.18).
+    Martian {
+        /// The address.
+        address: IpAddr,
+    },
     /// Nowhere that is known: a transparent proxy took it, but no rule of routing delivers its mark.
     Astray {
         /// The port of the proxy.
@@ -91,6 +97,10 @@ impl fmt::Display for Arrival {
             Self::Proxy { port } => write!(f, "at the transparent proxy on port {port}"),
             Self::Sent { interface } => write!(f, "out of {interface}"),
             Self::Dropped => f.write_str("nowhere"),
+            Self::Martian { address: address @ IpAddr::V4(_) } => {
+                write!(f, "nowhere, unless `route_localnet` is set: from outside to {address}")
+            }
+            Self::Martian { address } => write!(f, "nowhere: from outside to {address}"),
             Self::Astray { port, mark } => write!(
                 f,
                 "at the transparent proxy on port {port}, if routing delivers mark {mark:#x} to \
@@ -185,6 +195,9 @@ impl Traveller<'_> {
         match packet.hook {
             Hook::Prerouting => {
                 self.tproxy = run.outcome.tproxy;
+                if !is_from_loopback(packet) && next.destination.is_loopback() {
+                    return Err(Arrival::Martian { address: next.destination });
+                }
                 // What came over loopback has its route already.
                 let is_delivered = is_from_loopback(packet)
                     || self.is_local(next.destination)

@@ -8,6 +8,7 @@
 mod cli;
 mod common;
 mod conformance;
+mod consul;
 mod docs;
 mod explain;
 mod faults;

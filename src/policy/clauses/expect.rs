@@ -1,8 +1,9 @@
 //! `expect outbound tcp to 10.96.0.0/12 port 443 => untouched`.
 
+use super::addresses;
 use super::given::{Context, Given, Specials};
 use super::lists::List;
-use super::numbers;
+use super::numbers::{self, Mistake};
 use super::values::{Group, Read, User};
 use super::words::hint;
 use crate::diag::{Problem, shown};
@@ -149,7 +150,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn becomes(&mut self, arrow: &Term, terms: &'a [Term]) -> Option<Expected> {
-        const WORDS: [&str; 3] = ["untouched", "dropped", "proxy"];
+        const WORDS: [&str; 4] = ["untouched", "dropped", "proxy", "to"];
         let Some((first, rest)) = terms.split_first() else {
             let problem = Problem::Missing {
                 what: "outcome",
@@ -164,8 +165,9 @@ impl<'a> Reading<'_, 'a> {
             "dropped" => (Some(Expected::Dropped), rest),
             "proxy" => {
                 let (port, rest) = rest.split_at(rest.len().min(1));
-                (self.port(port, first), rest)
+                (self.one("proxy", "15001", first, port, numbers::port).map(Expected::Proxy), rest)
             }
+            "to" => self.destination(first, rest),
             _ => {
                 self.unknown(first, &WORDS);
                 return None;
@@ -180,13 +182,33 @@ impl<'a> Reading<'_, 'a> {
         becomes
     }
 
-    fn port(&mut self, terms: &'a [Term], word: &Term) -> Option<Expected> {
+    /// Reads an address and perhaps a port behind `word`; also what follows them.
+    fn destination(&mut self, word: &Term, terms: &'a [Term]) -> (Option<Expected>, &'a [Term]) {
+        let (address, rest) = terms.split_at(terms.len().min(1));
+        let address = self.one("to", "127.0.0.1", word, address, addresses::address);
+        let Some((port_word, behind)) = rest.split_first().filter(|(word, _)| is(word, "port"))
+        else {
+            return (address.map(|address| Expected::To(address, None)), rest);
+        };
+        let (port, rest) = behind.split_at(behind.len().min(1));
+        let port = self.one("port", "8600", port_word, port, numbers::port);
+        (address.zip(port).map(|(address, port)| Expected::To(address, Some(port))), rest)
+    }
+
+    /// Reads the one value behind `word`.
+    fn one<T>(
+        &mut self,
+        clause: &'static str,
+        example: &'static str,
+        word: &Term,
+        terms: &'a [Term],
+        read: impl Fn(&str) -> Result<T, Mistake>,
+    ) -> Option<T> {
         let span = terms.last().map_or(word.span, |last| word.span.to(last.span));
         let (values, is_whole) = self.context.lets.values(terms, span, &mut self.context.report);
         let context = &mut *self.context;
-        let (clause, example) = ("proxy", "15001");
         let mut given = Given { context, clause, example, values, is_whole, also: false, span };
-        given.scalar(numbers::port).map(Expected::Proxy)
+        given.scalar(read)
     }
 
     fn unknown(&mut self, word: &Term, known: &[&str]) {

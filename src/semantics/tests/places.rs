@@ -99,6 +99,13 @@ fn what_runs_behind_a_translation_sees_the_translated_packet() {
         ]);
         assert_eq!(end(&ruleset), arrival, "{to} {rule}");
     }
+    // What comes in on a link does not get to a loopback address.
+    let to_loopback = chains(&[("nat hook prerouting priority -100", "dnat ip to 127.0.0.1")]);
+    let came = packet("inbound tcp to 10.0.0.7:443");
+    assert_eq!(
+        follow(&to_loopback, &came, &Host::default()).unwrap().arrival,
+        Arrival::Martian { address: "127.0.0.1".parse().unwrap() }
+    );
     // Nat chains are not asked again over loopback.
     let again = chains(&[
         ("nat hook output priority -100", "tcp dport 443 redirect to :15001"),

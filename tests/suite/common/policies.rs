@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
+use netweir::policy::consul::{self, Consul, UserRange};
 use netweir::policy::linkerd::{self, Linkerd};
 use netweir::policy::{
     AmbientHost, AmbientPod, AmbientProxy, Dns, Expectation, Expected, Groups, HostProbe, Inbound,
@@ -19,6 +20,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         4 => sidecars().prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
         1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
+        1 => consuls().prop_map(Kind::from),
         1 => linkerds().prop_map(Kind::from),
     ];
     (names(), kind, vec(expectations(), 0..3)).prop_map(|(name, kind, expectations)| {
@@ -33,6 +35,7 @@ fn expectations() -> impl Strategy<Value = Expectation> {
         Just(Expected::Untouched),
         Just(Expected::Dropped),
         (1_u16..).prop_map(Expected::Proxy),
+        (address(), option::of(1_u16..)).prop_map(|(to, port)| Expected::To(to, port)),
     ];
     let protocol = prop::sample::select(vec![None, Some(Transport::Tcp), Some(Transport::Udp)]);
     let ids = || vec(owner(), 0..3);
@@ -107,6 +110,41 @@ pub(crate) fn ambient_hosts() -> impl Strategy<Value = AmbientHost> {
             },
         }
     })
+}
+
+/// Any policy for Consul.
+pub(crate) fn consuls() -> impl Strategy<Value = Consul> {
+    let users = vec((owner(), 0_u32..2000), 0..3).prop_map(|users| {
+        let range = |(first, more): (u32, u32)| {
+            UserRange::new(first, first.saturating_add(more).min(u32::MAX - 1)).unwrap()
+        };
+        users.into_iter().map(range).collect::<Vec<_>>()
+    });
+    let proxy = (owner(), port(), port()).prop_map(|(user, inbound, outbound)| consul::Proxy {
+        user: set(user),
+        inbound_port: set(inbound),
+        outbound_port: set(outbound),
+    });
+    let dns = option::of((address(), option::of(1_u16..)));
+    (any::<bool>(), proxy, dns, (ports(), ports()), vec(net(), 0..4), users).prop_map(
+        |(is_dual, proxy, dns, (inbound, outbound), mut exclude_to, users)| {
+            let families = if is_dual { Families::Both } else { Families::Ipv4 };
+            exclude_to.retain(|net| is_dual || net.addr().is_ipv4());
+            // In dual stack, Consul takes an IPv6 address for DNS, otherwise one of IPv4.
+            let dns = dns.filter(|(to, _)| to.is_ipv6() == is_dual);
+            Consul {
+                families: set(families),
+                proxy,
+                dns: set(dns.map(|(to, port)| consul::Dns { to, port })),
+                inbound: consul::Inbound { exclude_ports: set(inbound) },
+                outbound: consul::Outbound {
+                    exclude_ports: set(outbound),
+                    exclude_to: set(exclude_to),
+                    exclude_users: set(users),
+                },
+            }
+        },
+    )
 }
 
 /// Any policy for Linkerd.
@@ -287,16 +325,15 @@ fn outbounds() -> impl Strategy<Value = Outbound> {
         )
 }
 
-fn dns() -> impl Strategy<Value = Option<Dns>> {
-    let address = || {
-        prop_oneof![
-            any::<[u8; 4]>().prop_map(IpAddr::from),
-            any::<[u16; 8]>().prop_map(IpAddr::from),
-        ]
+/// The address of a machine.
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u16; 8]>().prop_map(IpAddr::from),]
         .prop_filter("no packet has it", |address| {
             !address.is_unspecified() && address.to_canonical() == *address
         })
-    };
+}
+
+fn dns() -> impl Strategy<Value = Option<Dns>> {
     let servers = option::of(vec(address(), 0..3));
     option::of((servers, port()).prop_map(|(servers, port)| Dns {
         servers: servers.map_or(Selection::All, Selection::Only),

@@ -47,6 +47,12 @@ const SOURCES: [[&str; 4]; 2] = [
     ["fd02::1", "fd02::77", "fd03::1", "2001:db8::77"],
 ];
 
+/// Where rules send connections: twice to the host itself, and to the servers.
+const DESTINATIONS: [[&str; 4]; 2] = [
+    ["10.1.0.1", "10.2.0.1", "10.2.0.2", "10.3.0.2"],
+    ["fd01::1", "fd02::1", "fd02::2", "fd03::2"],
+];
+
 /// Rules of nft, of iptables, or both, in the order in which they are loaded.
 pub(super) fn texts(random: &mut Random) -> Vec<Text> {
     let with = random.below(8);
@@ -186,7 +192,7 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     let family = if at.is_inet { random.pick(&Family::ALL) } else { at.family };
     let at = At { family, ..at };
     let does = nft_statement(random, at, targets);
-    let needs_transport = does.contains("redirect") || does.contains("tproxy");
+    let needs_transport = ["redirect", "tproxy", "dnat"].iter().any(|word| does.contains(word));
     // It says its protocol already.
     let says_protocol = does.contains("dport vmap");
     if !says_protocol && (needs_transport || random.chance(35)) {
@@ -285,16 +291,36 @@ fn nft_match(random: &mut Random, at: At) -> String {
     }
 }
 
-fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
-    let word = match (at.is_inet, at.family) {
+/// What nft wants to be told of an address's family where the table does not say it.
+fn family_word(at: At) -> &'static str {
+    match (at.is_inet, at.family) {
         (false, _) => "",
         (true, Family::Ipv4) => "ip ",
         (true, Family::Ipv6) => "ip6 ",
-    };
+    }
+}
+
+/// Where connections are sent, with or without a port.
+fn destination(random: &mut Random, at: At) -> String {
+    let all = &DESTINATIONS[at.family as usize];
+    // A server takes no packet that has its own address as the source.
+    let address = random.pick(if at.hook == Hook::Output { all } else { &all[..2] });
+    if random.chance(30) {
+        return address.to_owned();
+    }
+    let address: std::net::IpAddr = address.parse().unwrap();
+    std::net::SocketAddr::new(address, random.pick(&[53, 8080, 15001])).to_string()
+}
+
+fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
+    let word = family_word(at);
     if at.kind == Kind::Nat && random.chance(55) {
         return match at.hook {
-            Hook::Prerouting | Hook::Output => {
+            Hook::Prerouting | Hook::Output if random.chance(70) => {
                 format!("redirect to :{}", random.pick(&[15001, 15006, 8080]))
+            }
+            Hook::Prerouting | Hook::Output => {
+                format!("dnat {word}to {}", destination(random, at))
             }
             _ => {
                 format!("snat {word}to {}", random.pick(&SOURCES[at.family as usize]))
@@ -383,7 +409,7 @@ fn iptables_rule(
 ) -> String {
     let mut words = Vec::new();
     let does = iptables_target(random, at, table, targets);
-    if does.contains("REDIRECT") || does.contains("TPROXY") || random.chance(45) {
+    if ["REDIRECT", "TPROXY", "DNAT"].iter().any(|word| does.contains(word)) || random.chance(45) {
         let protocol = random.pick(&["tcp", "udp"]);
         words.push(format!("-p {protocol}"));
         let ports = ports(random);
@@ -450,8 +476,11 @@ fn iptables_match(random: &mut Random, at: At, kind: usize, is_built_in: bool) -
 fn iptables_target(random: &mut Random, at: At, table: &str, targets: &[String]) -> String {
     if at.kind == Kind::Nat && random.chance(55) {
         return match at.hook {
-            Hook::Prerouting | Hook::Output => {
+            Hook::Prerouting | Hook::Output if random.chance(70) => {
                 format!("-j REDIRECT --to-ports {}", random.pick(&[15001, 15006, 8080]))
+            }
+            Hook::Prerouting | Hook::Output => {
+                format!("-j DNAT --to-destination {}", destination(random, at))
             }
             _ => {
                 let to = random.pick(&SOURCES[at.family as usize]);

@@ -1,0 +1,81 @@
+//! Users, and ranges of them.
+
+use std::cmp::{Ordering, Reverse};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diag::{Problem, shown};
+use crate::policy::clauses::lists::Covers;
+use crate::policy::clauses::numbers::{self, Mistake, USER};
+use crate::policy::clauses::values::{GroupIds, Read};
+
+/// Users `first..=last`, with `first <= last`, each 0 to 4294967294. Displays as `5996` or
+/// `1000-2000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
+pub struct UserRange {
+    first: u32,
+    last: u32,
+}
+
+impl UserRange {
+    /// `first..=last`, unless that is empty, or has the number that means no user to the kernel.
+    #[must_use]
+    pub const fn new(first: u32, last: u32) -> Option<Self> {
+        if first <= last && last < u32::MAX { Some(Self { first, last }) } else { None }
+    }
+
+    /// One user, which is not 4294967295.
+    pub(super) const fn one(user: u32) -> Self {
+        Self { first: user, last: user }
+    }
+}
+
+impl TryFrom<(u32, u32)> for UserRange {
+    type Error = &'static str;
+
+    fn try_from((first, last): (u32, u32)) -> Result<Self, Self::Error> {
+        Self::new(first, last).ok_or("users are 0 to 4294967294, the first not above the last")
+    }
+}
+
+impl From<UserRange> for (u32, u32) {
+    fn from(range: UserRange) -> Self {
+        (range.first, range.last)
+    }
+}
+
+impl fmt::Display for UserRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        if self.first == self.last { Ok(()) } else { write!(f, "-{}", self.last) }
+    }
+}
+
+impl Read for UserRange {
+    fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
+        let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty())
+        else {
+            return numbers::number(text, &USER).map(Self::one);
+        };
+        let end = |part: &str, at: usize| {
+            numbers::number(part, &USER).map_err(|mistake| mistake.moved(at, part))
+        };
+        let (first, last) = (end(first, 0)?, end(last, first.len() + 1)?);
+        Self::new(first, last).ok_or_else(|| {
+            let turned = format!("{last}-{first}");
+            Mistake::new(Problem::Reversed { found: shown(text), turned }, "")
+        })
+    }
+}
+
+impl Covers for UserRange {
+    fn order(&self, other: &Self) -> Ordering {
+        (self.first, Reverse(self.last)).cmp(&(other.first, Reverse(other.last)))
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+}
