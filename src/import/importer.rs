@@ -1,9 +1,9 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, istio, linkerd};
+use super::{Context, Imported, Refused, istio, linkerd, osm};
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
-pub const IMPORTERS: &[Importer] = &[istio::IMPORTER, linkerd::IMPORTER];
+pub const IMPORTERS: &[Importer] = &[istio::IMPORTER, linkerd::IMPORTER, osm::IMPORTER];
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,8 @@ pub enum Extra {
     Ipv6,
     /// [`Context::resolv_conf`].
     ResolvConf,
+    /// [`Context::mesh_config`].
+    MeshConfig,
 }
 
 /// What was imported, or why nothing was, in words.

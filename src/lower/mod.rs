@@ -7,6 +7,7 @@ pub mod istio;
 mod layout;
 pub mod linkerd;
 mod lowered;
+pub mod osm;
 mod plan;
 mod together;
 mod when;

@@ -62,6 +62,8 @@ kinds! { $
     "ambient-host" => AmbientHost(super::istio::AmbientHost);
     /// The namespace of a workload with a proxy beside it, in Linkerd.
     "linkerd" => Linkerd(super::linkerd::Linkerd);
+    /// The namespace of a workload with a proxy beside it, in Open Service Mesh.
+    "osm" => Osm(super::osm::Osm);
 }
 
 impl Kind {

@@ -13,6 +13,7 @@ pub mod istio;
 mod kind;
 mod kinds;
 pub mod linkerd;
+pub mod osm;
 mod print;
 mod printer;
 mod setting;

@@ -58,7 +58,7 @@ macro_rules! meshes {
     };
 }
 
-meshes! { istio linkerd }
+meshes! { istio linkerd osm }
 
 #[test]
 fn no_mesh_is_left_out() {

@@ -123,12 +123,8 @@ fn cni(config: &Value, report: &mut Report) -> Option<Options> {
 
 /// The items of an array.
 fn items(key: &str, value: &Value, numbers: bool, report: &mut Report) -> Option<Vec<String>> {
-    let Value::Array(items) = value else {
-        return refuse_type(key, value, "an array", report);
-    };
-    let read = |item: &Value| match numbers {
+    json::list_of(key, value, report, |item, report| match numbers {
         true => json::number(key, item, report),
         false => json::text(key, item, report),
-    };
-    items.iter().map(read).collect()
+    })
 }
