@@ -155,7 +155,11 @@ pub(crate) fn list_of<T, R, M: From<GeneralReason>>(
     mut read: impl FnMut(&Value, &mut Report<R, M>) -> Option<T>,
 ) -> Option<Vec<T>> {
     match value {
-        Value::Array(items) => items.iter().map(|item| read(item, report)).collect(),
+        // Every item is read, so that everything that is wrong is said.
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| read(item, report)).collect();
+            items.into_iter().collect()
+        }
         Value::Null => None,
         other => refuse_type(key, other, "an array", report),
     }

@@ -123,8 +123,7 @@ fn cni(config: &Value, report: &mut Report) -> Option<Options> {
 
 /// The items of an array.
 fn items(key: &str, value: &Value, numbers: bool, report: &mut Report) -> Option<Vec<String>> {
-    json::list_of(key, value, report, |item, report| match numbers {
-        true => json::number(key, item, report),
-        false => json::text(key, item, report),
+    json::list_of(key, value, report, |item, report| {
+        if numbers { json::number(key, item, report) } else { json::text(key, item, report) }
     })
 }

@@ -1,4 +1,4 @@
-//! Configuration in JSON: annotations, the MeshConfig and the pod's address.
+//! Configuration in JSON: annotations, the `MeshConfig` and the pod's address.
 
 use super::finding::{Reason, Report};
 use super::meaning::{self, POD_ADDRESS};

@@ -22,7 +22,7 @@ pub enum Remark {
          manifest"
     )]
     AsInjected,
-    /// The MeshConfig is not there.
+    /// The `MeshConfig` is not there.
     #[error("the MeshConfig decides, too, and it is not known: its defaults are taken")]
     MeshUnknown,
     /// A port that is not captured anyway.

@@ -39,12 +39,12 @@ pub(super) fn osm(options: &Options, report: &mut Report) -> Osm {
 /// The ports of the mesh, then those of the pod, each once.
 fn ports(options: &Options, list: List, report: &mut Report) -> Vec<PortRange> {
     let mut ports = Vec::new();
-    let mut last = None;
+    let mut end = None;
     let of_mesh = options.of_mesh(list).map(|items| (items, false));
     for (Items { given, items }, is_pods) in
         of_mesh.chain(options.of_pod(list).map(|items| (items, true)))
     {
-        last = Some(given);
+        end = Some(given);
         for item in items {
             let number = go::decimal(item);
             match number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port != 0) {
@@ -58,7 +58,7 @@ fn ports(options: &Options, list: List, report: &mut Report) -> Vec<PortRange> {
             }
         }
     }
-    if let (Some(given), true) = (last, ports.len() > MOST_EXCLUDED_PORTS) {
+    if let (Some(given), true) = (end, ports.len() > MOST_EXCLUDED_PORTS) {
         report.refuse(given, Reason::TooManyPorts { count: ports.len() });
     }
     ports
@@ -135,23 +135,25 @@ fn interfaces(options: &Options, report: &mut Report) -> Vec<Interface> {
 }
 
 fn local_mode(options: &Options, report: &mut Report) -> LocalMode {
-    let (mode, address) = (&options.local_mode, &options.pod_address);
-    match mode.as_ref().map_or("", |given| &given.value) {
-        "PodIP" => {}
-        "" | "Localhost" => {
-            // An address that is written for the mode only is a mistake of somebody.
-            if let Some(address) = address.as_ref().filter(|given| given.option == POD_ADDRESS) {
-                report.note(address, Remark::AddressUnused);
-            }
-            return LocalMode::Localhost;
+    let address = &options.pod_address;
+    // An address that is written for the mode only is a mistake of somebody.
+    let mut unused = || {
+        if let Some(address) = address.as_ref().filter(|given| given.option == POD_ADDRESS) {
+            report.note(address, Remark::AddressUnused);
         }
+        LocalMode::Localhost
+    };
+    let Some(mode) = &options.local_mode else { return unused() };
+    match mode.value.as_str() {
+        "PodIP" => {}
+        "" | "Localhost" => return unused(),
         _ => {
-            mode.iter().for_each(|given| report.refuse(given, Reason::NotMode));
+            report.refuse(mode, Reason::NotMode);
             return LocalMode::Localhost;
         }
     }
     let Some(given) = address else {
-        mode.iter().for_each(|given| report.refuse(given, Reason::NoPodAddress));
+        report.refuse(mode, Reason::NoPodAddress);
         return LocalMode::Localhost;
     };
     match given.value.parse::<Ipv4Addr>() {

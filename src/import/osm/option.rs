@@ -1,4 +1,4 @@
-//! What decides about traffic in OSM: annotations of a pod, and fields of the MeshConfig.
+//! What decides about traffic in OSM: annotations of a pod, and fields of the `MeshConfig`.
 
 use serde_json::Value;
 
@@ -96,7 +96,7 @@ impl Options {
         }
     }
 
-    /// Reads a MeshConfig. Most of it is about other things than traffic's way to the proxy.
+    /// Reads a `MeshConfig`. Most of it is about other things than traffic's way to the proxy.
     pub(super) fn mesh_config(&mut self, config: &Value, report: &mut Report) {
         let spec = object("spec", &config["spec"], report);
         let part = |key: &str, report: &mut Report| {
@@ -122,7 +122,7 @@ impl Options {
     }
 }
 
-/// A field of the MeshConfig that `key` is a letter or two away from.
+/// A field of the `MeshConfig` that `key` is a letter or two away from.
 fn misspelt(key: &str) -> Option<&'static str> {
     let fields = LISTS.iter().map(|(_, _, field)| *field).chain([INTERFACES]);
     nearest(key, fields).filter(|near| strsim::damerau_levenshtein(key, near) <= 2)

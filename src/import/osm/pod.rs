@@ -1,4 +1,4 @@
-//! A pod to a policy: its annotations, and the MeshConfig.
+//! A pod to a policy: its annotations, and the `MeshConfig`.
 
 use super::finding::{NoRules, Reason, Remark, Report};
 use super::meaning;
@@ -11,7 +11,7 @@ use crate::policy::Kind;
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
 /// pod template, such as a Deployment.
 ///
-/// A pod is what its annotations and the MeshConfig of `context` say, unless it says that it gets no
+/// A pod is what its annotations and the `MeshConfig` of `context` say, unless it says that it gets no
 /// proxy.
 ///
 /// # Errors
@@ -25,7 +25,9 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
         None => report.remark(Remark::MeshUnknown),
         Some(Err(reason)) => report.fail(reason),
         Some(Ok(documents)) => {
-            documents.iter().for_each(|config| mesh.mesh_config(config, &mut report));
+            for config in &documents {
+                mesh.mesh_config(config, &mut report);
+            }
         }
     }
     let pods = manifest::policies(text, super::NAME, context, |pod, report| {

@@ -200,11 +200,12 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Reads one number, or `none`.
-    pub(crate) fn number_or_none(&mut self, kind: &Number) -> Option<Option<u32>> {
-        self.scalar(|text| match text {
+    pub(crate) fn number_or_none(&mut self, setting: &mut Setting<Option<u32>>, kind: &Number) {
+        let read = self.scalar(|text| match text {
             "none" => Ok(None),
             _ => numbers::number(text, kind).map(Some),
-        })
+        });
+        self.set(setting, read);
     }
 
     /// Refuses the clause, which the mesh has no rule for.

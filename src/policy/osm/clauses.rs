@@ -135,7 +135,11 @@ impl Draft for OsmDraft {
     fn finish(mut self, ending: &mut Ending<'_>) -> Osm {
         if let Some(mut strays) = Strays::under(&self.families) {
             self.lists(&mut strays);
-            strays.report(ending);
+            strays.report_as(ending, |_, _, _| Problem::MeshCannot {
+                mesh: MESH,
+                why: NO_IPV6,
+                instead: "remove what is IPv6",
+            });
         }
         local_modes(ending);
         for ports in [&self.inbound_exclude, &self.outbound_exclude] {
