@@ -10,7 +10,7 @@
 //!                                                 .weir text    ir::Ruleset ─┬─nft::script────▶ nft -f
 //!                                                                ▲   │       ├─nft::json──────▶ nft -j -f
 //!                                                                │   │       ├─iptables::emit─▶ iptables-restore
-//!  iptables-save, nft -j list ruleset ──reader───────────────────┘   │       └─dump───────────▶ words
+//!  iptables-save, nft list ruleset, nft -f ──reader──────────────┘   │       └─dump───────────▶ words
 //!                                                                    └─semantics: run · compare · find
 //! ```
 //!

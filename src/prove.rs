@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::backend::nft::Legal;
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
-use crate::ir::{AddressSet, Base, Ruleset, Table};
+use crate::ir::{Action, AddressSet, Base, Ruleset, Table, to_iptables_chain};
 use crate::lower::{Lowered, questions};
 use crate::net::{Families, Family, Name};
 use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
-    Difference, Limit, Outcome, Packet, Run, compare, compare_beside, find, order_dependent, run,
+    Difference, Limit, Outcome, Packet, Run, Translation, compare, compare_beside, find,
+    order_dependent, run,
 };
 
 /// A spelling of nft.
@@ -100,8 +101,12 @@ fn bases(table: &Table) -> Vec<(&Name, Base)> {
 ///
 /// `E402`, if it does not, or if it cannot be read back.
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
-    let options =
-        reader::iptables::Options { only_appended: true, ..reader::iptables::Options::default() };
+    let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
+    let options = reader::iptables::Options {
+        only_appended: true,
+        others: others.collect(),
+        ..reader::iptables::Options::default()
+    };
     let (v4, v6, target) = match family {
         Family::Ipv4 => (Some(text), None, "the text for iptables-restore"),
         Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
@@ -116,6 +121,27 @@ pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<
 /// Proves that what was read back does as is meant, alone and beside anything else. `shared` says
 /// that its base chains are iptables' own.
 fn prove(
+    meaning: &Ruleset,
+    written: &Ruleset,
+    target: &'static str,
+    shared: bool,
+) -> Result<(), Diagnostic> {
+    if meaning.others().is_empty() {
+        return prove_alike(meaning, written, target, shared);
+    }
+    // A chain of others gives each packet back or does not, in both alike, and changes no mark that
+    // is asked for. What holds for all that do either holds for every mixture.
+    for then in [&ELSEWHERE, &Action::Return] {
+        let (meaning, written) = (meaning.with_others_doing(then), written.with_others_doing(then));
+        prove_alike(&meaning, &written, target, shared)?;
+    }
+    Ok(())
+}
+
+/// A translation that no ruleset has, for what a chain of others does.
+const ELSEWHERE: Action = Action::Redirect { port: 0 };
+
+fn prove_alike(
     meaning: &Ruleset,
     written: &Ruleset,
     target: &'static str,
@@ -197,7 +223,18 @@ fn broken(
             !treatment.is_captured() || treatment.port() != Some(port)
         }
     };
+    let others = loaded.others().into_iter().next();
     for question in &questions(lowered, expected) {
+        if let Some(chain) = others {
+            let loaded = loaded.with_others_doing(&ELSEWHERE);
+            let is_theirs =
+                |outcome: &Outcome| outcome.translation == Some(Translation::Redirect { port: 0 });
+            if let Some((packet, _)) = find(&loaded, question.hook, &question.when, is_theirs)? {
+                let why = format!("`{packet}` goes through the chain `{chain}`, which is others'");
+                let problem = Problem::TooEntangled { subject: "what is expected", why };
+                return Ok(Some(problem.of(expected.clause)));
+            }
+        }
         if let Some((packet, run)) = find(loaded, question.hook, &question.when, breaks)? {
             return Ok(Some(unmet(policy, lowered, expected, &packet, &run)));
         }

@@ -44,7 +44,7 @@ pub(super) struct Rules {
     /// IPv6 rules, as `ip6tables-save` prints them.
     #[arg(long, value_name = "FILE")]
     ip6tables: Option<PathBuf>,
-    /// Rules as `nft -j list ruleset` prints them, or as weir writes them.
+    /// Rules as `nft list ruleset` prints them, with `-j` or without, or as weir writes them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["iptables", "ip6tables"])]
     nft_json: Option<PathBuf>,
 }

@@ -36,7 +36,6 @@ impl Problem {
             Self::SurplusBlock { .. } => {
                 "end the clause before the `{`, or remove the braces".to_owned()
             }
-
             Self::IncludeCycle { hops, .. } => {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }

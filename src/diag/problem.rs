@@ -430,7 +430,6 @@ pub enum Problem {
         /// The most.
         most: usize,
     },
-
     /// `E334`: the mesh that the policy is for cannot do it.
     #[error("{mesh} cannot do this: {why}")]
     MeshCannot {
@@ -551,16 +550,6 @@ pub enum Problem {
     /// `W513`: TPROXY takes what arrives on a rerouted interface before `reroute` does.
     #[error("in TPROXY mode, connections on a rerouted interface are captured as inbound first")]
     ReroutedLate,
-    /// `W516`: the mesh's rules do what hardly anybody wants, and so does the policy.
-    #[error("a fault of {mesh}: {what}")]
-    MeshFault {
-        /// The mesh.
-        mesh: &'static str,
-        /// What its rules do.
-        what: &'static str,
-        /// How to avoid it.
-        instead: &'static str,
-    },
     /// `W514`: policies that are loaded together and have bits of a mark in common.
     #[error("{first} and {second} share bits")]
     SharedBits {
@@ -580,6 +569,16 @@ pub enum Problem {
         then: Box<str>,
         /// What becomes of it in the other order.
         otherwise: Box<str>,
+    },
+    /// `W516`: the policy does what the rules of its mesh do, which is not what they say.
+    #[error("a fault of {mesh}: {what}")]
+    MeshFault {
+        /// The mesh: `Kuma`.
+        mesh: &'static str,
+        /// What its rules do.
+        what: &'static str,
+        /// How to avoid it.
+        instead: &'static str,
     },
 }
 

@@ -1,9 +1,10 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, istio, linkerd, osm};
+use super::{Context, Imported, Refused, istio, kuma, linkerd, osm};
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
-pub const IMPORTERS: &[Importer] = &[istio::IMPORTER, linkerd::IMPORTER, osm::IMPORTER];
+pub const IMPORTERS: &[Importer] =
+    &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER, osm::IMPORTER];
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@ mod go;
 mod importer;
 pub mod istio;
 mod json;
+pub mod kuma;
 pub mod linkerd;
 #[cfg(feature = "import-pod")]
 mod manifest;

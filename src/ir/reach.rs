@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Base, Chain, Table};
+use super::{Action, Base, Chain, Origin, Rule, Ruleset, Table};
 use crate::net::Name;
 
 impl Table {
@@ -26,6 +26,39 @@ impl Table {
     pub fn reached_only_from(&self, which: impl Fn(Base) -> bool) -> BTreeSet<&Name> {
         let elsewhere = self.reached_from(|base| !which(base));
         self.reached_from(&which).difference(&elsewhere).copied().collect()
+    }
+}
+
+impl Table {
+    /// The chains that its rules lead to and that it does not have: they are others', and what they
+    /// do is not known.
+    pub fn others(&self) -> BTreeSet<&Name> {
+        let targets = self.chains.iter().flat_map(Chain::targets);
+        targets.filter(|target| self.chain(target).is_none()).collect()
+    }
+}
+
+impl Ruleset {
+    /// The chains of others that some table leads to: see [`Table::others`].
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<&Name> {
+        self.tables.iter().flat_map(Table::others).collect()
+    }
+
+    /// The same with `then` for every packet that a chain of others gets.
+    #[must_use]
+    pub fn with_others_doing(&self, then: &Action) -> Self {
+        let mut ruleset = self.clone();
+        for table in &mut ruleset.tables {
+            let others: Vec<Name> = table.others().into_iter().cloned().collect();
+            table.chains.extend(others.into_iter().map(|name| {
+                let origin = Origin::FOREIGN;
+                let rule =
+                    Rule { families: table.families, when: Vec::new(), then: then.clone(), origin };
+                Chain { name, base: None, rules: vec![rule] }
+            }));
+        }
+        ruleset
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod expect;
 pub mod istio;
+pub mod kuma;
 mod layout;
 pub mod linkerd;
 mod lowered;

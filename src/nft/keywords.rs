@@ -49,8 +49,8 @@ static ALWAYS: Words = LazyLock::new(|| {
 /// Only up to 1.0.2: later versions take them for words where they can mean something only.
 static EARLY: Words = LazyLock::new(|| {
     "\
-    ackseq addr chains checksum code count counters cpi doff dport dscp echo eol frag-off fully- \
-    random gateway group hdrlength icmpx id json kind last-entry left length ll maps max-delay \
+    ackseq addr chains checksum code count counters cpi doff dport dscp echo eol frag-off \
+    fully-random gateway group hdrlength icmpx id json kind last-entry left length ll maps max-delay \
     maxseg memory minute more-fragments mrt mss mtu name nexthdr nh noop nop option options \
     param-problem performance persistent port prefix protocol quotas reserved reserved2 right \
     rules sack sack-perm sack-permitted sack0 sack1 sack2 sack3 second seg-left sequence sets \

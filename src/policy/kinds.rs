@@ -60,6 +60,8 @@ kinds! { $
     "ambient-pod" => AmbientPod(super::istio::AmbientPod);
     /// The node's own namespace, in Istio.
     "ambient-host" => AmbientHost(super::istio::AmbientHost);
+    /// The namespace of a workload with a proxy beside it, in Kuma.
+    "kuma" => Kuma(super::kuma::Kuma);
     /// The namespace of a workload with a proxy beside it, in Linkerd.
     "linkerd" => Linkerd(super::linkerd::Linkerd);
     /// The namespace of a workload with a proxy beside it, in Open Service Mesh.

@@ -12,6 +12,7 @@ mod expectation;
 pub mod istio;
 mod kind;
 mod kinds;
+pub mod kuma;
 pub mod linkerd;
 pub mod osm;
 mod print;
@@ -30,6 +31,7 @@ pub use istio::{
 };
 pub use kinds::Kind;
 pub(crate) use kinds::of_kind;
+pub use kuma::Kuma;
 pub use print::print;
 pub use printer::Detail;
 pub use setting::{Selection, Setting};

@@ -337,19 +337,22 @@ fn seed(
         tally.seeded += 1;
         if compilation.prove(&[policy], view, &fault).is_err() {
             tally.stopped += 1;
-        } else if let Some(netns) = netns {
-            if Some(listed(netns, &fault, &what)) != expected {
-                assert_same(&text, &fault, view, &format!("{name}, {what}"));
-            }
+        } else if let Some(netns) = netns
+            && Some(listed(netns, &fault, &what)) != expected
+        {
+            assert_same(&text, &fault, view, &format!("{name}, {what}"));
         }
     }
 }
+
+/// One in thirteen packets of the domain: no port, user, mark or state recurs with that period.
+static SAMPLES: LazyLock<Vec<Packet>> =
+    LazyLock::new(|| samples().into_iter().step_by(13).collect());
 
 /// Asserts that both texts, which nft loads, do the same with every packet of a small domain.
 fn assert_same(text: &str, fault: &str, view: View, what: &str) {
     let read = if view == View::Json { nft::json } else { nft::script };
     let [left, right] = [text, fault].map(|text| read(text, &nft::Options::default()).unwrap());
-    static SAMPLES: LazyLock<Vec<Packet>> = LazyLock::new(samples);
     for packet in &*SAMPLES {
         let outcome = |ruleset| run(ruleset, packet).outcome;
         assert_eq!(outcome(&left), outcome(&right), "{what}: {packet}\n{fault}");
@@ -395,7 +398,7 @@ fn report(tallies: &BTreeMap<String, Tally>, kinds: usize) {
 fn a_sample_of_faults_is_stopped() {
     let netns = netns::available().then(Netns::new);
     let mut tallies = BTreeMap::new();
-    for name in ["istio/default", "istio/tproxy", "ambient/host", "istio/dns"] {
+    for name in ["istio/default", "istio/tproxy", "ambient/host"] {
         let path = root().join(format!("rulesets/{name}.weir"));
         let compilation = compiled(&path, Layout::Compact);
         for view in [View::Nft, View::Json] {

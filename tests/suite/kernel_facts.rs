@@ -33,6 +33,7 @@ fn probe(from: Place, to: Place, family: Family, protocol: Protocol, port: u16) 
             Place::Server => ["10.2.0.2", "fd02::2"],
         }),
         port,
+        is_connected: false,
     }
 }
 
@@ -179,80 +180,69 @@ fn sources_are_translated_in_one_place_whatever_the_priority() {
     }
 }
 
+/// What drops packets, in nft and in iptables, and whether somebody answers all the same: behind
+/// a redirection of port 443 to 15001 at output.
+const BEHIND_OUTPUT: [(&str, &str, &str, bool); 14] = [
+    ("filter hook output priority 0", "th dport 443", "filter OUTPUT --dport 443", true),
+    ("filter hook output priority 0", "th dport 15001", "filter OUTPUT --dport 15001", false),
+    ("filter hook output priority 0", "th dport != 443", "filter OUTPUT ! --dport 443", false),
+    ("filter hook output priority -99", "th dport 15001", "filter OUTPUT --dport 15001", false),
+    ("filter hook output priority -149", "th dport 15001", "mangle OUTPUT --dport 15001", true),
+    ("filter hook output priority -149", "th dport 443", "mangle OUTPUT --dport 443", false),
+    // Interfaces of the hook stay; the next hook has the new one.
+    (
+        "filter hook output priority 0",
+        "th dport 15001 oifname \"tos\"",
+        "filter OUTPUT -o tos --dport 15001",
+        false,
+    ),
+    (
+        "filter hook output priority 0",
+        "th dport 15001 oifname \"lo\"",
+        "filter OUTPUT -o lo --dport 15001",
+        true,
+    ),
+    (
+        "filter hook postrouting priority 0",
+        "th dport 15001 oifname \"lo\"",
+        "mangle POSTROUTING -o lo --dport 15001",
+        false,
+    ),
+    ("filter hook postrouting priority 0", "th dport 443", "mangle POSTROUTING --dport 443", true),
+    ("filter hook prerouting priority -150", "th dport 443", "mangle PREROUTING --dport 443", true),
+    (
+        "filter hook prerouting priority -150",
+        "th dport 15001",
+        "mangle PREROUTING --dport 15001",
+        false,
+    ),
+    ("filter hook input priority 0", "th dport 443", "filter INPUT --dport 443", true),
+    ("filter hook input priority 0", "th dport 15001", "filter INPUT --dport 15001", false),
+];
+/// The same at prerouting.
+const BEHIND_PREROUTING: [(&str, &str, &str, bool); 5] = [
+    ("filter hook prerouting priority 0", "th dport 443", "filter INPUT --dport 443", true),
+    ("filter hook prerouting priority 0", "th dport 15001", "filter INPUT --dport 15001", false),
+    (
+        "filter hook prerouting priority -150",
+        "th dport 443",
+        "mangle PREROUTING --dport 443",
+        false,
+    ),
+    ("filter hook input priority 0", "th dport 15001", "mangle INPUT --dport 15001", false),
+    ("filter hook input priority 0", "th dport 443", "mangle INPUT --dport 443", true),
+];
+
 #[test]
 fn what_is_behind_a_translation_sees_the_translated_packet() {
     if !netns::available_to_root() {
         return;
     }
     let mut world = World::new();
-    // What else is in the rules, in nft and in iptables, and whether somebody still answers.
-    let at_output = [
-        ("filter hook output priority 0", "th dport 443", "filter OUTPUT --dport 443", true),
-        ("filter hook output priority 0", "th dport 15001", "filter OUTPUT --dport 15001", false),
-        ("filter hook output priority 0", "th dport != 443", "filter OUTPUT ! --dport 443", false),
-        ("filter hook output priority -99", "th dport 15001", "filter OUTPUT --dport 15001", false),
-        ("filter hook output priority -149", "th dport 15001", "mangle OUTPUT --dport 15001", true),
-        ("filter hook output priority -149", "th dport 443", "mangle OUTPUT --dport 443", false),
-        // Interfaces of the hook stay; the next hook has the new one.
-        (
-            "filter hook output priority 0",
-            "th dport 15001 oifname \"tos\"",
-            "filter OUTPUT -o tos --dport 15001",
-            false,
-        ),
-        (
-            "filter hook output priority 0",
-            "th dport 15001 oifname \"lo\"",
-            "filter OUTPUT -o lo --dport 15001",
-            true,
-        ),
-        (
-            "filter hook postrouting priority 0",
-            "th dport 15001 oifname \"lo\"",
-            "mangle POSTROUTING -o lo --dport 15001",
-            false,
-        ),
-        (
-            "filter hook postrouting priority 0",
-            "th dport 443",
-            "mangle POSTROUTING --dport 443",
-            true,
-        ),
-        (
-            "filter hook prerouting priority -150",
-            "th dport 443",
-            "mangle PREROUTING --dport 443",
-            true,
-        ),
-        (
-            "filter hook prerouting priority -150",
-            "th dport 15001",
-            "mangle PREROUTING --dport 15001",
-            false,
-        ),
-        ("filter hook input priority 0", "th dport 443", "filter INPUT --dport 443", true),
-        ("filter hook input priority 0", "th dport 15001", "filter INPUT --dport 15001", false),
-    ];
-    let at_prerouting = [
-        ("filter hook prerouting priority 0", "th dport 443", "filter INPUT --dport 443", true),
-        (
-            "filter hook prerouting priority 0",
-            "th dport 15001",
-            "filter INPUT --dport 15001",
-            false,
-        ),
-        (
-            "filter hook prerouting priority -150",
-            "th dport 443",
-            "mangle PREROUTING --dport 443",
-            false,
-        ),
-        ("filter hook input priority 0", "th dport 15001", "mangle INPUT --dport 15001", false),
-        ("filter hook input priority 0", "th dport 443", "mangle INPUT --dport 443", true),
-    ];
-    for (from, hook, cases) in
-        [(Place::Host, "output", &at_output[..]), (Place::Client, "prerouting", &at_prerouting)]
-    {
+    for (from, hook, cases) in [
+        (Place::Host, "output", &BEHIND_OUTPUT[..]),
+        (Place::Client, "prerouting", &BEHIND_PREROUTING),
+    ] {
         for (base, matches, line, does_answer) in cases {
             let (table, rest) = line.split_once(' ').unwrap();
             let (chain, matches_of_iptables) = rest.split_once(' ').unwrap();
@@ -438,6 +428,26 @@ fn marks_route_again_from_route_chains_only() {
         rulesets.push(ruleset);
     }
     assert_ne!(compare(&rulesets[0], &rulesets[1]).unwrap(), []);
+}
+
+#[test]
+fn a_destination_that_is_translated_back_at_output_is_routed_by_the_mark() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let mut world = World::new();
+    let mark = "chain m { type filter hook output priority -150; meta mark set 1; }";
+    let snat = "chain n { type nat hook input priority 100;
+                  snat ip to 10.2.0.77; snat ip6 to fd02::77; }";
+    // An answer to a source of its own leaves where the client is, whatever a filter marks.
+    for (chains, over) in [(format!("{mark}\n{snat}"), "alt"), (mark.to_owned(), "toc")] {
+        let ruleset = loaded(&world, &[nft(&chains)]);
+        let to = |family, protocol| probe(Place::Client, Place::Host, family, protocol, 80);
+        for tried in tried(&mut world, &ruleset, to) {
+            let answer = &tried.seen.trails[1][&(Hook::Postrouting, Moment::End)];
+            assert_eq!((answer.output.as_str(), answer.mark), (over, 1), "{chains}");
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod imports;
 mod iptables_corpus;
 mod kernel;
 mod kernel_facts;
+mod kuma;
+mod kuma_import;
 mod loads;
 mod mistakes;
 mod mutants;

@@ -30,6 +30,7 @@ const MOST_NESTED: usize = 16;
 ///   sockets, and `meta iif 0` takes in every forwarded packet on kernels that do not know the
 ///   incoming interface at postrouting.
 /// - Chains that jump deeper than the kernel allows.
+/// - A jump to a chain of others: chains of one table cannot enter those of another.
 /// - Names that some nft from that version on takes for words of its own.
 pub fn legal(ruleset: &Ruleset, target: Target) -> Result<Legal, Vec<Diagnostic>> {
     let ruleset = legalise(ruleset);
@@ -52,6 +53,11 @@ pub fn legal(ruleset: &Ruleset, target: Target) -> Result<Legal, Vec<Diagnostic>
         for chain in &table.chains {
             for rule in &chain.rules {
                 let at = rule.origin.clause;
+                if let Action::Jump(to) | Action::Goto(to) = &rule.then
+                    && table.chain(to).is_none()
+                {
+                    report(&format!("a jump to `{to}`, a chain of others in another table"), at);
+                }
                 if combines_marks(&rule.then) && !target.combines_marks() {
                     report("copying some bits of a mark needs nft 1.1.2", at);
                 }

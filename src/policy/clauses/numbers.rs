@@ -21,7 +21,7 @@ impl Mistake {
     }
 
     /// The mistake, moved to where `part` begins in the whole text.
-    fn moved(mut self, start: usize, part: &str) -> Self {
+    pub(crate) fn moved(mut self, start: usize, part: &str) -> Self {
         if self.part.is_empty() {
             self.part = 0..part.len();
         }

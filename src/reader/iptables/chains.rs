@@ -100,7 +100,7 @@ pub(super) fn parse(
         errors.push(ReadError { family, line: parser.line, problem: ReadProblem::NoCommit });
     }
     for table in parser.text.tables.values() {
-        errors.extend(table.loose_ends(family));
+        errors.extend(table.loose_ends(family, options));
     }
     parser.text
 }
@@ -248,6 +248,11 @@ impl Options {
     fn leaves_out(&self, chain: &str) -> bool {
         is_among(&self.leave_out, chain)
     }
+
+    /// Whether the chain is one of someone else's.
+    fn is_other(&self, chain: &Name) -> bool {
+        self.others.iter().any(|other| chain_name(other).as_ref() == Ok(chain))
+    }
 }
 
 /// `[packets:bytes]`.
@@ -266,7 +271,7 @@ fn end(words: &mut Words) -> Result<(), ReadProblem> {
 
 impl TableText {
     /// Jumps to chains that the table does not have, and circles, which the kernel refuses.
-    fn loose_ends(&self, family: Family) -> Vec<ReadError> {
+    fn loose_ends(&self, family: Family, options: &Options) -> Vec<ReadError> {
         let mut errors = Vec::new();
         let mut edges: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
         let declared: BTreeMap<Name, &str> = self
@@ -287,7 +292,7 @@ impl TableText {
                     let (Action::Jump(to) | Action::Goto(to)) = &rule.then else { continue };
                     if declared.get(to).is_some_and(|name| !is_any_built_in(name)) {
                         targets.insert(to.clone());
-                    } else {
+                    } else if !options.is_other(to) {
                         let problem = ReadProblem::NoChain { chain: to.to_string() };
                         errors.push(ReadError { family, line: *line, problem });
                     }

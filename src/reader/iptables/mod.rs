@@ -34,6 +34,9 @@ pub struct Options {
     /// Whether a rule that is inserted is an error: in a chain that others share, it would stand
     /// before theirs.
     pub only_appended: bool,
+    /// Chains that are someone else's, by name (`DOCKER_OUTPUT`), and are there though no line makes
+    /// them: jumps to them are read, and lead to a chain that the table does not have.
+    pub others: BTreeSet<String>,
 }
 
 /// A line that cannot be read exactly.

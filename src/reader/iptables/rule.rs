@@ -39,6 +39,8 @@ pub(super) struct Spec {
     /// One of the two ports must be in the set.
     either_port: Option<PortSet>,
     modules: Vec<String>,
+    /// Whether the match of the protocol is there, with its options for one port.
+    knows_ports: bool,
     target: Option<Target>,
 }
 
@@ -82,6 +84,7 @@ impl Spec {
                 if !MODULES.contains(&module.as_str()) {
                     return Err(ReadProblem::Unknown { what: "match", word: module });
                 }
+                self.knows_ports |= matches!(module.as_str(), "tcp" | "udp");
                 self.modules.push(module);
                 return Ok(());
             }
@@ -153,10 +156,24 @@ impl Spec {
                     None => {}
                 }
             }
+            // getopt takes the beginning of an option's name, and the options of the protocol are
+            // not known until one of them is used or its match is named.
+            "--sport" | "--source-port" | "--dport" | "--destination-port"
+                if self.is_short_for_multiport() =>
+            {
+                let of = if matches!(word, "--sport" | "--source-port") {
+                    Direction::Source
+                } else {
+                    Direction::Destination
+                };
+                self.port(of, value.port_list()?, not);
+            }
             "--sport" | "--source-port" => {
+                self.knows_ports = true;
                 once(word, &mut self.source_port, (value.ports()?, not))?;
             }
             "--dport" | "--destination-port" => {
+                self.knows_ports = true;
                 once(word, &mut self.destination_port, (value.ports()?, not))?;
             }
             "--sports" | "--source-ports" | "--dports" | "--destination-ports" | "--ports" => {
@@ -217,6 +234,11 @@ impl Spec {
             _ => self.needs(word, "comment", "`-m comment`")?,
         }
         Ok(())
+    }
+
+    /// Whether `--dport` is the beginning of multiport's `--dports`.
+    fn is_short_for_multiport(&self) -> bool {
+        !self.knows_ports && self.modules.iter().any(|module| module == "multiport")
     }
 
     fn multiport(&mut self, word: &str, ports: PortSet, not: bool) -> Result<(), ReadProblem> {

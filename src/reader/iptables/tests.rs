@@ -15,6 +15,7 @@ fn rules(table: &str, line: &str) -> Result<Vec<Rule>, Vec<ReadError>> {
         users: [("envoy".to_owned(), 101)].into(),
         groups: [("java".to_owned(), 3001)].into(),
         leave_out: ["KUBE-*".to_owned()].into(),
+        others: ["DOCKER_OUTPUT".to_owned()].into(),
         ..Options::default()
     };
     let mut ruleset = read(Some(&text), None, &options)?;
@@ -130,6 +131,41 @@ fn matches() {
 }
 
 #[test]
+fn beginnings_of_options_are_those_of_the_match_that_is_known() {
+    use Direction::{Destination, Source};
+    let tcp = || Match::Protocol { protocol: Protocol::Tcp, not: false };
+    for (line, when) in [
+        (
+            "-m multiport -p tcp --dport 53,3000:5000 ! --source-port 1,2",
+            vec![
+                tcp(),
+                Match::Port {
+                    of: Destination,
+                    ports: ports(&[(53, 53), (3000, 5000)]),
+                    not: false,
+                },
+                Match::Port { of: Source, ports: ports(&[(1, 2)]), not: true },
+            ],
+        ),
+        (
+            "-p tcp -m tcp -m multiport --dport 53 --sports 1,2",
+            vec![
+                tcp(),
+                Match::Port { of: Destination, ports: ports(&[(53, 53)]), not: false },
+                Match::Port { of: Source, ports: ports(&[(1, 2)]), not: false },
+            ],
+        ),
+        (
+            "-m owner --uid-owner 5:9",
+            vec![Match::Owner { owner: Owner::User, is: OwnerIs::In(vec![(5, 9)]) }],
+        ),
+    ] {
+        let rules = rules("nat", &format!("{line} -j RETURN")).unwrap();
+        assert_eq!(rules[0].when, when, "{line}");
+    }
+}
+
+#[test]
 fn either_port_becomes_two_rules_that_exclude_each_other() {
     let port = |of, not| Match::Port { of, ports: ports(&[(53, 53)]), not };
     let read = rules("nat", "-p udp -m multiport --ports 53 -j RETURN").unwrap();
@@ -154,6 +190,8 @@ fn targets() {
         ("raw", "-j RETURN", Action::Return),
         ("raw", "-j OTHER", Action::Jump(other.clone())),
         ("raw", "-g OTHER", Action::Goto(other)),
+        // A chain of others, which no line makes.
+        ("nat", "-j DOCKER_OUTPUT", Action::Jump(Name::new("docker-output").unwrap())),
         ("raw", "-p udp -j CT --zone 2", Action::SetZone(2)),
         ("filter", "-j LOG --log-prefix \"x y\" --log-level 4", Action::Log),
         ("nat", "-p tcp -j REDIRECT --to-ports 15001", Action::Redirect { port: 15001 }),

@@ -169,7 +169,7 @@ impl<'a> Value<'a> {
         Mark::new(value, mask.unwrap_or(u32::MAX)).map_err(|why| self.bad(&why))
     }
 
-    /// A number, `first-last`, or a name of `names`.
+    /// A number, `first-last`, `first:last`, or a name of `names`.
     pub(super) fn ids(&self, names: &BTreeMap<String, u32>) -> Result<(u32, u32), ReadProblem> {
         if let Some(id) = names.get(&self.text) {
             return Ok((*id, *id));
@@ -177,7 +177,7 @@ impl<'a> Value<'a> {
         if !self.text.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(self.bad("a name whose number is not known"));
         }
-        let (first, last) = match self.text.split_once('-') {
+        let (first, last) = match self.text.split_once(['-', ':']) {
             None => (self.number(&self.text)?, self.number(&self.text)?),
             Some((first, last)) => (self.number(first)?, self.number(last)?),
         };

@@ -1,6 +1,6 @@
 //! Choices that a seed decides.
 
-/// A stream of numbers from a seed: SplitMix64, the same on every machine.
+/// A stream of numbers from a seed: `SplitMix64`, the same on every machine.
 pub(super) struct Random(u64);
 
 impl Random {

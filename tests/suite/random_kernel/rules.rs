@@ -7,7 +7,7 @@ use netweir::ir::Hook;
 use netweir::net::Family;
 
 use super::random::Random;
-use crate::common::machine::{PORTS, Text};
+use crate::common::machine::{PORTS, PROXY, Text};
 
 /// A kind of chain, and what a rule in it may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,13 +30,18 @@ struct At {
     is_inet: bool,
 }
 
-const MARKS: [u32; 6] = [0, 1, 2, 5, 0x11, 0x42];
+const MARKS: [u32; 6] = [0, 1, 1, 2, 0x11, 0x42];
+/// Ports of a transparent proxy, of nobody, and of somebody who is not transparent.
+const PROXIES: [u16; 4] = [PROXY, PROXY, 15_009, 15_001];
 const USERS: [u32; 3] = [0, 1000, 1337];
 const GROUPS: [u32; 3] = [0, 1337, 202];
 const NETS: [[&str; 7]; 2] = [
     ["127.0.0.1", "127.0.0.0/8", "10.1.0.0/24", "10.2.0.2", "10.2.0.0/23", "192.0.2.8", "10.2.0.1"],
     ["::1", "fd01::/64", "fd02::/64", "fd02::2", "fd00::/14", "2001:db8::8", "fd02::1"],
 ];
+/// Sets of networks that do not overlap.
+const APART: [&str; 2] =
+    ["{ 10.1.0.0/24, 10.2.0.2, 192.0.2.0/28 }", "{ fd01::/64, fd02::2, 2001:db8::/32 }"];
 const SOURCES: [[&str; 4]; 2] = [
     ["10.2.0.1", "10.2.0.77", "10.3.0.1", "192.0.2.77"],
     ["fd02::1", "fd02::77", "fd03::1", "2001:db8::77"],
@@ -65,13 +70,47 @@ fn hook_name(hook: Hook) -> String {
     hook.built_in_chain().to_ascii_lowercase()
 }
 
+/// Where the chains of a ruleset are: mostly at few hooks and priorities, so that they meet.
+struct Style {
+    hooks: Vec<Hook>,
+    priorities: [i32; 4],
+}
+
+impl Style {
+    fn new(random: &mut Random) -> Self {
+        let hooks: &[&[Hook]] = &[
+            &[Hook::Output],
+            &[Hook::Prerouting],
+            &[Hook::Output, Hook::Input],
+            &[Hook::Output, Hook::Postrouting],
+            &[Hook::Prerouting, Hook::Input],
+            &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            &Hook::ALL,
+        ];
+        let near = [-300, -150, -100, 0, 100];
+        let priorities = [0; 4].map(|_| random.pick(&near) + random.pick(&[-10, -1, 1, 10, 50]));
+        Self { hooks: random.pick(hooks).to_vec(), priorities }
+    }
+
+    fn hook(&self, random: &mut Random, kind: Kind) -> Hook {
+        match kind {
+            Kind::Route => Hook::Output,
+            Kind::Nat => loop {
+                let hook = random.pick(&self.hooks);
+                if hook != Hook::Forward {
+                    return hook;
+                }
+            },
+            Kind::Filter => random.pick(&self.hooks),
+        }
+    }
+}
+
 /// A priority that ties with no step of the kernel's own; it may tie with another chain's.
-fn priority(random: &mut Random, kind: Kind) -> i32 {
-    let near = [-300, -150, -100, 0, 100, 150, -50];
+fn priority(random: &mut Random, style: &Style, kind: Kind) -> i32 {
     loop {
-        let near = random.pick(&near) + random.pick(&[-10, -1, 0, 1, 10]);
         let anywhere = i32::try_from(random.below(800)).unwrap() - 400;
-        let priority = if random.chance(60) { near } else { anywhere };
+        let priority = if random.chance(75) { random.pick(&style.priorities) } else { anywhere };
         let fits = match kind {
             // nft takes no nat chain before connections are looked up.
             Kind::Nat => priority > -200,
@@ -85,6 +124,7 @@ fn priority(random: &mut Random, kind: Kind) -> i32 {
 
 fn nft(random: &mut Random) -> String {
     let mut text = String::new();
+    let style = Style::new(random);
     for table in 0..=random.below(3) {
         let (word, family) = random.pick(&[
             ("inet", None),
@@ -96,19 +136,8 @@ fn nft(random: &mut Random) -> String {
         for chain in 0..=random.below(4) {
             let kind =
                 random.pick(&[Kind::Filter, Kind::Filter, Kind::Nat, Kind::Nat, Kind::Route]);
-            let hook = match kind {
-                Kind::Route => Hook::Output,
-                Kind::Nat => random.pick(&[
-                    Hook::Output,
-                    Hook::Output,
-                    Hook::Prerouting,
-                    Hook::Prerouting,
-                    Hook::Postrouting,
-                    Hook::Input,
-                ]),
-                Kind::Filter => random.pick(&Hook::ALL),
-            };
-            let priority = priority(random, kind);
+            let hook = style.hook(random, kind);
+            let priority = priority(random, &style, kind);
             let tracks = matches!(hook, Hook::Prerouting | Hook::Output);
             let is_untracked = tracks && priority <= -200;
             let is_inet = family.is_none();
@@ -157,24 +186,36 @@ fn nft_rule(random: &mut Random, at: At, targets: &[String]) -> String {
     let family = if at.is_inet { random.pick(&Family::ALL) } else { at.family };
     let at = At { family, ..at };
     let does = nft_statement(random, at, targets);
-    let needs_transport = does.contains("redirect");
-    if needs_transport || random.chance(45) {
+    let needs_transport = does.contains("redirect") || does.contains("tproxy");
+    // It says its protocol already.
+    let says_protocol = does.contains("dport vmap");
+    if !says_protocol && (needs_transport || random.chance(35)) {
         words.push(match random.below(4) {
             0 => "meta l4proto tcp".to_owned(),
             1 => "meta l4proto udp".to_owned(),
             _ => {
                 let protocol = random.pick(&["tcp", "udp", "meta l4proto { tcp, udp } th"]);
                 let ports = ports(random);
-                let ports = match ports[..] {
-                    [port] => port.to_string(),
-                    _ => format!("{{ {} }}", list(&ports)),
+                let (field, ports) = match (random.below(8), &ports[..]) {
+                    (0, _) => ("sport", "20000-40000".to_owned()),
+                    (1, _) => ("dport", "80-8080".to_owned()),
+                    (2, _) => ("dport", "{ 53, 400-500, 15000-15005 }".to_owned()),
+                    (_, [port]) => ("dport", port.to_string()),
+                    _ => ("dport", format!("{{ {} }}", list(&ports))),
                 };
-                negated(random, &format!("{protocol} dport"), &ports)
+                negated(random, &format!("{protocol} {field}"), &ports)
             }
         });
     }
-    for _ in 0..random.below(3) {
-        words.push(nft_match(random, at));
+    for _ in 0..random.pick(&[0, 0, 1, 1, 2]) {
+        let one = nft_match(random, at);
+        // The reader does not take several marks and a way back at once.
+        if !(one.contains("mark") && one.contains('{') && does.contains("vmap")) {
+            words.push(one);
+        }
+    }
+    if does.contains("tproxy") {
+        words.push("ct state new".to_owned());
     }
     if random.chance(20) {
         words.push("counter".to_owned());
@@ -195,6 +236,8 @@ fn ports(random: &mut Random) -> Vec<u16> {
 fn nft_match(random: &mut Random, at: At) -> String {
     let word = if at.family == Family::Ipv4 { "ip" } else { "ip6" };
     let net = random.pick(&NETS[at.family as usize]);
+    let apart = APART[at.family as usize];
+    let net = if random.chance(25) { apart } else { net };
     let mark = random.pick(&MARKS);
     match random.below(if at.is_untracked { 8 } else { 11 }) {
         0 => negated(random, &format!("{word} daddr"), net),
@@ -207,12 +250,15 @@ fn nft_match(random: &mut Random, at: At) -> String {
             let interface = random.pick(&["toc", "tos", "lo", "alt", "to*"]);
             negated(random, "oifname", &format!("\"{interface}\""))
         }
+        4 if random.chance(25) => negated(random, "meta mark", "{ 0x1, 0x11, 0x40-0x4f }"),
         4 => negated(random, "meta mark", &format!("{mark:#x}")),
         5 => {
             let mark = mark & 3;
             negated(random, "meta mark and 0x3", &format!("{mark:#x}"))
         }
-        6 => match random.below(3) {
+        6 => match random.below(5) {
+            3 => negated(random, "meta skuid", "{ 0, 1300-1400 }"),
+            4 => negated(random, "meta skgid", "0-1000"),
             0 => {
                 let user = random.pick(&USERS).to_string();
                 negated(random, "meta skuid", &user)
@@ -240,24 +286,38 @@ fn nft_match(random: &mut Random, at: At) -> String {
 }
 
 fn nft_statement(random: &mut Random, at: At, targets: &[String]) -> String {
+    let word = match (at.is_inet, at.family) {
+        (false, _) => "",
+        (true, Family::Ipv4) => "ip ",
+        (true, Family::Ipv6) => "ip6 ",
+    };
     if at.kind == Kind::Nat && random.chance(55) {
         return match at.hook {
             Hook::Prerouting | Hook::Output => {
                 format!("redirect to :{}", random.pick(&[15001, 15006, 8080]))
             }
             _ => {
-                let word = match (at.is_inet, at.family) {
-                    (false, _) => "",
-                    (true, Family::Ipv4) => "ip ",
-                    (true, Family::Ipv6) => "ip6 ",
-                };
                 format!("snat {word}to {}", random.pick(&SOURCES[at.family as usize]))
             }
         };
     }
+    let is_proxied = at.kind == Kind::Filter && at.hook == Hook::Prerouting;
+    if is_proxied && !at.is_untracked && random.chance(50) {
+        let port = random.pick(&PROXIES);
+        let mark = random.pick(&["meta mark set 0x2 ", "meta mark set meta mark or 0x2 ", ""]);
+        return format!("tproxy {word}to :{port} {mark}accept");
+    }
     if !targets.is_empty() && random.chance(35) {
         let word = random.pick(&["jump", "goto"]);
-        return format!("{word} {}", random.pick(targets));
+        let target = random.pick(targets);
+        let other = random.pick(&["accept", "return", "continue"]);
+        let verdict = format!("{word} {target}");
+        return match random.below(if at.is_untracked { 8 } else { 10 }) {
+            0 => format!("tcp dport vmap {{ 53 : {other}, 80-443 : {verdict} }}"),
+            1 => format!("iifname vmap {{ \"lo\" : {other}, \"toc\" : {verdict} }}"),
+            8 => format!("ct state vmap {{ established : {other}, new : {verdict} }}"),
+            _ => verdict,
+        };
     }
     if random.chance(45) {
         let mark = random.pick(&MARKS);
@@ -323,13 +383,15 @@ fn iptables_rule(
 ) -> String {
     let mut words = Vec::new();
     let does = iptables_target(random, at, table, targets);
-    if does.contains("REDIRECT") || random.chance(45) {
+    if does.contains("REDIRECT") || does.contains("TPROXY") || random.chance(45) {
         let protocol = random.pick(&["tcp", "udp"]);
         words.push(format!("-p {protocol}"));
         let ports = ports(random);
         let not = if random.chance(30) { "! " } else { "" };
-        match (random.below(3), &ports[..]) {
-            (0, _) => {}
+        match (random.below(6), &ports[..]) {
+            (0 | 1, _) => {}
+            (2, _) => words.push(format!("-m {protocol} {not}--sport 20000:40000")),
+            (3, _) => words.push(format!("-m multiport {not}--ports 53,80:443,15001")),
             (_, [port]) => words.push(format!("-m {protocol} {not}--dport {port}")),
             _ => {
                 let ports = list(&ports).replace(' ', "");
@@ -338,11 +400,16 @@ fn iptables_rule(
         }
     }
     let mut kinds = BTreeSet::new();
-    for _ in 0..random.below(3) {
-        let kind = random.below(if at.is_untracked { 7 } else { 9 });
+    // A state is given once.
+    let kinds_of_match = if at.is_untracked { 7 } else { 9 } - usize::from(does.contains("TPROXY"));
+    for _ in 0..random.pick(&[0, 0, 1, 1, 2]) {
+        let kind = random.below(kinds_of_match);
         if kinds.insert(kind) {
             words.extend(iptables_match(random, at, kind, is_built_in));
         }
+    }
+    if does.contains("TPROXY") {
+        words.push("-m conntrack --ctstate NEW".to_owned());
     }
     words.push(does);
     words.join(" ")
@@ -362,6 +429,7 @@ fn iptables_match(random: &mut Random, at: At, kind: usize, is_built_in: bool) -
         4 if random.chance(50) => format!("-m mark {not}--mark {mark:#x}"),
         4 => format!("-m mark {not}--mark {:#x}/0x3", mark & 3),
         5 if matches!(at.hook, Hook::Output | Hook::Postrouting) => match random.below(3) {
+            0 if random.chance(30) => format!("-m owner {not}--uid-owner 500-1200"),
             0 => format!("-m owner {not}--uid-owner {}", random.pick(&USERS)),
             1 => format!("-m owner {not}--gid-owner {}", random.pick(&GROUPS)),
             _ => format!("-m owner {not}--socket-exists"),
@@ -394,6 +462,11 @@ fn iptables_target(random: &mut Random, at: At, table: &str, targets: &[String])
     if !targets.is_empty() && random.chance(35) {
         let word = random.pick(&["-j", "-g"]);
         return format!("{word} {}", random.pick(targets));
+    }
+    if table == "mangle" && at.hook == Hook::Prerouting && random.chance(40) {
+        let (port, mark) = (random.pick(&PROXIES), random.pick(&["0x2/0x3", "0x0/0x0"]));
+        let any = ["0.0.0.0", "::"][at.family as usize];
+        return format!("-j TPROXY --on-port {port} --on-ip {any} --tproxy-mark {mark}");
     }
     let mark = random.pick(&MARKS);
     if table == "mangle" && random.chance(40) {

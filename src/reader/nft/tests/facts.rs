@@ -279,7 +279,7 @@ fn actions() {
         (json!([{ "accept": null }]), Action::Accept),
         (json!([{ "accept": {} }]), Action::Accept),
         (json!([{ "counter": { "packets": 1, "bytes": 2 } }, { "drop": null }]), Action::Drop),
-        (json!([{ "return": null }, { "counter": "x" }]), Action::Return),
+        (json!([{ "counter": "x" }, { "return": null }]), Action::Return),
         (json!([{ "jump": { "target": "a" } }]), Action::Jump(name("a"))),
         (json!([{ "goto": { "target": "b" } }]), Action::Goto(name("b"))),
         (json!([{ "log": null }]), Action::Log),

@@ -5,7 +5,7 @@ mod way;
 mod world;
 
 use std::fmt::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use netweir::ir::{Protocol, Ruleset};
@@ -16,10 +16,13 @@ use self::way::{listener, ways};
 use self::world::Sent;
 
 pub(crate) use self::way::{Moment, Trail};
-pub(crate) use self::world::{PORTS, Place, Probe, Received, World, addresses};
+pub(crate) use self::world::{CLOSED, PORTS, PROXY, Place, Probe, Received, World, addresses};
 
 /// How often packets are sent again of a connection that did not get as far as it should.
-pub(crate) const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 5;
+
+/// What a TCP connection may take.
+const HANDSHAKE: Duration = Duration::from_millis(500);
 
 /// Rules as a tool loads them. Those of iptables are one text a family.
 #[derive(Clone, Debug)]
@@ -110,11 +113,25 @@ pub(crate) struct Tried {
 }
 
 /// What happened to a connection's packets: there, back, and there again.
-#[derive(PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub(crate) struct Observed {
     pub(crate) trails: [Trail; 3],
     /// What arrived of each. Of TCP, that is a connection in the end.
     pub(crate) received: [Vec<Received>; 3],
+    /// Whether the transparent proxy took the first. Then nobody looks at the others.
+    pub(crate) is_taken: bool,
+}
+
+impl Observed {
+    /// Whether nothing happened but what should, though perhaps not all of it.
+    fn is_behind(&self, expected: &Self) -> bool {
+        let mut trails = self.trails.iter().zip(&expected.trails);
+        let mut received = self.received.iter().zip(&expected.received);
+        trails
+            .all(|(trail, expected)| trail.iter().all(|(at, seen)| expected.get(at) == Some(seen)))
+            && received
+                .all(|(received, expected)| received.iter().all(|one| expected.contains(one)))
+    }
 }
 
 /// What should happen to each of `probes`.
@@ -123,18 +140,21 @@ fn predicted(rulesets: &[Ruleset; 2], probes: &[Probe], first: u16) -> Vec<Obser
     all.map(|(port, probe)| {
         let ways = ways(&rulesets[probe.family() as usize], probe, port);
         let is_tcp = probe.protocol == Protocol::Tcp;
-        let mut seen = Observed { trails: Default::default(), received: Default::default() };
+        let mut seen = Observed::default();
         for (at, way) in ways.into_iter().enumerate() {
             let place = match at {
                 1 => way.place().filter(|place| {
                     *place == probe.from && way.destination == SocketAddr::new(probe.source, port)
                 }),
+                _ if way.is_taken => way.place(),
                 _ => listener(&way).map(|(place, _)| place),
             };
+            let to = if way.is_taken { any(probe.family()) } else { way.destination };
             if !is_tcp || at == 2 {
-                let received = place.map(|place| (place, way.destination, way.source));
+                let received = place.map(|place| (place, to, way.source));
                 seen.received[at].extend(received);
             }
+            seen.is_taken |= way.is_taken;
             seen.trails[at] = way.trail;
         }
         seen
@@ -142,48 +162,68 @@ fn predicted(rulesets: &[Ruleset; 2], probes: &[Probe], first: u16) -> Vec<Obser
     .collect()
 }
 
-fn observed(world: &World, sent: &Sent, count: usize) -> Vec<Observed> {
+/// Where the transparent proxy listens.
+fn any(family: Family) -> SocketAddr {
+    let any = match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(any, PROXY)
+}
+
+/// What happened, as far as it is looked at where `expected` is.
+fn observed(world: &World, sent: &Sent, expected: &[Observed]) -> Vec<Observed> {
     let mut trails = observer::trails(&world.host);
     let received = |port: u16| {
         [0, 1, 2].map(|kind| sent.received[kind].get(&port).cloned().unwrap_or_default())
     };
-    (sent.first..)
-        .take(count)
-        .map(|port| Observed {
-            trails: trails.remove(&port).unwrap_or_default(),
-            received: received(port),
-        })
-        .collect()
+    let seen = (sent.first..).zip(expected).map(|(port, expected)| {
+        let mut trails = trails.remove(&port).unwrap_or_default();
+        let mut received = received(port);
+        if expected.is_taken {
+            trails[1..].fill(Trail::new());
+            received[1..].fill(Vec::new());
+        }
+        Observed { trails, received, is_taken: expected.is_taken }
+    });
+    seen.collect()
 }
 
-/// Sends all of `probes`, again if they go another way than they should.
+/// Sends all of `probes`, again those that did not get as far as they should, but no other way.
 pub(crate) fn send(world: &mut World, ruleset: &Ruleset, probes: Vec<Probe>) -> Vec<Tried> {
     let rulesets = Family::ALL.map(|family| ruleset.only(family));
     let mut done = Vec::new();
     let mut probes = probes;
     for tried in 1..=TRIES {
         // More time each time, so that slowness never looks like a drop.
-        let patience = Duration::from_millis(50 << (2 * tried));
+        let patience = Duration::from_millis(50 << tried);
         let mut sent = world.send(&probes);
         let expected = predicted(&rulesets, &probes, sent.first);
         let count = |kind: usize| {
             expected.iter().filter(|expected| !expected.received[kind].is_empty()).count()
         };
         let counts = [0, 1, 2].map(count);
+        let is_made = |(probe, expected): (&Probe, &Observed)| {
+            probe.protocol == Protocol::Tcp && !expected.received[2].is_empty()
+        };
+        let made = probes.iter().zip(&expected).filter(|pair| is_made(*pair)).count();
+        world.receive(&mut sent, 2, made, HANDSHAKE);
+        let is_in_time = sent.give_up();
         world.receive(&mut sent, 0, counts[0], patience);
         world.reply(&sent);
         world.receive(&mut sent, 1, counts[1], patience);
         sent.again();
         world.receive(&mut sent, 2, counts[2], patience);
-        let mut seen = observed(world, &sent, probes.len());
+        let mut seen = observed(world, &sent, &expected);
         if seen != expected {
             std::thread::sleep(patience);
             world.receive(&mut sent, 0, 0, Duration::ZERO);
-            seen = observed(world, &sent, probes.len());
+            seen = observed(world, &sent, &expected);
         }
         let mut again = Vec::new();
         for ((probe, expected), seen) in probes.into_iter().zip(expected).zip(seen) {
-            if expected == seen || tried == TRIES {
+            let may_be_slow = !is_in_time || seen.is_behind(&expected);
+            if tried == TRIES || expected == seen || !may_be_slow {
                 done.push(Tried { probe, expected, seen });
             } else {
                 again.push(probe);
@@ -205,7 +245,7 @@ impl Tried {
     /// The connection, what should happen to it, and what did.
     pub(crate) fn describe(&self) -> String {
         let mut text = format!("{}\n", self.probe);
-        for (what, Observed { trails, received }) in
+        for (what, Observed { trails, received, .. }) in
             [("by the model", &self.expected), ("really", &self.seen)]
         {
             for (packet, (trail, received)) in

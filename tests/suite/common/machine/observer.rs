@@ -18,16 +18,20 @@ const MOMENTS: [(Moment, &str, i32); 2] =
 
 /// The packets of a connection, each with how it is told from the others and which of its ports
 /// the connection is known by.
-const PACKETS: [(&str, [&str; 2], [&str; 2]); 3] = [
-    ("first", ["udp length 10", "tcp flags & (fin | syn | rst | ack) == syn"], ["sport", "dport"]),
+const PACKETS: [(&str, &[&str], [&str; 2]); 3] = [
+    ("first", &["udp length 10", "tcp flags & (fin | syn | rst | ack) == syn"], ["sport", "dport"]),
     (
         "reply",
-        ["udp length 11", "tcp flags & (fin | syn | rst | ack) == (syn | ack)"],
+        &[
+            "udp length 11",
+            "tcp flags & (fin | syn | rst | ack) == (syn | ack)",
+            "tcp flags & (fin | syn | rst | ack) == (rst | ack) tcp dport 20000-60000",
+        ],
         ["dport", "sport"],
     ),
     (
         "again",
-        ["udp length 12", "tcp flags & (fin | syn | rst | ack) == ack tcp sport 20000-60000"],
+        &["udp length 12", "tcp flags & (fin | syn | rst | ack) == ack tcp sport 20000-60000"],
         ["sport", "dport"],
     ),
 ];
@@ -54,7 +58,7 @@ pub(super) fn script() -> String {
                 ("links", "inet_service . iface_index . iface_index"),
                 ("connection", "inet_service . mark . ct_state"),
             ] {
-                writeln!(text, "set {name}-{kind} {{ type {fields}; flags dynamic; size 65535; }}")
+                writeln!(text, "set {name}-{kind} {{ type {fields}; flags dynamic; size 1024; }}")
                     .unwrap();
             }
             write!(

@@ -9,7 +9,7 @@ use netweir::net::Family;
 use netweir::semantics::{Decided, End as PacketEnd, Packet, Run, Sender, Verdict, run};
 
 use super::world::{
-    LINKS, MARK_ALT, MARK_LOCAL, MARK_MASK, PORTS, Place, Probe, addresses, owner_of,
+    LINKS, MARK_ALT, MARK_LOCAL, MARK_MASK, PORTS, PROXY, Place, Probe, addresses, owner_of,
 };
 
 /// Before or behind all chains of a hook.
@@ -64,6 +64,8 @@ pub(super) struct Way {
     /// What it is when it ends.
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
+    /// Whether the transparent proxy took it.
+    pub(super) is_taken: bool,
     connmark: u32,
 }
 
@@ -107,6 +109,9 @@ fn address_of(link: &str, family: Family) -> IpAddr {
     addresses(Place::Host, family)[at].parse().unwrap()
 }
 
+/// Ports of proxies that take nothing: nobody listens there, or not transparently.
+const NO_PROXIES: [u16; 2] = [15_001, 15_009];
+
 struct Walk<'a> {
     ruleset: &'a Ruleset,
     trail: Trail,
@@ -114,6 +119,7 @@ struct Walk<'a> {
     decided: [Decided; 2],
     /// Whose socket a packet that comes in on a link has at input.
     receiver: Sender,
+    is_taken: bool,
 }
 
 impl Walk<'_> {
@@ -142,6 +148,7 @@ impl Walk<'_> {
         if outcome.verdict == Verdict::Drop {
             return None;
         }
+        self.is_taken |= outcome.tproxy.is_some();
         *packet = after;
         self.note(packet, Moment::End);
         Some(outcome.routed)
@@ -176,18 +183,26 @@ impl Walk<'_> {
             is_looped = true;
             packet.hook = Hook::Prerouting;
             packet.input = packet.output.take();
+        }
+        let user = owner_of(PROXY);
+        packet.sender = Sender::Process { user, group: user };
+        self.hook(packet)?;
+        if !self.is_taken {
             packet.sender = Sender::Nobody;
         }
-        self.hook(packet)?;
         // What comes over loopback keeps the route that it was sent by.
         let next = if is_looped { "lo" } else { route(packet.destination, packet.mark) };
         if next == "lo" {
             packet.hook = Hook::Input;
-            if !is_looped {
+            if !is_looped && !self.is_taken {
                 packet.sender = self.receiver;
             }
             self.hook(packet)?;
             return Some(End::Delivered);
+        }
+        // What has a socket is not forwarded.
+        if self.is_taken {
+            return None;
         }
         packet.output = Some(next.to_owned());
         packet.hook = Hook::Forward;
@@ -213,7 +228,7 @@ struct Start {
     decided: [Decided; 2],
 }
 
-fn follow(ruleset: &Ruleset, probe: &Probe, start: Start) -> Way {
+fn follow(ruleset: &Ruleset, probe: &Probe, start: &Start) -> Way {
     let [source, destination] = start.ends;
     let is_sent = start.input.is_none();
     let mut packet = Packet {
@@ -231,19 +246,20 @@ fn follow(ruleset: &Ruleset, probe: &Probe, start: Start) -> Way {
         state: start.state,
         translation: Decided::Nothing,
         interface_address: address_of(start.input.unwrap_or_default(), probe.family()),
-        no_listener: BTreeSet::new(),
+        no_listener: NO_PROXIES.into(),
         sets: BTreeSet::new(),
         local: BTreeSet::new(),
         transparent_socket: false,
     };
-    let Start { decided, receiver, .. } = start;
-    let mut walk = Walk { ruleset, trail: Trail::new(), decided, receiver };
+    let Start { decided, receiver, .. } = *start;
+    let mut walk = Walk { ruleset, trail: Trail::new(), decided, receiver, is_taken: false };
     let end = walk.walk(&mut packet).unwrap_or(End::Dropped);
     Way {
         trail: walk.trail,
         end,
         source: SocketAddr::new(packet.source, packet.source_port),
         destination: SocketAddr::new(packet.destination, packet.destination_port),
+        is_taken: walk.is_taken,
         connmark: packet.connmark,
     }
 }
@@ -280,21 +296,32 @@ pub(super) fn ways(ruleset: &Ruleset, probe: &Probe, source_port: u16) -> Vec<Wa
         ends: [source, destination],
         decided: [Decided::Nothing; 2],
     };
-    let first = follow(ruleset, probe, there);
-    let Some((place, owner)) = listener(&first) else { return vec![first] };
+    let first = follow(ruleset, probe, &there);
+    if first.is_taken {
+        return vec![first];
+    }
+    let listener = listener(&first);
+    let Some((place, owner)) = listener.or_else(|| refuses(&first, is_tcp)) else {
+        return vec![first];
+    };
     let back = Start {
         input: input(place, first.source.ip()),
         sender: owner,
-        // A connecting TCP socket is found early, but by the source as it is before input.
-        receiver: if is_tcp && first.destination == destination { process } else { Sender::Nobody },
+        // A connected socket is found early, but by the source as it is before input.
+        receiver: if (is_tcp || probe.is_connected) && first.destination == destination {
+            process
+        } else {
+            Sender::Nobody
+        },
         mark: 0,
         connmark: first.connmark,
         state: CtState::Established,
         ends: [first.destination, first.source],
         decided: [becomes(first.source, source), becomes(first.destination, destination)],
     };
-    let reply = follow(ruleset, probe, back);
-    if reply.place() != Some(probe.from) || reply.destination != source {
+    let reply = follow(ruleset, probe, &back);
+    let is_back = reply.place() == Some(probe.from) && reply.destination == source;
+    if listener.is_none() || !is_back {
         return vec![first, reply];
     }
     assert_eq!(reply.source, destination, "a reply that was not translated back");
@@ -314,8 +341,21 @@ pub(super) fn ways(ruleset: &Ruleset, probe: &Probe, source_port: u16) -> Vec<Wa
         ends: [source, destination],
         decided: [becomes(destination, first.destination), becomes(source, first.source)],
     };
-    let again = follow(ruleset, probe, again);
+    let again = follow(ruleset, probe, &again);
     vec![first, reply, again]
+}
+
+/// The place that refuses a TCP connection because nobody listens there. The kernel does that.
+fn refuses(way: &Way, is_tcp: bool) -> Option<(Place, Sender)> {
+    let place = way.place().filter(|_| is_tcp)?;
+    let to = way.destination.ip();
+    let family = if to.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+    let is_own = addresses(place, family).iter().any(|own| own.parse() == Ok(to));
+    // Over IPv4 it answers from addresses of its own only.
+    let is_answered = is_own || (place == Place::Host && family == Family::Ipv6);
+    // Over IPv4 through a socket of its own, over IPv6 through none (Linux 6.18).
+    let sender = if family == Family::Ipv4 { Sender::Kernel } else { Sender::Nobody };
+    is_answered.then_some((place, sender))
 }
 
 /// Who listens where a way ends.

@@ -8,7 +8,7 @@
 //! A mark leads packets of the host over `alt`, or to the host itself.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,6 +43,8 @@ pub(crate) struct Probe {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) port: u16,
+    /// Whether the socket takes packets of its peer only, as a TCP socket does.
+    pub(crate) is_connected: bool,
 }
 
 impl Probe {
@@ -53,11 +55,12 @@ impl Probe {
 
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, protocol, user, group, mark, source, destination, port } = self;
+        let Self { from, protocol, user, group, mark, source, destination, port, is_connected } =
+            self;
         write!(
             f,
             "{protocol:?} of {from:?} from {source} to {destination} port {port} \
-             user {user} group {group} mark {mark:#x}"
+             user {user} group {group} mark {mark:#x} connected {is_connected}"
         )
     }
 }
@@ -89,8 +92,17 @@ pub(super) const MARK_LOCAL: u32 = 2;
 /// First and last source port. Each is used once, and is what a packet is known by.
 const SOURCE_PORTS: (u16, u16) = (20_000, 60_000);
 
+/// What Linux takes before it sends the first packet of a TCP connection again, less a little.
+const RETRANSMISSION: Duration = Duration::from_millis(900);
+
 /// A connection or a datagram that arrived: who got it, on which address, and where it came from.
 pub(crate) type Received = (Place, SocketAddr, SocketAddr);
+
+/// A port on which nobody listens.
+pub(crate) const CLOSED: u16 = 9;
+
+/// The port of a transparent proxy, which takes packets for every address.
+pub(crate) const PROXY: u16 = 15_008;
 
 /// The user and the group that listen on a port.
 pub(super) const fn owner_of(port: u16) -> u32 {
@@ -159,6 +171,7 @@ impl World {
         for place in [Place::Host, Place::Client, Place::Server] {
             world.listen(place);
         }
+        world.listen_transparently();
         world
     }
 
@@ -181,6 +194,7 @@ impl World {
               echo 0 > /proc/sys/net/ipv6/conf/$name/accept_ra
             done
             echo 0 > /proc/sys/net/ipv4/conf/lo/rp_filter
+            echo 0 > /proc/sys/net/ipv4/tcp_synack_retries
         ";
         let mut scripts = [Place::Host, Place::Client, Place::Server]
             .map(|place| (place, format!("set -e\n{sysctl}\n")));
@@ -189,22 +203,28 @@ impl World {
                   echo 1 > /proc/sys/net/ipv6/conf/all/forwarding\n";
         for (link, net, peer) in LINKS {
             let pid = self.netns(peer).pid();
-            *host += &format!(
+            writeln!(
+                host,
                 "ip link add {link} address 02:00:00:00:0{net}:01 type veth \
-                 peer {link} address 02:00:00:00:0{net}:02 netns {pid}\n"
-            );
+                 peer {link} address 02:00:00:00:0{net}:02 netns {pid}"
+            )
+            .unwrap();
             let far = if peer == Place::Client { &mut *client } else { &mut *server };
+            let mac = format!("02:00:00:00:0{net}");
             for (script, near, other) in [(&mut *host, 1, 2), (far, 2, 1)] {
-                *script += &format!(
+                write!(
+                    script,
                     "ip addr add 10.{net}.0.{near}/24 dev {link}
                      ip addr add fd0{net}::{near}/64 dev {link} nodad
                      ip link set {link} up
-                     ip neigh add 10.{net}.0.{other} lladdr 02:00:00:00:0{net}:0{other} dev {link}
-                     ip neigh add fd0{net}::{other} lladdr 02:00:00:00:0{net}:0{other} dev {link}\n"
-                );
+                     ip neigh add 10.{net}.0.{other} lladdr {mac}:0{other} dev {link}
+                     ip neigh add fd0{net}::{other} lladdr {mac}:0{other} dev {link}\n"
+                )
+                .unwrap();
             }
         }
-        *host += &format!(
+        write!(
+            host,
             "ip route add default via 10.2.0.2 dev tos
              ip -6 route add default via fd02::2 dev tos
              ip route add default via 10.3.0.2 dev alt table 101
@@ -215,7 +235,8 @@ impl World {
                ip $family rule add fwmark {MARK_ALT}/{MARK_MASK} lookup 101
                ip $family rule add fwmark {MARK_LOCAL}/{MARK_MASK} lookup 102
              done\n"
-        );
+        )
+        .unwrap();
         *client += "ip route add default via 10.1.0.1\nip -6 route add default via fd01::1\n";
         // Answers to a source that the host made up.
         *server += "ip neigh add 10.2.0.77 lladdr 02:00:00:00:02:01 dev tos
@@ -250,6 +271,27 @@ impl World {
         }
     }
 
+    fn listen_transparently(&mut self) {
+        let user = owner_of(PROXY);
+        let made = inside(&self.host, user, user, || {
+            [(Family::Ipv4, "0.0.0.0"), (Family::Ipv6, "::")].map(|(family, any)| {
+                let at = SocketAddr::new(any.parse().unwrap(), PROXY);
+                (family, at, open(at, Protocol::Udp), open(at, Protocol::Tcp))
+            })
+        });
+        for (family, at, datagrams, listener) in made {
+            for socket in [&datagrams, &listener] {
+                match family {
+                    Family::Ipv4 => socket.set_ip_transparent_v4(true).unwrap(),
+                    Family::Ipv6 => socket.set_ip_transparent_v6(true).unwrap(),
+                }
+            }
+            listener.listen(1024).unwrap();
+            self.datagrams.push((Place::Host, at, datagrams.into()));
+            self.listeners.push((Place::Host, at, listener));
+        }
+    }
+
     /// Whether there are source ports for so many packets.
     pub(crate) fn has_ports(&self, count: usize) -> bool {
         usize::from(SOURCE_PORTS.1 - self.next_port) > count
@@ -274,8 +316,14 @@ impl World {
             }));
         }
         sockets.sort_by_key(|(port, ..)| *port);
-        let mut sent =
-            Sent { first, received: Default::default(), sockets: BTreeMap::new(), streams: vec![] };
+        let mut sent = Sent {
+            first,
+            at: Instant::now(),
+            received: Default::default(),
+            sockets: BTreeMap::new(),
+            connecting: BTreeMap::new(),
+            streams: Vec::new(),
+        };
         for (port, probe, socket) in sockets {
             if probe.mark != 0 {
                 socket.set_mark(probe.mark).unwrap();
@@ -285,12 +333,15 @@ impl World {
             match probe.protocol {
                 Protocol::Udp => {
                     let socket = UdpSocket::from(socket);
+                    if probe.is_connected {
+                        socket.connect(to).unwrap();
+                    }
                     let _ = socket.send_to(&port.to_be_bytes(), to);
                     sent.sockets.insert(port, (probe.from, to, socket));
                 }
                 Protocol::Tcp => {
                     let _ = socket.connect(&to.into());
-                    sent.streams.push(socket);
+                    sent.connecting.insert(port, socket);
                 }
             }
         }
@@ -303,6 +354,10 @@ impl World {
             self.datagrams.iter().map(|(place, at, socket)| ((*place, *at), socket)).collect();
         for (port, received) in &sent.received[0] {
             for (place, at, from) in received {
+                // The proxy would have to answer as another.
+                if at.ip().is_unspecified() {
+                    continue;
+                }
                 let [high, low] = port.to_be_bytes();
                 let _ = sockets[&(*place, *at)].send_to(&[high, low, 0], from);
             }
@@ -359,11 +414,22 @@ pub(super) struct Sent {
     pub(super) received: [BTreeMap<u16, Vec<Received>>; 3],
     /// Who sends datagrams, and where to.
     sockets: BTreeMap<u16, (Place, SocketAddr, UdpSocket)>,
+    /// When the first was sent.
+    at: Instant,
+    connecting: BTreeMap<u16, Socket>,
     /// Are open as long as somebody looks.
     streams: Vec<Socket>,
 }
 
 impl Sent {
+    /// Ends the connections that are not made by now, before their first packet is sent again:
+    /// the second one would meet what the first left. Whether that was in time.
+    pub(super) fn give_up(&mut self) -> bool {
+        let Self { connecting, received, .. } = self;
+        connecting.retain(|port, _| received[2].contains_key(port));
+        self.at.elapsed() < RETRANSMISSION
+    }
+
     /// Sends a second datagram where the answer to the first came.
     pub(super) fn again(&self) {
         for port in self.received[1].keys() {
@@ -384,6 +450,9 @@ fn open(at: SocketAddr, protocol: Protocol) -> Socket {
     socket.set_nonblocking(true).unwrap();
     if protocol == Protocol::Tcp {
         socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    if at.is_ipv6() {
+        socket.set_only_v6(true).unwrap();
     }
     socket.bind(&at.into()).unwrap_or_else(|error| panic!("{at}: {error}"));
     socket

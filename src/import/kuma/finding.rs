@@ -1,0 +1,226 @@
+//! What there is to say about an import from Kuma: notes and mistakes.
+
+use crate::import::{Finding, GeneralReason, GeneralRemark};
+use crate::net::{BadInterface, Family};
+
+/// What the policy does not carry over, or says in another way.
+pub type Note = Finding<Remark>;
+
+/// Why there is no policy.
+pub type Mistake = Finding<Reason>;
+
+/// Notes and mistakes as they are made.
+pub(super) type Report = crate::import::report::Report<Remark, Reason>;
+
+/// What a [`Note`] says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Remark {
+    /// As for every mesh.
+    #[error(transparent)]
+    General(#[from] GeneralRemark),
+    /// Excluded ports beside included ones.
+    #[error(
+        "no effect, which is a fault of Kuma's: excluded ports are ignored where ports are \
+         included; leave them out of the included ones"
+    )]
+    ExcludedPortsIgnored,
+    /// Users of inbound connections.
+    #[error(
+        "turns inbound capture off, which is a fault of Kuma's: the rule that it makes has no \
+         match; remove it"
+    )]
+    InboundOff,
+    /// The redirection before the exemption of DNS over TCP.
+    #[error(
+        "the workload's DNS over TCP is captured too, which is a fault of Kuma's: its exemption \
+         stands behind the inserted rule; remove the option"
+    )]
+    TcpDnsCaptured,
+    /// DNS of virtual networks.
+    #[error(
+        "DNS of virtual networks is redirected though DNS is not, which is a fault of Kuma's; \
+         capture DNS too"
+    )]
+    NetworkDns,
+    /// An exclude for a user that is empty.
+    #[error(
+        "`{item}` excludes these ports for everybody, which is a fault of Kuma's: it takes an \
+         empty user for a good one"
+    )]
+    EverybodyExcluded {
+        /// As written.
+        item: String,
+    },
+    /// No protocol.
+    #[error("`{item}` has no effect: it names no protocol")]
+    NoProtocol {
+        /// As written.
+        item: String,
+    },
+    /// A place among others' rules.
+    #[error(
+        "says where the rule stands among those of others in iptables' own chain: not carried \
+         over, because weir's rules stand in tables of their own"
+    )]
+    PlaceOnly,
+    /// Something about a direction that is off.
+    #[error("no effect: `{by}` is false")]
+    Off {
+        /// What turns it off.
+        by: &'static str,
+    },
+    /// Something about DNS, which is off.
+    #[error("no effect: DNS is not captured")]
+    DnsOff,
+    /// A family without a server.
+    #[error("DNS is not captured in {family}: no server is of it")]
+    NoServer {
+        /// The family.
+        family: Family,
+    },
+    /// A network that another one replaces.
+    #[error("`{written}` has no effect: an interface has one network of each family, the last")]
+    NetworkReplaced {
+        /// As written.
+        written: String,
+    },
+    /// A family in another case.
+    #[error("read as `dualstack`, as Kuma does, which compares with `ipv4` in lower case")]
+    FamilyInAnotherCase,
+    /// The family depends on the host.
+    #[error("the host's addresses decide whether IPv6 is captured, and they are not known: it is")]
+    FamiliesUnknown,
+    /// IPv6 values without IPv6.
+    #[error("{items}: no effect, because IPv6 is not captured")]
+    FamilyOff {
+        /// The values, quoted.
+        items: String,
+    },
+    /// Docker's chain.
+    #[error(
+        "where the nat table has a chain `DOCKER_OUTPUT`, the proxy's own queries go there; it is \
+         taken to have none"
+    )]
+    DockerUnknown,
+    /// The file of the servers.
+    #[error("the servers are those of the resolv.conf that is given here")]
+    OtherResolvConf,
+    /// Variables that are not read.
+    #[error("kumactl reads variables only beside `--config`: none of them is read")]
+    EnvironmentUnread,
+    /// Two annotations of which one decides.
+    #[error("read as the injector would: with the control plane's defaults, without its ConfigMap")]
+    NotInjected,
+    /// A pod for which Kuma makes no rules.
+    #[error("no policy, because {0}")]
+    NoRules(NoRules),
+}
+
+/// Why Kuma makes no rules for a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRules {
+    /// It shares the node's network.
+    #[error("the pod is in the node's network namespace")]
+    HostNetwork,
+    /// Somebody said so.
+    #[error("injection is off")]
+    InjectionOff,
+    /// Nothing says that Kuma has to do with it.
+    #[error("nothing in it asks for Kuma")]
+    NotKuma,
+}
+
+/// What a [`Mistake`] says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// As for every mesh.
+    #[error(transparent)]
+    General(#[from] GeneralReason),
+    /// Not a port.
+    #[error("`{item}` is not a port of 1 to 65535")]
+    NotPort {
+        /// As written.
+        item: String,
+    },
+    /// Not an address.
+    #[error("`{item}` is neither an address nor a prefix")]
+    NotAddress {
+        /// As written.
+        item: String,
+    },
+    /// An IPv4 address in an IPv6 one.
+    #[error("`{item}` passes kumactl, and iptables-restore then refuses it; write it as IPv4")]
+    Mapped {
+        /// As written.
+        item: String,
+    },
+    /// Nothing.
+    #[error("an item is empty, which kumactl refuses")]
+    EmptyItem,
+    /// Not an exclude for users.
+    #[error("`{item}` is not of the form `[protocol:][ports:]users`: {why}")]
+    NotExclusion {
+        /// As written.
+        item: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An exclude for users that does not load.
+    #[error("`{item}` passes kumactl, and iptables-restore then refuses it: {why}")]
+    DoesNotLoad {
+        /// As written.
+        item: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Not a network.
+    #[error("`{item}` is not of the form `interface:prefix`")]
+    NotNetwork {
+        /// As written.
+        item: String,
+    },
+    /// Not an interface.
+    #[error("`{item}` is not an interface: {why}")]
+    NotInterface {
+        /// As written.
+        item: String,
+        /// What is the matter with it.
+        why: BadInterface,
+    },
+    /// A user by name.
+    #[error("the number of user `{name}` is not known; a user file can give it")]
+    UnknownUser {
+        /// As written.
+        name: String,
+    },
+    /// Not a user.
+    #[error("not a user of 0 to 4294967294")]
+    NotUser,
+    /// Not a family.
+    #[error("the modes are `dualstack` and `ipv4`")]
+    NotFamily,
+    /// Two flags of which one may be given.
+    #[error("only one of `--redirect-dns` and `--redirect-all-dns-traffic` may be given")]
+    BothDns,
+    /// Servers that are not given.
+    #[error("the DNS servers in the host's resolv.conf are captured, and they are not known")]
+    ServersUnknown,
+    /// A server that is not one.
+    #[error("the DNS server `{item}` is not an address that a rule can name")]
+    NotServer {
+        /// As written.
+        item: String,
+    },
+    /// A file that is not given.
+    #[error("what the file says is not known; import it with `weir import kuma --config`")]
+    ConfigElsewhere,
+    /// Not a boolean of an annotation.
+    #[error("not `true` or `false`, `yes` or `no`")]
+    NotAnnotatedBoolean,
+    /// A kind that is not one.
+    #[error("the kind is `kuma`")]
+    UnknownKind,
+}
