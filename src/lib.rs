@@ -11,7 +11,8 @@
 //!                                                                ▲   │       ├─nft::json──────▶ nft -j -f
 //!                                                                │   │       ├─iptables::emit─▶ iptables-restore
 //!  iptables-save, nft list ruleset, nft -f ──reader──────────────┘   │       └─dump───────────▶ words
-//!                                                                    └─semantics: run · compare · find
+//!                                                                    ├─semantics: run · compare · find
+//!                                                                    └─smt::question──▶ a solver
 //! ```
 //!
 //! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
@@ -53,6 +54,7 @@ pub mod policy;
 mod prove;
 pub mod reader;
 pub mod semantics;
+pub mod smt;
 pub mod span;
 pub mod syntax;
 

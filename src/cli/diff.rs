@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::compile::LayoutName;
 use super::differences::{beside, between, families_words, print_json, words};
+use super::question::Form;
 use super::report::Messages;
 use super::subject::Reading;
 use super::{Outcome, output};
@@ -29,6 +30,9 @@ pub(super) struct Diff {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Decide nothing, but write the question for a solver.
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    emit: Option<Form>,
 }
 
 const EXAMPLES: &str = "\
@@ -50,6 +54,9 @@ impl Diff {
         let Some(new) = self.reading.file(&self.new, layout, &old.filled(), messages)? else {
             return Ok(Outcome::Bad);
         };
+        if let Some(form) = self.emit {
+            return form.print(&old, &new);
+        }
         let (families, all) = between(&old, &new)?;
         if self.json {
             print_json(families, &old, &new, &all)?;

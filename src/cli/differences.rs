@@ -20,12 +20,7 @@ pub(super) fn between(
     left: &Subject,
     right: &Subject,
 ) -> io::Result<(Families, Comparison<DifferenceWords>)> {
-    let families = left.families.and(right.families).ok_or_else(|| {
-        io::Error::other(format!(
-            "{} and {} are of different families, so there is nothing to compare",
-            left.name, right.name
-        ))
-    })?;
+    let families = common_families(left, right)?;
     let (ours, theirs) = (left.only(families), right.only(families));
     let all = differences((&ours, &left.context()), (&theirs, &right.context()))
         .map_err(io::Error::other)?;
@@ -52,6 +47,16 @@ pub(super) fn beside(left: &Subject, right: &Subject, families: Families) -> io:
         "alone only: beside other chains they may differ, as at {hook} in {kind} chains of priority \
          {priority}\n  `{packet}` {what}\n"
     ))
+}
+
+/// The families about which both say something.
+pub(super) fn common_families(left: &Subject, right: &Subject) -> io::Result<Families> {
+    left.families.and(right.families).ok_or_else(|| {
+        io::Error::other(format!(
+            "{} and {} are of different families, so there is nothing to compare",
+            left.name, right.name
+        ))
+    })
 }
 
 /// `IPv4 and IPv6`, `IPv4`.

@@ -14,6 +14,7 @@ mod live;
 mod numbers;
 mod output;
 mod pod_address;
+mod question;
 mod report;
 mod script;
 mod show;

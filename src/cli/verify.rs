@@ -7,6 +7,7 @@ use clap::Args;
 use super::compile::LayoutName;
 use super::differences::{beside, between, families_words, print_json, words};
 use super::files::read;
+use super::question::Form;
 use super::report::Messages;
 use super::subject::{Reading, Rules};
 use super::{Outcome, output};
@@ -31,6 +32,9 @@ pub(super) struct Verify {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Decide nothing, but write the question for a solver.
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    emit: Option<Form>,
 }
 
 const EXAMPLES: &str = "\
@@ -39,6 +43,8 @@ Examples:
   nft -j list ruleset | weir verify policy.weir --nft-json -
   nsenter -t PID -n weir verify policy.weir --live
   weir verify policy.weir --live --leave-out 'KUBE-*' --leave-out docker
+  weir verify policy.weir --nft-json rules.json --emit smt2 | z3 -in
+                                                a second opinion: `unsat` if they are equal
 
 Without --ip6tables, only IPv4 is compared; an empty file means that IPv6 is untouched.
 Exit status: 0 equal, 1 different or the policy is wrong, 2 bad usage or I/O.";
@@ -59,6 +65,9 @@ impl Verify {
                 "say what to verify: --iptables and --ip6tables, --nft-json, or --live",
             ));
         };
+        if let Some(form) = self.emit {
+            return form.print(&policy, &rules);
+        }
         let (families, all) = between(&policy, &rules)?;
         if self.json {
             print_json(families, &policy, &rules, &all)?;

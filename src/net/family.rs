@@ -28,7 +28,7 @@ impl Family {
         }
     }
 
-    /// The loopback address: 127.0.0.1 or ::1.
+    /// The loopback address: `127.0.0.1` or `::1`.
     #[must_use]
     pub const fn loopback(self) -> IpAddr {
         match self {

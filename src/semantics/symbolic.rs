@@ -4,20 +4,19 @@
 //! the marks, and for each translation, proxy and zone the packets that have it. A chain runs for a
 //! set of packets and answers with those that come back from it.
 
-use std::cmp::Reverse;
+mod alike;
+mod matching;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
+use self::alike::marking_chains;
+pub(super) use self::matching::arriving;
 use super::diagram::Function;
-use super::space::{BECOMES, Bits, NOBODY, NOTHING, Space, address_ranges, number};
-use super::{End, Limit, Translation};
-use crate::ir::{
-    Action, Chain, ChainKind, CtState, Direction, Entry, Hook, Match, Rule, Ruleset, Schedule,
-    Step, Table,
-};
-use crate::net::{Name, OnMiss, PortSet};
+use super::space::{BECOMES, Bits, NOTHING, Space, number};
+use super::{Limit, Translation};
+use crate::ir::{Action, Chain, ChainKind, Direction, Entry, Hook, Ruleset, Schedule, Step, Table};
+use crate::net::{Name, OnMiss};
 
 /// What becomes of all packets. Every packet is either dropped, or has at most one of each kind of
 /// thing.
@@ -66,20 +65,6 @@ pub(super) fn fates(
         return Err(Limit::Memory);
     }
     Ok(walk.finish(live))
-}
-
-/// The packets that all of `when` hold for as they arrive. A set is one of any of the tables of
-/// `ruleset`.
-pub(super) fn arriving(space: &mut Space, ruleset: &Ruleset, when: &[Match]) -> Function {
-    let mut walk = Walk::new(space, ruleset);
-    walk.untracked = Function::FALSE;
-    let all = walk.space.all();
-    when.iter().fold(all, |all, when| {
-        let tables = ruleset.tables.iter();
-        let holds = tables.map(|table| walk.matches(table, when)).collect();
-        let holds = walk.space.diagrams.any(holds);
-        walk.space.diagrams.and(all, holds)
-    })
 }
 
 /// What translation makes of an end of a packet.
@@ -267,40 +252,6 @@ impl<'a> Walk<'a> {
         }
         self.take(taken);
         Ok(returned)
-    }
-
-    /// How many of the first of `rules` do the same, so that they can run as one: at least one.
-    fn alike(&self, table: &Table, rules: &[Rule]) -> usize {
-        let Some(first) = rules.first() else { return 0 };
-        let runs_as_one = match &first.then {
-            Action::Accept
-            | Action::Drop
-            | Action::Return
-            | Action::Goto(_)
-            | Action::Redirect { .. }
-            | Action::Snat { .. }
-            | Action::Dnat { .. }
-            | Action::SetZone(_)
-            | Action::Log => true,
-            // Who comes back from such a chain comes back unchanged, so a second visit ends as the
-            // first did.
-            Action::Jump(to) => {
-                let target = self.chains.get(&(std::ptr::from_ref(table), to));
-                target.is_none_or(|chain| !self.marking.contains(&std::ptr::from_ref(*chain)))
-            }
-            Action::Tproxy { .. }
-            | Action::SetMark(_)
-            | Action::SetConnmark(_)
-            | Action::SaveMark(_)
-            | Action::RestoreMark(_) => false,
-        };
-        if !runs_as_one {
-            return 1;
-        }
-        rules
-            .iter()
-            .take_while(|rule| rule.families == first.families && rule.then == first.then)
-            .count()
     }
 
     fn take(&mut self, Taken { accepted, dropped }: Taken) {
@@ -536,172 +487,6 @@ impl<'a> Walk<'a> {
         fates.left_early = space.diagrams.and(fates.left_early, live);
         fates
     }
-
-    /// The packets that one of `rules` matches.
-    fn union(&mut self, table: &Table, mut rules: &[Rule]) -> Function {
-        let mut parts = Vec::new();
-        while let Some(first) = rules.first() {
-            let pool = Pool::of(rules);
-            rules = &rules[pool.rules..];
-            parts.push(self.matching(table, first, &pool));
-        }
-        self.space.diagrams.any(parts)
-    }
-
-    fn matching(&mut self, table: &Table, rule: &Rule, pool: &Pool) -> Function {
-        if !rule.families.has(self.space.family) {
-            return Function::FALSE;
-        }
-        let mut all = Function::TRUE;
-        for (place, when) in rule.when.iter().enumerate() {
-            let part = match (&pool.ranges, when) {
-                (Some((at, ranges)), Match::Address { of, nets, .. })
-                    if *at == place && nets.family() == self.space.family =>
-                {
-                    self.address(*of, ranges)
-                }
-                _ => self.matches(table, when),
-            };
-            all = self.space.diagrams.and(all, part);
-        }
-        all
-    }
-
-    /// The packets that `when` holds for by now.
-    fn matches(&mut self, table: &Table, when: &Match) -> Function {
-        match when {
-            Match::Protocol { protocol, not } => self.space.protocol(*protocol).negated_if(*not),
-            Match::Port { of, ports, not } => {
-                let among = self.port(*of, ports).negated_if(*not);
-                let has_ports = self.space.has_ports();
-                self.space.diagrams.and(has_ports, among)
-            }
-            Match::Address { of, nets, not } => {
-                if nets.family() != self.space.family {
-                    return Function::FALSE;
-                }
-                let ranges: Vec<_> = address_ranges(nets).collect();
-                self.address(*of, &ranges).negated_if(*not)
-            }
-            Match::InSet { of, set, not } => {
-                let declared = table.sets.iter().find(|known| known.name == *set);
-                if declared.is_none_or(|known| known.family != self.space.family) {
-                    return Function::FALSE;
-                }
-                let ruleset = self.ruleset;
-                let came = self.space.set_of(ruleset, table, (*of).into(), set);
-                let came = self.space.in_set(&came);
-                let now = |walk: &mut Self, _| {
-                    let set = walk.space.set_of(ruleset, table, End::Translated, set);
-                    walk.space.in_set(&set)
-                };
-                self.seen(*of, came, now).negated_if(*not)
-            }
-            Match::Interface { of, names, not } => {
-                self.space.interface(*of, names).negated_if(*not)
-            }
-            Match::Owner { owner, is } => {
-                let ownerless = matches!(is, crate::ir::OwnerIs::NotIn { ownerless: true, .. });
-                let owned = self.space.owner(*owner, is);
-                let visible = self.sockets();
-                let hidden = Function::FALSE.negated_if(ownerless);
-                self.space.diagrams.either(visible, owned, hidden)
-            }
-            Match::SocketExists { not } => {
-                let has = self.space.is(self.space.sender, NOBODY).not();
-                let visible = self.sockets();
-                self.space.diagrams.and(visible, has).negated_if(*not)
-            }
-            Match::Mark { mark, not } => {
-                self.space.has_bits(&self.fates.mark, *mark).negated_if(*not)
-            }
-            Match::Connmark { mark, not } => {
-                let has = self.space.has_bits(&self.fates.connmark, *mark).negated_if(*not);
-                let connected = self.connected();
-                self.space.diagrams.and(connected, has)
-            }
-            Match::CtState { states, not } => {
-                let within = self.space.states(*states);
-                let invalid = Function::FALSE.negated_if(states.has(CtState::Invalid));
-                let seen = self.space.diagrams.either(self.untracked, invalid, within);
-                seen.negated_if(*not)
-            }
-            Match::Local { of, not } => {
-                let came = self.space.is_local((*of).into());
-                let to_self: Vec<_> = self
-                    .fates
-                    .translations
-                    .iter()
-                    .filter(|(to, _)| to.is_local())
-                    .map(|(_, packets)| *packets)
-                    .collect();
-                let to_self = self.space.diagrams.any(to_self);
-                let now = |walk: &mut Self, _| {
-                    let local = walk.space.is_local(End::Translated);
-                    walk.space.diagrams.or(to_self, local)
-                };
-                self.seen(*of, came, now).negated_if(*not)
-            }
-            Match::TransparentSocket => self.space.diagrams.variable(self.space.transparent_socket),
-        }
-    }
-
-    /// The packets whose socket, if they have one, rules see.
-    fn sockets(&mut self) -> Function {
-        if self.space.hook.has_socket() {
-            return Function::TRUE;
-        }
-        if self.space.hook != Hook::Prerouting {
-            return Function::FALSE;
-        }
-        let taken: Vec<_> = self.fates.proxies.values().copied().collect();
-        self.space.diagrams.any(taken)
-    }
-
-    fn port(&mut self, of: Direction, ports: &PortSet) -> Function {
-        let field = match of {
-            Direction::Source => self.space.source_port,
-            Direction::Destination => self.space.destination_port,
-        };
-        let came = self.space.ports(field, ports);
-        self.seen(of, came, |walk, landing| match landing.port {
-            Port::Same => came,
-            Port::Decided => walk.space.ports(walk.space.translated_port, ports),
-            Port::This(port) => Function::FALSE.negated_if(ports.contains(port)),
-        })
-    }
-
-    /// The packets whose address is in `ranges`.
-    fn address(&mut self, of: Direction, ranges: &[(u128, u128)]) -> Function {
-        let came = self.space.within(self.space.address(of), ranges);
-        self.seen(of, came, |walk, landing| match landing.address {
-            None => walk.space.within(walk.space.translated, ranges),
-            Some(address) => {
-                let address = number(address);
-                let within = ranges.iter().any(|(first, last)| (*first..=*last).contains(&address));
-                Function::FALSE.negated_if(within)
-            }
-        })
-    }
-
-    /// What holds of an end by now: `came`, where it is as it came, elsewhere what `now` says.
-    fn seen(
-        &mut self,
-        of: Direction,
-        came: Function,
-        now: impl Fn(&mut Self, Landing) -> Function,
-    ) -> Function {
-        if self.space.hook.translates().is_none_or(|(end, _)| end != of) {
-            return came;
-        }
-        let mut seen = came;
-        for at in 0..self.landed.len() {
-            let (landing, packets) = self.landed[at];
-            let then = now(self, landing);
-            seen = self.space.diagrams.either(packets, then, seen);
-        }
-        seen
-    }
 }
 
 /// A bit of a mark after `change`.
@@ -725,88 +510,4 @@ fn copied(
     let kept = if bit(clear) { Function::FALSE } else { to[shift] };
     let flip = if bit(taken) { from[shift] } else { Function::FALSE };
     diagrams.differ(kept, flip)
-}
-
-/// The chains that change marks, or lead to one that does.
-fn marking_chains<'a>(
-    ruleset: &'a Ruleset,
-    chains: &HashMap<(*const Table, &'a Name), &'a Chain>,
-) -> HashSet<*const Chain> {
-    let mut callers: HashMap<*const Chain, Vec<*const Chain>> = HashMap::new();
-    let mut open = Vec::new();
-    for table in &ruleset.tables {
-        for chain in &table.chains {
-            let changes = |rule: &Rule| {
-                matches!(
-                    rule.then,
-                    Action::SetMark(_)
-                        | Action::SetConnmark(_)
-                        | Action::SaveMark(_)
-                        | Action::RestoreMark(_)
-                )
-            };
-            if chain.rules.iter().any(changes) {
-                open.push(std::ptr::from_ref(chain));
-            }
-            for target in chain.targets() {
-                if let Some(target) = chains.get(&(std::ptr::from_ref(table), target)) {
-                    callers.entry(std::ptr::from_ref(*target)).or_default().push(chain);
-                }
-            }
-        }
-    }
-    let mut marking = HashSet::new();
-    while let Some(chain) = open.pop() {
-        if marking.insert(chain) {
-            open.extend(callers.get(&chain).into_iter().flatten());
-        }
-    }
-    marking
-}
-
-/// Rules that differ in one list of addresses only, as rulesets without sets have them: their
-/// lists are one.
-struct Pool {
-    /// How many of the first rules.
-    rules: usize,
-    /// The place of the list among the matches, and the addresses of all of them.
-    ranges: Option<(usize, Vec<(u128, u128)>)>,
-}
-
-impl Pool {
-    fn of(rules: &[Rule]) -> Self {
-        let place =
-            rules[0].when.iter().position(|when| matches!(when, Match::Address { not: false, .. }));
-        let alone = Self { rules: 1, ranges: None };
-        let Some(place) = place else { return alone };
-        let count = rules.iter().take_while(|rule| differs_at(&rules[0], rule, place)).count();
-        if count == 1 {
-            return alone;
-        }
-        let mut ranges: Vec<_> = rules[..count]
-            .iter()
-            .filter_map(|rule| match &rule.when[place] {
-                Match::Address { nets, .. } => Some(nets.iter()),
-                _ => None,
-            })
-            .flatten()
-            .map(|net: IpNet| (number(net.network()), number(net.broadcast())))
-            .collect();
-        ranges.sort_unstable_by_key(|(first, last)| (*first, Reverse(*last)));
-        // Prefixes either contain each other or are apart.
-        ranges.dedup_by(|later, earlier| later.1 <= earlier.1);
-        Self { rules: count, ranges: Some((place, ranges)) }
-    }
-}
-
-/// Whether `a` and `b` match alike but for the addresses at `place`.
-fn differs_at(a: &Rule, b: &Rule, place: usize) -> bool {
-    a.when.len() == b.when.len()
-        && a.when.iter().zip(&b.when).enumerate().all(|(at, (a, b))| match (a, b) {
-            (
-                Match::Address { of: of_a, nets: a, not: false },
-                Match::Address { of: of_b, nets: b, not: false },
-            ) if at == place => of_a == of_b && a.family() == b.family(),
-            _ => a == b,
-        })
 }

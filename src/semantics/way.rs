@@ -178,7 +178,7 @@ impl Traveller<'_> {
         if run.outcome.verdict == Verdict::Drop {
             return Err(Arrival::Dropped);
         }
-        let mut next = self.carried(packet, run);
+        let mut next = Self::carried(packet, run);
         if let Some(Translation::Redirect { .. }) = run.outcome.translation {
             self.locals.insert(next.destination);
         }
@@ -238,7 +238,7 @@ impl Traveller<'_> {
     }
 
     /// The packet as it leaves a hook.
-    fn carried(&self, packet: &Packet, run: &Run<'_>) -> Packet {
+    fn carried(packet: &Packet, run: &Run<'_>) -> Packet {
         let mut next = run.after.clone();
         if let Some((translated, _)) = packet.hook.translates()
             && next.address(translated) != packet.address(translated)

@@ -38,8 +38,7 @@ fn corpus() -> Vec<Entry> {
         let json: Value = serde_json::from_str(line).unwrap();
         let name = json["name"].as_str().unwrap().to_owned();
         let rules = json["error"].is_null().then(|| {
-            read(&json, |text| text.to_owned())
-                .unwrap_or_else(|errors| panic!("{name}: {errors:?}"))
+            read(&json, str::to_owned).unwrap_or_else(|errors| panic!("{name}: {errors:?}"))
         });
         Entry { name, json, rules }
     };
@@ -149,6 +148,20 @@ fn meaning(policy: &Policy) -> Kind {
     kind
 }
 
+fn same_as_the_configuration(
+    entry: &Entry,
+    read: Result<kuma::Imported, kuma::Refused>,
+    form: &str,
+) {
+    let name = &entry.name;
+    if entry.rules.is_none() {
+        assert!(read.is_err(), "{name}: {form}");
+        return;
+    }
+    let read = read.unwrap_or_else(|refused| panic!("{name}: {form}: {refused}"));
+    assert_eq!(meaning(&read.policies[0]), meaning(&imported(entry)), "{name}: {form}");
+}
+
 #[test]
 fn arguments_and_pods_say_what_the_configuration_says() {
     for entry in corpus() {
@@ -157,25 +170,11 @@ fn arguments_and_pods_say_what_the_configuration_says() {
             .map(|words| words.iter().map(|word| word.as_str().unwrap().to_owned()).collect());
         if let Some(arguments) = arguments {
             let read = kuma::arguments(&arguments, &host(&entry));
-            match &entry.rules {
-                None => assert!(read.is_err(), "{}", entry.name),
-                Some(_) => {
-                    let read = read.unwrap_or_else(|refused| panic!("{}: {refused}", entry.name));
-                    let (one, other) = (meaning(&read.policies[0]), meaning(&imported(&entry)));
-                    assert_eq!(one, other, "{}: arguments", entry.name);
-                }
-            }
+            same_as_the_configuration(&entry, read, "arguments");
         }
         if entry.json["pod"].is_object() {
             let read = kuma::pods(&entry.json["pod"].to_string(), &host(&entry));
-            match &entry.rules {
-                None => assert!(read.is_err(), "{}", entry.name),
-                Some(_) => {
-                    let read = read.unwrap_or_else(|refused| panic!("{}: {refused}", entry.name));
-                    let (one, other) = (meaning(&read.policies[0]), meaning(&imported(&entry)));
-                    assert_eq!(one, other, "{}: pod", entry.name);
-                }
-            }
+            same_as_the_configuration(&entry, read, "pod");
         }
     }
 }

@@ -17,20 +17,18 @@ fn snapshot(name: &str, input: &str, read: Result<kuma::Imported, kuma::Refused>
 
 /// The policy without what restates defaults, then what is said about it; or what is wrong.
 fn told(read: Result<kuma::Imported, kuma::Refused>) -> String {
-    let lines = |notes: &[kuma::Note]| {
-        notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
-    };
-    match read {
+    let (mut told, notes): (Vec<String>, _) = match read {
         Ok(imported) => {
             let policies = imported.policies.iter();
-            let texts = policies.map(|policy| print(policy, Detail::Differences));
-            texts.collect::<String>() + &lines(&imported.notes)
+            (policies.map(|policy| print(policy, Detail::Differences)).collect(), imported.notes)
         }
         Err(refused) => {
             let mistakes = refused.mistakes.iter().map(|it| format!("error: {it}\n"));
-            mistakes.collect::<String>() + &lines(&refused.notes)
+            (mistakes.collect(), refused.notes)
         }
-    }
+    };
+    told.extend(notes.iter().map(|note| format!("note: {note}\n")));
+    told.concat()
 }
 
 fn words(text: &str) -> Vec<String> {

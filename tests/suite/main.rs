@@ -27,3 +27,4 @@ mod nft;
 mod random_kernel;
 mod reality;
 mod rulesets;
+mod smt;

@@ -115,7 +115,7 @@ fn looked_up(ruleset: &Ruleset, packet: &Packet) -> Outcome {
 
 /// How a ruleset can be wrong in one place.
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(super) enum Mutation {
     Remove,
     Swap,
     Negate,
@@ -124,7 +124,7 @@ enum Mutation {
     Families,
 }
 
-fn mutation() -> impl Strategy<Value = Mutation> {
+pub(super) fn mutation() -> impl Strategy<Value = Mutation> {
     prop_oneof![
         Just(Mutation::Remove),
         Just(Mutation::Swap),
@@ -135,7 +135,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-fn mutate(ruleset: &Ruleset, mutation: &Mutation, at: usize) -> Ruleset {
+pub(super) fn mutate(ruleset: &Ruleset, mutation: &Mutation, at: usize) -> Ruleset {
     let mut mutant = ruleset.clone();
     let actions: Vec<_> = all_rules(&[ruleset]).map(|rule| rule.then.clone()).collect();
     let places: Vec<_> = (0..mutant.tables.len())

@@ -1,4 +1,4 @@
-//! The engine, against itself, brute force and a second library.
+//! The engine, against itself, brute force, a second library and a solver.
 
 mod agreement;
 mod arbitrary;
@@ -6,3 +6,8 @@ mod diagrams;
 mod facts;
 mod languages;
 mod places;
+#[path = "../../../tests/suite/common/skip.rs"]
+mod skip;
+mod solver;
+#[path = "../../../tests/suite/common/z3.rs"]
+mod z3;

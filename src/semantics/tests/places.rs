@@ -1,5 +1,7 @@
 //! Where chains run, and what they see there: the kernel's facts, one by one.
 
+use std::fmt::Write;
+
 use crate::ir::Ruleset;
 use crate::reader;
 use crate::reader::nft::{Options, script};
@@ -24,7 +26,7 @@ fn iptables(text: &str) -> Ruleset {
 fn chains(chains: &[(&str, &str)]) -> Ruleset {
     let mut text = String::from("table inet t {\n");
     for (at, (base, rule)) in chains.iter().enumerate() {
-        text.push_str(&format!("chain c{at} {{ type {base}; policy accept; {rule}\n}}\n"));
+        write!(text, "chain c{at} {{ type {base}; policy accept; {rule}\n}}\n").unwrap();
     }
     rules(&(text + "}\n"))
 }
@@ -233,13 +235,13 @@ fn before_tracking_a_packet_has_no_connection() {
 fn twice(count: usize, rule: &str) -> Ruleset {
     let mut text = String::from("*mangle\n");
     for at in 0..count {
-        text.push_str(&format!(":C{at} - [0:0]\n"));
+        writeln!(text, ":C{at} - [0:0]").unwrap();
     }
     text.push_str("-A OUTPUT -j C0\n");
     for at in 1..count {
-        text.push_str(&format!("-A C{0} -j C{at}\n-A C{0} -p tcp -j C{at}\n", at - 1));
+        write!(text, "-A C{0} -j C{at}\n-A C{0} -p tcp -j C{at}\n", at - 1).unwrap();
     }
-    text.push_str(&format!("-A C{} {rule}\nCOMMIT\n", count - 1));
+    write!(text, "-A C{} {rule}\nCOMMIT\n", count - 1).unwrap();
     iptables(&text)
 }
 
@@ -256,11 +258,11 @@ fn chains_that_call_one_another_are_summarised() {
     let deep = {
         let mut text = String::from("*mangle\n");
         for at in 0..2000 {
-            text.push_str(&format!(":C{at} - [0:0]\n"));
+            writeln!(text, ":C{at} - [0:0]").unwrap();
         }
         text.push_str("-A OUTPUT -j C0\n");
         for at in 1..2000 {
-            text.push_str(&format!("-A C{} -j C{at}\n", at - 1));
+            writeln!(text, "-A C{} -j C{at}", at - 1).unwrap();
         }
         text.push_str("-A C1999 -j DROP\nCOMMIT\n");
         iptables(&text)
@@ -273,9 +275,8 @@ fn marks_may_depend_on_marks() {
     let mut text = String::from("*mangle\n");
     for bit in 0..16 {
         let (from, to) = (1_u32 << bit, 1_u32 << (bit + 16));
-        text.push_str(&format!(
-            "-A OUTPUT -m mark --mark {from:#x}/{from:#x} -j MARK --or-mark {to:#x}\n"
-        ));
+        writeln!(text, "-A OUTPUT -m mark --mark {from:#x}/{from:#x} -j MARK --or-mark {to:#x}")
+            .unwrap();
     }
     let marks = iptables(&(text.clone() + "COMMIT\n"));
     assert_eq!(compare(&marks, &marks), Ok(vec![]));

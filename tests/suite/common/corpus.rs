@@ -91,6 +91,13 @@ pub(crate) fn of(mesh: &str) -> Vec<Entry> {
     text(mesh).iter().flat_map(|text| text.lines()).map(|line| entry(mesh, line)).collect()
 }
 
+/// So many entries of a mesh, or a few more, from all over the corpus.
+pub(crate) fn sample(mesh: &str, count: usize) -> Vec<Entry> {
+    let text = text(mesh).unwrap_or_default();
+    let step = (text.lines().count() / count).max(1);
+    text.lines().step_by(step).map(|line| entry(mesh, line)).collect()
+}
+
 /// What the corpus has of a mesh, a line an entry; `None`, with a printed note, if no corpus is
 /// named. A file that is named stands for its folder.
 pub(crate) fn text(mesh: &str) -> Option<String> {

@@ -2,8 +2,11 @@
 
 pub(crate) mod corpus;
 pub(crate) mod machine;
+pub(crate) mod mutants;
 pub(crate) mod netns;
 pub(crate) mod policies;
 pub(crate) mod rulesets;
 pub(crate) mod shipped;
+pub(crate) mod skip;
 pub(crate) mod snapshots;
+pub(crate) mod z3;
