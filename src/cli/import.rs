@@ -60,6 +60,7 @@ impl From {
             groups: numbers::read(self.extra(Extra::Groups), "group file")?,
             ipv6: self.ipv6(),
             resolv_conf: self.text(Extra::ResolvConf)?,
+            mesh_config: self.text(Extra::MeshConfig)?,
         };
         let (form, text) = self.form()?;
         Ok((form.read)(&text, &context))
@@ -194,7 +195,11 @@ fn extra_argument(extra: Extra, help: &'static str) -> Arg {
         Extra::Ipv6 => {
             Arg::new(flag(extra)).long(flag(extra)).value_name("SWITCH").value_parser(["on", "off"])
         }
-        Extra::Environment | Extra::Users | Extra::Groups | Extra::ResolvConf => file(flag(extra)),
+        Extra::Environment
+        | Extra::Users
+        | Extra::Groups
+        | Extra::ResolvConf
+        | Extra::MeshConfig => file(flag(extra)),
     };
     argument.help(help)
 }
@@ -207,6 +212,7 @@ fn flag(extra: Extra) -> &'static str {
         Extra::Groups => "group-file",
         Extra::Ipv6 => "ipv6",
         Extra::ResolvConf => "resolv-conf",
+        Extra::MeshConfig => "mesh-config",
     }
 }
 

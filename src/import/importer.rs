@@ -1,10 +1,10 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, consul, istio, kuma, linkerd};
+use super::{Context, Imported, Refused, consul, istio, kuma, linkerd, osm};
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
 pub const IMPORTERS: &[Importer] =
-    &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER, consul::IMPORTER];
+    &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER, consul::IMPORTER, osm::IMPORTER];
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,8 @@ pub enum Extra {
     Ipv6,
     /// [`Context::resolv_conf`].
     ResolvConf,
+    /// [`Context::mesh_config`].
+    MeshConfig,
 }
 
 /// What was imported, or why nothing was, in words.

@@ -144,14 +144,38 @@ pub(crate) fn list<R, M: From<GeneralReason>>(
     value: &Value,
     report: &mut Report<R, M>,
 ) -> Option<String> {
-    let Value::Array(items) = value else {
-        return match value {
-            Value::Null => None,
-            other => refuse_type(key, other, "an array", report),
-        };
-    };
-    let texts: Option<Vec<_>> = items.iter().map(|item| text(key, item, report)).collect();
-    Some(texts?.join(","))
+    list_of(key, value, report, |item, report| text(key, item, report)).map(|texts| texts.join(","))
+}
+
+/// The items of an array, as `read` reads them; `null` is none, as for Go.
+pub(crate) fn list_of<T, R, M: From<GeneralReason>>(
+    key: &str,
+    value: &Value,
+    report: &mut Report<R, M>,
+    mut read: impl FnMut(&Value, &mut Report<R, M>) -> Option<T>,
+) -> Option<Vec<T>> {
+    match value {
+        // Every item is read, so that everything that is wrong is said.
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| read(item, report)).collect();
+            items.into_iter().collect()
+        }
+        Value::Null => None,
+        other => refuse_type(key, other, "an array", report),
+    }
+}
+
+/// The object; `null` is none, as for Go.
+pub(crate) fn object<'a, R, M: From<GeneralReason>>(
+    key: &str,
+    value: &'a Value,
+    report: &mut Report<R, M>,
+) -> Option<&'a Object> {
+    match value {
+        Value::Object(object) => Some(object),
+        Value::Null => None,
+        other => refuse_type(key, other, "an object", report),
+    }
 }
 
 /// Refuses a value of the wrong type.

@@ -18,6 +18,7 @@ pub mod linkerd;
 #[cfg(feature = "import-pod")]
 mod manifest;
 mod naming;
+pub mod osm;
 mod report;
 mod shell;
 mod words;
@@ -48,6 +49,8 @@ pub struct Context {
     pub ipv6: Option<bool>,
     /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
     pub resolv_conf: Option<String>,
+    /// The text of the mesh's own configuration, which all pods share, in YAML or JSON.
+    pub mesh_config: Option<String>,
 }
 
 /// What was imported, with remarks `R`.

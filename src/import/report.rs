@@ -51,6 +51,27 @@ impl<R, M> Report<R, M> {
         self.mistakes.push(self.finding(None, what.into()));
     }
 
+    /// The same import with what was found before it.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn before(
+        self,
+        import: Result<Imported<R>, Refused<R, M>>,
+    ) -> Result<Imported<R>, Refused<R, M>> {
+        let Self { mut notes, mut mistakes, about: _ } = self;
+        let policies = match import {
+            Ok(imported) => {
+                notes.extend(imported.notes);
+                imported.policies
+            }
+            Err(refused) => {
+                notes.extend(refused.notes);
+                mistakes.extend(refused.mistakes);
+                Vec::new()
+            }
+        };
+        Self { about: None, notes, mistakes }.finish(policies)
+    }
+
     /// What was imported, unless something is wrong.
     pub(crate) fn finish(self, policies: Vec<Policy>) -> Result<Imported<R>, Refused<R, M>> {
         let Self { notes, mistakes, .. } = self;

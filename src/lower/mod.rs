@@ -9,6 +9,7 @@ pub mod kuma;
 mod layout;
 pub mod linkerd;
 mod lowered;
+pub mod osm;
 mod plan;
 mod together;
 mod when;

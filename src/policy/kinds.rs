@@ -66,6 +66,8 @@ kinds! { $
     "linkerd" => Linkerd(super::linkerd::Linkerd);
     /// The namespace of a workload with a proxy beside it, in Consul.
     "consul" => Consul(super::consul::Consul);
+    /// The namespace of a workload with a proxy beside it, in Open Service Mesh.
+    "osm" => Osm(super::osm::Osm);
 }
 
 impl Kind {

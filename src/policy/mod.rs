@@ -15,6 +15,7 @@ mod kind;
 mod kinds;
 pub mod kuma;
 pub mod linkerd;
+pub mod osm;
 mod print;
 mod printer;
 mod setting;

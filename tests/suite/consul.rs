@@ -2,7 +2,6 @@
 
 use netweir::import::{Context, consul};
 use netweir::policy::GroupIds;
-use serde_json::Value;
 
 use crate::common::corpus;
 
@@ -13,7 +12,7 @@ fn a_pod_says_what_its_configuration_says() {
     let entries = corpus::of("consul");
     let mut pods = 0;
     for entry in &entries {
-        let line: Value = serde_json::from_str(&entry.line).unwrap();
+        let line = &entry.json;
         let Some(pod) = line.get("pod") else { continue };
         pods += 1;
         let read = consul::pods(&pod.to_string(), &context);

@@ -123,11 +123,7 @@ fn cni(config: &Value, report: &mut Report) -> Option<Options> {
 
 /// The items of an array.
 fn items(key: &str, value: &Value, numbers: bool, report: &mut Report) -> Option<Vec<String>> {
-    let Value::Array(items) = value else {
-        return refuse_type(key, value, "an array", report);
-    };
-    let read = |item: &Value| {
+    json::list_of(key, value, report, |item, report| {
         if numbers { json::number(key, item, report) } else { json::text(key, item, report) }
-    };
-    items.iter().map(read).collect()
+    })
 }

@@ -47,7 +47,21 @@ impl Strays {
     }
 
     /// Reports them, the first few by their places.
-    pub(crate) fn report(mut self, ending: &mut Ending<'_>) {
+    pub(crate) fn report(self, ending: &mut Ending<'_>) {
+        self.report_as(ending, |family, other, count| Problem::OtherFamily {
+            family,
+            other,
+            count,
+        });
+    }
+
+    /// Reports them as what `problem` makes of the family that is governed, their own, and their
+    /// number.
+    pub(crate) fn report_as(
+        mut self,
+        ending: &mut Ending<'_>,
+        problem: impl FnOnce(Family, Family, usize) -> Problem,
+    ) {
         const SHOWN: usize = 4;
         self.found.sort_unstable();
         let Some((first, others)) = self.found.split_first() else { return };
@@ -56,8 +70,7 @@ impl Strays {
             Family::Ipv6 => Family::Ipv4,
         };
         let count = self.found.len();
-        let problem = Problem::OtherFamily { family: self.family, other, count };
-        let mut diagnostic = problem.at(*first, other.to_string());
+        let mut diagnostic = problem(self.family, other, count).at(*first, other.to_string());
         for (at, span) in others.iter().enumerate().take(SHOWN - 1) {
             let more = count.saturating_sub(SHOWN);
             let label = if at + 2 == SHOWN && more > 0 {

@@ -199,13 +199,13 @@ impl<'a> Given<'_, 'a> {
         self.scalar(|text| numbers::number(text, kind))
     }
 
-    /// Reads one number, or `none`. The outer `None`: it is wrong.
-    #[expect(clippy::option_option, reason = "read as none, and not read, are two things")]
-    pub(crate) fn number_or_none(&mut self, kind: &Number) -> Option<Option<u32>> {
-        self.scalar(|text| match text {
+    /// Reads one number, or `none`.
+    pub(crate) fn number_or_none(&mut self, setting: &mut Setting<Option<u32>>, kind: &Number) {
+        let read = self.scalar(|text| match text {
             "none" => Ok(None),
             _ => numbers::number(text, kind).map(Some),
-        })
+        });
+        self.set(setting, read);
     }
 
     /// Refuses the clause, which the mesh has no rule for.

@@ -41,6 +41,9 @@ impl Default for LinkerdDraft {
     }
 }
 
+const FAMILIES_OF_SUBNETS: &str = "iptables and, with IPv6, ip6tables get every subnet, and each \
+                                   refuses those of the other family";
+
 const EXCLUDED_STAR: Specials = Specials::no_star("write `exclude port 0-65535`");
 
 /// Refuses a clause about destinations.
@@ -58,12 +61,10 @@ impl Draft for LinkerdDraft {
     const FORMS: &'static [Form<Self>] = &[
         Form::one("", "family", "ipv4", |draft, given| given.families(&mut draft.families)),
         Form::one("proxy", "user", "2102", |draft, given| {
-            let user = given.number_or_none(&USER_OR_NOBODY);
-            given.set(&mut draft.proxy.user, user);
+            given.number_or_none(&mut draft.proxy.user, &USER_OR_NOBODY);
         }),
         Form::one("proxy", "group", "2102", |draft, given| {
-            let group = given.number_or_none(&GROUP_OR_NOBODY);
-            given.set(&mut draft.proxy.group, group);
+            given.number_or_none(&mut draft.proxy.group, &GROUP_OR_NOBODY);
         }),
         Form::one("proxy", "inbound-port", "4143", |draft, given| {
             given.port(&mut draft.proxy.inbound_port);
@@ -111,7 +112,11 @@ impl Draft for LinkerdDraft {
         self.families(ending);
         if let Some(mut strays) = Strays::under(&self.families) {
             self.lists(&mut strays);
-            strays.report(ending);
+            strays.report_as(ending, |_, _, _| Problem::MeshCannot {
+                mesh: MESH,
+                why: FAMILIES_OF_SUBNETS,
+                instead: "remove what is IPv6",
+            });
         }
         effects::excluded_outside(&self.inbound_capture, &mut self.inbound_exclude, ending);
         self.lists(&mut Repeated(ending.report));
@@ -153,8 +158,7 @@ impl LinkerdDraft {
             Families::Both if !self.exclude_from.is_none() => {
                 let problem = Problem::MeshCannot {
                     mesh: MESH,
-                    why: "ip6tables and iptables both get every subnet, and each refuses those of \
-                          the other family",
+                    why: FAMILIES_OF_SUBNETS,
                     instead: "write `family ipv4`, and exclude IPv4 subnets",
                 };
                 let at = own(self.exclude_from.clause).or(families).unwrap_or(ending.at);

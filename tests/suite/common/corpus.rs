@@ -21,8 +21,8 @@ pub(crate) struct Entry {
     pub(crate) upstream: Result<Texts, String>,
     /// What becomes of it here.
     pub(crate) imported: Told,
-    /// All of it, as a line.
-    pub(crate) line: String,
+    /// All of it.
+    pub(crate) json: Value,
 }
 
 /// The rules that a mesh makes, as iptables-restore and ip6tables-restore take them; `None` where a
@@ -35,12 +35,38 @@ pub(crate) struct Texts {
 impl Texts {
     /// The rules.
     pub(crate) fn read(&self) -> Result<Ruleset, Vec<iptables::ReadError>> {
-        let options = iptables::Options { groups: groups(), ..Default::default() };
+        let others = ["DOCKER_OUTPUT".to_owned()].into();
+        let options = iptables::Options { groups: groups(), others, ..Default::default() };
         iptables::read(self.ipv4.as_deref(), self.ipv6.as_deref(), &options)
     }
 }
 
 impl Entry {
+    /// What becomes of the same configuration in other forms, as far as these can say it: which chains
+    /// and addresses a host or a pod has is in none of them.
+    pub(crate) fn other_forms(&self, mesh: &str) -> Vec<(&'static str, Told)> {
+        let entry = &self.json;
+        if entry["host"]["docker_output_chain"] == true || !entry["config"]["POD_IP"].is_null() {
+            return Vec::new();
+        }
+        let servers = entry["resolv"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mesh_config = &entry["config"]["meshConfig"];
+        let context = Context {
+            ipv6: Some(entry["host"]["ipv6_address"] != false),
+            resolv_conf: Some(servers.map(|server| format!("nameserver {server}\n")).collect()),
+            mesh_config: Some(mesh_config.to_string()),
+            ..context()
+        };
+        let words = entry["args"].as_array().map(|words| {
+            let quoted = words.iter().map(|word| format!("'{}' ", word.as_str().unwrap()));
+            ("args", quoted.collect::<String>())
+        });
+        let pod = &entry["pod"];
+        let pod = (!pod.is_null()).then(|| ("pod", pod.to_string()));
+        let forms = words.into_iter().chain(pod);
+        forms.map(|(flag, text)| (flag, (form(mesh, flag).read)(&text, &context))).collect()
+    }
+
     /// The one policy that the configuration becomes, and the mesh's rules; `None` if both refuse
     /// it. Nothing else is right.
     pub(crate) fn both(&self) -> Option<(&Policy, Ruleset)> {
@@ -93,16 +119,20 @@ fn entry(mesh: &str, line: &str) -> Entry {
         Some(error) => Err(error),
         None => Ok(Texts { ipv4: text("iptables"), ipv6: text("ip6tables") }),
     };
-    let context = Context { users: users(), groups: groups(), ..Context::default() };
-    let imported = (config(mesh).read)(line, &context);
-    Entry { name: text("name").unwrap(), upstream, imported, line: line.to_owned() }
+    let imported = (form(mesh, "config").read)(line, &context());
+    Entry { name: text("name").unwrap(), upstream, imported, json: parsed }
 }
 
-/// The form in which configurations of the corpus are imported.
-fn config(mesh: &str) -> &'static Form {
+/// A form in which the mesh's import reads configurations.
+fn form(mesh: &str, flag: &str) -> &'static Form {
     let importer = IMPORTERS.iter().find(|importer| importer.name == mesh);
     let mut forms = importer.expect("the mesh has an import").forms.iter();
-    forms.find(|form| form.flag == "config").expect("every mesh has configurations")
+    forms.find(|form| form.flag == flag).expect("the import reads the form")
+}
+
+/// Names that configurations use.
+fn context() -> Context {
+    Context { users: users(), groups: groups(), ..Context::default() }
 }
 
 /// The groups that upstream's own cases name.

@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
 use netweir::policy::consul::{self, Consul, UserRange};
 use netweir::policy::linkerd::{self, Linkerd};
+use netweir::policy::osm::{self, LocalMode, Osm};
 use netweir::policy::{
     AmbientHost, AmbientPod, AmbientProxy, Dns, Expectation, Expected, Groups, HostProbe, Inbound,
     Interfaces, Kind, Mode, Outbound, PodRoute, Policy, ProbeOwner, Proxy, Selection, Setting,
@@ -22,6 +23,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
         1 => consuls().prop_map(Kind::from),
         1 => linkerds().prop_map(Kind::from),
+        1 => osms().prop_map(Kind::from),
     ];
     (names(), kind, vec(expectations(), 0..3)).prop_map(|(name, kind, expectations)| {
         let expectations = expectations.into_iter().map(set).collect();
@@ -173,6 +175,45 @@ pub(crate) fn linkerds() -> impl Strategy<Value = Linkerd> {
                 },
                 outbound: linkerd::Outbound { exclude_ports: set(ports) },
             }
+        },
+    )
+}
+
+/// Any policy for Open Service Mesh.
+pub(crate) fn osms() -> impl Strategy<Value = Osm> {
+    let mode = prop_oneof![
+        Just(LocalMode::Localhost),
+        (1..u32::MAX).prop_map(|address| LocalMode::PodIp(address.into())),
+    ];
+    let proxy =
+        (owner(), port(), port(), mode).prop_map(|(user, inbound, outbound, mode)| osm::Proxy {
+            user: set(user),
+            inbound_port: set(inbound),
+            outbound_port: set(outbound),
+            local_mode: set(mode),
+        });
+    // Both directions have a rule for few ports only.
+    let few = || vec((1_u16..).prop_map(PortRange::one), 0..5);
+    let nets = || {
+        vec(net(), 0..4).prop_map(|nets| -> Vec<Ipv4Net> {
+            let ipv4 = |net| if let IpNet::V4(net) = net { Some(net) } else { None };
+            nets.into_iter().filter_map(ipv4).collect()
+        })
+    };
+    (proxy, few(), nets(), nets(), few(), vec(interface(), 0..3)).prop_map(
+        |(proxy, inbound, capture, exclude_to, outbound, interfaces)| Osm {
+            proxy,
+            inbound: osm::Inbound { exclude_ports: set(inbound) },
+            outbound: osm::Outbound {
+                capture_to: set(if capture.is_empty() {
+                    Selection::All
+                } else {
+                    Selection::Only(capture)
+                }),
+                exclude_to: set(exclude_to),
+                exclude_ports: set(outbound),
+            },
+            exclude_interfaces: set(interfaces),
         },
     )
 }

@@ -1,0 +1,123 @@
+//! What there is to say about an import from Open Service Mesh: notes and mistakes.
+
+use crate::import::{Finding, GeneralReason, GeneralRemark};
+use crate::net::BadInterface;
+
+/// What the policy does not carry over, or says in another way.
+pub type Note = Finding<Remark>;
+
+/// Why there is no policy.
+pub type Mistake = Finding<Reason>;
+
+/// What a [`Note`] says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Remark {
+    /// What other imports say, too.
+    #[error(transparent)]
+    General(#[from] GeneralRemark),
+    /// Whether a pod gets a proxy.
+    #[error(
+        "read as OSM's injector reads it; whether the namespace asks for the proxy is not in the \
+         manifest"
+    )]
+    AsInjected,
+    /// The `MeshConfig` is not there.
+    #[error("the MeshConfig decides, too, and it is not known: its defaults are taken")]
+    MeshUnknown,
+    /// A port that is not captured anyway.
+    #[error("no effect on {port}: the proxy's own ports are never captured")]
+    OwnPort {
+        /// The port.
+        port: String,
+    },
+    /// An address without a use.
+    #[error("no effect: the mode is not `PodIP`")]
+    AddressUnused,
+    /// A pod for which OSM makes no rules.
+    #[error("no policy, because {0}")]
+    NoRules(NoRules),
+}
+
+/// Why OSM makes no rules for a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRules {
+    /// It shares the node's network.
+    #[error("the pod is in the node's network namespace")]
+    HostNetwork,
+    /// Somebody said so.
+    #[error("injection is off")]
+    InjectionOff,
+}
+
+/// What a [`Mistake`] says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// What other imports say, too.
+    #[error(transparent)]
+    General(#[from] GeneralReason),
+    /// Not a port.
+    #[error("`{item}` is not a port of 1 to 65535")]
+    NotPort {
+        /// As written.
+        item: String,
+    },
+    /// A port that only iptables refuses.
+    #[error("`{item}` is no port of 1 to 65535: OSM takes it, and its init container fails")]
+    NotPortOfIptables {
+        /// As written.
+        item: String,
+    },
+    /// More than a rule takes.
+    #[error(
+        "{count} ports with those of the MeshConfig: OSM takes them, and its init container fails, \
+         because iptables takes 15 in a rule"
+    )]
+    TooManyPorts {
+        /// How many there are.
+        count: usize,
+    },
+    /// Not a prefix.
+    #[error("`{item}` is not a prefix like `10.0.0.0/8`")]
+    NotPrefix {
+        /// As written.
+        item: String,
+    },
+    /// A prefix that only iptables refuses.
+    #[error("`{item}` is of IPv6: OSM takes it, and its init container fails")]
+    Ipv6Prefix {
+        /// As written.
+        item: String,
+    },
+    /// Not an interface.
+    #[error("`{item}` is not an interface: {why}")]
+    NotInterface {
+        /// As written.
+        item: String,
+        /// What is the matter with it.
+        why: BadInterface,
+    },
+    /// Not a mode.
+    #[error("the modes are `Localhost` and `PodIP`")]
+    NotMode,
+    /// The pod's address is not there.
+    #[error("the rules name the pod's address in this mode, and it is not known")]
+    NoPodAddress,
+    /// Not an address.
+    #[error("`{item}` is not an IPv4 address")]
+    NotAddress {
+        /// As written.
+        item: String,
+    },
+    /// Neither yes nor no.
+    #[error("neither `enabled` nor `disabled`")]
+    NotInjection,
+    /// Not a kind of configuration.
+    #[error("the kind is `osm`")]
+    UnknownKind,
+}
+
+/// Findings as they are made.
+pub(super) type Report = crate::import::report::Report<Remark, Reason>;

@@ -1,0 +1,82 @@
+//! Open Service Mesh's configuration, to policies that say the same.
+//!
+//! ```text
+//!  annotations of a pod, MeshConfig ──┐
+//!                                     ├─► options ──► Osm
+//!  configuration ─────────────────────┘
+//! ```
+//!
+//! The same is what the rules of its init container do (osm 7bec5b6 of 2023-07-10). What a policy
+//! cannot say, or OSM or its init container refuses, is a [`Mistake`]; what has no effect, or says
+//! nothing about traffic, is left out with a [`Note`].
+//!
+//! ```
+//! use netweir::import::{Context, osm};
+//!
+//! let text = r#"{"annotations": {"openservicemesh.io/inbound-port-exclusion-list": "9090"}}"#;
+//! let imported = osm::configurations(text, &Context::default()).unwrap();
+//! assert_eq!(imported.policies[0].name.as_str(), "osm");
+//! ```
+
+mod config;
+mod finding;
+mod meaning;
+mod option;
+#[cfg(feature = "import-pod")]
+mod pod;
+
+pub use config::configurations;
+pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+#[cfg(feature = "import-pod")]
+pub use pod::pods;
+
+use super::Context;
+#[cfg(feature = "import-pod")]
+use super::importer::Extra;
+use super::importer::{Form, GivenAs, Importer};
+
+/// What was imported.
+pub type Imported = super::Imported<Remark>;
+
+/// Why nothing was imported.
+pub type Refused = super::Refused<Remark, Reason>;
+
+/// What the command calls this import, and policies that have no other name.
+const NAME: &str = "osm";
+
+/// Open Service Mesh, among the imports.
+pub(super) const IMPORTER: Importer = Importer {
+    name: NAME,
+    about: "Turn Open Service Mesh's configuration into a policy that says the same",
+    details: "Prints the policy that does to packets what the rules of OSM's init container do, \
+              formatted, and without the clauses that only restate defaults. What it does not \
+              carry over, and why, goes to standard error; what OSM refuses, or a policy cannot \
+              say, is an error, and nothing is printed then.",
+    examples: &[
+        "kubectl get pod web -o yaml | weir import osm --pod -",
+        "weir import osm --pod deployment.yaml --mesh-config meshconfig.yaml -o web.weir",
+    ],
+    forms: &[
+        #[cfg(feature = "import-pod")]
+        Form {
+            flag: "pod",
+            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
+                   standard input",
+            given: GivenAs::File,
+            extras: &[Extra::MeshConfig],
+            read: |text, context| super::told(pods(text, context)),
+        },
+        Form {
+            flag: "config",
+            help: "Annotations, MeshConfig and the pod's address in JSON, one object or several; \
+                   `-` is standard input",
+            given: GivenAs::File,
+            extras: &[],
+            read: |text, context| super::told(configurations(text, context)),
+        },
+    ],
+    extras: &[
+        #[cfg(feature = "import-pod")]
+        (Extra::MeshConfig, "The mesh's MeshConfig in YAML or JSON, where OSM would read it"),
+    ],
+};
