@@ -257,6 +257,7 @@ fn servers(
 }
 
 /// Notes options that another one decides about.
+#[cfg(feature = "import-pod")]
 pub(super) fn note_overridden(given: &Given, by: &str, report: &mut Report) {
     report.note(given, GeneralRemark::Overridden { by: by.to_owned() });
 }

@@ -51,9 +51,10 @@ impl Entry {
         }
         let servers = entry["resolv"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let mesh_config = &entry["config"]["meshConfig"];
+        let lines: Vec<_> = servers.map(|server| format!("nameserver {server}\n")).collect();
         let context = Context {
             ipv6: Some(entry["host"]["ipv6_address"] != false),
-            resolv_conf: Some(servers.map(|server| format!("nameserver {server}\n")).collect()),
+            resolv_conf: Some(lines.concat()),
             mesh_config: Some(mesh_config.to_string()),
             ..context()
         };
