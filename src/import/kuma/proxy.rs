@@ -5,7 +5,9 @@ use ipnet::IpNet;
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
 use super::value;
-use crate::import::{GeneralRemark, Given};
+#[cfg(feature = "import-pod")]
+use crate::import::GeneralRemark;
+use crate::import::Given;
 use crate::net::{Families, Family, PortRange};
 use crate::policy::kuma::{Dns, VirtualNetwork};
 use crate::policy::{GroupIds, Kuma, Selection, Setting};
