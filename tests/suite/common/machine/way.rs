@@ -324,6 +324,10 @@ pub(super) fn listener(way: &Way) -> Option<(Place, Sender)> {
     let to = way.destination;
     let family = if to.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
     let is_own = addresses(place, family).iter().any(|own| own.parse() == Ok(to.ip()));
+    // A loopback address as the source is taken for a forgery elsewhere.
+    if place != Place::Host && way.source.ip().is_loopback() {
+        return None;
+    }
     let user = owner_of(to.port());
     (is_own && PORTS.contains(&to.port())).then_some((place, Sender::Process { user, group: user }))
 }
