@@ -71,8 +71,9 @@ pub enum Arrival {
     },
     /// Nowhere: it was dropped at the last hook.
     Dropped,
-    /// Nowhere: it came in on a link and is for a loopback address now. The kernel takes such a
-    /// packet of IPv4 only if `route_localnet` is set, and none of IPv6 (Linux 6.18).
+    /// Nowhere: it came in on a link and is for a loopback address of IPv4. The kernel takes such a
+    /// packet only if `route_localnet` is set. One for `::1` is no packet for this machine, and is
+    /// forwarded (Linux 6.18).
     Martian {
         /// The address.
         address: IpAddr,
@@ -97,10 +98,9 @@ impl fmt::Display for Arrival {
             Self::Proxy { port } => write!(f, "at the transparent proxy on port {port}"),
             Self::Sent { interface } => write!(f, "out of {interface}"),
             Self::Dropped => f.write_str("nowhere"),
-            Self::Martian { address: address @ IpAddr::V4(_) } => {
+            Self::Martian { address } => {
                 write!(f, "nowhere, unless `route_localnet` is set: from outside to {address}")
             }
-            Self::Martian { address } => write!(f, "nowhere: from outside to {address}"),
             Self::Astray { port, mark } => write!(
                 f,
                 "at the transparent proxy on port {port}, if routing delivers mark {mark:#x} to \
@@ -195,12 +195,13 @@ impl Traveller<'_> {
         match packet.hook {
             Hook::Prerouting => {
                 self.tproxy = run.outcome.tproxy;
-                if !is_from_loopback(packet) && next.destination.is_loopback() {
+                let is_astray = !is_from_loopback(packet) && next.destination.is_loopback();
+                if is_astray && next.destination.is_ipv4() {
                     return Err(Arrival::Martian { address: next.destination });
                 }
                 // What came over loopback has its route already.
                 let is_delivered = is_from_loopback(packet)
-                    || self.is_local(next.destination)
+                    || self.is_local(next.destination) && !is_astray
                     || self.delivers(next.mark);
                 if let (false, Some(port)) = (is_delivered, self.tproxy) {
                     return Err(Arrival::Astray { port, mark: next.mark });

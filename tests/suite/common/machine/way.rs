@@ -82,7 +82,12 @@ impl Way {
 
 /// Where packets for `destination` go from the host: an interface, `lo` for itself.
 fn route(destination: IpAddr, mark: u32) -> &'static str {
-    if is_local(destination) || mark & MARK_MASK == MARK_LOCAL {
+    if is_local(destination) { "lo" } else { route_elsewhere(destination, mark) }
+}
+
+/// The same for what is not the host's.
+fn route_elsewhere(destination: IpAddr, mark: u32) -> &'static str {
+    if mark & MARK_MASK == MARK_LOCAL {
         return "lo";
     }
     if mark & MARK_MASK == MARK_ALT {
@@ -190,8 +195,18 @@ impl Walk<'_> {
         if !self.is_taken {
             packet.sender = Sender::Nobody;
         }
+        // Nothing gets from outside to a loopback address: one of IPv4 is a forgery, and one of IPv6 is
+        // routed as if it were elsewhere.
+        let is_astray = !is_looped && packet.destination.is_loopback();
+        if is_astray && packet.destination.is_ipv4() {
+            return None;
+        }
         // What comes over loopback keeps the route that it was sent by.
-        let next = if is_looped { "lo" } else { route(packet.destination, packet.mark) };
+        let next = match (is_looped, is_astray) {
+            (true, _) => "lo",
+            (_, true) => route_elsewhere(packet.destination, packet.mark),
+            _ => route(packet.destination, packet.mark),
+        };
         if next == "lo" {
             packet.hook = Hook::Input;
             if !is_looped && !self.is_taken {
@@ -364,6 +379,10 @@ pub(super) fn listener(way: &Way) -> Option<(Place, Sender)> {
     let to = way.destination;
     let family = if to.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
     let is_own = addresses(place, family).iter().any(|own| own.parse() == Ok(to.ip()));
+    // A loopback address as the source is taken for a forgery elsewhere.
+    if place != Place::Host && way.source.ip().is_loopback() {
+        return None;
+    }
     let user = owner_of(to.port());
     (is_own && PORTS.contains(&to.port())).then_some((place, Sender::Process { user, group: user }))
 }
