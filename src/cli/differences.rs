@@ -22,6 +22,8 @@ pub(super) fn between(
 ) -> io::Result<(Families, Comparison<DifferenceWords>)> {
     let families = common_families(left, right)?;
     let (ours, theirs) = (left.only(families), right.only(families));
+    known(left)?;
+    known(right)?;
     let all = differences((&ours, &left.context()), (&theirs, &right.context()))
         .map_err(io::Error::other)?;
     Ok((families, all))
@@ -47,6 +49,16 @@ pub(super) fn beside(left: &Subject, right: &Subject, families: Families) -> io:
         "alone only: beside other chains they may differ, as at {hook} in {kind} chains of priority \
          {priority}\n  `{packet}` {what}\n"
     ))
+}
+
+/// Refuses rules that lead into a chain of others, of which nobody knows what it does.
+fn known(subject: &Subject) -> io::Result<()> {
+    let Some(chain) = subject.ruleset.others().into_iter().next() else { return Ok(()) };
+    Err(io::Error::other(format!(
+        "{} leads to chain `{chain}`, which is another's and not there: nobody knows what it does \
+         to packets",
+        subject.name
+    )))
 }
 
 /// The families about which both say something.

@@ -7,7 +7,7 @@ mod treatment;
 
 use serde::Serialize;
 
-use crate::ir::{Origin, Ruleset};
+use crate::ir::{Action, Origin, Ruleset};
 use crate::lower::{Layout, lower};
 use crate::policy::Policy;
 use crate::semantics::{Host, Leg, Limit, Packet, Run, follow, run};
@@ -68,7 +68,7 @@ pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {
 #[must_use]
 pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
     let leg = Leg { packet: packet.clone(), run: run(ruleset, packet), supposes: Vec::new() };
-    told(&[leg], &context.ports(), context)
+    told(ruleset, &[leg], &context.ports(), context)
 }
 
 /// Follows `packet` from its hook to where it ends, and says why it fares so. Routing is as the
@@ -83,7 +83,7 @@ pub fn explain_way(
     context: &Context<'_>,
 ) -> Result<Explanation, Limit> {
     let way = follow(ruleset, packet, &context.host())?;
-    let mut told = told(&way.legs, &context.ports(), context);
+    let mut told = told(ruleset, &way.legs, &context.ports(), context);
     told.end = Some(way.arrival.to_string());
     Ok(told)
 }
@@ -100,7 +100,7 @@ impl Context<'_> {
     }
 }
 
-fn told(legs: &[Leg<'_>], ports: &Ports, context: &Context<'_>) -> Explanation {
+fn told(ruleset: &Ruleset, legs: &[Leg<'_>], ports: &Ports, context: &Context<'_>) -> Explanation {
     let first = &legs[0];
     let treatments: Vec<_> = legs.iter().map(|leg| Treatment::of(&leg.run.outcome)).collect();
     let is = |wanted: fn(&Treatment) -> bool| treatments.iter().position(wanted);
@@ -142,6 +142,19 @@ fn told(legs: &[Leg<'_>], ports: &Ports, context: &Context<'_>) -> Explanation {
         clause: clause.and_then(|clause| Some(ClauseWords::of(clause, context.sources?))),
         path: steps.flat_map(|(place, leg)| path::words(leg, decides(place), context)).collect(),
         end: None,
-        supposes: legs.iter().flat_map(|leg| leg.supposes.iter().cloned()).collect(),
+        supposes: legs
+            .iter()
+            .flat_map(|leg| leg.supposes.iter().cloned().chain(chains_of_others(leg, ruleset)))
+            .collect(),
     }
+}
+
+/// What is supposed of the chains of others that a packet is led to.
+fn chains_of_others(leg: &Leg<'_>, ruleset: &Ruleset) -> Vec<String> {
+    let others = ruleset.others();
+    let steps = leg.run.trace.iter().filter_map(|step| match &step.rule.then {
+        Action::Jump(to) | Action::Goto(to) if others.contains(to) => Some(to),
+        _ => None,
+    });
+    steps.map(|chain| format!("chain {chain} of others gives the packet back")).collect()
 }

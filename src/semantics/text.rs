@@ -479,13 +479,14 @@ fn interface<'a>(
     if slot.is_none() {
         return Err(BadPacket::Place { word: word.to_owned() });
     }
-    match Interface::new(&name) {
-        Ok(interface) if !interface.is_wildcard() => {
-            *slot = Some(name);
-            Ok(())
-        }
-        _ => Err(bad(word, "an interface")),
+    // What the kernel allows (`dev_valid_name`, Linux 6.18), which is more than rules can name.
+    let is_allowed = |c: char| !(c.is_whitespace() || matches!(c, '/' | ':' | '*'));
+    let is_name = name.len() <= Interface::MAX_LEN && name.chars().all(is_allowed);
+    if !is_name || name == "." || name == ".." {
+        return Err(bad(word, "an interface"));
     }
+    *slot = Some(name);
+    Ok(())
 }
 
 fn id<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32, BadPacket> {
