@@ -47,13 +47,8 @@ Exit status, as of diff(1) but for a wrong policy: 0 equal, 1 different or a pol
 impl Diff {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let layout = LayoutName::default();
-        let nothing = std::collections::BTreeSet::new();
-        let Some(old) = self.reading.file(&self.old, layout, &nothing, messages)? else {
-            return Ok(Outcome::Bad);
-        };
-        let Some(new) = self.reading.file(&self.new, layout, &old.filled(), messages)? else {
-            return Ok(Outcome::Bad);
-        };
+        let pair = self.reading.pair([&self.old, &self.new], layout, messages)?;
+        let Some([old, new]) = pair else { return Ok(Outcome::Bad) };
         if let Some(form) = self.emit {
             return form.print(&old, &new);
         }

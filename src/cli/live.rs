@@ -8,8 +8,8 @@ pub(super) struct Live {
     /// `nft -j list ruleset`.
     pub(super) nft: String,
     /// What `iptables-save` and `ip6tables-save` print, of each variant of iptables that is
-    /// installed.
-    pub(super) iptables: Vec<[String; 2]>,
+    /// installed and has tables, with what the variant is called.
+    pub(super) iptables: Vec<(&'static str, [String; 2])>,
     /// Whether that is so of the variant that keeps its tables in nft.
     pub(super) has_iptables_nft: bool,
 }
@@ -23,6 +23,7 @@ pub(super) fn ask() -> io::Result<Live> {
     let nft = output("nft", &["-j", "list", "ruleset"])?;
     let mut iptables = Vec::new();
     let mut has_iptables_nft = false;
+    let mut is_installed = false;
     for variant in ["-nft", "-legacy"] {
         let v4 = output(&format!("iptables{variant}-save"), &[])?;
         let v6 = output(&format!("ip6tables{variant}-save"), &[])?;
@@ -30,14 +31,17 @@ pub(super) fn ask() -> io::Result<Live> {
             continue;
         }
         has_iptables_nft |= variant == "-nft";
-        iptables.push([v4.unwrap_or_default(), v6.unwrap_or_default()]);
+        let texts = [v4.unwrap_or_default(), v6.unwrap_or_default()];
+        if texts.iter().any(|text| !text.trim().is_empty()) {
+            iptables.push((variant.trim_start_matches('-'), texts));
+        }
+        is_installed = true;
     }
-    if iptables.is_empty()
-        && let Some(v4) = output("iptables-save", &[])?
-    {
-        iptables.push([v4, output("ip6tables-save", &[])?.unwrap_or_default()]);
+    if !is_installed && let Some(v4) = output("iptables-save", &[])? {
+        iptables.push(("iptables", [v4, output("ip6tables-save", &[])?.unwrap_or_default()]));
+        is_installed = true;
     }
-    if nft.is_none() && iptables.is_empty() {
+    if nft.is_none() && !is_installed {
         return Err(io::Error::other("neither nft nor iptables-save is installed"));
     }
     let nft = nft.unwrap_or_else(|| "{\"nftables\": []}".to_owned());

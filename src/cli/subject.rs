@@ -17,7 +17,7 @@ use super::script;
 use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::lower::lower;
-use crate::net::{Families, Family};
+use crate::net::{Families, Family, Name};
 use crate::policy::GroupIds;
 use crate::reader::{iptables, nft};
 use crate::{Compilation, Options};
@@ -135,14 +135,46 @@ impl Reading {
         filled: &BTreeSet<String>,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        let text = read(path)?;
+        self.text(path, &read(path)?, layout, filled, messages)
+    }
+
+    /// Reads two files of any form; `None` if one is a policy that is wrong. Sets that a policy on
+    /// either side leaves to others are so on both.
+    pub(super) fn pair(
+        &self,
+        [old, new]: [&Path; 2],
+        layout: LayoutName,
+        messages: &Messages,
+    ) -> io::Result<Option<[Subject; 2]>> {
+        let (old_text, new_text) = (read(old)?, read(new)?);
+        let nothing = BTreeSet::new();
+        let is_new_first = is_policy(&new_text) && !is_policy(&old_text);
+        let [first, second] = [(old, &old_text), (new, &new_text)];
+        let (first, second) = if is_new_first { (second, first) } else { (first, second) };
+        let Some(one) = self.text(first.0, first.1, layout, &nothing, messages)? else {
+            return Ok(None);
+        };
+        let Some(other) = self.text(second.0, second.1, layout, &one.filled(), messages)? else {
+            return Ok(None);
+        };
+        Ok(Some(if is_new_first { [other, one] } else { [one, other] }))
+    }
+
+    fn text(
+        &self,
+        path: &Path,
+        text: &str,
+        layout: LayoutName,
+        filled: &BTreeSet<String>,
+        messages: &Messages,
+    ) -> io::Result<Option<Subject>> {
         let called = name(path).into_owned();
-        match first_sign(&text) {
-            Some('{') => self.nft(called, &text, filled).map(Some),
-            Some('*') if is_ipv6(&text) => self.iptables(called, None, Some(&text)).map(Some),
-            Some('*') => self.iptables(called, Some(&text), None).map(Some),
-            _ if script::is_script(&text) => self.nft(called, &text, filled).map(Some),
-            _ => self.policy(path, &text, layout, messages),
+        match first_sign(text) {
+            Some('{') => self.nft(called, text, filled).map(Some),
+            Some('*') if is_ipv6(text) => self.iptables(called, None, Some(text)).map(Some),
+            Some('*') => self.iptables(called, Some(text), None).map(Some),
+            _ if script::is_script(text) => self.nft(called, text, filled).map(Some),
+            _ => self.policy(path, text, layout, messages),
         }
     }
 
@@ -215,8 +247,15 @@ impl Reading {
         let mut ruleset =
             nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
         let mut form = Form::Nft;
-        for [v4, v6] in &live.iptables {
-            let saved = self.iptables("iptables-save".to_owned(), Some(v4), Some(v6))?.ruleset;
+        let has_several = live.iptables.len() > 1;
+        for (variant, [v4, v6]) in &live.iptables {
+            let saved = self.iptables("iptables-save".to_owned(), Some(v4), Some(v6))?;
+            let mut saved = saved.ruleset;
+            // Both variants can have a table of one name.
+            for table in saved.tables.iter_mut().filter(|_| has_several) {
+                let called = Name::new(&format!("{variant}-{}", table.name));
+                table.name = called.map_err(io::Error::other)?;
+            }
             if ruleset.tables.is_empty() && !saved.tables.is_empty() {
                 form = Form::Iptables;
             }
@@ -232,6 +271,11 @@ fn first_sign(text: &str) -> Option<char> {
     let lines = text.lines().map(str::trim_start);
     let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.next()?.chars().next()
+}
+
+/// Whether a text is a policy, and not rules in another form.
+fn is_policy(text: &str) -> bool {
+    !matches!(first_sign(text), Some('{' | '*')) && !script::is_script(text)
 }
 
 /// Whether what iptables-save printed is about IPv6: it says so, or has an address of it.

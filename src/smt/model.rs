@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(
             packet.to_string(),
             "outbound tcp from 0.0.0.0:0 to 10.96.0.1:443 user 0 group 0 out eth0 \
-             no-listener 15006 to-set istio-host:istio-pods"
+             no-listener 15006 to-set istio-host:istio-pods from-foreign"
         );
         assert_eq!(case, 2);
     }

@@ -82,6 +82,35 @@ fn a_packet_is_explained_in_words() {
     snapshot("explain", "a-packet-is-explained-in-words", &text);
 }
 
+#[test]
+fn sets_that_others_fill_are_so_on_both_sides() {
+    let files = Files::new();
+    let policy = "rulesets/ambient/host.weir";
+    let compiled = weir(&["compile", "--emit", "json", policy]);
+    let listing = stdout(&compiled).replacen(
+        "\n]}",
+        ",\n{\"add\":{\"element\":{\"family\":\"inet\",\"table\":\"istio-ambient-nat\",\
+         \"name\":\"SET\",\"elem\":[\"10.0.0.7\"]}}}\n]}",
+        1,
+    );
+    let set = listing.split("\"set\":").nth(1).unwrap();
+    let part = |key: &str| {
+        let rest = set.split(&format!("\"{key}\":\"")).nth(1).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let listing =
+        listing.replace("\"name\":\"SET\"", &format!("\"name\":\"{}\"", part("name"))).replace(
+            "\"table\":\"istio-ambient-nat\",\"name\"",
+            &format!("\"table\":\"{}\",\"name\"", part("table")),
+        );
+    assert!(listing.contains("10.0.0.7"), "{listing}");
+    fs::write(files.path("live.json"), listing).unwrap();
+    for pair in [[policy, &files.path("live.json")], [&files.path("live.json"), policy]] {
+        let said = said(&["diff", pair[0], pair[1]], &files, 0);
+        assert!(said.starts_with("equal for every packet"), "{said}");
+    }
+}
+
 /// The end of a packet's way through rules, and what becomes of it.
 fn ends(rules: &str, packet: &str) -> (String, String) {
     let found = json(&["explain", "--json", rules, packet], 0);

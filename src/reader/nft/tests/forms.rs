@@ -269,9 +269,9 @@ ip6 daddr ::1 snat ip to 169.254.7.127
 masquerade
     ! column 1: unknown statement `masquerade`
 meta l4proto tcp dnat ip to 10.0.0.1:80
-    ! column 18: unknown statement `dnat`
+    IPv4, tcp: translate destination to 10.0.0.1:80
 meta l4proto tcp dnat ip6 to [::1]:80
-    ! column 18: unknown statement `dnat`
+    IPv6, tcp: translate destination to [::1]:80
 meta l4proto tcp tproxy ip to :15006 meta mark set 0x00000539 counter accept
     IPv4, tcp: hand to port 15006 and set mark 0x539; if nobody listens, go on
 meta l4proto tcp tproxy to :15006 accept
