@@ -392,7 +392,7 @@ fn the_reference_is_right() {
             everything += 1;
         }
     }
-    assert_eq!(everything, 5);
+    assert_eq!(everything, 7);
 }
 
 /// Long rows of words and values, whatever they mean.
