@@ -290,6 +290,10 @@ impl Space {
 
     /// The packets whose `field` is `value`.
     pub(super) fn is(&mut self, field: Field, value: u128) -> Function {
+        // An address of the other family is no number of this one.
+        if value > field.highest() {
+            return Function::FALSE;
+        }
         self.within(field, &[(value, value)])
     }
 
