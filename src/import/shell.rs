@@ -1,3 +1,5 @@
+//! Text split into words, as a shell does it.
+
 /// A word, and the line on which it begins, from 1.
 pub(crate) type Word = (usize, String);
 
