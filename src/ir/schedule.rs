@@ -126,12 +126,25 @@ impl<'a> Schedule<'a> {
     }
 
     /// Whether what ties in both, by name, does so in the same order.
-    #[must_use]
-    pub fn agrees_with(&self, other: &Self) -> bool {
+    fn agrees_with(&self, other: &Self) -> bool {
         let common = |one: &Self, other: &Self| -> Vec<String> {
             one.tied.iter().filter(|unit| other.tied.contains(unit)).cloned().collect()
         };
         common(self, other) == common(other, self)
+    }
+
+    /// Which orders of one ruleset, by place, go with which of another: where the same chains tie,
+    /// the same.
+    #[must_use]
+    pub fn pairs(left: &[Self], right: &[Self]) -> Vec<(usize, usize)> {
+        if left.iter().map(|one| &one.supposes).eq(right.iter().map(|other| &other.supposes)) {
+            return (0..left.len()).map(|at| (at, at)).collect();
+        }
+        let all = (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other)));
+        let agreeing = |(one, other): &(usize, usize)| left[*one].agrees_with(&right[*other]);
+        let pairs: Vec<_> = all.clone().filter(agreeing).collect();
+        // Two chains of one table may stand in one order here and in the other there.
+        if pairs.is_empty() { all.collect() } else { pairs }
     }
 
     /// Whether the same chains run in the same order.

@@ -224,7 +224,7 @@ fn at<T>(
     };
     let sides = [side(&mut space, left, &schedules[0])?, side(&mut space, right, &schedules[1])?];
     let mut pairs = Vec::new();
-    for (one, other) in matching(&schedules) {
+    for (one, other) in Schedule::pairs(&schedules[0], &schedules[1]) {
         let pair = [&sides[0][one], &sides[1][other]];
         let mut differ = differing(&mut space, pair);
         if let Scope::Chain { shared: true, .. } = scope {
@@ -274,21 +274,6 @@ fn at<T>(
         }
     }
     Ok(())
-}
-
-/// Which orders of the left go with which of the right: where the same chains tie, the same.
-fn matching(schedules: &[Vec<Schedule<'_>>; 2]) -> Vec<(usize, usize)> {
-    let [left, right] = schedules;
-    let alike = left.len() == right.len()
-        && left.iter().zip(right).all(|(left, right)| left.supposes == right.supposes);
-    if alike {
-        return (0..left.len()).map(|at| (at, at)).collect();
-    }
-    let all = (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other)));
-    let agreeing = |(one, other): &(usize, usize)| left[*one].agrees_with(&right[*other]);
-    let pairs: Vec<_> = all.clone().filter(agreeing).collect();
-    // Two chains of one table may stand in one order here and in the other there.
-    if pairs.is_empty() { all.collect() } else { pairs }
 }
 
 /// The packets that have two fates.

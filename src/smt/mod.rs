@@ -129,7 +129,7 @@ fn cases(sides: [Side<'_>; 2], ways: &mut Ways) -> Result<Vec<Case>, NoQuestion>
                     ends[side].push(ways.schedule(sides[side], schedule)?);
                 }
             }
-            for (left, right) in pairs(&schedules) {
+            for (left, right) in Schedule::pairs(&schedules[0], &schedules[1]) {
                 let mut supposes = schedules[0][left].supposes.clone();
                 supposes.extend(schedules[1][right].supposes.iter().cloned());
                 supposes.dedup();
@@ -155,17 +155,6 @@ fn has_rules(schedule: &Schedule<'_>) -> bool {
         Step::Chain(_) => true,
         Step::Translate(entries) => !entries.is_empty(),
     })
-}
-
-/// The orders of one side with those of the other: where the same chains tie, the same.
-fn pairs([left, right]: &[Vec<Schedule<'_>>; 2]) -> Vec<(usize, usize)> {
-    if left.iter().map(|one| &one.supposes).eq(right.iter().map(|other| &other.supposes)) {
-        return (0..left.len()).map(|at| (at, at)).collect();
-    }
-    let all = (0..left.len()).flat_map(|one| (0..right.len()).map(move |other| (one, other)));
-    let agreeing = |(one, other): &(usize, usize)| left[*one].agrees_with(&right[*other]);
-    let pairs: Vec<_> = all.clone().filter(agreeing).collect();
-    if pairs.is_empty() { all.collect() } else { pairs }
 }
 
 fn write_question(
