@@ -71,11 +71,77 @@ fn iptables(bencher: divan::Bencher, excluded: u32) {
     });
 }
 
-/// All that a user waits for: source text to proved script.
-#[divan::bench]
-fn compile_and_prove_default() -> usize {
-    let options = Options::default();
-    let compilation = compile("bench.weir", divan::black_box(DEFAULT), &NoIncludes, &options);
-    let compilation = compilation.expect("the policy is good");
-    compilation.emit(&compilation.policies[0], View::Nft).expect("it is proved").len()
+/// What the proof adds to all that a user waits for: source text to nft script and JSON, without and
+/// with it.
+#[divan::bench_group]
+mod whole {
+    use netweir::import::{Context, IMPORTERS};
+    use netweir::policy::{Detail, print};
+
+    use super::{NoIncludes, Options, View, compile, excluding};
+
+    /// The shipped policies, a long list, and, if `WEIR_CORPUS` names a corpus, what Istio's
+    /// configurations in it are imported as.
+    const CASES: [&str; 10] = [
+        "istio/default",
+        "istio/dns",
+        "istio/tproxy",
+        "ambient/pod",
+        "linkerd/linkerd",
+        "kuma/kuma-dns",
+        "consul/consul-dns",
+        "osm/osm",
+        "100,000 networks",
+        "corpus",
+    ];
+
+    fn texts(case: &str) -> Vec<String> {
+        match case {
+            "100,000 networks" => vec![excluding(50_000)],
+            "corpus" => imported(),
+            shipped => {
+                let path = format!("{}/rulesets/{shipped}.weir", env!("CARGO_MANIFEST_DIR"));
+                vec![std::fs::read_to_string(path).expect("the policy is shipped")]
+            }
+        }
+    }
+
+    /// Every configuration that can be imported without a file of groups.
+    fn imported() -> Vec<String> {
+        let Some(folder) = std::env::var_os("WEIR_CORPUS") else { return Vec::new() };
+        let path = std::path::Path::new(&folder).join("istio.jsonl");
+        let corpus = std::fs::read_to_string(path).expect("the corpus can be read");
+        corpus.lines().filter_map(policy).collect()
+    }
+
+    fn policy(line: &str) -> Option<String> {
+        let importer = IMPORTERS.iter().find(|importer| importer.name == "istio")?;
+        let form = importer.forms.iter().find(|form| form.flag == "config")?;
+        let told = (form.read)(line, &Context::default()).ok()?;
+        Some(print(told.policies.first()?, Detail::Differences))
+    }
+
+    fn script_and_json(texts: &[String], verify: bool) -> usize {
+        let options = Options { verify, ..Options::default() };
+        let size = |text: &String| {
+            let compilation = compile("bench.weir", text, &NoIncludes, &options);
+            let compilation = compilation.expect("the policy is good");
+            let emit = |view| compilation.emit(&compilation.policies[0], view);
+            let [script, json] = [View::Nft, View::Json].map(emit);
+            script.expect("it is proved").len() + json.expect("it is proved").len()
+        };
+        texts.iter().map(size).sum()
+    }
+
+    #[divan::bench(args = CASES)]
+    fn unproved(bencher: divan::Bencher, case: &str) {
+        let texts = texts(case);
+        bencher.bench(|| script_and_json(divan::black_box(&texts), false));
+    }
+
+    #[divan::bench(args = CASES)]
+    fn proved(bencher: divan::Bencher, case: &str) {
+        let texts = texts(case);
+        bencher.bench(|| script_and_json(divan::black_box(&texts), true));
+    }
 }

@@ -346,9 +346,8 @@ impl Compilation {
         view: View,
         text: &str,
     ) -> Result<(), Vec<Diagnostic>> {
-        let meaning = loaded_together(policies);
         let target = self.options.nft.target;
-        let wanted = prove::Wanted { meaning, legal, owned, target };
+        let wanted = prove::Wanted { policies, meaning: loaded_together, legal, owned, target };
         let spelling = if view == View::Json { prove::Nft::Json } else { prove::Nft::Script };
         prove::nft(wanted, (spelling, text), &self.proved).map_err(|problem| vec![problem])
     }

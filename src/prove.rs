@@ -12,7 +12,7 @@ use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
-    Difference, Limit, Outcome, Packet, Run, Translation, compare, compare_beside, find,
+    Difference, Limit, Outcome, Packet, Run, Translation, are_alike, compare, compare_beside, find,
     order_dependent, run,
 };
 
@@ -26,9 +26,12 @@ pub(crate) enum Nft {
 }
 
 /// What a text for nft has to be.
+#[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// What the policies mean.
-    pub(crate) meaning: Ruleset,
+    /// The policies.
+    pub(crate) policies: &'a [&'a Policy],
+    /// What they mean where all of them are loaded.
+    pub(crate) meaning: fn(&[&Policy]) -> Ruleset,
     /// The rules as they were to be written.
     pub(crate) legal: &'a Legal,
     /// Every table that may be touched.
@@ -37,19 +40,30 @@ pub(crate) struct Wanted<'a> {
     pub(crate) target: Target,
 }
 
-/// The rulesets that were last proved to treat all packets alike: script and JSON of a policy are the
+/// What was last proved to treat all packets as policies mean: script and JSON of a policy are the
 /// same rules, and equal rules need no second proof.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Proved(Arc<Mutex<Option<(Ruleset, Ruleset)>>>);
+pub(crate) struct Proved(Arc<Mutex<Option<Last>>>);
+
+/// What was proved last.
+#[derive(Debug)]
+struct Last {
+    policies: Vec<Policy>,
+    written: Ruleset,
+}
 
 impl Proved {
-    fn has(&self, meaning: &Ruleset, written: &Ruleset) -> bool {
+    fn has(&self, policies: &[&Policy], written: &Ruleset) -> bool {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().is_some_and(|(left, right)| left == meaning && right == written)
+        last.as_ref().is_some_and(|last| {
+            last.policies.iter().eq(policies.iter().copied()) && last.written == *written
+        })
     }
 
-    fn keep(&self, meaning: Ruleset, written: Ruleset) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((meaning, written));
+    fn keep(&self, policies: &[&Policy], written: Ruleset) {
+        let policies = policies.iter().copied().cloned().collect();
+        let last = Last { policies, written };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 }
 
@@ -76,9 +90,9 @@ pub(crate) fn nft(
         let why = "its tables, sets or base chains are not those of the policy".to_owned();
         return Err(refuse(why));
     }
-    if !proved.has(&wanted.meaning, &written) {
-        prove(&wanted.meaning, &written, target, false)?;
-        proved.keep(wanted.meaning, written);
+    if !proved.has(wanted.policies, &written) {
+        prove(&(wanted.meaning)(wanted.policies), &written, target, false)?;
+        proved.keep(wanted.policies, written);
     }
     Ok(())
 }
@@ -148,6 +162,9 @@ fn prove_alike(
     shared: bool,
 ) -> Result<(), Diagnostic> {
     let entangled = |limit| too_entangled(target, &limit);
+    if are_alike(meaning, written, shared).map_err(entangled)? {
+        return Ok(());
+    }
     if let Some(difference) = compare(meaning, written).map_err(entangled)?.first() {
         return Err(refuted(meaning, target, difference, ""));
     }

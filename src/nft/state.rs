@@ -109,10 +109,13 @@ impl<'s> Run<'s> {
                 for set in &table.sets {
                     self.put_set(Verb::Add, &table.name, set)?;
                 }
-                for chain in &table.chains {
-                    for rule in &chain.rules {
-                        self.put_rule(Verb::Add, (&table.name, &chain.name), None, rule)?;
+                let in_order = self.in_order;
+                let state = self.table(&table.name)?;
+                for chain in table.chains.iter().filter(|chain| !chain.rules.is_empty()) {
+                    if in_order {
+                        chain.rules.iter().try_for_each(|rule| state.has_all_of(rule))?;
                     }
+                    state.chain_mut(&chain.name)?.rules.extend(&chain.rules);
                 }
                 Ok(())
             }

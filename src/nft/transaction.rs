@@ -29,7 +29,7 @@ impl Script<'_> {
         let after = self.loaded(State::default(), "nothing")?;
         same(&after, &self.loaded(after.clone(), "itself")?, None)
             .map_err(|why| format!("loaded on itself, {why}"))?;
-        let older = older(&after, owned);
+        let older = older(self, &after, owned);
         let before = older.loaded(State::default(), "nothing")?;
         let again = self.loaded(before.clone(), "an older version")?;
         same(&after, &again, Some(&before))
@@ -51,22 +51,31 @@ impl Script<'_> {
 /// What the command is about, if that is no table of a name in `owned`.
 fn foreign(command: &Command<'_>, owned: &[Name]) -> Option<String> {
     let table = match &command.object {
-        Object::Remark(_) => return None,
         Object::Ruleset(_) => return Some("every table".to_owned()),
         Object::Passive => return Some("an object without a table".to_owned()),
-        Object::Block(table) | Object::Table(table) => &table.name,
-        Object::Chain { table, .. }
-        | Object::Set { table, .. }
-        | Object::Elements { table, .. }
-        | Object::Rule { table, .. } => table,
+        object => table_of(object)?,
     };
     let is_owned = owned.iter().any(|name| name.as_str() == table.name);
     (!is_owned).then(|| format!("table {table}"))
 }
 
+/// The table that an object is of, or is.
+fn table_of<'o>(object: &'o Object<'_>) -> Option<&'o TableName<'o>> {
+    match object {
+        Object::Remark(_) | Object::Ruleset(_) | Object::Passive => None,
+        Object::Block(table) | Object::Table(table) => Some(&table.name),
+        Object::Chain { table, .. }
+        | Object::Set { table, .. }
+        | Object::Elements { table, .. }
+        | Object::Rule { table, .. } => Some(table),
+    }
+}
+
 /// An older version of what leaves `after`: every table that there could be of it, with a chain of
-/// every name and one more, each with a rule that leads to a chain or drops, and with filled sets.
-fn older<'s>(after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
+/// every name and one more, each with a rule that leads to a chain or drops, and with filled sets. Of
+/// a table that `script` takes away before it does anything else with it, it does not matter what was
+/// in there: one chain tells whether it has gone.
+fn older<'s>(script: &'s Script<'s>, after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
     let mut commands = Vec::new();
     let mut add = |object| commands.push(Command { at: At::Nowhere, verb: Verb::Add, object });
     let mut names: Vec<&'s str> =
@@ -82,16 +91,29 @@ fn older<'s>(after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
                 let now = now.and_then(|now| now.chains.iter().find(|chain| chain.name == *name));
                 older_chain(name, now)
             };
-            let sets = now.into_iter().flat_map(|now| &now.sets).map(|set| filled(set.set));
-            add(Object::Block(Table {
-                name,
-                flags: Vec::new(),
-                sets: sets.collect(),
-                chains: names.iter().map(chain).collect(),
-            }));
+            let goes = goes_first(script, &name);
+            let sets = now.into_iter().filter(|_| !goes).flat_map(|now| &now.sets);
+            let sets = sets.map(|set| filled(set.set)).collect();
+            let names = if goes { &[STALE] } else { names.as_slice() };
+            let chains = names.iter().map(chain).collect();
+            add(Object::Block(Table { name, flags: Vec::new(), sets, chains }));
         }
     }
     Script { commands }
+}
+
+/// Whether the first thing that the script does with a table that is there is to take it away.
+fn goes_first(script: &Script<'_>, name: &TableName<'_>) -> bool {
+    let on_table = |command: &&Command<'_>| match &command.object {
+        Object::Ruleset(_) => true,
+        object => table_of(object).is_some_and(|table| table == name),
+    };
+    let mut first = script.commands.iter().filter(on_table).skip_while(|command| {
+        matches!((&command.object, command.verb), (Object::Table(_), Verb::Add))
+    });
+    first.next().is_some_and(|command| {
+        matches!((&command.object, command.verb), (Object::Table(_), Verb::Delete | Verb::Destroy))
+    })
 }
 
 /// A chain that older versions have and this one has not.

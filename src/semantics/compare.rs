@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagram::Function;
 use super::eval::run_in_order;
-use super::space::{Bits, NOTHING, Space};
+use super::space::{Bits, Space};
+use super::structure::Structure;
 use super::symbolic::{Fates, fates};
 use super::traffic::{Traffic, kinds};
 use super::witness::packet;
-use super::{Limit, Outcome, Packet, Run, Translation, Verdict};
-use crate::ir::{Base, Hook, Match, Ruleset, Schedule};
+use super::{Limit, Outcome, Packet, Verdict};
+use crate::ir::{Base, Hook, Ruleset, Schedule};
 use crate::net::Family;
 
 /// A way in which two rulesets differ.
@@ -141,6 +142,42 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
     Ok(all)
 }
 
+/// Whether [`compare`] and [`compare_beside`] find no difference, which is answered much faster than
+/// what the differences are.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub(crate) fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, Limit> {
+    let bases = bases(&[left, right]);
+    for (hook, family) in places(&[left, right]) {
+        let mut structure = Structure::of(family);
+        let mut is_same = |scope: Scope| -> Result<bool, Limit> {
+            let schedules = [left, right].map(|side| scope.schedules(side, hook, family));
+            let [left, right] = schedules;
+            Ok(structure.is_same([&left?, &right?]))
+        };
+        // What is the same as a whole is so chain by chain.
+        if is_same(Scope::Alone)? {
+            continue;
+        }
+        let here: Vec<Base> = bases.iter().filter(|base| base.hook == hook).copied().collect();
+        let chains = here.iter().map(|base| Scope::Chain { base: *base, shared });
+        let chains = chains.filter(|_| here.len() > 1 || shared);
+        let mut space = Space::of_classes(hook, family, &[left, right], &[]);
+        for scope in std::iter::once(Scope::Alone).chain(chains) {
+            if matches!(scope, Scope::Chain { .. }) && is_same(scope)? {
+                continue;
+            }
+            let pairs = pairs(&mut space, [left, right], scope)?;
+            if space.is_blurred() || pairs.iter().any(|pair| pair.differ != Function::FALSE) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
 /// What of rulesets is compared.
 #[derive(Clone, Copy)]
 enum Scope {
@@ -206,27 +243,25 @@ struct Pair<'a> {
     differ: Function,
 }
 
-/// Compares what happens to packets of a family at a hook.
-fn at<T>(
-    [left, right]: [&Ruleset; 2],
-    (hook, family): (Hook, Family),
+/// What becomes of the packets of `space`, in each order that both sides have.
+fn pairs<'a>(
+    space: &mut Space,
+    [left, right]: [&'a Ruleset; 2],
     scope: Scope,
-    tell: &Tell<'_, T>,
-    all: &mut Comparison<T>,
-) -> Result<(), Limit> {
+) -> Result<Vec<Pair<'a>>, Limit> {
+    let (hook, family) = (space.hook, space.family);
     let schedules = [scope.schedules(left, hook, family)?, scope.schedules(right, hook, family)?];
-    let mut space = Space::new(hook, family, &[left, right], &[]);
     let side = |space: &mut Space, ruleset, schedules: &[Schedule<'_>]| {
         schedules
             .iter()
             .map(|schedule| fates(space, ruleset, schedule))
             .collect::<Result<Vec<_>, _>>()
     };
-    let sides = [side(&mut space, left, &schedules[0])?, side(&mut space, right, &schedules[1])?];
+    let sides = [side(space, left, &schedules[0])?, side(space, right, &schedules[1])?];
     let mut pairs = Vec::new();
     for (one, other) in Schedule::pairs(&schedules[0], &schedules[1]) {
         let pair = [&sides[0][one], &sides[1][other]];
-        let mut differ = differing(&mut space, pair);
+        let mut differ = differing(space, pair);
         if let Scope::Chain { shared: true, .. } = scope {
             let early = space.diagrams.differ(pair[0].left_early, pair[1].left_early);
             differ = space.diagrams.or(differ, early);
@@ -241,9 +276,19 @@ fn at<T>(
             differ,
         });
     }
-    if space.diagrams.is_full() {
-        return Err(Limit::Memory);
-    }
+    if space.diagrams.is_full() { Err(Limit::Memory) } else { Ok(pairs) }
+}
+
+/// Compares what happens to packets of a family at a hook.
+fn at<T>(
+    [left, right]: [&Ruleset; 2],
+    (hook, family): (Hook, Family),
+    scope: Scope,
+    tell: &Tell<'_, T>,
+    all: &mut Comparison<T>,
+) -> Result<(), Limit> {
+    let mut space = Space::new(hook, family, &[left, right], &[]);
+    let pairs = pairs(&mut space, [left, right], scope)?;
     let always =
         pairs.iter().fold(Function::TRUE, |always, pair| space.diagrams.and(always, pair.differ));
     for (at, pair) in pairs.iter().enumerate() {
@@ -362,92 +407,6 @@ fn marked_alike(
     packets
 }
 
-/// A packet at `hook` that all of `when` hold for as it arrives, and of which `ruleset` makes what
-/// `wanted` holds for, and its run; none if there is no such packet, in any order of chains that
-/// tie.
-///
-/// Every transparent proxy listens, and a packet in state new begins its connection. `wanted` is asked about outcomes whose marks are 0: it may look
-/// at everything else. With the opposite of what is expected as `wanted`, this proves the
-/// expectation, or breaks it.
-///
-/// # Errors
-///
-/// If the ruleset is too entangled to tell.
-pub fn find<'a>(
-    ruleset: &'a Ruleset,
-    hook: Hook,
-    when: &[Match],
-    wanted: impl Fn(&Outcome) -> bool,
-) -> Result<Option<(Packet, Run<'a>)>, Limit> {
-    for family in Family::ALL {
-        let mut space = Space::new(hook, family, &[ruleset], when);
-        for schedule in ruleset.schedules(hook, family)? {
-            let mut asked = super::symbolic::arriving(&mut space, ruleset, when);
-            // A packet in state new is the first of its connection.
-            let new = space.new_connections();
-            let first = space.is(space.decided, NOTHING);
-            let later = space.diagrams.minus(new, first);
-            asked = space.diagrams.minus(asked, later);
-            for (_, listens) in space.listeners.clone() {
-                let listens = space.diagrams.variable(listens);
-                asked = space.diagrams.and(asked, listens);
-            }
-            let fates = fates(&mut space, ruleset, &schedule)?;
-            for (outcome, packets) in outcomes(&mut space, &fates, asked) {
-                if wanted(&outcome) {
-                    let packet = packet(&mut space, packets);
-                    let run = run_in_order(ruleset, &packet, &schedule);
-                    return Ok(Some((packet, run)));
-                }
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// What becomes of `packets`, marks aside, each with those of which it does.
-fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome, Function)> {
-    let outcome = |verdict| Outcome {
-        verdict,
-        translation: None,
-        tproxy: None,
-        mark: 0,
-        routed: 0,
-        connmark: 0,
-        zone: None,
-    };
-    let accepted = space.diagrams.and(packets, fates.accepted);
-    let dropped = space.diagrams.minus(packets, fates.accepted);
-    let mut all = vec![(outcome(Verdict::Accept), accepted)];
-    let split = |space: &mut Space,
-                 all: Vec<(Outcome, Function)>,
-                 at: Function,
-                 becomes: &dyn Fn(&mut Outcome)| {
-        let mut parts = Vec::new();
-        for (outcome, packets) in all {
-            let mut other = outcome.clone();
-            becomes(&mut other);
-            parts.push((outcome, space.diagrams.minus(packets, at)));
-            parts.push((other, space.diagrams.and(packets, at)));
-        }
-        parts.retain(|(_, packets)| *packets != Function::FALSE);
-        parts
-    };
-    for (to, at) in &fates.translations {
-        let becomes = |outcome: &mut Outcome| outcome.translation = Some::<Translation>(*to);
-        all = split(space, all, *at, &becomes);
-    }
-    for (to, at) in &fates.proxies {
-        all = split(space, all, *at, &|outcome| outcome.tproxy = Some(*to));
-    }
-    for (to, at) in &fates.zones {
-        all = split(space, all, *at, &|outcome| outcome.zone = Some(*to));
-    }
-    all.push((outcome(Verdict::Drop), dropped));
-    all.retain(|(_, packets)| *packets != Function::FALSE);
-    all
-}
-
 /// Where the base chains of `rulesets` are entered.
 fn bases(rulesets: &[&Ruleset]) -> BTreeSet<Base> {
     let chains =
@@ -456,7 +415,7 @@ fn bases(rulesets: &[&Ruleset]) -> BTreeSet<Base> {
 }
 
 /// The hooks and families where one of `rulesets` has a base chain.
-fn places(rulesets: &[&Ruleset]) -> Vec<(Hook, Family)> {
+pub(super) fn places(rulesets: &[&Ruleset]) -> Vec<(Hook, Family)> {
     let mut places = Vec::new();
     for hook in Hook::ALL {
         for family in Family::ALL {

@@ -24,20 +24,28 @@ mod arrive;
 mod compare;
 mod diagram;
 mod eval;
+mod field;
+mod find;
 mod interfaces;
+mod lanes;
 mod packet;
+mod pool;
 mod space;
+mod structure;
 mod symbolic;
 mod text;
 mod traffic;
+mod vocabulary;
 mod way;
 mod witness;
 
 pub use arrive::{Reached, reached};
+pub(crate) use compare::are_alike;
 pub use compare::{
-    Comparison, Difference, Region, compare, compare_beside, compare_in_full, find, order_dependent,
+    Comparison, Difference, Region, compare, compare_beside, compare_in_full, order_dependent,
 };
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
+pub use find::find;
 pub use packet::{Decided, End, InSet, Packet, Sender};
 pub use text::BadPacket;
 pub use traffic::Traffic;

@@ -4,43 +4,15 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::diagram::{Diagrams, Function};
+use super::field::Field;
 use super::interfaces::Interfaces;
+use super::lanes::Lanes;
+use super::vocabulary::{Classes, Numbers, Vocabulary, in_set};
 use super::{End, InSet};
 use crate::ir::{
-    Action, CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
+    CtState, CtStates, Direction, Hook, MarkChange, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
 };
 use crate::net::{Family, Interface, Mark, Name, Nets};
-
-/// A number of a packet, as variables from its highest bit to its lowest.
-#[derive(Clone, Copy)]
-pub(super) struct Field {
-    first: u32,
-    bits: u32,
-    /// From one bit's variable to the next: 2 for the two marks, whose bits alternate because
-    /// rules copy one to the other.
-    stride: u32,
-}
-
-impl Field {
-    /// The variable of a bit; 0 is the highest.
-    pub(super) const fn variable(self, bit: u32) -> u32 {
-        self.first + bit * self.stride
-    }
-
-    pub(super) const fn bits(self) -> u32 {
-        self.bits
-    }
-
-    /// The highest number that it holds.
-    pub(super) const fn highest(self) -> u128 {
-        u128::MAX >> (128 - self.bits)
-    }
-
-    /// A number of one bit.
-    pub(super) const fn of_variable(variable: u32) -> Self {
-        Self { first: variable, bits: 1, stride: 1 }
-    }
-}
 
 /// A mark of packets that have come some way: each bit, from the lowest, as a function of what
 /// they were when they came.
@@ -78,6 +50,12 @@ pub(super) struct Space {
     pub(super) translated_port: Field,
     /// What the rulesets tell apart.
     pub(super) interfaces: Interfaces,
+    /// The classes of the fields that are told in classes.
+    classes: Vec<Classes>,
+    /// The lanes of marks, if marks are told in lanes.
+    lanes: Option<Lanes>,
+    /// Whether something was asked that cuts a class in two, and was answered as if it did not.
+    is_blurred: bool,
     /// The ports of transparent proxies, each with "one listens".
     pub(super) listeners: Vec<(u16, u32)>,
     /// The named sets, each with "the address is in it".
@@ -112,11 +90,26 @@ pub(super) const BECOMES: u128 = 2;
 impl Space {
     /// The packets of `family` at `hook`, as far as `rulesets` and `when` tell them apart.
     pub(super) fn new(hook: Hook, family: Family, rulesets: &[&Ruleset], when: &[Match]) -> Self {
-        let words = Vocabulary::of(rulesets, when);
+        Self::with((hook, family), Vocabulary::of(rulesets, when), Numbers::default())
+    }
+
+    /// The same, in which each number is only known as one of those that `rulesets` and `when` do not
+    /// tell apart. Very much smaller, and from it no packet can be told.
+    pub(super) fn of_classes(
+        hook: Hook,
+        family: Family,
+        rulesets: &[&Ruleset],
+        when: &[Match],
+    ) -> Self {
+        let numbers = Numbers::told_apart_by(rulesets, when, (hook, family));
+        Self::with((hook, family), Vocabulary::of(rulesets, when), numbers)
+    }
+
+    fn with((hook, family): (Hook, Family), words: Vocabulary, numbers: Numbers) -> Self {
         let mut next = 0;
         let mut field = |bits| {
             next += bits;
-            Field { first: next - bits, bits, stride: 1 }
+            Field::of_variables(next - bits, bits)
         };
         let protocol = field(2);
         let state = field(3);
@@ -128,14 +121,39 @@ impl Space {
         let sets = words.sets.into_iter().map(|set| (set, field(1).first)).collect();
         let local = ENDS.map(|end| (end, field(1).first));
         let transparent_socket = field(1).first;
-        let (destination_port, source_port, translated_port) = (field(16), field(16), field(16));
-        let (user, group) = (field(32), field(32));
-        let marks = field(64);
-        let mark = Field { bits: 32, stride: 2, ..marks };
-        let connmark = Field { first: mark.first + 1, ..mark };
+        let mut classes = Vec::new();
+        let mut number = |bits, in_classes: Option<Classes>| match in_classes {
+            None => field(bits),
+            Some(of) => {
+                let highest = u128::MAX >> (128 - bits);
+                let place = Some(classes.len());
+                let field = Field { highest, classes: place, ..field(field_bits(of.count())) };
+                classes.push(of);
+                field
+            }
+        };
         let address_bits = u32::from(family.address_bits());
-        let (source, destination) = (field(address_bits), field(address_bits));
-        let translated = field(address_bits);
+        let Numbers {
+            source_port,
+            destination_port,
+            translated_port,
+            user,
+            group,
+            source,
+            destination,
+            translated,
+            lanes,
+        } = numbers;
+        let destination_port = number(16, destination_port);
+        let source_port = number(16, source_port);
+        let translated_port = number(16, translated_port);
+        let (user, group) = (number(32, user), number(32, group));
+        let marks = number(64, None);
+        let mark = Field { bits: 32, stride: 2, highest: u128::from(u32::MAX), ..marks };
+        let connmark = Field { first: mark.first + 1, ..mark };
+        let source = number(address_bits, source);
+        let destination = number(address_bits, destination);
+        let translated = number(address_bits, translated);
         Self {
             hook,
             family,
@@ -157,6 +175,9 @@ impl Space {
             translated,
             translated_port,
             interfaces: words.interfaces,
+            classes,
+            lanes,
+            is_blurred: false,
             listeners,
             sets,
             namesakes: words.namesakes,
@@ -262,9 +283,30 @@ impl Space {
         self.within(self.address(of), &[range])
     }
 
+    /// Whether something was asked that numbers in classes cannot answer, so that no answer is to be
+    /// believed.
+    pub(super) const fn is_blurred(&self) -> bool {
+        self.is_blurred
+    }
+
     /// The packets whose `field` is in one of `ranges`, which are inclusive, sorted, and apart.
     pub(super) fn within(&mut self, field: Field, ranges: &[(u128, u128)]) -> Function {
-        self.split(field, 0, (0, field.highest()), ranges)
+        let Some(classes) = field.classes else {
+            return self.split(field, 0, (0, field.highest), ranges);
+        };
+        let classes = &self.classes[classes];
+        let all = u128::MAX >> (128 - field.bits);
+        let last = classes.count() - 1;
+        let within = |range: &(u128, u128)| {
+            let (from, until) = classes.within(*range, field.highest)?;
+            // The last class has all the values of the variables that are left.
+            Some((from as u128, if until == last { all } else { until as u128 }))
+        };
+        let Some(ranges) = ranges.iter().map(within).collect::<Option<Vec<_>>>() else {
+            self.is_blurred = true;
+            return Function::FALSE;
+        };
+        self.split(field, 0, (0, all), &ranges)
     }
 
     /// [`Space::within`] for the packets whose bits before `bit` lead to the numbers of `span`.
@@ -317,12 +359,30 @@ impl Space {
 
     /// The marks with which packets come.
     pub(super) fn marks(&mut self) -> [Bits; 2] {
+        let told = self.lanes.as_ref().map_or(u32::MAX, Lanes::numbered);
         [self.mark, self.connmark].map(|field| {
             std::array::from_fn(|shift| {
                 let bit = 31 - u32::try_from(shift).unwrap_or_default();
+                if told >> shift & 1 == 0 {
+                    return Function::FALSE;
+                }
                 self.diagrams.variable(field.variable(bit))
             })
         })
+    }
+
+    /// `change` as it is told here.
+    pub(super) fn mark_change(&mut self, MarkChange { clear, flip }: MarkChange) -> MarkChange {
+        let set = self.mark_value(flip & clear, clear);
+        MarkChange { clear, flip: set | flip & !clear }
+    }
+
+    /// The bits of `value` under `mask` as they are told here.
+    fn mark_value(&mut self, value: u32, mask: u32) -> u32 {
+        let Some(lanes) = &self.lanes else { return value };
+        let number = lanes.number(value, mask);
+        self.is_blurred |= number.is_err();
+        number.unwrap_or(0)
     }
 
     /// The field of an address.
@@ -331,16 +391,6 @@ impl Space {
             Direction::Source => self.source,
             Direction::Destination => self.destination,
         }
-    }
-
-    /// The packets whose `port` is one of `ports`, if they have ports.
-    pub(super) fn ports(&mut self, field: Field, ports: &crate::net::PortSet) -> Function {
-        let ranges: Vec<_> = ports
-            .ranges()
-            .iter()
-            .map(|range| (u128::from(range.first()), u128::from(range.last())))
-            .collect();
-        self.within(field, &ranges)
     }
 
     /// The packets that have ports.
@@ -380,33 +430,40 @@ impl Space {
 
     /// The packets whose socket's owner `is` so, where they have a socket.
     pub(super) fn owner(&mut self, owner: Owner, is: &OwnerIs) -> Function {
+        let (OwnerIs::In(ids) | OwnerIs::NotIn { ids, .. }) = is;
+        let ranges: Vec<_> =
+            ids.iter().map(|(first, last)| (u128::from(*first), u128::from(*last))).collect();
+        match is {
+            OwnerIs::In(_) => self.owned(owner, &ranges),
+            OwnerIs::NotIn { ownerless: true, .. } => self.owned(owner, &ranges).not(),
+            OwnerIs::NotIn { ownerless: false, .. } => {
+                let listed = self.owned(owner, &ranges);
+                let process = self.is(self.sender, PROCESS);
+                self.diagrams.minus(process, listed)
+            }
+        }
+    }
+
+    /// The packets of a process whose user or group is in `ranges`.
+    pub(super) fn owned(&mut self, owner: Owner, ranges: &[(u128, u128)]) -> Function {
         let field = match owner {
             Owner::User => self.user,
             Owner::Group => self.group,
         };
-        let (ids, not, ownerless) = match is {
-            OwnerIs::In(ids) => (ids, false, false),
-            OwnerIs::NotIn { ids, ownerless } => (ids, true, *ownerless),
-        };
-        let ranges: Vec<_> =
-            ids.iter().map(|(first, last)| (u128::from(*first), u128::from(*last))).collect();
-        let among = self.within(field, &ranges).negated_if(not);
+        let among = self.within(field, ranges);
         let process = self.is(self.sender, PROCESS);
-        if ownerless {
-            self.diagrams.or(process.not(), among)
-        } else {
-            self.diagrams.and(process, among)
-        }
+        self.diagrams.and(process, among)
     }
 
     /// The packets on which `bits` has the bits of `wanted`.
     pub(super) fn has_bits(&mut self, bits: &Bits, wanted: Mark) -> Function {
+        let value = self.mark_value(wanted.value(), wanted.mask());
         // From the lowest bit on, so that every step adds a root and leaves the rest as it is.
         bits.iter().enumerate().fold(Function::TRUE, |all, (shift, bit)| {
             if wanted.mask() >> shift & 1 == 0 {
                 return all;
             }
-            let right = bit.negated_if(wanted.value() >> shift & 1 == 0);
+            let right = bit.negated_if(value >> shift & 1 == 0);
             self.diagrams.and(right, all)
         })
     }
@@ -441,77 +498,3 @@ const fn field_bits(count: usize) -> u32 {
 
 /// The ends of a packet, in the order of their variables.
 const ENDS: [End; 3] = [End::Source, End::Destination, End::Translated];
-
-/// What rulesets name.
-struct Vocabulary {
-    interfaces: Interfaces,
-    listeners: BTreeSet<u16>,
-    sets: BTreeSet<InSet>,
-    namesakes: BTreeSet<Name>,
-}
-
-impl Vocabulary {
-    fn of(rulesets: &[&Ruleset], when: &[Match]) -> Self {
-        let mut listeners = BTreeSet::new();
-        let mut sets = BTreeSet::new();
-        let mut interfaces = BTreeSet::new();
-        let namesakes = namesakes(rulesets);
-        for ruleset in rulesets {
-            for table in &ruleset.tables {
-                let rules = || table.chains.iter().flat_map(|chain| &chain.rules);
-                for rule in rules() {
-                    if let Action::Tproxy { port, .. } = rule.then {
-                        listeners.insert(port);
-                    }
-                }
-                for when in rules().flat_map(|rule| &rule.when).chain(when) {
-                    match when {
-                        Match::InSet { of, set, .. } => {
-                            for end in [(*of).into(), End::Translated] {
-                                sets.insert(in_set(ruleset, table, end, set, &namesakes));
-                            }
-                        }
-                        Match::Interface { names, .. } => interfaces.extend(names),
-                        _ => {}
-                    }
-                }
-            }
-        }
-        // What goes over loopback is not as all other packets are.
-        let lo = Interface::lo();
-        interfaces.insert(&lo);
-        let interfaces = Interfaces::told_apart_by(&interfaces);
-        Self { interfaces, listeners, sets, namesakes }
-    }
-}
-
-/// The names of sets that rules in several tables of one of `rulesets` name.
-fn namesakes(rulesets: &[&Ruleset]) -> BTreeSet<Name> {
-    let mut several = BTreeSet::new();
-    for ruleset in rulesets {
-        let mut seen = BTreeSet::new();
-        for table in &ruleset.tables {
-            let matches = table.chains.iter().flat_map(|chain| &chain.rules);
-            let matches = matches.flat_map(|rule| &rule.when);
-            let named = matches.filter_map(|when| match when {
-                Match::InSet { set, .. } => Some(set),
-                _ => None,
-            });
-            let named: BTreeSet<_> = named.collect();
-            several.extend(named.into_iter().filter(|set| !seen.insert(*set)).cloned());
-        }
-    }
-    several
-}
-
-/// An address is in the set of a table. Which table, is said only where it could be another.
-fn in_set(
-    ruleset: &Ruleset,
-    table: &Table,
-    end: End,
-    set: &Name,
-    namesakes: &BTreeSet<Name>,
-) -> InSet {
-    let table = namesakes.contains(set).then(|| InSet::table_name(ruleset, table));
-    InSet { end, table, set: set.clone() }
-}

@@ -349,7 +349,8 @@ impl<'a> Walk<'a> {
                     }
                     let at = self.fates.proxies.entry(*port).or_insert(Function::FALSE);
                     *at = self.space.diagrams.or(*at, hit);
-                    self.set_mark(hit, |bits, shift| masked(bits[shift], *mark, shift));
+                    let mark = self.space.mark_change(*mark);
+                    self.set_mark(hit, |bits, shift| masked(bits[shift], mark, shift));
                     self.accept(hit);
                 }
                 let miss = self.space.diagrams.minus(packets, listener);
@@ -359,12 +360,14 @@ impl<'a> Walk<'a> {
                 }
             }
             Action::SetMark(change) => {
-                self.set_mark(packets, |bits, shift| masked(bits[shift], *change, shift));
+                let change = self.space.mark_change(*change);
+                self.set_mark(packets, |bits, shift| masked(bits[shift], change, shift));
                 return packets;
             }
             Action::SetConnmark(change) => {
+                let change = self.space.mark_change(*change);
                 self.set_connmark(packets, |walk, shift| {
-                    masked(walk.fates.connmark[shift], *change, shift)
+                    masked(walk.fates.connmark[shift], change, shift)
                 });
                 return packets;
             }

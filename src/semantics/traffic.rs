@@ -5,8 +5,9 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::diagram::Function;
+use super::field::Field;
 use super::space::{
-    BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+    BECOMES, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
 };
 use super::text::hook_word;
 use super::witness::DECIDED_PORT;

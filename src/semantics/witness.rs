@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::diagram::Function;
+use super::field::Field;
 use super::space::{
-    BECOMES, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+    BECOMES, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
 };
 use super::text::{DEFAULT_ID, DEFAULT_SOURCE_PORT};
 use super::{Decided, Packet, Sender};

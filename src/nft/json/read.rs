@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::object::{Object, only, text, texts};
-use super::tree::Json;
+use super::tree::{Json, stream};
 use super::{rule, value};
 use crate::ir::Base;
 use crate::nft::ast::TableName;
@@ -34,31 +34,39 @@ pub(crate) fn read<'a>(
     text: &'a str,
     leaves_out: &dyn Fn(&str, &str) -> bool,
 ) -> (Script<'a>, Vec<ReadError>) {
-    let mut script = Script::default();
-    let at_text = |problem| vec![ReadError { at: Place::Text, problem }];
-    let json: Json<'a> = match serde_json::from_str(text) {
-        Ok(json) => json,
-        Err(error) => return (script, at_text(ReadProblem::NotJson { why: error.to_string() })),
-    };
-    let document = only(&json, "document").and_then(|(key, list)| match (key, list) {
-        ("nftables", Json::List(commands)) => Ok(commands),
-        ("nftables", list) => Err(bad("nftables", list, "not a list of commands")),
-        _ => Err(ReadProblem::Unknown { what: "document", word: brief(json.to_string()) }),
-    });
-    let commands = match document {
-        Ok(commands) => commands,
-        Err(problem) => return (script, at_text(problem)),
-    };
-    let mut errors = Vec::new();
-    for (number, json) in commands.iter().enumerate() {
-        let at = At::Command(number + 1);
-        match (Reader { leaves_out, at }).command(json) {
+    let (mut script, mut errors) = (Script::default(), Vec::new());
+    let mut number = 0;
+    let read = stream(text, DOCUMENT, |json| {
+        number += 1;
+        let at = At::Command(number);
+        match (Reader { leaves_out, at }).command(&json) {
             Ok(Some((verb, object))) => script.commands.push(Command { at, verb, object }),
             Ok(None) => {}
             Err(problem) => errors.push(ReadError { at: at.into(), problem }),
         }
+    });
+    match read {
+        Some(()) => (script, errors),
+        None => {
+            (Script::default(), vec![ReadError { at: Place::Text, problem: no_document(text) }])
+        }
     }
-    (script, errors)
+}
+
+/// The key under which a document has its commands.
+const DOCUMENT: &str = "nftables";
+
+/// Why a text is no document.
+fn no_document(text: &str) -> ReadProblem {
+    let json: Json<'_> = match serde_json::from_str(text) {
+        Ok(json) => json,
+        Err(error) => return ReadProblem::NotJson { why: error.to_string() },
+    };
+    match only(&json, "document") {
+        Ok((DOCUMENT, list)) => bad(DOCUMENT, list, "not a list of commands"),
+        Ok(_) => ReadProblem::Unknown { what: "document", word: brief(json.to_string()) },
+        Err(problem) => problem,
+    }
 }
 
 struct Reader<'l> {

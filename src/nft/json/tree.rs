@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A value of JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,9 +146,75 @@ struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Json::deserialize(deserializer)? {
-            Json::Text(key) => Ok(Self(key)),
-            _ => Err(D::Error::custom("a key is a text")),
+        deserializer.deserialize_str(AnyKey)
+    }
+}
+
+struct AnyKey;
+
+impl<'de> Visitor<'de> for AnyKey {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(value.to_owned())))
+    }
+}
+
+/// The values of the list of an object that has one key, `key`, each handed to `each` as soon as it
+/// is read; nothing if the text is anything else, in part perhaps after some of them.
+pub(super) fn stream<'de>(
+    text: &'de str,
+    key: &str,
+    mut each: impl FnMut(Json<'de>),
+) -> Option<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let document = Values { key, each: &mut each };
+    deserializer.deserialize_map(document).ok()?;
+    deserializer.end().ok()
+}
+
+struct Values<'k, F> {
+    key: &'k str,
+    each: &'k mut F,
+}
+
+impl<'de, F: FnMut(Json<'de>)> Visitor<'de> for Values<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let is_it = entries.next_key::<Key<'de>>()?.is_some_and(|Key(key)| key == self.key);
+        let other = || A::Error::custom("another object");
+        if !is_it {
+            return Err(other());
         }
+        entries.next_value_seed(self)?;
+        if entries.next_key::<Key<'de>>()?.is_some() { Err(other()) } else { Ok(()) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        while let Some(value) = values.next_element()? {
+            (self.each)(value);
+        }
+        Ok(())
+    }
+}
+
+impl<'de, F: FnMut(Json<'de>)> DeserializeSeed<'de> for Values<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }

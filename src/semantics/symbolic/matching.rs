@@ -1,11 +1,11 @@
 //! Which packets a match holds for, at a place where rules have changed them.
 
-use super::alike::Pool;
 use super::{Landing, Port, Walk};
 use crate::ir::{CtState, Direction, Hook, Match, Rule, Ruleset, Table};
 use crate::net::PortSet;
 use crate::semantics::End;
 use crate::semantics::diagram::Function;
+use crate::semantics::pool::Pool;
 use crate::semantics::space::{NOBODY, Space, address_ranges, number};
 
 /// The packets that all of `when` hold for as they arrive. A set is one of any of the tables of
@@ -44,12 +44,8 @@ impl Walk<'_> {
         }
         let mut all = Function::TRUE;
         for (place, when) in rule.when.iter().enumerate() {
-            let part = match (&pool.ranges, when) {
-                (Some((at, ranges)), Match::Address { of, nets, .. })
-                    if *at == place && nets.family() == self.space.family =>
-                {
-                    self.address(*of, ranges)
-                }
+            let part = match &pool.list {
+                Some((at, ranges)) if *at == place => self.listed(when, ranges),
                 _ => self.matches(table, when),
             };
             all = self.space.diagrams.and(all, part);
@@ -57,12 +53,32 @@ impl Walk<'_> {
         all
     }
 
+    /// The packets that `when` would hold for by now if it listed what is in `ranges`.
+    fn listed(&mut self, when: &Match, ranges: &[(u128, u128)]) -> Function {
+        match when {
+            Match::Address { of, nets, .. } if nets.family() == self.space.family => {
+                self.address(*of, ranges)
+            }
+            Match::Port { of, .. } => {
+                let among = self.port(*of, ranges);
+                let has_ports = self.space.has_ports();
+                self.space.diagrams.and(has_ports, among)
+            }
+            Match::Owner { owner, .. } => {
+                let owned = self.space.owned(*owner, ranges);
+                let visible = self.sockets();
+                self.space.diagrams.and(visible, owned)
+            }
+            _ => Function::FALSE,
+        }
+    }
+
     /// The packets that `when` holds for by now.
     fn matches(&mut self, table: &Table, when: &Match) -> Function {
         match when {
             Match::Protocol { protocol, not } => self.space.protocol(*protocol).negated_if(*not),
             Match::Port { of, ports, not } => {
-                let among = self.port(*of, ports).negated_if(*not);
+                let among = self.port(*of, &port_ranges(ports)).negated_if(*not);
                 let has_ports = self.space.has_ports();
                 self.space.diagrams.and(has_ports, among)
             }
@@ -148,16 +164,17 @@ impl Walk<'_> {
         self.space.diagrams.any(taken)
     }
 
-    fn port(&mut self, of: Direction, ports: &PortSet) -> Function {
+    /// The packets whose port, if they have ports, is in `ranges`.
+    fn port(&mut self, of: Direction, ranges: &[(u128, u128)]) -> Function {
         let field = match of {
             Direction::Source => self.space.source_port,
             Direction::Destination => self.space.destination_port,
         };
-        let came = self.space.ports(field, ports);
+        let came = self.space.within(field, ranges);
         self.seen(of, came, |walk, landing| match landing.port {
             Port::Same => came,
-            Port::Decided => walk.space.ports(walk.space.translated_port, ports),
-            Port::This(port) => Function::FALSE.negated_if(ports.contains(port)),
+            Port::Decided => walk.space.within(walk.space.translated_port, ranges),
+            Port::This(port) => Function::FALSE.negated_if(has(ranges, port.into())),
         })
     }
 
@@ -166,11 +183,7 @@ impl Walk<'_> {
         let came = self.space.within(self.space.address(of), ranges);
         self.seen(of, came, |walk, landing| match landing.address {
             None => walk.space.within(walk.space.translated, ranges),
-            Some(address) => {
-                let address = number(address);
-                let within = ranges.iter().any(|(first, last)| (*first..=*last).contains(&address));
-                Function::FALSE.negated_if(within)
-            }
+            Some(address) => Function::FALSE.negated_if(has(ranges, number(address))),
         })
     }
 
@@ -192,4 +205,14 @@ impl Walk<'_> {
         }
         seen
     }
+}
+
+/// Whether `number` is in one of `ranges`.
+fn has(ranges: &[(u128, u128)], number: u128) -> bool {
+    ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+}
+
+fn port_ranges(ports: &PortSet) -> Vec<(u128, u128)> {
+    let ranges = ports.ranges().iter();
+    ranges.map(|range| (range.first().into(), range.last().into())).collect()
 }

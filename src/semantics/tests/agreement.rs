@@ -7,8 +7,9 @@ use super::arbitrary::{packet, ruleset};
 use crate::ir::{CtState, Direction, Match, OwnerIs, Rule, Ruleset};
 use crate::net::{Families, Name};
 use crate::semantics::diagram::Function;
+use crate::semantics::field::Field;
 use crate::semantics::space::{
-    BECOMES, Bits, Field, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+    BECOMES, Bits, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
 };
 use crate::semantics::symbolic::fates;
 use crate::semantics::{Decided, Outcome, Packet, Sender, Verdict, compare, compare_beside, run};
@@ -253,13 +254,13 @@ proptest! {
 }
 
 /// A chain's other name, but for base chains.
-fn renamed(name: &Name) -> Name {
+pub(super) fn renamed(name: &Name) -> Name {
     let is_base = ["istio-c0", "istio-c1"].contains(&name.as_str());
     if is_base { name.clone() } else { Name::new(&format!("{name}-x")).unwrap() }
 }
 
 /// One rule for every family and every address, and a jump's new name.
-fn by_item(rule: &Rule) -> Vec<Rule> {
+pub(super) fn by_item(rule: &Rule) -> Vec<Rule> {
     let then = match &rule.then {
         crate::ir::Action::Jump(to) => crate::ir::Action::Jump(renamed(to)),
         crate::ir::Action::Goto(to) => crate::ir::Action::Goto(renamed(to)),

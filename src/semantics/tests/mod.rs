@@ -6,6 +6,7 @@ mod diagrams;
 mod facts;
 mod languages;
 mod places;
+mod shortcuts;
 #[path = "../../../tests/suite/common/skip.rs"]
 mod skip;
 mod solver;

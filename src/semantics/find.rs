@@ -1,0 +1,112 @@
+//! A packet of which something becomes.
+
+use super::diagram::Function;
+use super::eval::run_in_order;
+use super::space::{NOTHING, Space};
+use super::symbolic::{Fates, fates};
+use super::witness::packet;
+use super::{Limit, Outcome, Packet, Run, Translation, Verdict};
+use crate::ir::{Hook, Match, Ruleset, Schedule};
+use crate::net::Family;
+
+/// A packet at `hook` that all of `when` hold for as it arrives, and of which `ruleset` makes what
+/// `wanted` holds for, and its run; none if there is no such packet, in any order of chains that
+/// tie.
+///
+/// Every transparent proxy listens, and a packet in state new begins its connection. `wanted` is asked about outcomes whose marks are 0: it may look
+/// at everything else. With the opposite of what is expected as `wanted`, this proves the
+/// expectation, or breaks it.
+///
+/// # Errors
+///
+/// If the ruleset is too entangled to tell.
+pub fn find<'a>(
+    ruleset: &'a Ruleset,
+    hook: Hook,
+    when: &[Match],
+    wanted: impl Fn(&Outcome) -> bool,
+) -> Result<Option<(Packet, Run<'a>)>, Limit> {
+    for family in Family::ALL {
+        let mut space = Space::of_classes(hook, family, &[ruleset], when);
+        if found(&mut space, ruleset, when, &wanted)?.is_none() && !space.is_blurred() {
+            continue;
+        }
+        let mut space = Space::new(hook, family, &[ruleset], when);
+        if let Some((packets, schedule)) = found(&mut space, ruleset, when, &wanted)? {
+            let packet = packet(&mut space, packets);
+            let run = run_in_order(ruleset, &packet, &schedule);
+            return Ok(Some((packet, run)));
+        }
+    }
+    Ok(None)
+}
+
+/// The packets of `space` that [`find`] looks for, and an order of chains in which they fare so.
+fn found<'a>(
+    space: &mut Space,
+    ruleset: &'a Ruleset,
+    when: &[Match],
+    wanted: &impl Fn(&Outcome) -> bool,
+) -> Result<Option<(Function, Schedule<'a>)>, Limit> {
+    for schedule in ruleset.schedules(space.hook, space.family)? {
+        let mut asked = super::symbolic::arriving(space, ruleset, when);
+        // A packet in state new is the first of its connection.
+        let new = space.new_connections();
+        let first = space.is(space.decided, NOTHING);
+        let later = space.diagrams.minus(new, first);
+        asked = space.diagrams.minus(asked, later);
+        for (_, listens) in space.listeners.clone() {
+            let listens = space.diagrams.variable(listens);
+            asked = space.diagrams.and(asked, listens);
+        }
+        let fates = fates(space, ruleset, &schedule)?;
+        let outcomes = outcomes(space, &fates, asked);
+        if let Some((_, packets)) = outcomes.into_iter().find(|(outcome, _)| wanted(outcome)) {
+            return Ok(Some((packets, schedule)));
+        }
+    }
+    Ok(None)
+}
+
+/// What becomes of `packets`, marks aside, each with those of which it does.
+fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome, Function)> {
+    let outcome = |verdict| Outcome {
+        verdict,
+        translation: None,
+        tproxy: None,
+        mark: 0,
+        routed: 0,
+        connmark: 0,
+        zone: None,
+    };
+    let accepted = space.diagrams.and(packets, fates.accepted);
+    let dropped = space.diagrams.minus(packets, fates.accepted);
+    let mut all = vec![(outcome(Verdict::Accept), accepted)];
+    let split = |space: &mut Space,
+                 all: Vec<(Outcome, Function)>,
+                 at: Function,
+                 becomes: &dyn Fn(&mut Outcome)| {
+        let mut parts = Vec::new();
+        for (outcome, packets) in all {
+            let mut other = outcome.clone();
+            becomes(&mut other);
+            parts.push((outcome, space.diagrams.minus(packets, at)));
+            parts.push((other, space.diagrams.and(packets, at)));
+        }
+        parts.retain(|(_, packets)| *packets != Function::FALSE);
+        parts
+    };
+    for (to, at) in &fates.translations {
+        let becomes = |outcome: &mut Outcome| outcome.translation = Some::<Translation>(*to);
+        all = split(space, all, *at, &becomes);
+    }
+    for (to, at) in &fates.proxies {
+        all = split(space, all, *at, &|outcome| outcome.tproxy = Some(*to));
+    }
+    for (to, at) in &fates.zones {
+        all = split(space, all, *at, &|outcome| outcome.zone = Some(*to));
+    }
+    all.push((outcome(Verdict::Drop), dropped));
+    all.retain(|(_, packets)| *packets != Function::FALSE);
+    all
+}

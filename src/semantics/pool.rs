@@ -1,0 +1,92 @@
+//! Rules that differ in one list only, as rulesets without sets have them: their lists are one.
+
+use std::borrow::Borrow;
+
+use super::space::address_ranges;
+use crate::ir::{Match, OwnerIs, Rule};
+
+/// The first of some rules, and as many behind it as match alike but for one list of addresses, ports
+/// or owners.
+pub(super) struct Pool {
+    /// How many they are.
+    pub(super) rules: usize,
+    /// If they are several: the place of the list among the matches, and what all of the lists hold,
+    /// as ranges, which are inclusive, sorted, and neither overlap nor touch.
+    pub(super) list: Option<(usize, Vec<(u128, u128)>)>,
+}
+
+impl Pool {
+    /// The first of `rules`, of which there is one, with those behind it.
+    pub(super) fn of<R: Borrow<Rule>>(rules: &[R]) -> Self {
+        let alone = Self { rules: 1, list: None };
+        let [first, second, ..] = rules else { return alone };
+        let (first, second) = (first.borrow(), second.borrow());
+        let mut differing = first.when.iter().zip(&second.when);
+        let Some(place) = differing.position(|(one, other)| one != other) else { return alone };
+        let like_first = |rule: &&R| differs_at(first, (*rule).borrow(), place);
+        let count = rules.iter().take_while(like_first).count();
+        // What differs may be no list: then the first is not like itself.
+        if count < 2 {
+            return alone;
+        }
+        let lists = rules[..count].iter().filter_map(|rule| listed(&rule.borrow().when[place]));
+        Self { rules: count, list: Some((place, joined(lists.flatten().collect()))) }
+    }
+}
+
+/// What the list of a match holds, as ranges in a [`Pool`] are; `None` if it has none.
+pub(super) fn listed(when: &Match) -> Option<Vec<(u128, u128)>> {
+    let ranges: Vec<_> = match when {
+        Match::Address { nets, not: false, .. } => address_ranges(nets).collect(),
+        Match::Port { ports, not: false, .. } => {
+            let ranges = ports.ranges().iter();
+            ranges.map(|range| (range.first().into(), range.last().into())).collect()
+        }
+        Match::Owner { is: OwnerIs::In(ids), .. } => {
+            ids.iter().map(|(first, last)| ((*first).into(), (*last).into())).collect()
+        }
+        _ => return None,
+    };
+    Some(joined(ranges))
+}
+
+/// Whether two matches are of one kind, but for what their lists hold.
+pub(super) fn are_of_one_kind(one: &Match, other: &Match) -> bool {
+    match (one, other) {
+        (
+            Match::Address { of: one, nets, not: false },
+            Match::Address { of: other, nets: others, not: false },
+        ) => one == other && nets.family() == others.family(),
+        (Match::Port { of: one, not: false, .. }, Match::Port { of: other, not: false, .. }) => {
+            one == other
+        }
+        (
+            Match::Owner { owner: one, is: OwnerIs::In(_) },
+            Match::Owner { owner: other, is: OwnerIs::In(_) },
+        ) => one == other,
+        _ => false,
+    }
+}
+
+/// Whether `a` and `b` match alike but for the list at `place`.
+fn differs_at(a: &Rule, b: &Rule, place: usize) -> bool {
+    a.when.len() == b.when.len()
+        && a.when
+            .iter()
+            .zip(&b.when)
+            .enumerate()
+            .all(|(at, (a, b))| if at == place { are_of_one_kind(a, b) } else { a == b })
+}
+
+/// Ranges sorted, those that overlap or touch as one.
+fn joined(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
+    ranges.sort_unstable();
+    ranges.dedup_by(|(first, last), (_, end)| {
+        let is_next = end.checked_add(1).is_none_or(|next| *first <= next);
+        if is_next {
+            *end = (*end).max(*last);
+        }
+        is_next
+    });
+    ranges
+}

@@ -1,0 +1,219 @@
+//! Rules that are built the same in two rulesets, and therefore mean the same: nothing needs to be
+//! computed for them.
+//!
+//! What is left out of sight changes nothing: rules of the other family, the order of matches, the
+//! names of chains, and whether neighbours that do the same are one rule with a list or several.
+//! Only what can be seen without computing is; everything else is for the comparison.
+
+use std::collections::HashMap;
+
+use super::pool::{Pool, are_of_one_kind, listed as listed_in};
+use super::symbolic::DEEPEST;
+use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
+use crate::net::{Family, OnMiss};
+
+/// Chains of two rulesets, side by side, for packets of one family.
+pub(super) struct Structure {
+    family: Family,
+    /// Whether pairs of chains are the same. Of a pair that is being looked at: no, so that chains
+    /// which lead back to themselves are never taken for the same.
+    known: HashMap<[*const Chain; 2], bool>,
+}
+
+/// A chain and its table.
+type Place<'a> = (&'a Table, &'a Chain);
+
+impl Structure {
+    pub(super) fn of(family: Family) -> Self {
+        Self { family, known: HashMap::new() }
+    }
+
+    /// Whether two orders run the same chains from the same places, and nothing ties.
+    pub(super) fn is_same(&mut self, sides: [&[Schedule<'_>]; 2]) -> bool {
+        let ([left], [right]) = (sides[0], sides[1]) else { return false };
+        left.steps.len() == right.steps.len()
+            && left.steps.iter().zip(&right.steps).all(|pair| match pair {
+                (Step::Track, Step::Track) => true,
+                (Step::Chain(left), Step::Chain(right)) => self.are_same(&[*left], &[*right]),
+                (Step::Translate(left), Step::Translate(right)) => self.are_same(left, right),
+                _ => false,
+            })
+    }
+
+    fn are_same(&mut self, left: &[Entry<'_>], right: &[Entry<'_>]) -> bool {
+        left.len() == right.len()
+            && left.iter().zip(right).all(|(left, right)| {
+                left.base == right.base
+                    && self.chains([(left.table, left.chain), (right.table, right.chain)], 0)
+            })
+    }
+
+    fn chains(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+        let key = pair.map(|(_, chain)| std::ptr::from_ref(chain));
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        if depth > DEEPEST {
+            return false;
+        }
+        self.known.insert(key, false);
+        let is_same = self.rules(pair, depth);
+        self.known.insert(key, is_same);
+        is_same
+    }
+
+    fn rules(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+        let sides = pair.map(|(_, chain)| {
+            let rules = chain.rules.iter();
+            rules.filter(|rule| may_match(rule, self.family)).collect::<Vec<&Rule>>()
+        });
+        let (mut left, mut right) = (sides[0].as_slice(), sides[1].as_slice());
+        while !left.is_empty() && !right.is_empty() {
+            let [one, other] = [group(&mut left), group(&mut right)];
+            if !self.actions(pair, [&one.then, &other.then], depth)
+                || !are_cases_same(&one.cases, &other.cases, pair)
+            {
+                return false;
+            }
+        }
+        left.is_empty() && right.is_empty()
+    }
+
+    fn actions(&mut self, pair: [Place<'_>; 2], then: [&Action; 2], depth: usize) -> bool {
+        let targets = match then {
+            [Action::Jump(left), Action::Jump(right)]
+            | [Action::Goto(left), Action::Goto(right)] => [left, right],
+            [left, right] => return left == right,
+        };
+        let found = [0, 1].map(|side| pair[side].0.chain(targets[side]));
+        match found {
+            [Some(left), Some(right)] => {
+                self.chains([(pair[0].0, left), (pair[1].0, right)], depth + 1)
+            }
+            // Chains of others are known by their names.
+            [None, None] => targets[0] == targets[1],
+            _ => false,
+        }
+    }
+}
+
+/// Neighbours of which it is the same whether a packet matches one or several, and in which order.
+struct Group<'r> {
+    then: Action,
+    cases: Vec<Case<'r>>,
+}
+
+/// What has to hold at once.
+type Case<'r> = Vec<Condition<'r>>;
+
+/// A match. With ranges, it is a list that holds those.
+type Condition<'r> = (&'r Match, Option<Vec<(u128, u128)>>);
+
+/// Takes the first group off `rules`, of which there is one.
+fn group<'r>(rules: &mut &[&'r Rule]) -> Group<'r> {
+    let first = rules[0];
+    let ends = matches!(
+        first.then,
+        Action::Accept
+            | Action::Drop
+            | Action::Return
+            | Action::Goto(_)
+            | Action::Redirect { .. }
+            | Action::Snat { .. }
+            | Action::Dnat { .. }
+    );
+    let count = rules.iter().take_while(|rule| rule.then == first.then).count();
+    let (mut group, mut rest) = rules.split_at(if ends { count } else { 1 });
+    let mut then = first.then.clone();
+    // What nft says in two rules: hand it over, and drop what nobody has taken.
+    if let Action::Tproxy { on_miss: on_miss @ OnMiss::Continue, .. } = &mut then
+        && let Some((next, others)) = rest.split_first()
+        && next.then == Action::Drop
+        && next.when == first.when
+    {
+        (*on_miss, rest) = (OnMiss::Drop, others);
+    }
+    *rules = rest;
+    let mut cases = Vec::new();
+    while let Some(first) = group.first() {
+        let pool = Pool::of(group);
+        group = &group[pool.rules..];
+        let mut case: Case<'r> = first.when.iter().map(|when| (when, None)).collect();
+        if let Some((place, ranges)) = pool.list {
+            case[place].1 = Some(ranges);
+        }
+        cases.push(case);
+    }
+    // Beside a case that holds wherever X does, "Y without X" is Y.
+    let alone = |case: &Case<'r>| if let [(only, None)] = case[..] { Some(only) } else { None };
+    let known: Vec<&Match> = cases.iter().filter_map(alone).collect();
+    for case in &mut cases {
+        case.retain(|(when, _)| !known.iter().any(|known| are_opposite(when, known)));
+    }
+    Group { then, cases }
+}
+
+/// Whether every packet of a family matches exactly one of the two.
+fn are_opposite(one: &Match, other: &Match) -> bool {
+    match (one, other) {
+        (
+            Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } },
+            Match::Owner { owner: of, is: OwnerIs::In(known) },
+        ) => owner == of && ids == known,
+        (
+            Match::Interface { of, names, not },
+            Match::Interface { of: other, names: others, not: is },
+        ) => of == other && names == others && not != is,
+        (Match::Address { of, nets, not }, Match::Address { of: other, nets: others, not: is }) => {
+            of == other && nets == others && not != is
+        }
+        (Match::Mark { mark, not }, Match::Mark { mark: other, not: is }) => {
+            mark == other && not != is
+        }
+        _ => false,
+    }
+}
+
+/// Whether the rule can match a packet of `family`.
+fn may_match(rule: &Rule, family: Family) -> bool {
+    let of_other =
+        |when: &Match| matches!(when, Match::Address { nets, .. } if nets.family() != family);
+    rule.families.has(family) && !rule.when.iter().any(of_other)
+}
+
+/// Whether the same packets match one of `left` as match one of `right`.
+fn are_cases_same(left: &[Case<'_>], right: &[Case<'_>], pair: [Place<'_>; 2]) -> bool {
+    are_permuted(left, right, |one, other| {
+        are_permuted(one, other, |one, other| is_match_same([one, other], pair))
+    })
+}
+
+/// Whether each of `left` has one of `right` that is the same, and none is left.
+fn are_permuted<T>(left: &[T], right: &[T], is_same: impl Fn(&T, &T) -> bool) -> bool {
+    let mut open: Vec<&T> = right.iter().collect();
+    left.len() == right.len()
+        && left.iter().all(|one| {
+            let found = open.iter().position(|other| is_same(one, other));
+            found.map(|found| open.remove(found)).is_some()
+        })
+}
+
+fn is_match_same(
+    [(one, listed), (other, listed_there)]: [&Condition<'_>; 2],
+    [(left, _), (right, _)]: [Place<'_>; 2],
+) -> bool {
+    if listed.is_none() && listed_there.is_none() {
+        // A set is known by its name and its table.
+        let is_same_set = !matches!(one, Match::InSet { .. })
+            || left.name == right.name
+                && left.families == right.families
+                && left.sets == right.sets;
+        return one == other && is_same_set;
+    }
+    are_of_one_kind(one, other)
+        && match (listed, listed_there) {
+            (Some(ranges), Some(others)) => ranges == others,
+            (Some(ranges), None) => Some(ranges) == listed_in(other).as_ref(),
+            (None, others) => listed_in(one) == *others,
+        }
+}

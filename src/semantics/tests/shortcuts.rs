@@ -1,0 +1,116 @@
+//! What is answered fast is answered as the comparison answers it.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::agreement::{by_item, mutate, mutation, renamed};
+use super::arbitrary::ruleset;
+use crate::ir::Ruleset;
+use crate::reader::nft;
+use crate::semantics::compare::{are_alike, compare, compare_beside, places};
+use crate::semantics::structure::Structure;
+
+/// Whether the comparison, which knows every number, finds nothing.
+fn is_equal(left: &Ruleset, right: &Ruleset) -> bool {
+    compare(left, right) == Ok(vec![]) && compare_beside(left, right, true) == Ok(vec![])
+}
+
+/// Whether every hook of both is built the same.
+fn is_built_the_same(left: &Ruleset, right: &Ruleset) -> bool {
+    places(&[left, right]).into_iter().all(|(hook, family)| {
+        let schedules = [left, right].map(|side| side.schedules(hook, family).unwrap());
+        Structure::of(family).is_same([&schedules[0], &schedules[1]])
+    })
+}
+
+/// The ruleset with other names, one rule for each address and family, and matches in another order.
+fn spelled_otherwise(ruleset: &Ruleset) -> Ruleset {
+    let mut other = ruleset.clone();
+    for table in &mut other.tables {
+        for chain in &mut table.chains {
+            chain.rules = chain.rules.drain(..).flat_map(|rule| by_item(&rule)).collect();
+            chain.rules.iter_mut().for_each(|rule| rule.when.reverse());
+            chain.name = renamed(&chain.name);
+        }
+    }
+    other
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn classes_of_numbers_are_fine_enough(
+        ruleset in ruleset(),
+        mutations in vec((mutation(), 0_usize..100), 1..3),
+    ) {
+        let mutant = mutations.iter().fold(ruleset.clone(), |ruleset, (mutation, at)| {
+            mutate(&ruleset, mutation, *at)
+        });
+        prop_assert_eq!(are_alike(&ruleset, &mutant, true), Ok(is_equal(&ruleset, &mutant)));
+    }
+
+    #[test]
+    fn what_is_built_the_same_is_equal(
+        ruleset in ruleset(),
+        (mutation, at) in (mutation(), 0_usize..100),
+    ) {
+        let other = spelled_otherwise(&mutate(&ruleset, &mutation, at));
+        if is_built_the_same(&ruleset, &other) {
+            prop_assert!(is_equal(&ruleset, &other));
+        }
+    }
+}
+
+/// A chain at output with these rules, and a chain `x` that says where packets go.
+fn output(rules: &[&str]) -> Ruleset {
+    let text = format!(
+        "table inet t {{\nchain x {{\nmeta l4proto tcp redirect to :15001\n}}\nchain o {{\n\
+         type nat hook output priority -100; policy accept;\n{}\n}}\n}}\n",
+        rules.join("\n")
+    );
+    nft::script(&text, &nft::Options::default()).unwrap()
+}
+
+#[test]
+fn two_ways_to_say_a_rule_are_built_the_same() {
+    for (one, other) in [
+        // A list, and a rule for each of what it holds.
+        (
+            &["tcp dport { 80, 443-445 } return"][..],
+            &["tcp dport 80 return", "tcp dport 443-445 return"][..],
+        ),
+        (&["ip daddr { 10.0.0.0/9, 10.128.0.0/9 } drop"], &["ip daddr 10.0.0.0/8 drop"]),
+        (&["meta skuid { 5, 6 } return"], &["meta skuid 5 return", "meta skuid 6 return"]),
+        // "Not over loopback" beside "over loopback".
+        (
+            &["oifname \"lo\" return", "oifname != \"lo\" tcp dport 80 return"],
+            &["tcp dport 80 return", "oifname \"lo\" return"],
+        ),
+        // Matches in another order, and the family as a match.
+        (&["tcp dport 80 meta skuid 7 jump x"], &["meta skuid 7 tcp dport 80 jump x"]),
+    ] {
+        let (one, other) = (output(one), output(other));
+        assert!(is_built_the_same(&one, &other), "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn nearly_the_same_is_not_built_the_same() {
+    for (one, other) in [
+        (&["tcp dport { 80, 443 } return"][..], &["tcp dport 80 return"][..]),
+        (
+            &["tcp dport 80 jump x", "tcp dport 80 drop"],
+            &["tcp dport 80 drop", "tcp dport 80 jump x"],
+        ),
+        (&["tcp dport 80 return"], &["udp dport 80 return"]),
+        (&["tcp dport 80 return"], &["tcp sport 80 return"]),
+        (&["meta skuid 7 return"], &["meta skgid 7 return"]),
+        (&["meta skuid 7 return"], &["meta skuid != 7 return"]),
+        (&["tcp dport 80 jump x"], &["tcp dport 80 goto x"]),
+        (&["ip daddr 10.0.0.1 return"], &["ip saddr 10.0.0.1 return"]),
+        (&["return"], &["return", "return", "drop"]),
+    ] {
+        assert!(!is_built_the_same(&output(one), &output(other)), "{one:?} {other:?}");
+    }
+}
