@@ -1,5 +1,8 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
+pub(crate) mod host;
+mod members;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::nft::Legal;
@@ -16,6 +19,8 @@ use crate::semantics::{
     order_dependent, run,
 };
 
+pub(crate) use members::members;
+
 /// A spelling of nft.
 #[derive(Clone, Copy)]
 pub(crate) enum Nft {
@@ -23,6 +28,16 @@ pub(crate) enum Nft {
     Script,
     /// libnftables JSON.
     Json,
+}
+
+impl Nft {
+    /// What reads it, and what messages call it.
+    fn reader(self) -> (reader::nft::Reader, &'static str) {
+        match self {
+            Self::Script => (nft::text::read, "the nft script"),
+            Self::Json => (nft::json::read, "the nft JSON"),
+        }
+    }
 }
 
 /// What a text for nft has to be.
@@ -65,10 +80,7 @@ pub(crate) fn nft(
     (spelling, text): (Nft, &str),
     proved: &Proved,
 ) -> Result<(), Diagnostic> {
-    let (read, target): (reader::nft::Reader, _) = match spelling {
-        Nft::Script => (nft::text::read, "the nft script"),
-        Nft::Json => (nft::json::read, "the nft JSON"),
-    };
+    let (read, target) = spelling.reader();
     let refuse = |why| Problem::NotProved { target, why }.of(None);
     let written = reader::nft::settled(text, read, wanted.owned, wanted.target).map_err(refuse)?;
     let legal = wanted.legal.ruleset();

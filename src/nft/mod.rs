@@ -34,6 +34,7 @@ pub(crate) use state::{ChainState, SetState, State, TableState};
 pub use target::{BadTarget, Target};
 
 use crate::ir::{ChainKind, Hook};
+use crate::net::Family;
 
 /// nft's name of a kind of chain.
 pub(crate) const fn kind_name(kind: ChainKind) -> &'static str {
@@ -41,6 +42,14 @@ pub(crate) const fn kind_name(kind: ChainKind) -> &'static str {
         ChainKind::Filter => "filter",
         ChainKind::Nat => "nat",
         ChainKind::Route => "route",
+    }
+}
+
+/// nft's name of the type of addresses of a family.
+pub(crate) const fn address_type(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4_addr",
+        Family::Ipv6 => "ipv6_addr",
     }
 }
 
