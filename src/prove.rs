@@ -115,7 +115,7 @@ fn bases(table: &Table) -> Vec<(&Name, Base)> {
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
     let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
     let options = reader::iptables::Options {
-        only_appended: true,
+        to_load: true,
         others: others.collect(),
         ..reader::iptables::Options::default()
     };

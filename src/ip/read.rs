@@ -412,7 +412,10 @@ mod tests {
                 "nft -f - <<'END'\nadd table inet t\n END\nEND\n",
                 "line 4, column 2: unknown command or object `END`",
             ),
-            ("nft -f - <<'END'\n\nadd tabel\nEND\n", "line 4, column 5: unknown command or object `tabel`"),
+            (
+                "nft -f - <<'END'\n\nadd tabel\nEND\n",
+                "line 4, column 5: unknown command or object `tabel`",
+            ),
             ("nft -f - <<END\nEND\n", "line 2, column 1: unknown command `nft`"),
         ] {
             assert_eq!(wrong(text), said, "{text}");

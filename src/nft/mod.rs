@@ -24,8 +24,8 @@ pub(crate) mod text;
 mod transaction;
 
 pub(crate) use ast::{
-    At, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
-    SetType, Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
+    At, Chain, Command, Comparison, Elements, Expr, Newer, Object, Operator, Right, Rule, Script,
+    Set, SetType, Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
 };
 pub(crate) use names::Names;
 pub use problem::{Place, ReadError, ReadProblem};
@@ -35,6 +35,9 @@ pub use target::{BadTarget, Target};
 
 use crate::ir::{ChainKind, Hook};
 use crate::net::Family;
+
+/// Chains that a packet can be in at once, the base chain among them: Linux 6.18 refuses more.
+pub(crate) const MOST_NESTED: usize = 16;
 
 /// nft's name of a kind of chain.
 pub(crate) const fn kind_name(kind: ChainKind) -> &'static str {

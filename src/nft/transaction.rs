@@ -106,7 +106,7 @@ fn older<'s>(after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
             }));
         }
     }
-    Script { commands }
+    Script::of(commands)
 }
 
 /// A chain that older versions have and this one has not.

@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use crate::backend::routing::Form;
 use crate::diag::{Diagnostic, Problem};
-use crate::ip::{self, Namespace, Rule, Stack, Statement, everything};
+use crate::ip::{self, Change, Command, Namespace, Route, Rule, Stack, Statement, everything};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
-use crate::nft::{At, ReadError, Script, State, TableName};
+use crate::nft::{At, Place, ReadError, Script, State, TableName};
 
 /// What a policy has in a namespace.
 pub(crate) struct Part {
@@ -41,6 +41,7 @@ pub(crate) fn routing(parts: &[Part], form: Form, text: &str) -> Result<(), Diag
             ends_on_failure(statements)?;
         }
         let needs = Needs::of(parts, families);
+        needs.spare_others(statements)?;
         let loaded = added(statements, &needs, &needs.others(), "nothing", false)?;
         added(statements, &needs, &loaded, "itself", is_script)?;
         for before in needs.older() {
@@ -76,6 +77,7 @@ pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
         let mut errors = Vec::new();
         let tables = all.apply(State::default(), true, &mut errors);
         let needs = Needs::of(parts, &Family::ALL);
+        needs.spare_others(statements)?;
         let mut starts = vec![("nothing", needs.others())];
         starts.push(("what was loaded", Namespace { tables: tables.clone(), ..needs.loaded() }));
         starts.extend(needs.older().into_iter().map(|before| ("an older version", before)));
@@ -328,6 +330,32 @@ fn shown(step: &HostStep) -> String {
     }
 }
 
+/// Whether the command changes what the step adds, and nothing that no step adds.
+fn is_about(command: &Command, step: &HostStep) -> bool {
+    if command.family != step.family {
+        return false;
+    }
+    match (command.change, step.adds) {
+        (
+            Change::ReplaceAddress(changed) | Change::FlushAddresses(Some(changed)),
+            HostPart::Address(address),
+        ) => changed == IpNet::from(address),
+        (
+            Change::ReplaceRoute(route) | Change::DeleteRoute(route),
+            HostPart::LocalRoute { table },
+        ) => route == Route { table, to: everything(step.family) },
+        (
+            Change::AddRule(selector) | Change::FlushRules(selector),
+            HostPart::MarkRule { mark, table, .. },
+        ) => {
+            selector.table == Some(table)
+                && selector.mark == Some(mark.value())
+                && selector.mask == Some(mark.mask())
+        }
+        _ => false,
+    }
+}
+
 /// What policies need of some families.
 struct Needs {
     steps: Vec<HostStep>,
@@ -341,6 +369,23 @@ impl Needs {
 
     fn of_family(&self, family: Family) -> Vec<HostStep> {
         self.steps.iter().filter(|step| step.family == family).copied().collect()
+    }
+
+    /// That every command is about something that is needed.
+    fn spare_others(&self, statements: &[(At, Statement<'_>)]) -> Result<(), String> {
+        for (at, statement) in statements {
+            match statement {
+                Statement::Ip(command) | Statement::UnlessListed { then: command, .. } => {
+                    if !self.steps.iter().any(|step| is_about(command, step)) {
+                        let at = Place::from(*at);
+                        return Err(format!("{at}: it touches what is not the policy's"));
+                    }
+                }
+                Statement::WithIpv6(inner) => self.spare_others(inner)?,
+                Statement::EndOnFailure | Statement::Nft(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// A namespace with what everybody has, and with what is almost what is needed.

@@ -115,7 +115,7 @@ fn loaded<'m>(members: &Members<'m>, held: &[IpAddr]) -> Script<'m> {
             chains: Vec::new(),
         }),
     });
-    Script { commands: commands.collect() }
+    Script::of(commands.collect())
 }
 
 /// What the set holds.

@@ -114,7 +114,7 @@ impl<'a> Members<'a> {
                 commands.push(Command { at: At::Nowhere, verb: *verb, object });
             }
         }
-        Script { commands }
+        Script::of(commands)
     }
 }
 
