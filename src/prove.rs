@@ -2,6 +2,7 @@
 
 pub(crate) mod host;
 mod members;
+mod needs;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

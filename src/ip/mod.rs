@@ -103,6 +103,15 @@ impl Selector {
 }
 
 impl Rule {
+    /// What the step adds, if that is a rule: where the step does not say, at the priority that the
+    /// kernel chooses for the first.
+    pub(crate) fn of(step: &HostStep) -> Option<Self> {
+        const FIRST: u32 = 32_765;
+        let HostPart::MarkRule { mark, table, priority } = step.adds else { return None };
+        let (bits, mask) = (mark.value(), mark.mask());
+        Some(Self { priority: priority.unwrap_or(FIRST), mark: bits, mask, table })
+    }
+
     /// Whether it is what the step adds.
     pub(crate) fn is(&self, step: &HostStep) -> bool {
         matches!(step.adds, HostPart::MarkRule { mark, table, priority }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{Change, Command, Route, Rule, Selector, Statement};
+use super::{Change, Command, Route, Rule, Selector, Statement, everything};
+use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
 use crate::nft::{At, Place, ReadError, ReadProblem, State, absent, refused};
 
@@ -52,7 +53,7 @@ impl<'s> Namespace<'s> {
                 Statement::Ip(command) => self.command(*command).map_err(placed)?,
                 Statement::UnlessListed { family, selector, then } => {
                     // What cannot be listed is not there, to the shell.
-                    let listed = self.stack(*family).is_ok_and(|stack| stack.has(selector));
+                    let listed = self.stack(*family).is_some_and(|stack| stack.has(selector));
                     if !listed {
                         self.command(*then).map_err(placed)?;
                     }
@@ -71,18 +72,70 @@ impl<'s> Namespace<'s> {
     }
 
     fn command(&mut self, Command { family, change }: Command) -> Result<(), ReadProblem> {
-        self.stack(family)?.change(change)
+        let stack = self.stack_mut(family);
+        stack.ok_or_else(|| refused("-6", "IPv6 is off"))?.change(change)
     }
 
-    fn stack(&mut self, family: Family) -> Result<&mut Stack, ReadProblem> {
+    /// What there is of the family; `None`: the kernel has it off.
+    pub(crate) const fn stack(&self, family: Family) -> Option<&Stack> {
         match family {
-            Family::Ipv4 => Ok(&mut self.ipv4),
-            Family::Ipv6 => self.ipv6.as_mut().ok_or_else(|| refused("-6", "IPv6 is off")),
+            Family::Ipv4 => Some(&self.ipv4),
+            Family::Ipv6 => self.ipv6.as_ref(),
+        }
+    }
+
+    /// The same, to change it.
+    pub(crate) const fn stack_mut(&mut self, family: Family) -> Option<&mut Stack> {
+        match family {
+            Family::Ipv4 => Some(&mut self.ipv4),
+            Family::Ipv6 => self.ipv6.as_mut(),
         }
     }
 }
 
 impl Stack {
+    /// Whether what the step adds is there.
+    pub(crate) fn holds(&self, step: &HostStep) -> bool {
+        match step.adds {
+            HostPart::Address(address) => self.addresses.contains(&IpNet::from(address)),
+            HostPart::LocalRoute { table } => {
+                self.routes.get(&(table, everything(step.family))) == Some(&true)
+            }
+            HostPart::MarkRule { .. } => self.rules.iter().any(|rule| rule.is(step)),
+        }
+    }
+
+    /// Makes what the step adds be there, a rule once if it is not.
+    pub(crate) fn put(&mut self, step: &HostStep) {
+        match step.adds {
+            HostPart::Address(address) => {
+                self.addresses.insert(IpNet::from(address));
+            }
+            HostPart::LocalRoute { table } => {
+                self.routes.insert((table, everything(step.family)), true);
+            }
+            HostPart::MarkRule { .. } => {
+                if !self.holds(step) {
+                    self.rules.extend(Rule::of(step));
+                    self.rules.sort_by_key(|rule| rule.priority);
+                }
+            }
+        }
+    }
+
+    /// Takes away what the step adds.
+    pub(crate) fn take(&mut self, step: &HostStep) {
+        match step.adds {
+            HostPart::Address(address) => {
+                self.addresses.remove(&IpNet::from(address));
+            }
+            HostPart::LocalRoute { table } => {
+                self.routes.remove(&(table, everything(step.family)));
+            }
+            HostPart::MarkRule { .. } => self.rules.retain(|rule| !rule.is(step)),
+        }
+    }
+
     fn has(&self, selector: &Selector) -> bool {
         self.rules.iter().any(|rule| selector.fits(rule))
     }

@@ -1,23 +1,13 @@
 //! Proofs that scripts and batches leave what policies need beside their rules, or nothing of it.
 
-use std::collections::BTreeSet;
-
-use ipnet::IpNet;
-
+use super::needs::Needs;
+pub(crate) use super::needs::Part;
 use crate::backend::routing::Form;
 use crate::diag::{Diagnostic, Problem};
-use crate::ip::{self, Change, Command, Namespace, Route, Rule, Stack, Statement, everything};
+use crate::ip::{self, Namespace, Stack, Statement};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
-use crate::nft::{At, Place, ReadError, Script, State, TableName};
-
-/// What a policy has in a namespace.
-pub(crate) struct Part {
-    /// Every table that it may have.
-    pub(crate) owned: Vec<Name>,
-    /// What it needs beside its rules.
-    pub(crate) steps: Vec<HostStep>,
-}
+use crate::nft::{At, ReadError, Script, State, TableName};
 
 /// Proves that a text adds what the policies need, however much of it is there, and changes nothing
 /// else: for IPv4 alone where the kernel has IPv6 off; a script in no moment takes away what is there.
@@ -123,7 +113,9 @@ fn added<'s>(
     let mut watch = |now: &Namespace<'s>| {
         if is_kept {
             for family in Family::ALL {
-                same(stack(before, family), stack(now, family))?;
+                if let Some((before, now)) = before.stack(family).zip(now.stack(family)) {
+                    same(before, now)?;
+                }
             }
         }
         if is_good { no_rule_leads_nowhere(needs, now) } else { Ok(()) }
@@ -133,14 +125,18 @@ fn added<'s>(
             return Err("it makes a table".to_owned());
         }
         for family in Family::ALL {
-            let (before, after) = (stack(before, family), stack(&after, family));
+            let (before, after) = (before.stack(family), after.stack(family));
             let Some((before, after)) = before.zip(after) else { continue };
-            let steps = needs.of_family(family);
             let mut expected = before.clone();
-            for step in &steps {
-                add(&mut expected, step, &after.rules);
+            for step in needs.of_family(family) {
+                // At whatever priority, and of one that was there several times, fewer may be left.
+                let most = before.rules.iter().filter(|rule| rule.is(&step)).count().max(1);
+                expected.take(&step);
+                let now = after.rules.iter().filter(|rule| rule.is(&step));
+                expected.rules.extend(now.take(most));
+                expected.put(&step);
             }
-            same(Some(&expected), Some(after))?;
+            same(&expected, after)?;
         }
         Ok(())
     });
@@ -174,13 +170,13 @@ fn removed<'s>(
             return Err(format!("table {} is left", table.name));
         }
         for family in Family::ALL {
-            let (before, after) = (stack(before, family), stack(&after, family));
+            let (before, after) = (before.stack(family), after.stack(family));
             let Some((before, after)) = before.zip(after) else { continue };
             let mut expected = before.clone();
             for step in needs.of_family(family) {
-                take(&mut expected, &step);
+                expected.take(&step);
             }
-            same(Some(&expected), Some(after))?;
+            same(&expected, after)?;
         }
         Ok(())
     });
@@ -205,7 +201,7 @@ fn goes_at_once(
         return Err("some tables of a policy are gone, and some are not".to_owned());
     }
     let has_step = |at: &Namespace<'_>, step: &HostStep| {
-        stack(at, step.family).is_some_and(|stack| holds(stack, step))
+        at.stack(step.family).is_some_and(|stack| stack.holds(step))
     };
     let is_early =
         |step: &&HostStep| has_step(before, step) && !has_step(now, step) && !is_shared(step);
@@ -224,78 +220,16 @@ fn no_rule_leads_nowhere(needs: &Needs, now: &Namespace<'_>) -> Result<(), Strin
     for step in &needs.steps {
         let HostPart::MarkRule { table, .. } = step.adds else { continue };
         let route = HostStep { adds: HostPart::LocalRoute { table }, ..*step };
-        let Some(now) = stack(now, step.family) else { continue };
-        if needs.steps.contains(&route) && holds(now, step) && !holds(now, &route) {
+        let Some(now) = now.stack(step.family) else { continue };
+        if needs.steps.contains(&route) && now.holds(step) && !now.holds(&route) {
             return Err(format!("{} leads nowhere for a moment", shown(step)));
         }
     }
     Ok(())
 }
 
-const fn stack<'n>(namespace: &'n Namespace<'_>, family: Family) -> Option<&'n Stack> {
-    match family {
-        Family::Ipv4 => Some(&namespace.ipv4),
-        Family::Ipv6 => namespace.ipv6.as_ref(),
-    }
-}
-
-/// Whether what the step adds is there.
-fn holds(stack: &Stack, step: &HostStep) -> bool {
-    match step.adds {
-        HostPart::Address(address) => stack.addresses.contains(&IpNet::from(address)),
-        HostPart::LocalRoute { table } => {
-            stack.routes.get(&(table, everything(step.family))) == Some(&true)
-        }
-        HostPart::MarkRule { .. } => stack.rules.iter().any(|rule| rule.is(step)),
-    }
-}
-
-/// Puts into the stack what the step adds; a rule that is not there as `after` has it, once. Of one
-/// that was there more often than that, fewer may be left.
-fn add(stack: &mut Stack, step: &HostStep, after: &[Rule]) {
-    match step.adds {
-        HostPart::Address(address) => {
-            stack.addresses.insert(IpNet::from(address));
-        }
-        HostPart::LocalRoute { table } => {
-            stack.routes.insert((table, everything(step.family)), true);
-        }
-        HostPart::MarkRule { .. } => {
-            let is_it = |rule: &&Rule| rule.is(step);
-            let most = stack.rules.iter().filter(is_it).count().max(1);
-            stack.rules.retain(|rule| !rule.is(step));
-            stack.rules.extend(after.iter().filter(is_it).take(most));
-            if !stack.rules.iter().any(|rule| rule.is(step)) {
-                stack.rules.extend(rule(step));
-            }
-            stack.rules.sort_by_key(|rule| rule.priority);
-        }
-    }
-}
-
-/// Takes out of the stack what the step adds.
-fn take(stack: &mut Stack, step: &HostStep) {
-    match step.adds {
-        HostPart::Address(address) => {
-            stack.addresses.remove(&IpNet::from(address));
-        }
-        HostPart::LocalRoute { table } => {
-            stack.routes.remove(&(table, everything(step.family)));
-        }
-        HostPart::MarkRule { .. } => stack.rules.retain(|rule| !rule.is(step)),
-    }
-}
-
-/// What a step adds, as a rule; at a priority that the kernel would choose if the step does not say.
-fn rule(step: &HostStep) -> Option<Rule> {
-    let HostPart::MarkRule { mark, table, priority } = step.adds else { return None };
-    let priority = priority.unwrap_or(32_765);
-    Some(Rule { priority, mark: mark.value(), mask: mark.mask(), table })
-}
-
 /// Whether what is there is what must be.
-fn same(expected: Option<&Stack>, after: Option<&Stack>) -> Result<(), String> {
-    let Some((expected, after)) = expected.zip(after) else { return Ok(()) };
+fn same(expected: &Stack, after: &Stack) -> Result<(), String> {
     let (must, is) = (listed(expected), listed(after));
     // Of what is there several times, each is counted.
     let is_short = |all: &[String], one: &String, of: &[String]| {
@@ -323,192 +257,111 @@ fn listed(stack: &Stack) -> Vec<String> {
 }
 
 fn shown(step: &HostStep) -> String {
-    match (step.adds, rule(step)) {
-        (HostPart::Address(address), _) => format!("`address {address}`"),
-        (HostPart::LocalRoute { table }, _) => format!("`route local table {table}`"),
-        (HostPart::MarkRule { table, .. }, _) => format!("`rule to table {table}`"),
+    match step.adds {
+        HostPart::Address(address) => format!("`address {address}`"),
+        HostPart::LocalRoute { table } => format!("`route local table {table}`"),
+        HostPart::MarkRule { table, .. } => format!("`rule to table {table}`"),
     }
 }
 
-/// Whether the command changes what the step adds, and nothing that no step adds.
-fn is_about(command: &Command, step: &HostStep) -> bool {
-    if command.family != step.family {
-        return false;
-    }
-    match (command.change, step.adds) {
-        (
-            Change::ReplaceAddress(changed) | Change::FlushAddresses(Some(changed)),
-            HostPart::Address(address),
-        ) => changed == IpNet::from(address),
-        (
-            Change::ReplaceRoute(route) | Change::DeleteRoute(route),
-            HostPart::LocalRoute { table },
-        ) => route == Route { table, to: everything(step.family) },
-        (
-            Change::AddRule(selector) | Change::FlushRules(selector),
-            HostPart::MarkRule { mark, table, .. },
-        ) => {
-            selector.table == Some(table)
-                && selector.mark == Some(mark.value())
-                && selector.mask == Some(mark.mask())
-        }
-        _ => false,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use crate::net::Family;
+    use crate::syntax::NoIncludes;
+    use crate::{Options, View, compile};
 
-/// What policies need of some families.
-struct Needs {
-    steps: Vec<HostStep>,
-}
-
-impl Needs {
-    fn of(parts: &[Part], families: &[Family]) -> Self {
-        let all = parts.iter().flat_map(|part| &part.steps).copied();
-        Self { steps: all.filter(|step| families.contains(&step.family)).collect() }
+    /// What is wrong with what is written of a policy if `old` stands as `new` in it.
+    fn changed(view: View, old: &str, new: &str) -> String {
+        let text = "sidecar s { mode tproxy }\nambient-pod p {}\n";
+        let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
+        let policies: Vec<_> = compilation.policies.iter().collect();
+        let policies = if old.contains("0x111") { &policies[1..] } else { &policies[..1] };
+        let text = compilation.emit_together(policies, view).unwrap();
+        assert!(text.contains(old), "{text}");
+        let wrong = compilation.prove(policies, view, &text.replacen(old, new, 1));
+        wrong.map_or_else(|problems| problems[0].problem.to_string(), |()| String::new())
     }
 
-    fn of_family(&self, family: Family) -> Vec<HostStep> {
-        self.steps.iter().filter(|step| step.family == family).copied().collect()
-    }
-
-    /// That every command is about something that is needed.
-    fn spare_others(&self, statements: &[(At, Statement<'_>)]) -> Result<(), String> {
-        for (at, statement) in statements {
-            match statement {
-                Statement::Ip(command) | Statement::UnlessListed { then: command, .. } => {
-                    if !self.steps.iter().any(|step| is_about(command, step)) {
-                        let at = Place::from(*at);
-                        return Err(format!("{at}: it touches what is not the policy's"));
-                    }
-                }
-                Statement::WithIpv6(inner) => self.spare_others(inner)?,
-                Statement::EndOnFailure | Statement::Nft(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A namespace with what everybody has, and with what is almost what is needed.
-    fn others<'s>(&self) -> Namespace<'s> {
-        let [ipv4, ipv6] = [Family::Ipv4, Family::Ipv6].map(|family| {
-            let mut stack = Stack::default();
-            let (loopback, host) = match family {
-                Family::Ipv4 => ("127.0.0.1/8", "192.0.2.1/32"),
-                Family::Ipv6 => ("::1/128", "2001:db8::1/128"),
-            };
-            let addresses = [loopback, host].map(str::parse::<IpNet>);
-            stack.addresses.extend(addresses.into_iter().flatten());
-            for (priority, table) in [(0, 255), (32_766, 254), (32_767, 253)] {
-                stack.rules.push(Rule { priority, mark: 0, mask: 0, table });
-            }
-            for step in self.of_family(family) {
-                self.surround(&mut stack, &step);
-            }
-            stack.rules.sort_unstable();
-            stack.rules.dedup();
-            stack
-        });
-        Namespace { ipv4, ipv6: Some(ipv6), tables: State::default() }
-    }
-
-    /// Puts beside what the step adds what is almost the same, and nobody needs.
-    fn surround(&self, stack: &mut Stack, step: &HostStep) {
-        let is_needed = |rule: &Rule| self.of_family(step.family).iter().any(|step| rule.is(step));
-        match step.adds {
-            HostPart::Address(address) => {
-                stack.addresses.extend(neighbours(address).into_iter().map(IpNet::from));
-            }
-            HostPart::LocalRoute { table } => {
-                let half = everything(step.family).subnets(1).into_iter().flatten();
-                stack.routes.extend(half.map(|half| ((table, half), true)));
-                for table in [table.wrapping_add(1), 254] {
-                    let is_free = !self.steps.iter().any(|other| {
-                        other.adds == HostPart::LocalRoute { table } && other.family == step.family
-                    });
-                    if is_free {
-                        stack.routes.insert((table, everything(step.family)), table != 254);
-                    }
-                }
-            }
-            HostPart::MarkRule { mark, table, priority } => {
-                let (bits, mask) = (mark.value(), mark.mask());
-                let priority = priority.unwrap_or(20_000);
-                let it = Rule { priority, mark: bits, mask, table };
-                let beside = [
-                    Rule { mark: bits ^ 1, ..it },
-                    Rule { mask: bits, ..it },
-                    Rule { mask: mask ^ (1 << 31), ..it },
-                    Rule { mask: u32::MAX, ..it },
-                    Rule { table: table ^ 1, ..it },
-                    Rule { table: 254, ..it },
-                    Rule { priority: priority ^ 1, ..it },
-                    Rule { mark: 0, mask: 0, ..it },
-                ];
-                stack.rules.extend(beside.into_iter().filter(|rule| !is_needed(rule)));
-            }
+    #[test]
+    fn what_a_script_would_leave_otherwise_is_named() {
+        let batch = View::RoutingBatch(Family::Ipv4);
+        let ours = "fwmark 0x539/0xffffffff table 133";
+        let listed = format!("[ -n \"$(ip -4 rule list {ours})\" ] || ip -4 rule add {ours}");
+        for (view, old, new, said) in [
+            (View::Routing, "set -eu", "set -eu", ""),
+            (View::Routing, "# Routing", "# routing", ""),
+            (
+                View::Routing,
+                "ip -4 route replace local 0.0.0.0/0 dev lo table 133\n",
+                "",
+                "run on nothing, line 4, column 1: `rule to table 133` leads nowhere for a moment",
+            ),
+            (
+                View::Routing,
+                &listed,
+                &format!("ip -4 rule add {ours}"),
+                "run on itself, line 5, column 1: `rule 19998: fwmark 0x539/0xffffffff table 133` is there, and must not be",
+            ),
+            (
+                View::Routing,
+                &listed,
+                &format!("ip -4 rule flush {ours}\nip -4 rule add {ours}"),
+                "run on itself, line 5, column 1: `rule 19999: fwmark 0x539/0xffffffff table 133` is not there",
+            ),
+            (
+                View::Routing,
+                &format!("rule list {ours}"),
+                "rule list fwmark 0x539 table 133",
+                "run on nothing, `rule 32765: fwmark 0x539/0xffffffff table 133` is not there",
+            ),
+            (
+                View::Routing,
+                "if [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then\n    ip -6 addr replace ::6/128 dev lo nodad\n",
+                "ip -6 addr replace ::6/128 dev lo nodad\nif [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then\n",
+                "run on nothing where IPv6 is off, line 8, column 1: `-6` would be refused: IPv6 is off",
+            ),
+            (
+                batch,
+                &format!("rule flush {ours}"),
+                "rule flush",
+                "line 3, column 1: it touches what is not the policy's",
+            ),
+            (
+                batch,
+                &format!("rule flush {ours}\n"),
+                "",
+                "run on itself, `rule 19999: fwmark 0x539/0xffffffff table 133` is there, and must not be",
+            ),
+            (
+                View::Teardown,
+                "add table ip istio-proxy-nat; delete table ip istio-proxy-nat\n",
+                "",
+                "run on what was loaded, line 5, column 1: some tables of a policy are gone, and some are not",
+            ),
+            (
+                View::Teardown,
+                "nft -f - <<'END'\n",
+                &format!("ip -4 rule flush {ours}\nnft -f - <<'END'\n"),
+                "run on what was loaded, line 5, column 1: `rule to table 133` is gone before the tables",
+            ),
+            (
+                View::Teardown,
+                "rule flush fwmark 0x111/0xfff table 100 priority 32764",
+                "rule flush fwmark 0x111/0xfff table 100 priority 32765",
+                "run on nothing, `rule 32765: fwmark 0x111/0xfff table 100` is not there",
+            ),
+            (
+                View::Teardown,
+                "add table inet istio-proxy-nat; delete",
+                "add table inet nat; delete",
+                "it touches table inet nat, which is not the policy's",
+            ),
+        ] {
+            let wrong = changed(view, old, new);
+            let why = wrong
+                .split_once("would not mean what the policy means: ")
+                .map_or(&*wrong, |(_, why)| why);
+            assert_eq!(why, said, "{old} as {new}");
         }
     }
-
-    /// A namespace with all that is needed.
-    fn loaded<'s>(&self) -> Namespace<'s> {
-        self.with(&self.steps, 1)
-    }
-
-    /// Namespaces with one thing that is needed; with all of it twice, where that can be; and with
-    /// other routes in its place.
-    fn older<'s>(&self) -> Vec<Namespace<'s>> {
-        let mut all: Vec<Namespace<'s>> =
-            self.steps.iter().map(|step| self.with(std::slice::from_ref(step), 1)).collect();
-        all.push(self.with(&self.steps, 2));
-        let mut other = self.loaded();
-        for step in &self.steps {
-            let HostPart::LocalRoute { table } = step.adds else { continue };
-            if let Some(stack) = stack_mut(&mut other, step.family) {
-                stack.routes.insert((table, everything(step.family)), false);
-            }
-        }
-        all.push(other);
-        all
-    }
-
-    /// Those of others, with `steps`, rules whose priority the kernel chooses `times` times.
-    fn with<'s>(&self, steps: &[HostStep], times: usize) -> Namespace<'s> {
-        let mut namespace = self.others();
-        for step in steps {
-            let Some(stack) = stack_mut(&mut namespace, step.family) else { continue };
-            add(stack, step, &[]);
-            if let HostPart::MarkRule { priority: None, .. } = step.adds {
-                stack.rules.extend((1..times).filter_map(|_| rule(step)));
-                stack.rules.sort_by_key(|rule| rule.priority);
-            }
-        }
-        namespace
-    }
-}
-
-const fn stack_mut<'n>(namespace: &'n mut Namespace<'_>, family: Family) -> Option<&'n mut Stack> {
-    match family {
-        Family::Ipv4 => Some(&mut namespace.ipv4),
-        Family::Ipv6 => namespace.ipv6.as_mut(),
-    }
-}
-
-/// The addresses before and behind.
-fn neighbours(address: std::net::IpAddr) -> BTreeSet<std::net::IpAddr> {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    [true, false]
-        .into_iter()
-        .map(|next| match address {
-            IpAddr::V4(address) => {
-                let bits = address.to_bits();
-                let bits = if next { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
-                IpAddr::V4(Ipv4Addr::from_bits(bits))
-            }
-            IpAddr::V6(address) => {
-                let bits = address.to_bits();
-                let bits = if next { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
-                IpAddr::V6(Ipv6Addr::from_bits(bits))
-            }
-        })
-        .collect()
 }
