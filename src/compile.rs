@@ -22,8 +22,8 @@ pub struct Options {
     pub layout: Layout,
     /// How nft output is written.
     pub nft: nft::Options,
-    /// Whether what policies expect is proved, and every ruleset, before it is written, to treat
-    /// all packets as the policy says, from the very bytes. Default: yes.
+    /// Whether what policies expect is proved, and every text for a machine, before it is written, to
+    /// do what the policy says and nothing else, from the very bytes. Default: yes.
     pub verify: bool,
 }
 
