@@ -31,14 +31,16 @@ pub(super) fn check(subject: &Subject<'_>, netns: &Netns, fault: &str) -> Result
         }
         Output::Policy(View::Routing | View::RoutingBatch(_)) => {
             for before in ["", text] {
-                equal(routed(subject, before, text)?, routed(subject, before, fault)?)?;
+                equal(&routed(subject, before, text)?, &routed(subject, before, fault)?)?;
             }
             Ok(())
         }
         Output::Policy(View::Teardown) => {
-            equal(torn_down(subject, text)?, torn_down(subject, fault)?)
+            equal(&torn_down(subject, text)?, &torn_down(subject, fault)?)
         }
-        Output::Members(..) => equal(filled(subject, netns, text)?, filled(subject, netns, fault)?),
+        Output::Members(..) => {
+            equal(&filled(subject, netns, text)?, &filled(subject, netns, fault)?)
+        }
         Output::Policy(view) => {
             if listed(netns, text)? == listed(netns, fault)? {
                 return Ok(());
@@ -50,7 +52,7 @@ pub(super) fn check(subject: &Subject<'_>, netns: &Netns, fault: &str) -> Result
     }
 }
 
-fn equal(left: String, right: String) -> Result<(), String> {
+fn equal(left: &str, right: &str) -> Result<(), String> {
     if left == right { Ok(()) } else { Err(format!("it leaves\n{right}\nand not\n{left}")) }
 }
 
