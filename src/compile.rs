@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::Ruleset;
@@ -21,8 +22,8 @@ pub struct Options {
     pub layout: Layout,
     /// How nft output is written.
     pub nft: nft::Options,
-    /// Whether what policies expect is proved, and every ruleset, before it is written, to treat
-    /// all packets as the policy says, from the very bytes. Default: yes.
+    /// Whether what policies expect is proved, and every text for a machine, before it is written, to
+    /// do what the policy says and nothing else, from the very bytes. Default: yes.
     pub verify: bool,
 }
 
@@ -188,19 +189,21 @@ impl Compilation {
             View::Iptables(family) => self.iptables(policy, family),
             View::Policy => Ok(print(policy, Detail::Everything)),
             View::Ir => Ok(dump::dump(&self.lowered(policy).ruleset, &self.sources)),
-            View::Routing => Ok(self.routing(policy, routing::Form::Shell)),
-            View::RoutingBatch(family) => Ok(self.routing(policy, routing::Form::Batch(family))),
+            View::Routing => self.routing(policy, view, Form::Shell),
+            View::RoutingBatch(family) => self.routing(policy, view, Form::Batch(family)),
             View::Teardown => {
                 let Lowered { owned, host, .. } = self.lowered(policy);
-                Ok(teardown::emit(&policy.name, &owned, &host))
+                self.proved(policy, view, teardown::emit(&policy.name, &owned, &host))
             }
         }
     }
 
     /// Proves that `text`, which may have come from elsewhere, is as good as what
-    /// [`emit_together`](Self::emit_together) writes: that it treats every packet as the policies say
-    /// and, of a text for nft, replaces their tables and touches no others. A view without a proof is
-    /// compared with what would be written.
+    /// [`emit_together`](Self::emit_together) writes. A text for nft or iptables treats every packet
+    /// as the policies say; one for nft replaces their tables and touches no others. A routing script or
+    /// batch adds what they need, and a teardown script takes that and their tables away, whatever of it
+    /// is there, and neither touches anything else. What only people read, the policy and the ruleset in
+    /// words, is compared with what would be written.
     ///
     /// # Errors
     ///
@@ -219,12 +222,54 @@ impl Compilation {
             View::Iptables(family) => policies.iter().try_for_each(|policy| {
                 prove::iptables(&meaning(policy), family, text).map_err(|problem| vec![problem])
             }),
-            _ if self.emit_together(policies, view)? == text => Ok(()),
-            _ => {
+            View::Routing => prove_routing(policies, Form::Shell, text),
+            View::RoutingBatch(family) => prove_routing(policies, Form::Batch(family), text),
+            View::Teardown => {
+                prove::host::teardown(&parts(policies), text).map_err(|problem| vec![problem])
+            }
+            View::Policy | View::Ir if self.emit_together(policies, view)? == text => Ok(()),
+            View::Policy | View::Ir => {
                 let why = "it is another text".to_owned();
                 Err(vec![Problem::NotProved { target: view.extension(), why }.of(None)])
             }
         }
+    }
+
+    /// Writes a change of the sets that others fill, as an nft script or as JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the view is another (`E401`), or if the text is not proved to be that change and nothing else,
+    /// whatever the sets hold (`E402`).
+    pub fn emit_members(
+        &self,
+        members: &nft::Members<'_>,
+        view: View,
+    ) -> Result<String, Vec<Diagnostic>> {
+        let text = match spelling(view)? {
+            prove::Nft::Script => members.script(),
+            prove::Nft::Json => members.json(),
+        };
+        if self.options.verify {
+            self.prove_members(members, view, &text)?;
+        }
+        Ok(text)
+    }
+
+    /// Proves that `text`, which may have come from elsewhere, is as good as what
+    /// [`emit_members`](Self::emit_members) writes.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn prove_members(
+        &self,
+        members: &nft::Members<'_>,
+        view: View,
+        text: &str,
+    ) -> Result<(), Vec<Diagnostic>> {
+        prove::members(members, (spelling(view)?, text), self.options.nft.target)
+            .map_err(|problem| vec![problem])
     }
 
     /// What `policies` would claim both if they were loaded into one namespace: tables, marks, a
@@ -296,7 +341,15 @@ impl Compilation {
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(texts.join("\n")) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let text = texts.join("\n");
+        let is_proved = !matches!(view, View::Policy | View::Ir);
+        if self.options.verify && is_proved && policies.len() > 1 {
+            self.prove(policies, view, &text)?;
+        }
+        Ok(text)
     }
 
     /// What the policy comes to in the layout that was asked for. Rules of a policy that came from
@@ -309,8 +362,16 @@ impl Compilation {
         lowered
     }
 
-    fn routing(&self, policy: &Policy, form: routing::Form) -> String {
-        routing::emit(&policy.name, &self.lowered(policy).host, form)
+    fn routing(&self, policy: &Policy, view: View, form: Form) -> Result<String, Vec<Diagnostic>> {
+        self.proved(policy, view, routing::emit(&policy.name, &self.lowered(policy).host, form))
+    }
+
+    /// The text, if it is proved.
+    fn proved(&self, policy: &Policy, view: View, text: String) -> Result<String, Vec<Diagnostic>> {
+        if self.options.verify {
+            self.prove(&[policy], view, &text)?;
+        }
+        Ok(text)
     }
 
     fn nft(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
@@ -360,6 +421,31 @@ impl Compilation {
         }
         Ok(text)
     }
+}
+
+/// The spelling of nft that the view is.
+fn spelling(view: View) -> Result<prove::Nft, Vec<Diagnostic>> {
+    match view {
+        View::Nft => Ok(prove::Nft::Script),
+        View::Json => Ok(prove::Nft::Json),
+        _ => {
+            let what = "a change of sets".to_owned();
+            Err(vec![Problem::Unsupported { target: view.extension().to_owned(), what }.of(None)])
+        }
+    }
+}
+
+/// What the policies have in a namespace.
+fn parts(policies: &[&Policy]) -> Vec<prove::host::Part> {
+    let part = |policy: &&Policy| {
+        let Lowered { owned, host, .. } = lower(policy, Layout::Upstream);
+        prove::host::Part { owned, steps: host }
+    };
+    policies.iter().map(part).collect()
+}
+
+fn prove_routing(policies: &[&Policy], form: Form, text: &str) -> Result<(), Vec<Diagnostic>> {
+    prove::host::routing(&parts(policies), form, text).map_err(|problem| vec![problem])
 }
 
 /// What packets meet where all of `policies` are loaded.

@@ -46,6 +46,7 @@ mod compile;
 pub mod diag;
 pub mod explain;
 pub mod import;
+mod ip;
 pub mod ir;
 pub mod lower;
 pub mod net;

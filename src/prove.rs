@@ -1,5 +1,9 @@
 //! Proofs that a text that is about to be written means what its policy means.
 
+pub(crate) mod host;
+mod members;
+mod needs;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::nft::Legal;
@@ -16,6 +20,8 @@ use crate::semantics::{
     order_dependent, run,
 };
 
+pub(crate) use members::members;
+
 /// A spelling of nft.
 #[derive(Clone, Copy)]
 pub(crate) enum Nft {
@@ -23,6 +29,16 @@ pub(crate) enum Nft {
     Script,
     /// libnftables JSON.
     Json,
+}
+
+impl Nft {
+    /// What reads it, and what messages call it.
+    fn reader(self) -> (reader::nft::Reader, &'static str) {
+        match self {
+            Self::Script => (nft::text::read, "the nft script"),
+            Self::Json => (nft::json::read, "the nft JSON"),
+        }
+    }
 }
 
 /// What a text for nft has to be.
@@ -79,10 +95,7 @@ pub(crate) fn nft(
     (spelling, text): (Nft, &str),
     proved: &Proved,
 ) -> Result<(), Diagnostic> {
-    let (read, target): (reader::nft::Reader, _) = match spelling {
-        Nft::Script => (nft::text::read, "the nft script"),
-        Nft::Json => (nft::json::read, "the nft JSON"),
-    };
+    let (read, target) = spelling.reader();
     let refuse = |why| Problem::NotProved { target, why }.of(None);
     let written = reader::nft::settled(text, read, wanted.owned, wanted.target).map_err(refuse)?;
     let legal = wanted.legal.ruleset();
@@ -117,7 +130,7 @@ fn bases(table: &Table) -> Vec<(&Name, Base)> {
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
     let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
     let options = reader::iptables::Options {
-        only_appended: true,
+        to_load: true,
         others: others.collect(),
         ..reader::iptables::Options::default()
     };

@@ -149,7 +149,9 @@ impl fmt::Display for Step {
                 write!(f, "local {everything} dev lo table {table}")
             }
             HostPart::MarkRule { mark, table, priority } => {
-                write!(f, "fwmark {mark} table {table}")?;
+                // Where no mask is given, `ip` lists and flushes rules of every mask.
+                let (value, mask) = (mark.value(), mark.mask());
+                write!(f, "fwmark {value:#x}/{mask:#x} table {table}")?;
                 match priority {
                     Some(priority) => write!(f, " priority {priority}"),
                     None => Ok(()),
@@ -185,13 +187,13 @@ mod tests {
         # Routing of policy `reviews`. Twice is like once.
         set -eu
         ip -4 route replace local 0.0.0.0/0 dev lo table 133
-        [ -n "$(ip -4 rule list fwmark 0x539 table 133)" ] || ip -4 rule add fwmark 0x539 table 133
+        [ -n "$(ip -4 rule list fwmark 0x539/0xffffffff table 133)" ] || ip -4 rule add fwmark 0x539/0xffffffff table 133
         # Where IPv6 is off, it has no addresses, routes or rules.
         off=/proc/sys/net/ipv6/conf/lo/disable_ipv6
         if [ -e $off ] && [ "$(cat $off)" = 0 ]; then
             ip -6 addr replace ::6/128 dev lo nodad
             ip -6 route replace local ::/0 dev lo table 133
-            [ -n "$(ip -6 rule list fwmark 0x539 table 133)" ] || ip -6 rule add fwmark 0x539 table 133
+            [ -n "$(ip -6 rule list fwmark 0x539/0xffffffff table 133)" ] || ip -6 rule add fwmark 0x539/0xffffffff table 133
         fi
         "#);
     }

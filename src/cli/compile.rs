@@ -44,7 +44,7 @@ pub(super) struct Compile {
     /// Leave the comments on rules out, which name the rung of the ladder and the clause.
     #[arg(long)]
     no_comments: bool,
-    /// Write rules without the proof that they treat every packet as the policy says.
+    /// Write without the proof that the text does what the policy says, and nothing else.
     #[arg(long)]
     no_verify: bool,
     /// Write here instead of to standard output; whole or not at all.

@@ -13,7 +13,7 @@ use super::{Outcome, output};
 use crate::backend::nft::{MemberChange, Members};
 use crate::lower::{Layout, lower};
 use crate::policy::{Kind, Policy};
-use crate::{Compilation, Options};
+use crate::{Compilation, Options, View};
 
 /// Print what adds or deletes addresses of pods on the node
 ///
@@ -76,8 +76,11 @@ impl PodAddress {
                 "policy `{name}` governs {governed} only, and not `{address}`"
             ))
         })?;
-        let text = if self.json { members.json() } else { members.script() };
-        output::write(self.output.as_deref(), &compilation.sources, &text)
+        let view = if self.json { View::Json } else { View::Nft };
+        match compilation.emit_members(&members, view) {
+            Ok(text) => output::write(self.output.as_deref(), &compilation.sources, &text),
+            Err(problems) => Ok(messages.report(&compilation.sources, &problems)),
+        }
     }
 
     /// The policy whose sets hold pods: the only one of its kind, unless it is named.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::ReadError;
+use super::{ReadError, Target};
 use crate::ir::Base;
 use crate::net::Families;
 
@@ -14,6 +14,17 @@ use crate::net::Families;
 #[derive(Debug, Default)]
 pub(crate) struct Script<'a> {
     pub(crate) commands: Vec<Command<'a>>,
+    /// Spellings that not every nft takes.
+    pub(crate) newer: Vec<Newer>,
+}
+
+/// A spelling that nft takes from some version on only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newer {
+    pub(crate) at: At,
+    /// The word that is spelled so.
+    pub(crate) word: &'static str,
+    pub(crate) since: Target,
 }
 
 /// Where in a text something stands, counted from 1.
@@ -409,6 +420,13 @@ impl<'a> Elements<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty() && self.entries.is_empty() && self.unread.is_none()
+    }
+}
+
+impl<'a> Script<'a> {
+    /// Commands that every nft takes.
+    pub(crate) const fn of(commands: Vec<Command<'a>>) -> Self {
+        Self { commands, newer: Vec::new() }
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) mod text;
 mod transaction;
 
 pub(crate) use ast::{
-    At, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
-    SetType, Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
+    At, Chain, Command, Comparison, Elements, Expr, Newer, Object, Operator, Right, Rule, Script,
+    Set, SetType, Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
 };
 pub(crate) use names::Names;
 pub use problem::{Place, ReadError, ReadProblem};
@@ -34,6 +34,10 @@ pub(crate) use state::{ChainState, SetState, State, TableState};
 pub use target::{BadTarget, Target};
 
 use crate::ir::{ChainKind, Hook};
+use crate::net::Family;
+
+/// Chains that a packet can be in at once, the base chain among them: Linux 6.18 refuses more.
+pub(crate) const MOST_NESTED: usize = 16;
 
 /// nft's name of a kind of chain.
 pub(crate) const fn kind_name(kind: ChainKind) -> &'static str {
@@ -41,6 +45,14 @@ pub(crate) const fn kind_name(kind: ChainKind) -> &'static str {
         ChainKind::Filter => "filter",
         ChainKind::Nat => "nat",
         ChainKind::Route => "route",
+    }
+}
+
+/// nft's name of the type of addresses of a family.
+pub(crate) const fn address_type(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4_addr",
+        Family::Ipv6 => "ipv6_addr",
     }
 }
 

@@ -121,7 +121,9 @@ impl<'s> Run<'s> {
             }
             Object::Chain { table, chain } => self.put_chain(verb, table, chain),
             Object::Set { table, set } => self.put_set(verb, table, set),
-            Object::Elements { table, set, elements } => self.put_elements(table, set, elements),
+            Object::Elements { table, set, elements } => {
+                self.put_elements(verb, (table, set), elements)
+            }
             Object::Rule { table, chain, index, rule } => {
                 self.put_rule(verb, (table, chain), *index, rule)
             }
@@ -199,11 +201,17 @@ impl<'s> Run<'s> {
 
     fn put_elements(
         &mut self,
-        table: &TableName<'_>,
-        set: &str,
+        verb: Verb,
+        (table, set): (&TableName<'_>, &str),
         elements: &'s Elements<'s>,
     ) -> Done {
-        self.table(table)?.set_mut(set)?.add(elements);
+        let set = self.table(table)?.set_mut(set)?;
+        if verb == Verb::Create
+            && let Some(known) = elements.values.iter().find(|value| set.has(value))
+        {
+            return Err(exists("element", &known.to_string()));
+        }
+        set.add(elements);
         Ok(())
     }
 
@@ -320,6 +328,20 @@ impl<'s> TableState<'s> {
         }
     }
 
+    /// The chains that rules of the chain called `name` lead to.
+    pub(crate) fn targets(&self, name: &str) -> impl Iterator<Item = &'s str> {
+        let rules = self.chains.iter().filter(move |chain| chain.name == name);
+        let rules = rules.flat_map(|chain| chain.rules.iter().copied());
+        let maps = rules.clone().flat_map(set_names).flat_map(|map| {
+            let maps = self.sets.iter().filter(move |set| set.set.name == map);
+            maps.flat_map(|set| set.entries.iter().copied().flatten().map(|(_, verdict)| verdict))
+        });
+        rules.flat_map(verdicts).chain(maps).filter_map(|verdict| match verdict {
+            Verdict::Jump(target) | Verdict::Goto(target) => Some(&**target),
+            _ => None,
+        })
+    }
+
     /// Whether nothing leads to the chain called `name`, other than its own rules.
     fn is_free(&self, name: &str) -> Done {
         let leads = |verdict: &Verdict<'_>| matches!(verdict, Verdict::Jump(target) | Verdict::Goto(target) if target == name);
@@ -351,13 +373,16 @@ impl<'s> SetState<'s> {
         self.unread = self.unread.or(unread.as_ref());
     }
 
+    fn has(&self, value: &Value<'_>) -> bool {
+        self.values.iter().copied().flatten().any(|known| known == value)
+    }
+
     fn remove(&mut self, value: &Value<'_>) -> Done {
-        let is_it = |known: &&'s Value<'s>| *known == value;
-        let all = || self.values.iter().copied().flatten();
-        if !all().any(|known| is_it(&known)) {
+        if !self.has(value) {
             return Err(bad("elem", value, "the set does not have it"));
         }
-        self.values = all().filter(|known| !is_it(known)).map(std::slice::from_ref).collect();
+        let others = self.values.iter().copied().flatten().filter(|known| *known != value);
+        self.values = others.map(std::slice::from_ref).collect();
         Ok(())
     }
 }

@@ -23,9 +23,7 @@ impl Script<'_> {
     ///
     /// What it touches or leaves instead, or what would be refused.
     pub(crate) fn settled(&self, owned: &[Name]) -> Result<State<'_>, String> {
-        if let Some(touched) = self.commands.iter().find_map(|command| foreign(command, owned)) {
-            return Err(format!("it touches {touched}, which is not the policy's"));
-        }
+        self.spares_others(owned)?;
         let after = self.loaded(State::default(), "nothing")?;
         same(&after, &self.loaded(after.clone(), "itself")?, None)
             .map_err(|why| format!("loaded on itself, {why}"))?;
@@ -35,6 +33,23 @@ impl Script<'_> {
         same(&after, &again, Some(&before))
             .map_err(|why| format!("loaded on an older version, {why}"))?;
         Ok(after)
+    }
+
+    /// That every command is about a table of a name in `owned`.
+    ///
+    /// # Errors
+    ///
+    /// What the first other one is about.
+    pub(crate) fn spares_others(&self, owned: &[Name]) -> Result<(), String> {
+        match self.commands.iter().find_map(|command| foreign(command, owned)) {
+            Some(touched) => Err(format!("it touches {touched}, which is not the policy's")),
+            None => Ok(()),
+        }
+    }
+
+    /// A script that makes every table of a name in `owned` that there could be, in every family.
+    pub(crate) fn all_of(owned: &[Name]) -> Script<'_> {
+        older(&Script::default(), &State::default(), owned)
     }
 
     /// What is there behind the commands when `before` was there, which is `on` in words.
@@ -75,7 +90,7 @@ fn table_of<'o>(object: &'o Object<'_>) -> Option<&'o TableName<'o>> {
 /// every name and one more, each with a rule that leads to a chain or drops, and with filled sets. Of
 /// a table that `script` takes away before it does anything else with it, it does not matter what was
 /// in there: one chain tells whether it has gone.
-fn older<'s>(script: &'s Script<'s>, after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
+fn older<'s>(script: &Script<'_>, after: &State<'s>, owned: &'s [Name]) -> Script<'s> {
     let mut commands = Vec::new();
     let mut add = |object| commands.push(Command { at: At::Nowhere, verb: Verb::Add, object });
     let mut names: Vec<&'s str> =
@@ -99,7 +114,7 @@ fn older<'s>(script: &'s Script<'s>, after: &State<'s>, owned: &'s [Name]) -> Sc
             add(Object::Block(Table { name, flags: Vec::new(), sets, chains }));
         }
     }
-    Script { commands }
+    Script::of(commands)
 }
 
 /// Whether the first thing that the script does with a table that is there is to take it away.

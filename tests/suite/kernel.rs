@@ -191,6 +191,8 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
             &["route", "add", "local", "198.51.100.0/24", "dev", "lo", "table", "133"],
         );
         netns.output("ip", &["rule", "add", "fwmark", "0x1", "table", "133"]);
+        // `ip` lists and flushes it too where no mask is given.
+        netns.output("ip", &["rule", "add", "fwmark", "0x539/0xfff", "table", "133"]);
         let before = netns.routing();
         sh(&teardown);
         assert_eq!(netns.routing(), before);

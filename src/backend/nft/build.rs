@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::label::Labels;
 use super::legal::{address_family, is_all_ports, needs_transport};
-use super::sets::{Sets, Values, elements_type};
+use super::sets::{Sets, Values};
 use super::{Context, Legal, Options};
 use crate::ir::{
     self, Action, AddressSet, Direction, MarkChange, MaskPair, Match, Owner, OwnerIs, Protocol,
@@ -12,7 +12,7 @@ use crate::ir::{
 use crate::net::{Families, Family, Mark, Name, PortSet};
 use crate::nft::{
     At, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
-    Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
+    Statement, Table, TableFamily, TableName, Value, Verb, Verdict, address_type,
 };
 
 /// What is said about the rule that follows a transparent-proxy rule and drops.
@@ -202,7 +202,7 @@ impl<'a> Statements<'a, '_> {
             Match::Port { ports, not: false, .. } if is_all_ports(ports) => return None,
             Match::Port { of, ports, not } => self.port(*of, ports, *not),
             Match::Address { of, nets, not } => {
-                let right = self.right(elements_type(nets.family()), Values::Nets(nets));
+                let right = self.right(address_type(nets.family()), Values::Nets(nets));
                 compare(*not, address(*of, nets.family()), right)
             }
             Match::InSet { of, set, not } => {

@@ -21,7 +21,7 @@ pub enum MemberChange {
 
 /// An address that no set of the ruleset can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no set holds {} addresses such as `{address}`", family(*.address))]
+#[error("no set holds {} addresses such as `{address}`", Family::of(*.address))]
 pub struct NoSet {
     /// The address.
     pub address: IpAddr,
@@ -34,8 +34,10 @@ pub struct NoSet {
 /// Tried with nft 0.9.8, 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members<'a> {
+    ruleset: &'a Ruleset,
     change: MemberChange,
-    /// Sorted, each once.
+    asked: BTreeSet<IpAddr>,
+    /// Those that go to each set. Sorted, each once.
     of: BTreeMap<(TableFamily, &'a Name, &'a Name), BTreeSet<IpAddr>>,
 }
 
@@ -54,7 +56,7 @@ impl<'a> Members<'a> {
         for &address in addresses {
             let mut found = false;
             for table in &ruleset.tables {
-                for set in table.sets.iter().filter(|set| set.family == family(address)) {
+                for set in table.sets.iter().filter(|set| set.family == Family::of(address)) {
                     let key = (TableFamily::from(table.families), &table.name, &set.name);
                     of.entry(key).or_default().insert(address);
                     found = true;
@@ -64,7 +66,22 @@ impl<'a> Members<'a> {
                 return Err(NoSet { address });
             }
         }
-        Ok(Self { change, of })
+        Ok(Self { ruleset, change, asked: addresses.iter().copied().collect(), of })
+    }
+
+    /// The ruleset whose sets change.
+    pub(crate) const fn ruleset(&self) -> &'a Ruleset {
+        self.ruleset
+    }
+
+    /// What happens to the addresses.
+    pub(crate) const fn change(&self) -> MemberChange {
+        self.change
+    }
+
+    /// The addresses that were asked for.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.asked.iter().copied()
     }
 
     /// A script for `nft -f`.
@@ -97,14 +114,7 @@ impl<'a> Members<'a> {
                 commands.push(Command { at: At::Nowhere, verb: *verb, object });
             }
         }
-        Script { commands }
-    }
-}
-
-const fn family(address: IpAddr) -> Family {
-    match address {
-        IpAddr::V4(_) => Family::Ipv4,
-        IpAddr::V6(_) => Family::Ipv6,
+        Script::of(commands)
     }
 }
 

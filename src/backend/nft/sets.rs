@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::ir::{AddressSet, Rung};
-use crate::net::{Family, Interface, Name, Nets, PortSet};
-use crate::nft::{Elements, Names, Right, Set, SetType, Value};
+use crate::net::{Interface, Name, Nets, PortSet};
+use crate::nft::{Elements, Names, Right, Set, SetType, Value, address_type};
 
 /// Most elements that a rule lists itself; more become a named set.
 const MOST_INLINE: usize = 8;
@@ -31,7 +31,7 @@ impl<'a> Sets<'a> {
     /// `foreign` are those that others fill.
     pub(super) fn new(foreign: &'a [AddressSet]) -> Self {
         let set = |set: &'a AddressSet| {
-            named(Cow::Borrowed(set.name.as_str()), elements_type(set.family), Vec::new())
+            named(Cow::Borrowed(set.name.as_str()), address_type(set.family), Vec::new())
         };
         Self {
             names: Names::of(foreign.iter().map(|set| set.name.as_str())),
@@ -83,14 +83,6 @@ impl<'a> Sets<'a> {
             self.found.len() - 1
         });
         self.found[at].name.to_string()
-    }
-}
-
-/// The type of sets of addresses, as nft calls it.
-pub(super) const fn elements_type(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "ipv4_addr",
-        Family::Ipv6 => "ipv6_addr",
     }
 }
 

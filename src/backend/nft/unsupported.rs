@@ -7,11 +7,9 @@ use super::{Legal, Target};
 use crate::diag::{Diagnostic, Problem};
 use crate::ir::{Action, Chain, ChainKind, Hook, MaskPair, Match, Protocol, Rule, Ruleset, Table};
 use crate::net::Name;
+use crate::nft::MOST_NESTED;
 use crate::nft::keywords::is_keyword;
 use crate::span::Span;
-
-/// Chains that a packet can be in at once, the base chain among them: Linux 6.18 refuses more.
-const MOST_NESTED: usize = 16;
 
 /// `ruleset`, as nft of version `target` can load it.
 ///

@@ -9,8 +9,9 @@ use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::problem::{self, brief};
 use crate::nft::{
-    At, Chain, Command, Elements, Object as Subject, Place, ReadError, ReadProblem, Rule, Script,
-    Set, SetType, Table, TableFamily, Verb, bad, hook, kind, unknown,
+    At, Chain, Command, Elements, Newer, Object as Subject, Operator, Place, ReadError,
+    ReadProblem, Rule, Script, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
+    unknown,
 };
 
 /// Objects that do nothing unless a rule names them.
@@ -40,7 +41,10 @@ pub(crate) fn read<'a>(
         number += 1;
         let at = At::Command(number);
         match (Reader { leaves_out, at }).command(&json) {
-            Ok(Some((verb, object))) => script.commands.push(Command { at, verb, object }),
+            Ok(Some((verb, object))) => {
+                script.commands.push(Command { at, verb, object });
+                script.newer.extend(newer(&json).map(|(word, since)| Newer { at, word, since }));
+            }
             Ok(None) => {}
             Err(problem) => errors.push(ReadError { at: at.into(), problem }),
         }
@@ -66,6 +70,32 @@ fn no_document(text: &str) -> ReadProblem {
         Ok((DOCUMENT, list)) => bad(DOCUMENT, list, "not a list of commands"),
         Ok(_) => ReadProblem::Unknown { what: "document", word: brief(json.to_string()) },
         Err(problem) => problem,
+    }
+}
+
+/// What of a command not every nft takes, and which does.
+fn newer(command: &Json<'_>) -> Option<(&'static str, Target)> {
+    let object = ["add", "create", "insert"].iter().find_map(|verb| command.get(verb));
+    let object = object.unwrap_or(command);
+    let set = object.get("set").or_else(|| object.get("map"));
+    if set.and_then(|set| set.get("flags")).is_some_and(|flags| flags.text().is_some()) {
+        // Older ones pass over what is no list.
+        return Some(("flags", Target::new(1, 1, 4)));
+    }
+    let rule = object.get("rule").and_then(|rule| rule.get("expr"))?;
+    combines_three(rule).then_some(("operands", Target::new(1, 1, 0)))
+}
+
+/// Whether an operator has more than two operands somewhere.
+fn combines_three(json: &Json<'_>) -> bool {
+    match json {
+        Json::List(list) => list.iter().any(combines_three),
+        Json::Object(entries) => entries.iter().any(|(key, value)| {
+            let is_operator = Operator::ALL.iter().any(|operator| operator.word() == *key);
+            is_operator && value.list().is_some_and(|operands| operands.len() > 2)
+                || combines_three(value)
+        }),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use super::command::PASSIVE;
 use super::lexer::Token;
 use super::parser::Parser;
 use crate::ir::{Base, Hook};
-use crate::nft::{Chain, ReadError, Set, SetType, Table, bad, hook, kind, unknown};
+use crate::nft::{Chain, Newer, ReadError, Set, SetType, Table, Target, bad, hook, kind, unknown};
 
 /// Names of priorities, which nft lists instead of numbers: what they stand for, and the hooks at
 /// which they do (nft 1.1.7; `dstnat` at output and `srcnat` at input since 1.0.9).
@@ -150,6 +150,10 @@ impl<'a> Parser<'a> {
                 |(name, _, hooks): &&(&str, i32, &[Hook])| *name == word && hooks.contains(&at);
             let known = PRIORITIES.iter().find(is_it);
             base = known.ok_or_else(|| self.error(unknown("priority at this hook", word)))?.1;
+            if matches!((word, at), ("dstnat", Hook::Output) | ("srcnat", Hook::Input)) {
+                let since = Target::new(1, 0, 9);
+                self.newer.push(Newer { at: self.at(), word: "priority", since });
+            }
             self.take();
             if self.is_end() {
                 return Ok(base);

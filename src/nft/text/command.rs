@@ -26,7 +26,7 @@ pub(crate) fn read<'a>(
     loop {
         parser.skip_ends();
         if parser.peek() == Token::Eof {
-            return (Script { commands }, parser.errors);
+            return (Script { commands, newer: parser.newer }, parser.errors);
         }
         let (at, start) = (parser.at(), parser.mark());
         match parser.command(leaves_out) {

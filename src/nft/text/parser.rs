@@ -1,7 +1,7 @@
 //! What every part of the parser needs: tokens, one ahead, and errors with places.
 
 use super::lexer::{Lexer, Token};
-use crate::nft::{At, Place, ReadError, ReadProblem};
+use crate::nft::{At, Newer, Place, ReadError, ReadProblem};
 
 /// Tokens, and what is to be said about them.
 pub(super) struct Parser<'a> {
@@ -10,6 +10,8 @@ pub(super) struct Parser<'a> {
     at: At,
     token: Token<'a>,
     pub(super) errors: Vec<ReadError>,
+    /// Spellings that not every nft takes.
+    pub(super) newer: Vec<Newer>,
 }
 
 /// Deepest nesting of parentheses and brackets in a rule.
@@ -19,7 +21,7 @@ impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let (at, token) = lexer.next();
-        Self { lexer, at, token, errors: Vec::new() }
+        Self { lexer, at, token, errors: Vec::new(), newer: Vec::new() }
     }
 
     /// Where the next token stands.

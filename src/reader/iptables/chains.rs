@@ -125,6 +125,9 @@ impl Parser<'_> {
             return Ok(());
         }
         if let Some(name) = line.strip_prefix('*') {
+            if self.table.is_some() {
+                return Err(ReadProblem::NoCommit);
+            }
             let table = BuiltInTable::ALL.into_iter().find(|table| table.name() == name.trim());
             self.table = table;
             self.skipping = table.is_none();
@@ -153,6 +156,10 @@ impl Parser<'_> {
         let policy = words.value(&name)?;
         let chains = self.text.tables.entry(table).or_default();
         match (built_in(table, &name), policy.as_str()) {
+            (Some(_), _) if self.options.to_load => {
+                let why = "its policy is for others, too".to_owned();
+                return Err(ReadProblem::ChainName { chain: name, why });
+            }
             (Some(_), "ACCEPT" | "-") => {}
             (Some(_), _) => return Err(ReadProblem::Policy { policy }),
             (None, "-") => {
@@ -178,6 +185,10 @@ impl Parser<'_> {
             command = words.value(&command)?;
         }
         match command.as_str() {
+            "-N" | "--new-chain" if self.options.to_load => {
+                let needs = "a chain that is not there yet; use `:`";
+                Err(ReadProblem::Needs { word: command, needs })
+            }
             "-N" | "--new-chain" => {
                 let name = words.value(&command)?;
                 let chains = self.text.tables.entry(table).or_default();
@@ -192,7 +203,7 @@ impl Parser<'_> {
             }
             "-A" | "--append" | "-I" | "--insert" => {
                 let insert = matches!(command.as_str(), "-I" | "--insert");
-                if insert && self.options.only_appended {
+                if insert && self.options.to_load {
                     let needs = "a chain that no others share; use `-A`";
                     return Err(ReadProblem::Needs { word: command, needs });
                 }
@@ -274,14 +285,14 @@ impl TableText {
     fn loose_ends(&self, family: Family, options: &Options) -> Vec<ReadError> {
         let mut errors = Vec::new();
         let mut edges: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
-        let declared: BTreeMap<Name, &str> = self
+        let declared: BTreeMap<Name, &ChainText> = self
             .chains
             .iter()
-            .filter_map(|chain| Some((chain_name(&chain.name).ok()?, chain.name.as_str())))
+            .filter_map(|chain| Some((chain_name(&chain.name).ok()?, chain)))
             .collect();
         for chain in &self.chains {
             let Ok(name) = chain_name(&chain.name) else { continue };
-            if declared.get(&name) != Some(&chain.name.as_str()) {
+            if declared.get(&name).is_some_and(|known| known.name != chain.name) {
                 let why = "another chain has this name but for case, `_` and `-`".to_owned();
                 let problem = ReadProblem::ChainName { chain: chain.name.clone(), why };
                 errors.push(ReadError { family, line: chain.line, problem });
@@ -290,7 +301,11 @@ impl TableText {
             for (line, rules) in &chain.lines {
                 for rule in rules {
                     let (Action::Jump(to) | Action::Goto(to)) = &rule.then else { continue };
-                    if declared.get(to).is_some_and(|name| !is_any_built_in(name)) {
+                    let is_there = |known: &&ChainText| {
+                        let is_later = options.to_load && known.line > *line;
+                        !is_later && !is_any_built_in(&known.name)
+                    };
+                    if declared.get(to).is_some_and(is_there) {
                         targets.insert(to.clone());
                     } else if !options.is_other(to) {
                         let problem = ReadProblem::NoChain { chain: to.to_string() };

@@ -31,9 +31,11 @@ pub struct Options {
     /// Chains that are someone else's, by name (`KUBE-SERVICES`): they and every jump to them are
     /// passed over unread. A `*` at the end stands for any rest.
     pub leave_out: BTreeSet<String>,
-    /// Whether a rule that is inserted is an error: in a chain that others share, it would stand
-    /// before theirs.
-    pub only_appended: bool,
+    /// Whether the text is to be loaded, again too, beside rules of others. Then it is an error if a
+    /// rule is inserted, so that it would stand before theirs; if it sets the policy of a built-in chain;
+    /// if it makes a chain in a way that fails where the chain is there; and if a rule leads to a chain
+    /// that only a later line makes.
+    pub to_load: bool,
     /// Chains that are someone else's, by name (`DOCKER_OUTPUT`), and are there though no line makes
     /// them: jumps to them are read, and lead to a chain that the table does not have.
     pub others: BTreeSet<String>,
@@ -105,7 +107,7 @@ pub enum ReadProblem {
     /// A line outside of a table.
     #[error("not in a table")]
     NoTable,
-    /// The text ends within a table.
+    /// The text ends within a table, or another table begins there.
     #[error("the table ends without COMMIT")]
     NoCommit,
     /// A chain that does not exist in the table.

@@ -31,6 +31,27 @@ fn nets(net: &str) -> Nets {
 }
 
 #[test]
+fn what_would_not_load_beside_others_is_an_error() {
+    let read = |lines: &str, to_load| {
+        let text = format!("*nat\n:A - [0:0]\n{lines}\nCOMMIT\n");
+        let read = read(Some(&text), None, &Options { to_load, ..Options::default() });
+        read.map_or_else(|errors| errors[0].to_string(), |_| String::new())
+    };
+    for (lines, said) in [
+        ("-A OUTPUT -j A", ""),
+        ("-I OUTPUT -j A", "IPv4 line 3: `-I` needs a chain that no others share; use `-A`"),
+        (":OUTPUT ACCEPT [0:0]", "IPv4 line 3: chain `OUTPUT`: its policy is for others, too"),
+        ("-N B", "IPv4 line 3: `-N` needs a chain that is not there yet; use `:`"),
+        ("-A A -j B\n:B - [0:0]", "IPv4 line 3: no chain `b` in this table"),
+    ] {
+        assert_eq!(read(lines, true), said, "{lines}");
+        assert_eq!(read(lines, false), "", "{lines}");
+    }
+    let said = "IPv4 line 3: the table ends without COMMIT";
+    assert_eq!(read("*mangle", false), said);
+}
+
+#[test]
 fn matches() {
     use Direction::{Destination, Source};
     let tcp = Match::Protocol { protocol: Protocol::Tcp, not: false };

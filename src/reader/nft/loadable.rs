@@ -1,5 +1,6 @@
 //! What the kernel, or some nft from a version on, would refuse although it can be read.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -7,13 +8,19 @@ use ipnet::IpNet;
 use super::{Place, ReadError, ReadProblem, Target};
 use crate::ir::{Action, Base, ChainKind, Hook, Table};
 use crate::nft::keywords::is_keyword;
-use crate::nft::{ChainState, Script, SetState, State, Value, Verb, refused};
+use crate::nft::{
+    At, ChainState, Expr, MOST_NESTED, Script, SetState, State, Statement, TableState, Value, Verb,
+    refused,
+};
 
 /// Most bytes of a comment on a rule: nft 1.0.1 to 1.1.7 refuse more, or list what they refuse.
 const MAX_COMMENT: usize = 128;
 /// `destroy` (1.0.7), a wildcard in a set and a range of one (1.0.3).
 const DESTROYS: Target = Target::new(1, 0, 7);
 const HAS_WILDCARDS: Target = Target::new(1, 0, 3);
+
+/// What 1.0.3 and 1.0.4 refuse is taken again.
+const PROXIES_MARKED: Target = Target::new(1, 0, 5);
 
 /// The priority above which a nat chain has to be: the kernel refuses -200 and lower (Linux 6.18).
 const LOWEST_NAT: i32 = -199;
@@ -30,6 +37,10 @@ pub(super) fn check(
             let problem = refused("destroy", "nft before 1.0.7 does not know it");
             errors.push(ReadError { at: command.at.into(), problem });
         }
+    }
+    for form in script.newer.iter().filter(|form| target < form.since) {
+        let problem = refused(form.word, &format!("only {} and newer take this form", form.since));
+        errors.push(ReadError { at: form.at.into(), problem });
     }
     for table in &state.tables {
         let name = table.name.to_string();
@@ -103,6 +114,57 @@ fn check_set(set: &SetState<'_>, target: Target) -> Result<(), ReadProblem> {
         }
     }
     Ok(())
+}
+
+/// Whether a packet could be in more chains at once than the kernel allows.
+pub(super) fn check_depth(table: &TableState<'_>) -> Result<(), ReadProblem> {
+    let mut inner: BTreeSet<&str> =
+        table.chains.iter().filter(|chain| chain.base.is_some()).map(|chain| chain.name).collect();
+    for _ in 0..MOST_NESTED {
+        inner = inner.into_iter().flat_map(|name| table.targets(name)).collect();
+    }
+    match inner.first() {
+        Some(chain) => {
+            let why = format!("the kernel has a packet in {MOST_NESTED} chains at most");
+            Err(refused(&format!("chain {chain}"), &why))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether nft from `target` on takes an expression: before 1.1.2, one has one mark, on the left.
+pub(super) fn check_marks(value: &Expr<'_>, target: Target) -> Result<(), ReadProblem> {
+    let Expr::Binary(operator, both) = value else { return Ok(()) };
+    if reads_mark(&both.1) && !target.combines_marks() {
+        return Err(refused(operator.word(), "nft before 1.1.2 has a number behind it only"));
+    }
+    check_marks(&both.0, target)?;
+    check_marks(&both.1, target)
+}
+
+fn reads_mark(value: &Expr<'_>) -> bool {
+    match value {
+        Expr::Value(_) => false,
+        Expr::Binary(_, both) => reads_mark(&both.0) || reads_mark(&both.1),
+        _ => true,
+    }
+}
+
+/// Whether nft from `target` on takes a script's rule: 1.0.3 and 1.0.4 take no mark before `tproxy`.
+pub(super) fn check_order(
+    statements: &[(At, Statement<'_>)],
+    target: Target,
+) -> Result<(), (At, ReadProblem)> {
+    let is_tproxy =
+        |(_, statement): &(At, Statement<'_>)| matches!(statement, Statement::Tproxy { .. });
+    let Some(end) = statements.iter().position(is_tproxy) else { return Ok(()) };
+    let mut before = statements[..end].iter();
+    match before.find(|(_, statement)| matches!(statement, Statement::Mangle { .. })) {
+        Some((at @ At::Line { .. }, _)) if target < PROXIES_MARKED => {
+            Err((*at, refused("mark set", "nft 1.0.3 and 1.0.4 do not take it before `tproxy`")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether nft from `target` on takes the value in a set.

@@ -125,6 +125,22 @@ pub(crate) fn settled(
     first(&errors).map_or(Ok(ruleset), Err)
 }
 
+/// What nft from `target` on makes of `before` when it loads the script.
+///
+/// # Errors
+///
+/// What would be refused.
+pub(crate) fn loaded<'s>(
+    script: &'s Script<'s>,
+    before: State<'s>,
+    target: Target,
+) -> Result<State<'s>, String> {
+    let mut errors = Vec::new();
+    let state = script.apply(before, true, &mut errors);
+    loadable::check(script, &state, target, &mut errors);
+    errors.first().map_or(Ok(state), |error| Err(error.to_string()))
+}
+
 /// What the tables of `state` mean, which `script` left; what cannot be read, or would be refused, is
 /// in `errors`.
 fn meaning(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::field::address_family;
-use super::loadable::check_actions;
+use super::loadable::{check_actions, check_depth};
 use super::managed::is_of_iptables;
 use super::rule::{self, Spec};
 use super::{OfIptables, Options, Place, ReadError, ReadProblem};
@@ -129,11 +129,12 @@ impl Reader<'_, '_> {
             self.chain(name, chain, &place, &mut found);
         }
         let table = Table { name, families, sets, chains: found.chains };
-        self.check_circles(&table);
-        if self.options.target.is_some()
-            && let Err(problem) = check_actions(&table)
-        {
-            self.report(problem);
+        let is_circular = self.check_circles(&table);
+        if self.options.target.is_some() {
+            let depth = if is_circular { Ok(()) } else { check_depth(self.table) };
+            if let Err(problem) = check_actions(&table).and(depth) {
+                self.report(problem);
+            }
         }
         self.check_connections(&table, found.connections);
         Some(table)
@@ -203,15 +204,19 @@ impl Reader<'_, '_> {
         sets
     }
 
-    fn check_circles(&mut self, table: &Table) {
+    /// Whether there is a circle, which is an error.
+    fn check_circles(&mut self, table: &Table) -> bool {
         let edges: BTreeMap<Name, BTreeSet<Name>> = table
             .chains
             .iter()
             .map(|chain| (chain.name.clone(), targets(chain).cloned().collect()))
             .collect();
-        if let Some(chain) = circle(edges) {
+        let found = circle(edges);
+        let is_circular = found.is_some();
+        if let Some(chain) = found {
             self.report(ReadProblem::Circle { chain: chain.to_string() });
         }
+        is_circular
     }
 
     /// What is about connections, where the kernel has not found them yet.

@@ -10,7 +10,7 @@ use self::steps::{Step, tidy};
 use super::bits::{Bits, Which};
 use super::condition::{self, Condition, transport};
 use super::field::Field;
-use super::loadable::{check_range, check_value};
+use super::loadable::{check_marks, check_order, check_range, check_value};
 use super::table::Sets;
 use super::value::{address, number, target_port};
 use super::{ReadProblem, Target};
@@ -72,6 +72,9 @@ impl Spec {
             is_over: false,
             connection: None,
         };
+        if let Some(target) = place.target {
+            check_order(statements, target)?;
+        }
         for (at, statement) in statements {
             spec.add(statement, place).map_err(|problem| (*at, problem))?;
         }
@@ -112,6 +115,7 @@ impl Spec {
     ) -> Result<(), ReadProblem> {
         let (field, condition) = condition::read(body, place.sets)?;
         if let Some(target) = place.target {
+            check_marks(body.0, target)?;
             self.check(body.2, &condition, target)?;
         }
         self.check_port(field)?;
@@ -216,7 +220,12 @@ impl Spec {
     ) -> Result<(), ReadProblem> {
         self.check_socket()?;
         match statement {
-            Statement::Mangle { key, value } => return self.mangle(key, value),
+            Statement::Mangle { key, value } => {
+                if let Some(target) = place.target {
+                    check_marks(value, target)?;
+                }
+                return self.mangle(key, value);
+            }
             Statement::Log => {
                 self.act(Action::Log, false);
                 return Ok(());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{chain, document, in_words, named};
+use super::{chain, document, in_words, meta, named, set_mark};
 use crate::reader::nft::{Options, json as read};
 
 fn table(family: &str, name: &str) -> Value {
@@ -17,6 +17,27 @@ fn rule(verb: &str, verdict: &str) -> Value {
 fn left(commands: &[Value]) -> String {
     let ruleset = read(&document(commands), &Options::default());
     in_words(&ruleset.unwrap_or_else(|errors| panic!("{errors:?}")))
+}
+
+#[test]
+fn forms_that_only_a_newer_nft_takes_are_refused_for_an_older_one() {
+    let set = json!({ "set": { "family": "inet", "table": "t", "name": "s", "type": "ipv4_addr",
+        "flags": "interval" } });
+    let bits = json!({ "&": [meta("mark"), 15, 7] });
+    let mut commands = chain("inet", 0, "accept", &[json!([set_mark(meta("mark"), bits)])]);
+    commands.insert(1, json!({ "add": set }));
+    let read = |target: &str| {
+        let target = Some(target.parse().unwrap());
+        let read = read(&document(&commands), &Options { target, ..Options::default() });
+        let errors = read.err().unwrap_or_default();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let flags = "command 2: `flags` would be refused: only nft 1.1.4 and newer take this form";
+    let operands =
+        "command 6: `operands` would be refused: only nft 1.1.0 and newer take this form";
+    assert_eq!(read("1.0.6"), [flags, operands]);
+    assert_eq!(read("1.1.3"), [flags]);
+    assert_eq!(read("1.1.4"), [""; 0]);
 }
 
 #[test]

@@ -248,6 +248,17 @@ fn what_nft_of_the_target_would_refuse_is_an_error() {
     };
     let base = |base: &str| format!("table inet t {{\nchain c {{\ntype {base};\n}}\n}}\n");
     let set = |set: &str| format!("table inet t {{\nset s {{\n{set}\n}}\n}}\n");
+    // A base chain, and as many below each other.
+    let nested = |depth: u32| {
+        let below = (0..depth).rev().map(|at| format!("chain c{at} {{\njump c{}\n}}\n", at + 1));
+        let base = "type filter hook output priority 0;\njump c1\n";
+        let below = below.collect::<String>().replacen(
+            "chain c0 {\njump c1\n",
+            &format!("chain c0 {{\n{base}"),
+            1,
+        );
+        format!("table inet t {{\nchain c{depth} {{\n}}\n{below}}}\n")
+    };
     let oldest = Target::OLDEST;
     let newer: Target = "1.1.2".parse().unwrap();
     for (text, target, expected) in [
@@ -263,6 +274,18 @@ fn what_nft_of_the_target_would_refuse_is_an_error() {
         (base("route hook prerouting priority 0"), newer, "`type route` would be refused: the kernel has it at output only"),
         (chain("tcp dport 80-80 accept"), oldest, "`80-80` would be refused: nft before 1.0.3 has no range of one value"),
         (chain("tcp dport 80-80 accept"), newer, ""),
+        (base("nat hook output priority dstnat"), oldest, "`priority` would be refused: only nft 1.0.9 and newer take this form"),
+        (base("nat hook output priority dstnat"), "1.0.9".parse().unwrap(), ""),
+        (base("nat hook prerouting priority dstnat"), oldest, ""),
+        (chain("ct mark set ct mark & 0xff | meta mark & 0xf00"), oldest, "`|` would be refused: nft before 1.1.2 has a number behind it only"),
+        (chain("ct mark set ct mark & 0xff | meta mark & 0xf00"), newer, ""),
+        (chain("ct mark set meta mark & 0xff ^ 0x1"), oldest, ""),
+        (chain("ct mark set 0xff & meta mark"), oldest, "`&` would be refused: nft before 1.1.2 has a number behind it only"),
+        (base("filter hook prerouting priority -150;\nmeta l4proto tcp meta mark set 1 tproxy ip to :5 accept"), oldest, "`mark set` would be refused: nft 1.0.3 and 1.0.4 do not take it before `tproxy`"),
+        (base("filter hook prerouting priority -150;\nmeta l4proto tcp meta mark set 1 tproxy ip to :5 accept"), "1.0.5".parse().unwrap(), ""),
+        (base("filter hook prerouting priority -150;\nip daddr 10.0.0.1 meta l4proto tcp tproxy to :5 accept"), newer, "`tproxy` would be refused: it has to say which family it is for"),
+        (nested(15), oldest, ""),
+        (nested(16), newer, "`chain c16` would be refused: the kernel has a packet in 16 chains at most"),
         (chain("iifname { \"a*\", \"b\" } accept"), oldest, "`a*` would be refused: nft before 1.0.3 has no wildcards in sets"),
         (chain("ip daddr 10.0.0.1 ip6 daddr ::1 accept"), newer, "`family` would be refused: a match before is for another one"),
         (chain("meta l4proto udp tcp dport 80 accept"), newer, "`protocol` would be refused: a match before is for another one"),

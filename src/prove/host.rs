@@ -1,0 +1,367 @@
+//! Proofs that scripts and batches leave what policies need beside their rules, or nothing of it.
+
+use super::needs::Needs;
+pub(crate) use super::needs::Part;
+use crate::backend::routing::Form;
+use crate::diag::{Diagnostic, Problem};
+use crate::ip::{self, Namespace, Stack, Statement};
+use crate::ir::{HostPart, HostStep};
+use crate::net::{Family, Name};
+use crate::nft::{At, ReadError, Script, State, TableName};
+
+/// Proves that a text adds what the policies need, however much of it is there, and changes nothing
+/// else: for IPv4 alone where the kernel has IPv6 off; a script in no moment takes away what is there.
+///
+/// # Errors
+///
+/// `E402`, if it does not, or if it cannot be read back.
+pub(crate) fn routing(parts: &[Part], form: Form, text: &str) -> Result<(), Diagnostic> {
+    let (target, read, families) = match form {
+        Form::Shell => ("the routing script", ip::script(text), &Family::ALL[..]),
+        Form::Batch(Family::Ipv4) => {
+            ("the batch for ip", ip::batch(text, Family::Ipv4), &[Family::Ipv4][..])
+        }
+        Form::Batch(Family::Ipv6) => {
+            ("the batch for ip -6", ip::batch(text, Family::Ipv6), &[Family::Ipv6][..])
+        }
+    };
+    let is_script = form == Form::Shell;
+    let prove = |statements: &[(At, Statement<'_>)]| {
+        if is_script {
+            ends_on_failure(statements)?;
+        }
+        let needs = Needs::of(parts, families);
+        needs.spare_others(statements)?;
+        let loaded = added(statements, &needs, &needs.others(), "nothing", false)?;
+        added(statements, &needs, &loaded, "itself", is_script)?;
+        for before in needs.older() {
+            added(statements, &needs, &before, "an older version", false)?;
+        }
+        if is_script {
+            let needs = Needs::of(parts, &[Family::Ipv4]);
+            let before = Namespace { ipv6: None, ..needs.others() };
+            added(statements, &needs, &before, "nothing where IPv6 is off", false)?;
+        }
+        Ok(())
+    };
+    proved(target, read, prove)
+}
+
+/// Proves that a script takes away what the policies need and every table that they own, where it is
+/// there, and changes nothing else: the tables of each first and all at once, and no route while a
+/// rule leads to it.
+///
+/// # Errors
+///
+/// `E402`, if it does not, or if it cannot be read back.
+pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
+    proved("the teardown script", ip::script(text), |statements| {
+        ends_on_failure(statements)?;
+        let names: Vec<Name> = parts.iter().flat_map(|part| part.owned.clone()).collect();
+        for (_, statement) in statements {
+            if let Statement::Nft(script) = statement {
+                script.spares_others(&names)?;
+            }
+        }
+        let all = Script::all_of(&names);
+        let mut errors = Vec::new();
+        let tables = all.apply(State::default(), true, &mut errors);
+        let needs = Needs::of(parts, &Family::ALL);
+        needs.spare_others(statements)?;
+        let mut starts = vec![("nothing", needs.others())];
+        starts.push(("what was loaded", Namespace { tables: tables.clone(), ..needs.loaded() }));
+        starts.extend(needs.older().into_iter().map(|before| ("an older version", before)));
+        for (on, before) in starts {
+            removed(statements, &needs, parts, &before, on)?;
+        }
+        let needs = Needs::of(parts, &[Family::Ipv4]);
+        let before = Namespace { ipv6: None, tables, ..needs.loaded() };
+        removed(statements, &needs, parts, &before, "what was loaded where IPv6 is off")
+    })
+}
+
+/// What `prove` says about what was read, as a diagnostic.
+fn proved<'a>(
+    target: &'static str,
+    read: Result<Vec<(At, Statement<'a>)>, ReadError>,
+    prove: impl FnOnce(&[(At, Statement<'a>)]) -> Result<(), String>,
+) -> Result<(), Diagnostic> {
+    let statements = read.map_err(|error| error.to_string());
+    let done = statements.and_then(|statements| prove(&statements));
+    done.map_err(|why| Problem::NotProved { target, why }.of(None))
+}
+
+/// What fails must make the script fail.
+fn ends_on_failure(statements: &[(At, Statement<'_>)]) -> Result<(), String> {
+    match statements.first() {
+        Some((_, Statement::EndOnFailure)) => Ok(()),
+        _ => Err("it goes on behind what fails: `set -eu` must come first".to_owned()),
+    }
+}
+
+/// Runs what adds on `before`, which is `on` in words; what is there then. `is_kept`: nothing may
+/// change in any moment.
+fn added<'s>(
+    statements: &'s [(At, Statement<'s>)],
+    needs: &Needs,
+    before: &Namespace<'s>,
+    on: &str,
+    is_kept: bool,
+) -> Result<Namespace<'s>, String> {
+    let mut after = before.clone();
+    let is_good = no_rule_leads_nowhere(needs, before).is_ok();
+    let mut watch = |now: &Namespace<'s>| {
+        if is_kept {
+            for family in Family::ALL {
+                if let Some((before, now)) = before.stack(family).zip(now.stack(family)) {
+                    same(before, now)?;
+                }
+            }
+        }
+        if is_good { no_rule_leads_nowhere(needs, now) } else { Ok(()) }
+    };
+    let run = after.run(statements, &mut watch).and_then(|()| {
+        if !after.tables.tables.is_empty() {
+            return Err("it makes a table".to_owned());
+        }
+        for family in Family::ALL {
+            let (before, after) = (before.stack(family), after.stack(family));
+            let Some((before, after)) = before.zip(after) else { continue };
+            let mut expected = before.clone();
+            for step in needs.of_family(family) {
+                // At whatever priority, and of one that was there several times, fewer may be left.
+                let most = before.rules.iter().filter(|rule| rule.is(&step)).count().max(1);
+                expected.take(&step);
+                let now = after.rules.iter().filter(|rule| rule.is(&step));
+                expected.rules.extend(now.take(most));
+                expected.put(&step);
+            }
+            same(&expected, after)?;
+        }
+        Ok(())
+    });
+    run.map_err(|why| format!("run on {on}, {why}"))?;
+    Ok(after)
+}
+
+/// Runs what takes away on `before`, which is `on` in words.
+fn removed<'s>(
+    statements: &'s [(At, Statement<'s>)],
+    needs: &Needs,
+    parts: &[Part],
+    before: &Namespace<'s>,
+    on: &str,
+) -> Result<(), String> {
+    let mut after = before.clone();
+    let is_good = no_rule_leads_nowhere(needs, before).is_ok();
+    let mut watch = |now: &Namespace<'s>| {
+        for (at, part) in parts.iter().enumerate() {
+            // What two policies need goes with the first.
+            let is_shared = |step: &HostStep| {
+                let others = parts.iter().enumerate().filter(|(other, _)| *other != at);
+                others.flat_map(|(_, other)| &other.steps).any(|other| other == step)
+            };
+            goes_at_once(part, &is_shared, before, now)?;
+        }
+        if is_good { no_rule_leads_nowhere(needs, now) } else { Ok(()) }
+    };
+    let run = after.run(statements, &mut watch).and_then(|()| {
+        if let Some(table) = after.tables.tables.first() {
+            return Err(format!("table {} is left", table.name));
+        }
+        for family in Family::ALL {
+            let (before, after) = (before.stack(family), after.stack(family));
+            let Some((before, after)) = before.zip(after) else { continue };
+            let mut expected = before.clone();
+            for step in needs.of_family(family) {
+                expected.take(&step);
+            }
+            same(&expected, after)?;
+        }
+        Ok(())
+    });
+    run.map_err(|why| format!("run on {on}, {why}"))
+}
+
+/// All tables of the policy stand, or none; and while they do, so does all that it needs of what was
+/// there before.
+fn goes_at_once(
+    part: &Part,
+    is_shared: &dyn Fn(&HostStep) -> bool,
+    before: &Namespace<'_>,
+    now: &Namespace<'_>,
+) -> Result<(), String> {
+    let count =
+        |at: &Namespace<'_>| at.tables.tables.iter().filter(|table| owns(part, table.name)).count();
+    let (had, has) = (count(before), count(now));
+    if has == 0 {
+        return Ok(());
+    }
+    if has < had {
+        return Err("some tables of a policy are gone, and some are not".to_owned());
+    }
+    let has_step = |at: &Namespace<'_>, step: &HostStep| {
+        at.stack(step.family).is_some_and(|stack| stack.holds(step))
+    };
+    let is_early =
+        |step: &&HostStep| has_step(before, step) && !has_step(now, step) && !is_shared(step);
+    match part.steps.iter().find(is_early) {
+        Some(step) => Err(format!("{} is gone before the tables", shown(step))),
+        None => Ok(()),
+    }
+}
+
+fn owns(part: &Part, table: &TableName<'_>) -> bool {
+    part.owned.iter().any(|name| name.as_str() == table.name)
+}
+
+/// No rule that is needed stands while the route does not to which it leads.
+fn no_rule_leads_nowhere(needs: &Needs, now: &Namespace<'_>) -> Result<(), String> {
+    for step in &needs.steps {
+        let HostPart::MarkRule { table, .. } = step.adds else { continue };
+        let route = HostStep { adds: HostPart::LocalRoute { table }, ..*step };
+        let Some(now) = now.stack(step.family) else { continue };
+        if needs.steps.contains(&route) && now.holds(step) && !now.holds(&route) {
+            return Err(format!("{} leads nowhere for a moment", shown(step)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what is there is what must be.
+fn same(expected: &Stack, after: &Stack) -> Result<(), String> {
+    let (must, is) = (listed(expected), listed(after));
+    // Of what is there several times, each is counted.
+    let is_short = |all: &[String], one: &String, of: &[String]| {
+        let count = |all: &[String]| all.iter().filter(|other| *other == one).count();
+        count(all) < count(of)
+    };
+    if let Some(lost) = must.iter().find(|one| is_short(&is, one, &must)) {
+        return Err(format!("`{lost}` is not there"));
+    }
+    if let Some(more) = is.iter().find(|one| is_short(&must, one, &is)) {
+        return Err(format!("`{more}` is there, and must not be"));
+    }
+    Ok(())
+}
+
+/// Everything that is there, in words.
+fn listed(stack: &Stack) -> Vec<String> {
+    let addresses = stack.addresses.iter().map(|address| format!("address {address}"));
+    let routes = stack.routes.iter().map(|((table, to), is_local)| {
+        let kind = if *is_local { "local " } else { "" };
+        format!("route {kind}{to} table {table}")
+    });
+    let rules = stack.rules.iter().map(|rule| format!("rule {rule}"));
+    addresses.chain(routes).chain(rules).collect()
+}
+
+fn shown(step: &HostStep) -> String {
+    match step.adds {
+        HostPart::Address(address) => format!("`address {address}`"),
+        HostPart::LocalRoute { table } => format!("`route local table {table}`"),
+        HostPart::MarkRule { table, .. } => format!("`rule to table {table}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::Family;
+    use crate::syntax::NoIncludes;
+    use crate::{Options, View, compile};
+
+    /// What is wrong with what is written of a policy if `old` stands as `new` in it.
+    fn changed(view: View, old: &str, new: &str) -> String {
+        let text = "sidecar s { mode tproxy }\nambient-pod p {}\n";
+        let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
+        let policies: Vec<_> = compilation.policies.iter().collect();
+        let policies = if old.contains("0x111") { &policies[1..] } else { &policies[..1] };
+        let text = compilation.emit_together(policies, view).unwrap();
+        assert!(text.contains(old), "{text}");
+        let wrong = compilation.prove(policies, view, &text.replacen(old, new, 1));
+        wrong.map_or_else(|problems| problems[0].problem.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_a_script_would_leave_otherwise_is_named() {
+        let batch = View::RoutingBatch(Family::Ipv4);
+        let ours = "fwmark 0x539/0xffffffff table 133";
+        let listed = format!("[ -n \"$(ip -4 rule list {ours})\" ] || ip -4 rule add {ours}");
+        for (view, old, new, said) in [
+            (View::Routing, "set -eu", "set -eu", ""),
+            (View::Routing, "# Routing", "# routing", ""),
+            (
+                View::Routing,
+                "ip -4 route replace local 0.0.0.0/0 dev lo table 133\n",
+                "",
+                "run on nothing, line 4, column 1: `rule to table 133` leads nowhere for a moment",
+            ),
+            (
+                View::Routing,
+                &listed,
+                &format!("ip -4 rule add {ours}"),
+                "run on itself, line 5, column 1: `rule 19998: fwmark 0x539/0xffffffff table 133` is there, and must not be",
+            ),
+            (
+                View::Routing,
+                &listed,
+                &format!("ip -4 rule flush {ours}\nip -4 rule add {ours}"),
+                "run on itself, line 5, column 1: `rule 19999: fwmark 0x539/0xffffffff table 133` is not there",
+            ),
+            (
+                View::Routing,
+                &format!("rule list {ours}"),
+                "rule list fwmark 0x539 table 133",
+                "run on nothing, `rule 32765: fwmark 0x539/0xffffffff table 133` is not there",
+            ),
+            (
+                View::Routing,
+                "if [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then\n    ip -6 addr replace ::6/128 dev lo nodad\n",
+                "ip -6 addr replace ::6/128 dev lo nodad\nif [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then\n",
+                "run on nothing where IPv6 is off, line 8, column 1: `-6` would be refused: IPv6 is off",
+            ),
+            (
+                batch,
+                &format!("rule flush {ours}"),
+                "rule flush",
+                "line 3, column 1: it touches what is not the policy's",
+            ),
+            (
+                batch,
+                &format!("rule flush {ours}\n"),
+                "",
+                "run on itself, `rule 19999: fwmark 0x539/0xffffffff table 133` is there, and must not be",
+            ),
+            (
+                View::Teardown,
+                "add table ip istio-proxy-nat; delete table ip istio-proxy-nat\n",
+                "",
+                "run on what was loaded, line 5, column 1: some tables of a policy are gone, and some are not",
+            ),
+            (
+                View::Teardown,
+                "nft -f - <<'END'\n",
+                &format!("ip -4 rule flush {ours}\nnft -f - <<'END'\n"),
+                "run on what was loaded, line 5, column 1: `rule to table 133` is gone before the tables",
+            ),
+            (
+                View::Teardown,
+                "rule flush fwmark 0x111/0xfff table 100 priority 32764",
+                "rule flush fwmark 0x111/0xfff table 100 priority 32765",
+                "run on nothing, `rule 32765: fwmark 0x111/0xfff table 100` is not there",
+            ),
+            (
+                View::Teardown,
+                "add table inet istio-proxy-nat; delete",
+                "add table inet nat; delete",
+                "it touches table inet nat, which is not the policy's",
+            ),
+        ] {
+            let wrong = changed(view, old, new);
+            let why = wrong
+                .split_once("would not mean what the policy means: ")
+                .map_or(&*wrong, |(_, why)| why);
+            assert_eq!(why, said, "{old} as {new}");
+        }
+    }
+}
