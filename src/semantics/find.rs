@@ -59,6 +59,9 @@ fn found<'a>(
             let listens = space.diagrams.variable(listens);
             asked = space.diagrams.and(asked, listens);
         }
+        if asked == Function::FALSE {
+            return Ok(None);
+        }
         let fates = fates(space, ruleset, &schedule)?;
         let outcomes = outcomes(space, &fates, asked);
         if let Some((_, packets)) = outcomes.into_iter().find(|(outcome, _)| wanted(outcome)) {

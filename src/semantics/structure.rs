@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 
 use super::pool::{Pool, are_of_one_kind, listed as listed_in};
-use super::symbolic::DEEPEST;
+use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
-use crate::net::{Family, OnMiss};
+use crate::net::{Family, Name, OnMiss};
 
 /// Chains of two rulesets, side by side, for packets of one family.
 pub(super) struct Structure {
@@ -18,6 +18,8 @@ pub(super) struct Structure {
     /// Whether pairs of chains are the same. Of a pair that is being looked at: no, so that chains
     /// which lead back to themselves are never taken for the same.
     known: HashMap<[*const Chain; 2], bool>,
+    /// Whether packets may come back from a chain with other marks.
+    marking: HashMap<*const Chain, bool>,
 }
 
 /// A chain and its table.
@@ -25,7 +27,7 @@ type Place<'a> = (&'a Table, &'a Chain);
 
 impl Structure {
     pub(super) fn of(family: Family) -> Self {
-        Self { family, known: HashMap::new() }
+        Self { family, known: HashMap::new(), marking: HashMap::new() }
     }
 
     /// Whether two orders run the same chains from the same places, and nothing ties.
@@ -69,7 +71,8 @@ impl Structure {
         });
         let (mut left, mut right) = (sides[0].as_slice(), sides[1].as_slice());
         while !left.is_empty() && !right.is_empty() {
-            let [one, other] = [group(&mut left), group(&mut right)];
+            let [one, other] =
+                [self.group(pair[0].0, &mut left), self.group(pair[1].0, &mut right)];
             if !self.actions(pair, [&one.then, &other.then], depth)
                 || !are_cases_same(&one.cases, &other.cases, pair)
             {
@@ -77,6 +80,40 @@ impl Structure {
             }
         }
         left.is_empty() && right.is_empty()
+    }
+
+    /// Takes the first group off `rules`, which are of `table`, and of which there is one.
+    fn group<'r>(&mut self, table: &Table, rules: &mut &[&'r Rule]) -> Group<'r> {
+        let first = rules[0];
+        let is_marking = |to: &Name| {
+            let target = table.chain(to);
+            target.is_some_and(|target| self.is_marking((table, target), 0))
+        };
+        let count = if is_once_enough(&first.then, is_marking) {
+            rules.iter().take_while(|rule| rule.then == first.then).count()
+        } else {
+            1
+        };
+        let (group, rest) = rules.split_at(count);
+        *rules = rest;
+        Group::of(first, group, rules)
+    }
+
+    fn is_marking(&mut self, (table, chain): Place<'_>, depth: usize) -> bool {
+        let key = std::ptr::from_ref(chain);
+        if let Some(known) = self.marking.get(&key) {
+            return *known;
+        }
+        // Chains that lead back to themselves count as such that change marks.
+        self.marking.insert(key, true);
+        let is_marking = depth > DEEPEST
+            || chain.rules.iter().any(changes_marks)
+            || chain.targets().any(|target| {
+                let target = table.chain(target);
+                target.is_some_and(|target| self.is_marking((table, target), depth + 1))
+            });
+        self.marking.insert(key, is_marking);
+        is_marking
     }
 
     fn actions(&mut self, pair: [Place<'_>; 2], then: [&Action; 2], depth: usize) -> bool {
@@ -109,48 +146,37 @@ type Case<'r> = Vec<Condition<'r>>;
 /// A match. With ranges, it is a list that holds those.
 type Condition<'r> = (&'r Match, Option<Vec<(u128, u128)>>);
 
-/// Takes the first group off `rules`, of which there is one.
-fn group<'r>(rules: &mut &[&'r Rule]) -> Group<'r> {
-    let first = rules[0];
-    let ends = matches!(
-        first.then,
-        Action::Accept
-            | Action::Drop
-            | Action::Return
-            | Action::Goto(_)
-            | Action::Redirect { .. }
-            | Action::Snat { .. }
-            | Action::Dnat { .. }
-    );
-    let count = rules.iter().take_while(|rule| rule.then == first.then).count();
-    let (mut group, mut rest) = rules.split_at(if ends { count } else { 1 });
-    let mut then = first.then.clone();
-    // What nft says in two rules: hand it over, and drop what nobody has taken.
-    if let Action::Tproxy { on_miss: on_miss @ OnMiss::Continue, .. } = &mut then
-        && let Some((next, others)) = rest.split_first()
-        && next.then == Action::Drop
-        && next.when == first.when
-    {
-        (*on_miss, rest) = (OnMiss::Drop, others);
-    }
-    *rules = rest;
-    let mut cases = Vec::new();
-    while let Some(first) = group.first() {
-        let pool = Pool::of(group);
-        group = &group[pool.rules..];
-        let mut case: Case<'r> = first.when.iter().map(|when| (when, None)).collect();
-        if let Some((place, ranges)) = pool.list {
-            case[place].1 = Some(ranges);
+impl<'r> Group<'r> {
+    /// What the rules of a `group`, of which `first` is the first one, come to; those of the rules behind
+    /// them that belong to it are taken off `rest`.
+    fn of(first: &'r Rule, mut group: &[&'r Rule], rest: &mut &[&'r Rule]) -> Self {
+        let mut then = first.then.clone();
+        // What nft says in two rules: hand it over, and drop what nobody has taken.
+        if let Action::Tproxy { on_miss: on_miss @ OnMiss::Continue, .. } = &mut then
+            && let Some((next, others)) = rest.split_first()
+            && next.then == Action::Drop
+            && next.when == first.when
+        {
+            (*on_miss, *rest) = (OnMiss::Drop, others);
         }
-        cases.push(case);
+        let mut cases = Vec::new();
+        while let Some(first) = group.first() {
+            let pool = Pool::of(group);
+            group = &group[pool.rules..];
+            let mut case: Case<'r> = first.when.iter().map(|when| (when, None)).collect();
+            if let Some((place, ranges)) = pool.list {
+                case[place].1 = Some(ranges);
+            }
+            cases.push(case);
+        }
+        // Beside a case that holds wherever X does, "Y without X" is Y.
+        let alone = |case: &Case<'r>| if let [(only, None)] = case[..] { Some(only) } else { None };
+        let known: Vec<&Match> = cases.iter().filter_map(alone).collect();
+        for case in &mut cases {
+            case.retain(|(when, _)| !known.iter().any(|known| are_opposite(when, known)));
+        }
+        Group { then, cases }
     }
-    // Beside a case that holds wherever X does, "Y without X" is Y.
-    let alone = |case: &Case<'r>| if let [(only, None)] = case[..] { Some(only) } else { None };
-    let known: Vec<&Match> = cases.iter().filter_map(alone).collect();
-    for case in &mut cases {
-        case.retain(|(when, _)| !known.iter().any(|known| are_opposite(when, known)));
-    }
-    Group { then, cases }
 }
 
 /// Whether every packet of a family matches exactly one of the two.

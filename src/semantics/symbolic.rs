@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use self::alike::marking_chains;
+pub(super) use self::alike::{changes_marks, is_once_enough};
 pub(super) use self::matching::arriving;
 use super::diagram::Function;
 use super::space::{BECOMES, Bits, NOTHING, Space, number};

@@ -10,28 +10,10 @@ impl Walk<'_> {
     /// How many of the first of `rules` do the same, so that they can run as one: at least one.
     pub(super) fn alike(&self, table: &Table, rules: &[Rule]) -> usize {
         let Some(first) = rules.first() else { return 0 };
-        let runs_as_one = match &first.then {
-            Action::Accept
-            | Action::Drop
-            | Action::Return
-            | Action::Goto(_)
-            | Action::Redirect { .. }
-            | Action::Snat { .. }
-            | Action::Dnat { .. }
-            | Action::SetZone(_)
-            | Action::Log => true,
-            // Who comes back from such a chain comes back unchanged, so a second visit ends as the
-            // first did.
-            Action::Jump(to) => {
-                let target = self.chains.get(&(std::ptr::from_ref(table), to));
-                target.is_none_or(|chain| !self.marking.contains(&std::ptr::from_ref(*chain)))
-            }
-            Action::Tproxy { .. }
-            | Action::SetMark(_)
-            | Action::SetConnmark(_)
-            | Action::SaveMark(_)
-            | Action::RestoreMark(_) => false,
-        };
+        let runs_as_one = is_once_enough(&first.then, |to| {
+            let target = self.chains.get(&(std::ptr::from_ref(table), to));
+            target.is_some_and(|chain| self.marking.contains(&std::ptr::from_ref(*chain)))
+        });
         if !runs_as_one {
             return 1;
         }
@@ -40,6 +22,42 @@ impl Walk<'_> {
             .take_while(|rule| rule.families == first.families && rule.then == first.then)
             .count()
     }
+}
+
+/// Whether doing `then` to a packet for one rule after another ends as doing it once, and in whichever
+/// order the rules stand. `is_marking` says of a chain whether packets may come back from it with
+/// other marks.
+pub(in crate::semantics) fn is_once_enough(
+    then: &Action,
+    is_marking: impl FnOnce(&Name) -> bool,
+) -> bool {
+    match then {
+        Action::Accept
+        | Action::Drop
+        | Action::Return
+        | Action::Goto(_)
+        | Action::Redirect { .. }
+        | Action::Snat { .. }
+        | Action::Dnat { .. }
+        | Action::SetZone(_)
+        | Action::Log => true,
+        // Who comes back from such a chain comes back unchanged, so a second visit ends as the
+        // first did.
+        Action::Jump(to) => !is_marking(to),
+        Action::Tproxy { .. }
+        | Action::SetMark(_)
+        | Action::SetConnmark(_)
+        | Action::SaveMark(_)
+        | Action::RestoreMark(_) => false,
+    }
+}
+
+/// Whether the rule changes a mark for the packet that it leaves in the chain.
+pub(in crate::semantics) const fn changes_marks(rule: &Rule) -> bool {
+    matches!(
+        rule.then,
+        Action::SetMark(_) | Action::SetConnmark(_) | Action::SaveMark(_) | Action::RestoreMark(_)
+    )
 }
 
 /// The chains that change marks, or lead to one that does.
@@ -51,16 +69,7 @@ pub(super) fn marking_chains<'a>(
     let mut open = Vec::new();
     for table in &ruleset.tables {
         for chain in &table.chains {
-            let changes = |rule: &Rule| {
-                matches!(
-                    rule.then,
-                    Action::SetMark(_)
-                        | Action::SetConnmark(_)
-                        | Action::SaveMark(_)
-                        | Action::RestoreMark(_)
-                )
-            };
-            if chain.rules.iter().any(changes) {
+            if chain.rules.iter().any(changes_marks) {
                 open.push(std::ptr::from_ref(chain));
             }
             for target in chain.targets() {
