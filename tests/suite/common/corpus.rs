@@ -42,11 +42,21 @@ impl Texts {
 }
 
 impl Entry {
-    /// What becomes of the same configuration in other forms, as far as these can say it: which chains
-    /// and addresses a host or a pod has is in none of them.
+    /// What becomes of the configuration where nothing says which chains the host has of others, as in
+    /// no other form.
+    pub(crate) fn of_any_host(&self, mesh: &str) -> Told {
+        let mut entry = self.json.clone();
+        if let Some(host) = entry["host"].as_object_mut() {
+            host.remove("docker_output_chain");
+        }
+        (form(mesh, "config").read)(&entry.to_string(), &context())
+    }
+
+    /// What becomes of the same configuration in other forms, as far as these can say it: which address
+    /// a pod has is in none of them.
     pub(crate) fn other_forms(&self, mesh: &str) -> Vec<(&'static str, Told)> {
         let entry = &self.json;
-        if entry["host"]["docker_output_chain"] == true || !entry["config"]["POD_IP"].is_null() {
+        if !entry["config"]["POD_IP"].is_null() {
             return Vec::new();
         }
         let servers = entry["resolv"].as_array().into_iter().flatten().filter_map(Value::as_str);
