@@ -153,7 +153,7 @@ fn subcommand(importer: &'static Importer) -> Command {
     );
     let mut command = Command::new(importer.name)
         .about(importer.about)
-        .long_about(format!("{}\n\n{}", importer.about, importer.details))
+        .long_about(format!("{}\n\n{}", importer.about, importer.details()))
         .after_help(after_help(importer))
         .args(forms.clone().map(form_argument))
         .group(ArgGroup::new(INPUT).required(true).args(forms.clone().map(|form| form.flag)));

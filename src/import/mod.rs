@@ -19,6 +19,7 @@ pub mod linkerd;
 mod manifest;
 mod naming;
 pub mod osm;
+mod prefix;
 mod report;
 mod shell;
 mod words;
@@ -27,7 +28,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 
 pub use finding::{Finding, Given, Source};
-pub use general::{GeneralReason, GeneralRemark};
+pub use general::{GeneralReason, GeneralRemark, NoRules};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
 
 use crate::net::Name;

@@ -1,12 +1,9 @@
 //! What there is to say about an import from Consul: notes and mistakes.
 
-use crate::import::{Finding, GeneralReason, GeneralRemark};
+use crate::import::finding::findings;
+use crate::import::{GeneralReason, GeneralRemark};
 
-/// What the policy does not carry over, or says in another way.
-pub type Note = Finding<Remark>;
-
-/// Why there is no policy.
-pub type Mistake = Finding<Reason>;
+findings!();
 
 /// What a [`Note`] says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,24 +29,6 @@ pub enum Remark {
     /// Annotations that have had their effect.
     #[error("no effect: `redirect-traffic-config` has what came of it")]
     InConfig,
-    /// A pod for which Consul makes no rules.
-    #[error("no policy, because {0}")]
-    NoRules(NoRules),
-}
-
-/// Why Consul makes no rules for a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRules {
-    /// It shares the node's network.
-    #[error("the pod is in the node's network namespace")]
-    HostNetwork,
-    /// Somebody said so.
-    #[error("its proxy is not transparent")]
-    NotTransparent,
-    /// Nothing says that Consul has to do with it.
-    #[error("nothing in it asks for Consul")]
-    NotConsul,
 }
 
 /// What a [`Mistake`] says.
@@ -126,10 +105,4 @@ pub enum Reason {
     /// An address of the other family.
     #[error("in dual stack, ip6tables gets the address, and refuses one of IPv4")]
     DnsIpv4,
-    /// Not a kind of configuration.
-    #[error("the kind is `consul`")]
-    UnknownKind,
 }
-
-/// Findings as they are made.
-pub(super) type Report = crate::import::report::Report<Remark, Reason>;

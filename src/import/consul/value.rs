@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::finding::{Reason, Remark};
 use super::services;
+use crate::import::prefix::prefix;
 use crate::net::PortRange;
 use crate::policy::GroupIds;
 use crate::policy::consul::UserRange;
@@ -55,23 +56,15 @@ pub(super) fn users(item: &str, names: &GroupIds) -> Result<UserRange, Reason> {
 /// An IPv4 address or prefix, perhaps with host bits, which iptables drops.
 pub(super) fn network(item: &str) -> Result<IpNet, Reason> {
     let not = || Reason::NotPrefix { item: item.to_owned() };
-    let (address, length) = item.split_once('/').map_or((item, None), |(a, l)| (a, Some(l)));
+    let (address, has_length) = match item.split_once('/') {
+        Some((address, _)) => (address, true),
+        None => (item, false),
+    };
     let address: IpAddr = address.parse().map_err(|_| not())?;
     if address.is_ipv6() {
         return Err(Reason::Ipv6Network { item: item.to_owned() });
     }
-    // To iptables, a length that begins with a zero is octal.
-    let plain = |length: &str| {
-        length.bytes().all(|byte| byte.is_ascii_digit())
-            && (length == "0" || !length.starts_with('0'))
-    };
-    match length {
-        None => Ok(IpNet::from(address)),
-        Some(length) if plain(length) => {
-            IpNet::new(address, length.parse().map_err(|_| not())?).map_err(|_| not())
-        }
-        Some(_) => Err(not()),
-    }
+    if has_length { prefix(item).ok_or_else(not) } else { Ok(IpNet::from(address)) }
 }
 
 /// A number as C's `strtoul` reads it if it finds the radix itself, without sign and space.
