@@ -73,12 +73,12 @@ kinds! { $
 impl Kind {
     /// The families that it governs.
     pub(super) fn families(&self) -> Families {
-        of_kind!(self, policy => policy.families())
+        *of_kind!(self, policy => policy.families())
     }
 
     /// The clause that says so.
     pub(super) fn family_clause(&self) -> Option<Span> {
-        of_kind!(self, policy => policy.family_clause())
+        of_kind!(self, policy => policy.families().clause)
     }
 }
 

@@ -8,7 +8,7 @@ pub mod rungs;
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner};
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, table_names};
+use crate::lower::plan::Plan;
 use crate::lower::when::{any, tcp};
 use crate::net::Interface;
 use crate::policy::Selection;
@@ -27,21 +27,12 @@ impl Lower for Linkerd {
         let mut plan = Plan::new(TABLES, **families);
         inbound(self, layout, &mut plan);
         outbound(self, layout, &mut plan);
-        Lowered {
-            families: **families,
-            ruleset: plan.into_ruleset(layout),
-            owned: table_names(TABLES, &[BuiltInTable::Nat]),
-            host: Vec::new(),
-            claims: Vec::new(),
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-            ]),
-            owners: Owners {
-                users: proxy.user.iter().copied().collect(),
-                groups: proxy.group.iter().copied().collect(),
-            },
-        }
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
+        let owners = Owners {
+            users: proxy.user.iter().copied().collect(),
+            groups: proxy.group.iter().copied().collect(),
+        };
+        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
     }
 }
 

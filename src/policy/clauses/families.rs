@@ -1,8 +1,8 @@
 //! What stands under `family ipv4` and is of IPv6, and the reverse.
 
 use super::form::Ending;
-use super::given::PerFamilySetting;
 use super::lists::{Covers, List, Visitor};
+use super::per_family::PerFamilySetting;
 use crate::diag::Problem;
 use crate::net::{Families, Family, PerFamily};
 use crate::policy::setting::Setting;

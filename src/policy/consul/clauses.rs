@@ -140,10 +140,7 @@ impl Draft for ConsulDraft {
         ending.dns_contradiction();
         let dns = self.dns(ending);
         self.lists(&mut Repeated(ending.report));
-        let ports = [
-            Port::new("inbound-port", self.proxy.inbound_port),
-            Port::new("outbound-port", self.proxy.outbound_port),
-        ];
+        let ports = Port::of_proxy(self.proxy.inbound_port, self.proxy.outbound_port);
         effects::same_ports(&ports, ending);
         let consul = Consul {
             families: self.families,

@@ -121,10 +121,7 @@ impl Draft for LinkerdDraft {
         effects::excluded_outside(&self.inbound_capture, &mut self.inbound_exclude, ending);
         self.lists(&mut Repeated(ending.report));
         self.inbound_capture.excluded("port", &self.inbound_exclude, ending.report);
-        let ports = [
-            Port::new("inbound-port", self.proxy.inbound_port),
-            Port::new("outbound-port", self.proxy.outbound_port),
-        ];
+        let ports = Port::of_proxy(self.proxy.inbound_port, self.proxy.outbound_port);
         effects::same_ports(&ports, ending);
         let linkerd = Linkerd {
             families: self.families,
