@@ -94,7 +94,10 @@ pub enum Reason {
         item: String,
     },
     /// Networks where nothing is known of what becomes of them.
-    #[error("what Consul does with networks in dual stack is not known here")]
+    #[error(
+        "whether Consul gives a network to the iptables of the other family, too, which refuses it, is \
+         not known; remove it, and write `exclude to` in the policy"
+    )]
     DualStackNetworks,
     /// Not the address of a DNS server.
     #[error("not an address of a machine")]

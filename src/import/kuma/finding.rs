@@ -64,6 +64,12 @@ pub enum Remark {
         /// What turns it off.
         by: &'static str,
     },
+    /// Rules that log.
+    #[error(
+        "its rules that write to the kernel's log are not carried over: they change nothing that \
+         happens to a packet"
+    )]
+    Log,
     /// Something about DNS, which is off.
     #[error("no effect: DNS is not captured")]
     DnsOff,
