@@ -30,6 +30,14 @@ pub enum GeneralRemark {
         /// Without the bits behind the prefix.
         network: String,
     },
+    /// A port by its name.
+    #[error("`{name}` is port {port}, as `/etc/services` usually has it")]
+    ServiceName {
+        /// As written.
+        name: String,
+        /// The port.
+        port: u16,
+    },
     /// A word near a known one.
     #[error("not an option{}", did_you_mean(.nearest.as_deref()))]
     NotAnOption {
@@ -139,6 +147,12 @@ pub enum GeneralReason {
     /// Not a port.
     #[error("`{item}` is not a port of 1 to 65535")]
     NotPort {
+        /// As written.
+        item: String,
+    },
+    /// A port by a name that is not known.
+    #[error("the port of the service `{item}` is not known here; write its number")]
+    UnknownService {
         /// As written.
         item: String,
     },

@@ -11,6 +11,7 @@ mod flags;
 mod general;
 mod go;
 mod importer;
+mod iptables;
 pub mod istio;
 mod json;
 pub mod kuma;

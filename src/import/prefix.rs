@@ -1,5 +1,7 @@
 //! Prefixes as the meshes' tools, and iptables behind them, take them.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::Given;
@@ -13,6 +15,11 @@ pub(crate) fn prefix(item: &str) -> Option<IpNet> {
     let plain = length.bytes().all(|byte| byte.is_ascii_digit());
     let plain = plain && (length == "0" || !length.starts_with('0'));
     IpNet::new(address.parse().ok()?, length.parse().ok().filter(|_| plain)?).ok()
+}
+
+/// As [`prefix`], or an address without a length.
+pub(crate) fn address_or_prefix(item: &str) -> Option<IpNet> {
+    if item.contains('/') { prefix(item) } else { item.parse().ok().map(IpAddr::into) }
 }
 
 /// The prefix without the bits behind it, which are noted: packets have nothing to do with them.

@@ -87,6 +87,21 @@ impl Printer {
         self.clause(at, [value], value == default);
     }
 
+    /// Writes a clause with one value, which is `none` if there is none.
+    pub(super) fn one_or_none<T: Copy + Display + PartialEq>(
+        &mut self,
+        at: (&'static str, &str),
+        value: Option<T>,
+        default: Option<T>,
+    ) {
+        let is_default = value == default;
+        self.clause(
+            at,
+            [value.map_or_else(|| "none".to_owned(), |value| value.to_string())],
+            is_default,
+        );
+    }
+
     /// Writes a clause of `proxy` for each port: its words, the port, and its default.
     pub(super) fn proxy_ports<const N: usize>(
         &mut self,
@@ -99,7 +114,16 @@ impl Printer {
 
     /// Writes a clause with prefixes, which is `none` by default.
     pub(super) fn nets<T: Copy + Into<IpNet>>(&mut self, at: (&'static str, &str), nets: &[T]) {
-        self.list(at, &written(nets));
+        self.nets_unless(at, nets, nets.is_empty());
+    }
+
+    pub(super) fn nets_unless<T: Copy + Into<IpNet>>(
+        &mut self,
+        at: (&'static str, &str),
+        nets: &[T],
+        is_default: bool,
+    ) {
+        self.list_unless(at, &written(nets), is_default);
     }
 
     /// Writes a clause with prefixes that are selected, which is `*` by default.
@@ -110,7 +134,7 @@ impl Printer {
     ) {
         match selection {
             Selection::All => self.clause(at, ["*"], true),
-            Selection::Only(nets) => self.list_unless(at, &written(nets), false),
+            Selection::Only(nets) => self.nets_unless(at, nets, false),
         }
     }
 

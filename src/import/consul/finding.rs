@@ -12,14 +12,6 @@ pub enum Remark {
     /// What other imports say, too.
     #[error(transparent)]
     General(#[from] GeneralRemark),
-    /// A port by its name.
-    #[error("`{name}` is port {port}, as `/etc/services` usually has it")]
-    ServiceName {
-        /// As written.
-        name: String,
-        /// The port.
-        port: u16,
-    },
     /// A configuration that the injector has yet to write.
     #[error(
         "read as Consul's webhook reads it, with the defaults of its chart; what the namespace says, \
@@ -53,12 +45,6 @@ pub enum Reason {
     /// Not a port, or a range of ports.
     #[error("`{item}` is neither a port nor a range like `8000:8999`, and iptables refuses it")]
     NotPorts {
-        /// As written.
-        item: String,
-    },
-    /// A port by a name that is not known.
-    #[error("the port of the service `{item}` is not known here; write its number")]
-    UnknownService {
         /// As written.
         item: String,
     },

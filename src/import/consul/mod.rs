@@ -22,7 +22,6 @@ mod finding;
 mod meaning;
 #[cfg(feature = "import-pod")]
 mod pod;
-mod services;
 mod value;
 
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
@@ -55,7 +54,7 @@ pub(super) const IMPORTER: Importer = Importer {
         Form::pod(&[Extra::Users], |text, context| super::told(pods(text, context))),
         Form::config(
             "What Consul's injector writes into `redirect-traffic-config`, in JSON, one \
-                   object or several; `-` is standard input",
+             object or several; `-` is standard input",
             &[Extra::Users],
             |text, context| super::told(configurations(text, context)),
         ),

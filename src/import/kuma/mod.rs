@@ -58,7 +58,7 @@ pub(super) const IMPORTER: Importer = Importer {
     forms: &[
         Form::arguments(
             "Arguments of `kumactl install transparent-proxy`, in one text that is split as \
-                   a shell splits it",
+             a shell splits it",
             &[Extra::Users, Extra::Ipv6, Extra::ResolvConf],
             |text, context| told_arguments(text, context, arguments),
         ),
@@ -68,7 +68,7 @@ pub(super) const IMPORTER: Importer = Importer {
         }),
         Form::config(
             "Kuma's configuration file in YAML or JSON, or several objects in JSON; `-` is \
-                   standard input",
+             standard input",
             &[Extra::Environment, Extra::Users, Extra::Ipv6, Extra::ResolvConf],
             |text, context| told(configurations(text, context)),
         ),

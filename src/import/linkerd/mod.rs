@@ -63,7 +63,7 @@ pub(super) const IMPORTER: Importer = Importer {
         Form::pod(&[Extra::Ipv6], |text, context| super::told(pods(text, context))),
         Form::config(
             "Flags by name, or the CNI plugin's configuration, in JSON, one object or \
-                   several; `-` is standard input",
+             several; `-` is standard input",
             &[],
             |text, context| super::told(configurations(text, context)),
         ),

@@ -53,7 +53,7 @@ pub(super) const IMPORTER: Importer = Importer {
         Form::pod(&[Extra::MeshConfig], |text, context| super::told(pods(text, context))),
         Form::config(
             "Annotations, MeshConfig and the pod's address in JSON, one object or several; \
-                   `-` is standard input",
+             `-` is standard input",
             &[],
             |text, context| super::told(configurations(text, context)),
         ),

@@ -86,6 +86,20 @@ impl Strays {
     }
 }
 
+/// Reports a policy for IPv6 alone, of a mesh that does not set up IPv6 without IPv4.
+pub(crate) fn ipv4_is_always_set_up(
+    mesh: &'static str,
+    why: &'static str,
+    families: Setting<Families>,
+    ending: &mut Ending<'_>,
+) {
+    if *families == Families::Ipv6 {
+        let instead = "write `family ipv4`, or `family ipv4, ipv6`";
+        let at = families.clause.filter(|_| ending.has(families.clause)).unwrap_or(ending.at);
+        ending.report.push(Problem::MeshCannot { mesh, why, instead }.at(at, ""));
+    }
+}
+
 /// Takes them out of every list. What was inherited goes silently.
 impl Visitor for Strays {
     fn visit<T: Covers>(&mut self, list: &mut List<T>) {

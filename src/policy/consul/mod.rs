@@ -35,8 +35,7 @@ impl PolicyKind for Consul {
             None => out.clause(("", "dns"), ["none"], true),
             Some(Dns { to, port }) => {
                 out.clause(("dns", "to"), [to], false);
-                let port = port.map_or_else(|| "none".to_owned(), |port| port.to_string());
-                out.one(("dns", "port"), &port, &"none".to_owned());
+                out.one_or_none(("dns", "port"), port, None);
             }
         }
         out.list(("inbound", "exclude port"), &inbound.exclude_ports);

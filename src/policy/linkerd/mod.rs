@@ -24,9 +24,8 @@ impl PolicyKind for Linkerd {
         let default = Self::default();
         let Self { families, proxy, inbound, outbound } = self;
         out.families(**families);
-        let id = |id: Option<u32>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        out.one(("proxy", "user"), &id(*proxy.user), &id(*default.proxy.user));
-        out.one(("proxy", "group"), &id(*proxy.group), &id(*default.proxy.group));
+        out.one_or_none(("proxy", "user"), *proxy.user, *default.proxy.user);
+        out.one_or_none(("proxy", "group"), *proxy.group, *default.proxy.group);
         out.proxy_ports([
             ("inbound-port", proxy.inbound_port, default.proxy.inbound_port),
             ("outbound-port", proxy.outbound_port, default.proxy.outbound_port),
