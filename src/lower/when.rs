@@ -89,6 +89,11 @@ impl When {
         self.and(Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } })
     }
 
+    /// The address is none of this machine's.
+    pub(super) fn not_local(self, of: Direction) -> Self {
+        self.and(Match::Local { of, not: true })
+    }
+
     pub(super) fn local_socket(self) -> Self {
         self.and(Match::SocketExists { not: false })
     }
