@@ -96,6 +96,13 @@ pub struct Owners {
     pub groups: Vec<u32>,
 }
 
+impl Owners {
+    /// A user, a group, or both.
+    pub(super) fn new(user: Option<u32>, group: Option<u32>) -> Self {
+        Self { users: user.into_iter().collect(), groups: group.into_iter().collect() }
+    }
+}
+
 /// A kind of policy that can be lowered.
 pub(super) trait Lower {
     /// Everything that it comes to.

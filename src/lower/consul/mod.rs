@@ -40,7 +40,7 @@ impl Lower for Consul {
         }
         outbound(self, layout, &mut plan);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
-        let owners = Owners { users: vec![*proxy.user], groups: Vec::new() };
+        let owners = Owners::new(Some(*proxy.user), None);
         plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
     }
 }

@@ -34,7 +34,7 @@ impl Lower for Kuma {
         };
         let dns_port = takes_dns.then_some(*proxy.dns_port);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, dns_port);
-        let owners = Owners { users: vec![*proxy.user], groups: Vec::new() };
+        let owners = Owners::new(Some(*proxy.user), None);
         Lowered {
             // All of 127.0.0.0/8 is local, but of IPv6 only `::1`.
             host: self.families.has(Family::Ipv6).then_some(passthrough).into_iter().collect(),

@@ -42,7 +42,7 @@ impl Lower for Osm {
             plan.chain(BuiltInTable::Nat, chain).push(tcp(FAMILIES).then(redirect, origin));
         }
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
-        let owners = Owners { users: vec![*proxy.user], groups: Vec::new() };
+        let owners = Owners::new(Some(*proxy.user), None);
         plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
     }
 }
