@@ -1,10 +1,16 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, consul, istio, kuma, linkerd, osm};
+use super::{Context, Imported, Refused, appmesh, consul, istio, kuma, linkerd, osm};
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
-pub const IMPORTERS: &[Importer] =
-    &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER, consul::IMPORTER, osm::IMPORTER];
+pub const IMPORTERS: &[Importer] = &[
+    istio::IMPORTER,
+    kuma::IMPORTER,
+    linkerd::IMPORTER,
+    consul::IMPORTER,
+    osm::IMPORTER,
+    appmesh::IMPORTER,
+];
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]

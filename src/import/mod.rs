@@ -4,6 +4,7 @@
 //! policy cannot say, or the mesh refuses, is a mistake; what has no effect, or says nothing about
 //! traffic, is left out with a note. Nothing is dropped in silence. [`IMPORTERS`] lists the meshes.
 
+pub mod appmesh;
 pub mod consul;
 mod environment;
 mod finding;

@@ -68,6 +68,8 @@ kinds! { $
     "consul" => Consul(super::consul::Consul);
     /// The namespace of a workload with a proxy beside it, in Open Service Mesh.
     "osm" => Osm(super::osm::Osm);
+    /// The namespace of a workload with a proxy beside it, in AWS App Mesh.
+    "appmesh" => AppMesh(super::appmesh::AppMesh);
 }
 
 impl Kind {

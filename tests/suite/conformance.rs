@@ -63,7 +63,7 @@ macro_rules! meshes {
     };
 }
 
-meshes! { istio kuma linkerd consul osm }
+meshes! { istio kuma linkerd consul osm appmesh }
 
 #[test]
 fn no_mesh_is_left_out() {

@@ -13,6 +13,8 @@ use netweir::policy::{GroupIds, Policy};
 use netweir::reader::iptables;
 use serde_json::Value;
 
+use super::shipped::root;
+
 /// A configuration.
 pub(crate) struct Entry {
     /// What the corpus calls it.
@@ -72,9 +74,10 @@ impl Entry {
             let quoted = words.iter().map(|word| format!("'{}' ", word.as_str().unwrap()));
             ("args", quoted.collect::<String>())
         });
+        let variables = entry["variables"].as_str().map(|text| ("variables", text.to_owned()));
         let pod = &entry["pod"];
         let pod = (!pod.is_null()).then(|| ("pod", pod.to_string()));
-        let forms = words.into_iter().chain(pod);
+        let forms = words.into_iter().chain(variables).chain(pod);
         forms.map(|(flag, text)| (flag, (form(mesh, flag).read)(&text, &context))).collect()
     }
 
@@ -110,8 +113,12 @@ pub(crate) fn sample(mesh: &str, count: usize) -> Vec<Entry> {
 }
 
 /// What the corpus has of a mesh, a line an entry; `None`, with a printed note, if no corpus is
-/// named. A file that is named stands for its folder.
+/// named. A file that is named stands for its folder. The corpus of a mesh whose configurations are few
+/// is `tests/corpus/MESH.jsonl`.
 pub(crate) fn text(mesh: &str) -> Option<String> {
+    if let Ok(text) = std::fs::read_to_string(root().join(format!("tests/corpus/{mesh}.jsonl"))) {
+        return Some(text);
+    }
     let Some(path) = std::env::var_os("WEIR_CORPUS").map(PathBuf::from) else {
         println!("skipped: WEIR_CORPUS is not set");
         return None;
