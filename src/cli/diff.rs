@@ -5,17 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Outcome;
 use super::compile::LayoutName;
-use super::differences::{beside, between, families_words, print_json, words};
-use super::question::Form;
+use super::differences::Answer;
 use super::report::Messages;
-use super::subject::Reading;
-use super::{Outcome, output};
+use super::subject::{Reading, Side};
+use crate::policy::Policy;
 
 /// Say which traffic two policies, or rules, treat differently
 ///
 /// Either can be a policy, what iptables-save prints, libnftables JSON, or an nft script; the content
-/// tells which.
+/// tells which. What iptables-save and ip6tables-save print can be one side together, so that both
+/// families are compared.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Diff {
@@ -25,14 +26,16 @@ pub(super) struct Diff {
     /// What will be.
     #[arg(value_name = "NEW")]
     new: PathBuf,
+    /// What ip6tables-save prints, beside OLD, which is what iptables-save prints.
+    #[arg(long, value_name = "FILE")]
+    old_ip6tables: Option<PathBuf>,
+    /// What ip6tables-save prints, beside NEW, which is what iptables-save prints.
+    #[arg(long, value_name = "FILE")]
+    new_ip6tables: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    /// Decide nothing, but write the question for a solver.
-    #[arg(long, value_name = "FORM", conflicts_with = "json")]
-    emit: Option<Form>,
+    #[command(flatten)]
+    answer: Answer,
 }
 
 const EXAMPLES: &str = "\
@@ -40,27 +43,29 @@ Examples:
   weir diff old.weir new.weir
   git show HEAD:policy.weir | weir diff - policy.weir
   iptables-save | weir diff - policy.weir       IPv4 only: the dump says nothing about IPv6
+  weir diff v4.txt rules.nft --old-ip6tables v6.txt
+                                                both families of one backend, and another
+  weir diff v4.txt new-v4.txt --old-ip6tables v6.txt --new-ip6tables new-v6.txt
 
+A family is compared if both sides say something about it: a policy, JSON and a script do about
+both, and an empty file of iptables means that its family is untouched.
 Exit status, as of diff(1) but for a wrong policy: 0 equal, 1 different or a policy is wrong,
 2 bad usage or I/O.";
 
 impl Diff {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let layout = LayoutName::default();
-        let pair = self.reading.pair([&self.old, &self.new], layout, messages)?;
-        let Some([old, new]) = pair else { return Ok(Outcome::Bad) };
-        if let Some(form) = self.emit {
-            return form.print(&old, &new);
+        let old = Side { path: &self.old, ip6tables: self.old_ip6tables.as_deref() };
+        let new = Side { path: &self.new, ip6tables: self.new_ip6tables.as_deref() };
+        let pair = self.reading.pair([old, new], layout, messages)?;
+        let Some([mut old, mut new]) = pair else { return Ok(Outcome::Bad) };
+        if let (Some(one), Some(other)) = (old.policy(), new.policy())
+            && one.kind.keyword() != other.kind.keyword()
+        {
+            let called = |policy: &Policy| format!("{} `{}`", policy.kind.keyword(), policy.name);
+            (old.name, new.name) = (called(one), called(other));
         }
-        let (families, all) = between(&old, &new)?;
-        if self.json {
-            print_json(families, &old, &new, &all)?;
-        } else if all.ways.is_empty() {
-            let line = format!("equal for every packet of {}\n", families_words(families));
-            output::print((line + &beside(&old, &new, families)?).as_bytes())?;
-        } else {
-            output::print(words(&all, &old, &new).trim_start().as_bytes())?;
-        }
-        Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
+        let equal = |families: &str| format!("equal for every packet of {families}");
+        self.answer.print(&old, &new, equal, |_| String::new())
     }
 }

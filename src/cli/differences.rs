@@ -3,23 +3,67 @@
 use std::fmt::Write;
 use std::io;
 
-use super::output;
+use clap::Args;
+
+use super::question::Form;
 use super::subject::Subject;
+use super::{Outcome, output};
 use crate::explain::{DifferenceWords, Explanation, differences};
+use crate::lower::Owners;
 use crate::net::Families;
 use crate::semantics::{Comparison, Difference, compare_beside};
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
 
-/// Widest left column, in characters.
-const COLUMN: usize = 58;
+/// Widest line, in characters.
+const WIDTH: usize = 80;
+
+/// How to say what differs.
+#[derive(Args)]
+pub(super) struct Answer {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Decide nothing, but write the question for a solver.
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    emit: Option<Form>,
+}
+
+impl Answer {
+    /// Prints what differs between the two, below `head` if it is given in how many ways. Where nothing
+    /// does, `equal` is a line about these families.
+    pub(super) fn print(
+        &self,
+        left: &Subject,
+        right: &Subject,
+        equal: impl FnOnce(&str) -> String,
+        head: impl FnOnce(&str) -> String,
+    ) -> io::Result<Outcome> {
+        if let Some(form) = self.emit {
+            return form.print(left, right);
+        }
+        let (families, all) = between(left, right)?;
+        if self.json {
+            print_json(families, left, right, &all)?;
+        } else if all.ways.is_empty() {
+            let line = equal(families_words(families));
+            output::print(format!("{line}\n{}", beside(left, right, families)?).as_bytes())?;
+        } else {
+            let ways = match (all.ways.len(), all.and_more) {
+                (1, false) => "1 way".to_owned(),
+                (count, false) => format!("{count} ways"),
+                (count, true) => format!("more than {count} ways"),
+            };
+            let text = head(&ways) + &words(&all, left, right);
+            output::print(text.trim_start().as_bytes())?;
+        }
+        Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
+    }
+}
 
 /// The families about which both say something, and every way in which they differ there.
-pub(super) fn between(
-    left: &Subject,
-    right: &Subject,
-) -> io::Result<(Families, Comparison<DifferenceWords>)> {
+fn between(left: &Subject, right: &Subject) -> io::Result<(Families, Comparison<DifferenceWords>)> {
     let families = common_families(left, right)?;
     let (ours, theirs) = (left.only(families), right.only(families));
     known(left)?;
@@ -31,7 +75,7 @@ pub(super) fn between(
 
 /// Whether two that are equal alone are so beside any other chains: a line that says it. Who shares
 /// iptables' own chains with others must also leave them alike.
-pub(super) fn beside(left: &Subject, right: &Subject, families: Families) -> io::Result<String> {
+fn beside(left: &Subject, right: &Subject, families: Families) -> io::Result<String> {
     let (ours, theirs) = (left.only(families), right.only(families));
     let shared = left.is_iptables() && right.is_iptables();
     let found = compare_beside(&ours, &theirs, shared).map_err(io::Error::other)?;
@@ -72,7 +116,7 @@ pub(super) fn common_families(left: &Subject, right: &Subject) -> io::Result<Fam
 }
 
 /// `IPv4 and IPv6`, `IPv4`.
-pub(super) const fn families_words(families: Families) -> &'static str {
+const fn families_words(families: Families) -> &'static str {
     match families {
         Families::Both => "IPv4 and IPv6",
         Families::Ipv4 => "IPv4",
@@ -81,7 +125,7 @@ pub(super) const fn families_words(families: Families) -> &'static str {
 }
 
 /// Prints them as one JSON object.
-pub(super) fn print_json(
+fn print_json(
     families: Families,
     left: &Subject,
     right: &Subject,
@@ -99,35 +143,51 @@ pub(super) fn print_json(
     output::print(text.as_bytes()).map(drop)
 }
 
-/// The first few in words: for which packets, and an example with both ways side by side.
-pub(super) fn words(
+/// The first few in words: for which packets, and an example with both ways.
+fn words(
     Comparison { ways: all, and_more }: &Comparison<DifferenceWords>,
     left: &Subject,
     right: &Subject,
 ) -> String {
     let mut out = String::new();
-    for (at, difference) in all.iter().take(MOST).enumerate() {
+    let shown = &all[..all.len().min(MOST)];
+    let rows: Vec<_> = shown
+        .iter()
+        .map(|shown| [way(&left.name, &shown.left), way(&right.name, &shown.right)])
+        .collect();
+    let has_columns = rows.iter().all(fit_side_by_side);
+    for (at, (difference, rows)) in shown.iter().zip(&rows).enumerate() {
+        if difference.of_a_proxy && (at == 0 || !shown[at - 1].of_a_proxy) {
+            out.push('\n');
+            let proxies = format!(
+                "Only the proxy of one of the two sends the rest: {}, and {}",
+                proxy(left),
+                proxy(right)
+            );
+            paragraph(&mut out, "", &proxies, "");
+        }
         let change = difference.change.words();
-        let _ = writeln!(out, "\n{}. {change}: {}", at + 1, outcomes(difference));
+        out.push('\n');
+        let heading = format!("{}. {change}: {}", at + 1, outcomes(difference));
+        paragraph(&mut out, "", &heading, "   ");
         for traffic in &difference.traffic {
-            let _ = writeln!(out, "     {traffic}");
+            paragraph(&mut out, "     ", traffic, "       ");
         }
         if difference.and_more {
             let _ = writeln!(out, "     and more");
         }
         for supposed in &difference.supposes {
-            let _ = writeln!(out, "   if {supposed}, which no listing tells");
+            paragraph(&mut out, "   ", &format!("if {supposed}, which no listing tells"), "     ");
         }
         let example = difference.begins.as_ref().unwrap_or(&difference.packet);
-        let _ = writeln!(out, "   for example {example}");
+        paragraph(&mut out, "   ", &format!("for example {example}"), "     ");
         if difference.begins.is_some() {
-            let _ = writeln!(out, "   which is then {}", difference.packet);
+            paragraph(&mut out, "   ", &format!("which is then {}", difference.packet), "     ");
         }
         if !difference.reached {
             let _ = writeln!(out, "   though none was found that gets there (`explain --hook`)");
         }
-        let rows = (way(&left.name, &difference.left), way(&right.name, &difference.right));
-        side_by_side(&mut out, &rows.0, &rows.1);
+        if has_columns { side_by_side(&mut out, rows) } else { one_below_the_other(&mut out, rows) }
     }
     let more = all.len().saturating_sub(MOST);
     let _ = match (more, and_more) {
@@ -137,6 +197,19 @@ pub(super) fn words(
         (more, true) => writeln!(out, "\nand more than {more} more"),
     };
     out
+}
+
+/// Who is the proxy to a policy: ``user 5678 of kuma `web` ``.
+fn proxy(subject: &Subject) -> String {
+    let Owners { users, groups } = subject.context().owners();
+    let word = |what, ids: &[u32]| {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        (!ids.is_empty()).then(|| format!("{what} {}", ids.join(", ")))
+    };
+    let who: Vec<_> =
+        [word("user", &users), word("group", &groups)].into_iter().flatten().collect();
+    let who = if who.is_empty() { "nobody".to_owned() } else { who.join(" or ") };
+    format!("{who} of {}", subject.name)
 }
 
 /// `untouched → captured: redirected to port 15001`.
@@ -150,7 +223,7 @@ fn outcomes(difference: &DifferenceWords) -> String {
     format!("{} → {}", full(&difference.left), full(&difference.right))
 }
 
-/// The rules that matter, below a name.
+/// A name, and the rules that matter.
 fn way(name: &str, explanation: &Explanation) -> Vec<String> {
     let mut lines = vec![name.to_owned()];
     for step in explanation.path.iter().filter(|step| step.matters && !step.enters) {
@@ -166,33 +239,49 @@ fn way(name: &str, explanation: &Explanation) -> Vec<String> {
     lines
 }
 
-fn side_by_side(out: &mut String, left: &[String], right: &[String]) {
-    let left: Vec<String> = left.iter().flat_map(|line| wrapped(line)).collect();
-    let right: Vec<String> = right.iter().flat_map(|line| wrapped(line)).collect();
-    let width = left.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+/// What stands before a column, and between two.
+const BEFORE: &str = "     ";
+const BETWEEN: &str = " │ ";
+
+fn widest(lines: &[String]) -> usize {
+    lines.iter().map(|line| line.chars().count()).max().unwrap_or_default()
+}
+
+fn fit_side_by_side(rows: &[Vec<String>; 2]) -> bool {
+    let [left, right] = rows;
+    BEFORE.len() + widest(left) + BETWEEN.chars().count() + widest(right) <= WIDTH
+}
+
+fn side_by_side(out: &mut String, [left, right]: &[Vec<String>; 2]) {
+    let width = widest(left);
     for at in 0..left.len().max(right.len()) {
-        let (one, other) = (left.get(at), right.get(at));
-        let one = one.map_or("", String::as_str);
+        let [one, other] = [left, right].map(|side| side.get(at).map_or("", String::as_str));
         let padding = width - one.chars().count();
-        let other = other.map_or("", String::as_str);
-        let line = format!("     {one}{:padding$} │ {other}", "");
+        let line = format!("{BEFORE}{one}{:padding$}{BETWEEN}{other}", "");
         let _ = writeln!(out, "{}", line.trim_end());
     }
 }
 
-/// `text` in lines that fit a column, broken at spaces.
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
+fn one_below_the_other(out: &mut String, rows: &[Vec<String>; 2]) {
+    for side in rows {
+        for (at, line) in side.iter().enumerate() {
+            let before = if at == 0 { BEFORE } else { "       " };
+            paragraph(out, before, line, "           ");
+        }
+    }
+}
+
+/// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
+/// spaces.
+fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
+    let mut line = first.to_owned();
     for word in text.split_inclusive(' ') {
-        if !line.trim().is_empty()
-            && line.chars().count() + word.trim_end().chars().count() > COLUMN
-        {
-            lines.push(line.trim_end().to_owned());
-            line = String::from("    ");
+        let is_begun = !line.trim().is_empty();
+        if is_begun && line.chars().count() + word.trim_end().chars().count() > WIDTH {
+            let _ = writeln!(out, "{}", line.trim_end());
+            next.clone_into(&mut line);
         }
         line.push_str(word);
     }
-    lines.push(line.trim_end().to_owned());
-    lines
+    let _ = writeln!(out, "{}", line.trim_end());
 }

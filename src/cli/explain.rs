@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::LayoutName;
+use super::files::once;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
@@ -77,7 +78,10 @@ impl Explain {
                 Some(subject) => subject,
                 None => return Ok(Outcome::Bad),
             },
-            None => self.rules.read(&self.reading, &nothing)?,
+            None => {
+                once(self.rules.paths())?;
+                self.rules.read(&self.reading, &nothing)?
+            }
         };
         if !self.hook {
             packet.check().map_err(io::Error::other)?;

@@ -24,6 +24,15 @@ pub(super) fn shown(path: &Path) -> String {
     path.to_string_lossy().chars().map(shown).collect()
 }
 
+/// Refuses standard input where several are to be it: the second reader would find nothing there, and
+/// say something wrong about it.
+pub(super) fn once<'a>(paths: impl Iterator<Item = &'a Path>) -> io::Result<()> {
+    if paths.filter(|path| is_standard(path)).count() > 1 {
+        return Err(io::Error::other("standard input can be read once, and `-` is given twice"));
+    }
+    Ok(())
+}
+
 /// The text of a file, or of standard input.
 pub(super) fn read(path: &Path) -> io::Result<String> {
     let text = if is_standard(path) { text(io::stdin().lock()) } else { file(path) };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser};
 
-use super::files::{is_standard, read_whole};
+use super::files::{once, read_whole};
 use super::report::Messages;
 use super::{Outcome, numbers, output};
 use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
@@ -98,17 +98,11 @@ impl From {
         switch.map(|switch| switch == "on")
     }
 
-    /// The second reader would find nothing there, and say something wrong about it.
     fn reads_standard_input_once(&self) -> io::Result<()> {
         let files = self.importer.forms.iter().filter(|form| form.given == GivenAs::File);
         let extras = self.importer.extras.iter().filter(|(extra, _)| *extra != Extra::Ipv6);
         let flags = files.map(|form| form.flag).chain(extras.map(|(extra, _)| flag(*extra)));
-        if flags.filter_map(|flag| self.path(flag)).filter(|path| is_standard(path)).count() > 1 {
-            return Err(io::Error::other(
-                "standard input can be read once, and `-` is given twice",
-            ));
-        }
-        Ok(())
+        once(flags.filter_map(|flag| self.path(flag)))
     }
 }
 
@@ -153,7 +147,7 @@ fn subcommand(importer: &'static Importer) -> Command {
     );
     let mut command = Command::new(importer.name)
         .about(importer.about)
-        .long_about(format!("{}\n\n{}", importer.about, importer.details))
+        .long_about(format!("{}\n\n{}", importer.about, importer.details()))
         .after_help(after_help(importer))
         .args(forms.clone().map(form_argument))
         .group(ArgGroup::new(INPUT).required(true).args(forms.clone().map(|form| form.flag)));

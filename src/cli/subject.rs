@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::files::{name, read};
+use super::files::{name, once, read};
 use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
@@ -18,7 +18,7 @@ use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::lower::lower;
 use crate::net::{Families, Family, Name};
-use crate::policy::GroupIds;
+use crate::policy::{GroupIds, Policy};
 use crate::reader::{iptables, nft};
 use crate::{Compilation, Options};
 
@@ -49,6 +49,15 @@ pub(super) struct Rules {
     nft_json: Option<PathBuf>,
 }
 
+/// One of two sides that are compared.
+#[derive(Clone, Copy)]
+pub(super) struct Side<'a> {
+    /// A file of any form.
+    pub(super) path: &'a Path,
+    /// What ip6tables-save prints, if the file is what iptables-save prints.
+    pub(super) ip6tables: Option<&'a Path>,
+}
+
 /// Rules, and what they can be told with.
 pub(super) struct Subject {
     /// What it is called.
@@ -72,22 +81,18 @@ impl Rules {
         self.iptables.is_some() || self.ip6tables.is_some() || self.nft_json.is_some()
     }
 
+    /// The files that they are in.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let all = [&self.iptables, &self.ip6tables, &self.nft_json];
+        all.into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// Reads them. Sets that `filled` has are others' to fill.
     pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
             return reading.nft(name(path).into_owned(), &read(path)?, filled);
         }
-        let text = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
-        let names: Vec<_> = [&self.iptables, &self.ip6tables]
-            .into_iter()
-            .flatten()
-            .map(|path| name(path))
-            .collect();
-        reading.iptables(
-            names.join(" and "),
-            text(&self.iptables)?.as_deref(),
-            text(&self.ip6tables)?.as_deref(),
-        )
+        reading.halves(&[half(self.iptables.as_deref())?, half(self.ip6tables.as_deref())?])
     }
 }
 
@@ -95,8 +100,8 @@ impl Subject {
     /// What its rules are told with.
     pub(super) fn context(&self) -> Context<'_> {
         match &self.form {
-            Form::Policy(compilation, at) => Context {
-                policy: compilation.policies.get(*at),
+            Form::Policy(compilation, _) => Context {
+                policy: self.policy(),
                 sources: Some(&compilation.sources),
                 is_iptables: false,
             },
@@ -108,6 +113,14 @@ impl Subject {
     /// Whether its base chains are iptables' own.
     pub(super) const fn is_iptables(&self) -> bool {
         matches!(self.form, Form::Iptables)
+    }
+
+    /// Its policy, if it is one.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        match &self.form {
+            Form::Policy(compilation, at) => compilation.policies.get(*at),
+            Form::Iptables | Form::Nft => None,
+        }
     }
 
     /// The sets that its policy leaves to others to fill.
@@ -138,26 +151,42 @@ impl Reading {
         self.text(path, &read(path)?, layout, filled, messages)
     }
 
-    /// Reads two files of any form; `None` if one is a policy that is wrong. Sets that a policy on
-    /// either side leaves to others are so on both.
+    /// Reads two sides; `None` if one is a policy that is wrong. Sets that a policy on either side leaves
+    /// to others are so on both.
     pub(super) fn pair(
         &self,
-        [old, new]: [&Path; 2],
+        [old, new]: [Side<'_>; 2],
         layout: LayoutName,
         messages: &Messages,
     ) -> io::Result<Option<[Subject; 2]>> {
-        let (old_text, new_text) = (read(old)?, read(new)?);
+        once([old, new].iter().flat_map(|side| [Some(side.path), side.ip6tables]).flatten())?;
+        let (old_text, new_text) = (read(old.path)?, read(new.path)?);
         let nothing = BTreeSet::new();
         let is_new_first = is_policy(&new_text) && !is_policy(&old_text);
         let [first, second] = [(old, &old_text), (new, &new_text)];
         let (first, second) = if is_new_first { (second, first) } else { (first, second) };
-        let Some(one) = self.text(first.0, first.1, layout, &nothing, messages)? else {
+        let Some(one) = self.side(first.0, first.1, layout, &nothing, messages)? else {
             return Ok(None);
         };
-        let Some(other) = self.text(second.0, second.1, layout, &one.filled(), messages)? else {
+        let Some(other) = self.side(second.0, second.1, layout, &one.filled(), messages)? else {
             return Ok(None);
         };
         Ok(Some(if is_new_first { [other, one] } else { [one, other] }))
+    }
+
+    fn side(
+        &self,
+        side: Side<'_>,
+        text: &str,
+        layout: LayoutName,
+        filled: &BTreeSet<String>,
+        messages: &Messages,
+    ) -> io::Result<Option<Subject>> {
+        let Some(ip6tables) = side.ip6tables else {
+            return self.text(side.path, text, layout, filled, messages);
+        };
+        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read(ip6tables)?));
+        self.halves(&[Some(v4), Some(v6)]).map(Some)
     }
 
     fn text(
@@ -171,7 +200,9 @@ impl Reading {
         let called = name(path).into_owned();
         match first_sign(text) {
             Some('{') => self.nft(called, text, filled).map(Some),
-            Some('*') if is_ipv6(text) => self.iptables(called, None, Some(text)).map(Some),
+            Some('*') if family(text) == Some(Family::Ipv6) => {
+                self.iptables(called, None, Some(text)).map(Some)
+            }
             Some('*') => self.iptables(called, Some(text), None).map(Some),
             _ if script::is_script(text) => self.nft(called, text, filled).map(Some),
             _ => self.policy(path, text, layout, messages),
@@ -199,6 +230,24 @@ impl Reading {
             families: Families::Both,
             form: Form::Policy(Box::new(compilation), at.unwrap_or_default()),
         }))
+    }
+
+    /// Reads what iptables-save and ip6tables-save print, each if it is there.
+    fn halves(&self, halves: &[Option<(&Path, String)>; 2]) -> io::Result<Subject> {
+        for (half, expected) in halves.iter().zip(Family::ALL) {
+            let Some((path, text)) = half else { continue };
+            let wrong = match (first_sign(text), family(text)) {
+                (Some('*') | None, found) if found.is_none_or(|found| found == expected) => {
+                    continue;
+                }
+                (Some('*') | None, _) => format!("has rules of another family than {expected}"),
+                _ => "is not what iptables-save prints".to_owned(),
+            };
+            return Err(io::Error::other(format!("{} {wrong}", name(path))));
+        }
+        let names: Vec<_> = halves.iter().flatten().map(|(path, _)| name(path)).collect();
+        let [v4, v6] = halves.each_ref().map(|half| half.as_ref().map(|(_, text)| text.as_str()));
+        self.iptables(names.join(" and "), v4, v6)
     }
 
     /// Reads what iptables-save and ip6tables-save print. A text that is empty has no rules; one
@@ -265,6 +314,11 @@ impl Reading {
     }
 }
 
+/// A file and its text, if there is one.
+fn half(path: Option<&Path>) -> io::Result<Option<(&Path, String)>> {
+    path.map(|path| Ok((path, read(path)?))).transpose()
+}
+
 /// The first character that is not in a comment, which tells the forms apart: JSON begins with a
 /// brace, what iptables-save prints with the name of a table, a policy with a word.
 fn first_sign(text: &str) -> Option<char> {
@@ -278,20 +332,28 @@ fn is_policy(text: &str) -> bool {
     !matches!(first_sign(text), Some('{' | '*')) && !script::is_script(text)
 }
 
-/// Whether what iptables-save printed is about IPv6: it says so, or has an address of it.
-fn is_ipv6(text: &str) -> bool {
-    let is_address = |word: &str| {
-        let address = word.split('/').next().unwrap_or_default();
-        address.parse::<std::net::Ipv6Addr>().is_ok()
+/// The family that what iptables-save printed is about: it says so, or has an address of it. `None` if it
+/// could be of either.
+fn family(text: &str) -> Option<Family> {
+    let by_header = |line: &str| {
+        let comment = line.strip_prefix('#')?;
+        let is_ipv6 = comment.contains("ip6tables-save");
+        let is_ipv4 = !is_ipv6 && comment.contains("iptables-save");
+        is_ipv6.then_some(Family::Ipv6).or(is_ipv4.then_some(Family::Ipv4))
     };
-    text.lines().any(|line| {
-        if line.starts_with('#') {
-            line.contains("ip6tables-save")
-        } else {
-            line.split_whitespace().any(is_address)
-        }
-    })
+    let by_address = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.windows(2).filter(|words| ADDRESSED.contains(&words[0])).find_map(|words| {
+            let address = words[1].split('/').next().unwrap_or_default();
+            address.parse().ok().map(Family::of)
+        })
+    };
+    text.lines().find_map(by_header).or_else(|| text.lines().find_map(by_address))
 }
+
+/// Options of iptables with an address behind them.
+const ADDRESSED: &[&str] =
+    &["-s", "--source", "-d", "--destination", "--to-source", "--to-destination", "--on-ip"];
 
 /// Why rules cannot be read exactly: the first few reasons.
 fn unreadable<E: Display>(name: &str, errors: &[E]) -> io::Error {
@@ -307,7 +369,8 @@ fn unreadable<E: Display>(name: &str, errors: &[E]) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{first_sign, is_ipv6};
+    use super::{family, first_sign};
+    use crate::net::Family;
 
     #[test]
     fn forms_and_families_are_told_apart_by_content() {
@@ -315,8 +378,14 @@ mod tests {
         assert_eq!(first_sign("  {\"nftables\": []}"), Some('{'));
         assert_eq!(first_sign("# a policy\nsidecar s {}"), Some('s'));
         assert_eq!(first_sign("# nothing\n"), None);
-        assert!(is_ipv6("# Generated by ip6tables-save v1.8.9\n*nat\nCOMMIT\n"));
-        assert!(is_ipv6("*nat\n-A OUTPUT -d ::1/128 -j RETURN\nCOMMIT\n"));
-        assert!(!is_ipv6("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.0.0.1 -j RETURN\n"));
+        for (text, expected) in [
+            ("# Generated by ip6tables-save v1.8.9\n*nat\nCOMMIT\n", Some(Family::Ipv6)),
+            ("# Generated by iptables-save v1.8.9\n*nat\nCOMMIT\n", Some(Family::Ipv4)),
+            ("*nat\n-A OUTPUT -d ::1/128 -j RETURN\nCOMMIT\n", Some(Family::Ipv6)),
+            ("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.0.0.1 -j RETURN\n", Some(Family::Ipv4)),
+            ("*nat\n-A OUTPUT -m comment --comment \"a :: b\" -j RETURN\nCOMMIT\n", None),
+        ] {
+            assert_eq!(family(text), expected, "{text}");
+        }
     }
 }

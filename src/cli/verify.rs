@@ -4,13 +4,12 @@ use std::io;
 
 use clap::Args;
 
+use super::Outcome;
 use super::compile::LayoutName;
-use super::differences::{beside, between, families_words, print_json, words};
-use super::files::read;
-use super::question::Form;
+use super::differences::Answer;
+use super::files::{once, read};
 use super::report::Messages;
 use super::subject::{Reading, Rules};
-use super::{Outcome, output};
 
 /// Prove that rules treat every packet as a policy says, or show packets that they do not
 ///
@@ -29,12 +28,8 @@ pub(super) struct Verify {
     live: bool,
     #[command(flatten)]
     reading: Reading,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    /// Decide nothing, but write the question for a solver.
-    #[arg(long, value_name = "FORM", conflicts_with = "json")]
-    emit: Option<Form>,
+    #[command(flatten)]
+    answer: Answer,
 }
 
 const EXAMPLES: &str = "\
@@ -51,6 +46,7 @@ Exit status: 0 equal, 1 different or the policy is wrong, 2 bad usage or I/O.";
 
 impl Verify {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        once(self.rules.paths().chain([self.file.as_path()]))?;
         let text = read(&self.file)?;
         let layout = LayoutName::default();
         let Some(policy) = self.reading.policy(&self.file, &text, layout, messages)? else {
@@ -65,31 +61,14 @@ impl Verify {
                 "say what to verify: --iptables and --ip6tables, --nft-json, or --live",
             ));
         };
-        if let Some(form) = self.emit {
-            return form.print(&policy, &rules);
-        }
-        let (families, all) = between(&policy, &rules)?;
-        if self.json {
-            print_json(families, &policy, &rules, &all)?;
-        } else if all.ways.is_empty() {
-            let line = format!(
-                "equal: every packet of {} fares under {} as {} says\n",
-                families_words(families),
-                rules.name,
-                policy.name
-            );
-            let beside = beside(&policy, &rules, families)?;
-            output::print((line + &beside).as_bytes())?;
-        } else {
-            let ways = match (all.ways.len(), all.and_more) {
-                (1, false) => "1 way".to_owned(),
-                (count, false) => format!("{count} ways"),
-                (count, true) => format!("more than {count} ways"),
-            };
-            let head =
-                format!("different in {ways}: what {} says, and {}\n", policy.name, rules.name);
-            output::print((head + &words(&all, &policy, &rules)).as_bytes())?;
-        }
-        Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
+        let (says, done) = (&policy.name, &rules.name);
+        self.answer.print(
+            &policy,
+            &rules,
+            |families| {
+                format!("equal: every packet of {families} fares under {done} as {says} says")
+            },
+            |ways| format!("different in {ways}: what {says} says, and {done}\n"),
+        )
     }
 }

@@ -8,7 +8,7 @@ mod treatment;
 use serde::Serialize;
 
 use crate::ir::{Action, Origin, Ruleset};
-use crate::lower::{Layout, lower};
+use crate::lower::{Layout, Owners, lower};
 use crate::policy::Policy;
 use crate::semantics::{Host, Leg, Limit, Packet, Run, follow, run};
 use crate::span::Sources;
@@ -93,6 +93,11 @@ impl Context<'_> {
     fn host(&self) -> Host {
         let lowered = self.policy.map(|policy| lower(policy, Layout::default()));
         lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
+    }
+
+    /// Whose processes the policy takes for the proxy.
+    pub(crate) fn owners(&self) -> Owners {
+        self.policy.map_or_else(Owners::default, |policy| lower(policy, Layout::default()).owners)
     }
 
     fn ports(&self) -> Ports {

@@ -73,3 +73,24 @@ impl<T: fmt::Display> fmt::Display for Finding<T> {
         self.what.fmt(f)
     }
 }
+
+/// The types of what an import finds, beside its `Remark` and its `Reason`.
+macro_rules! findings {
+    () => {
+        /// What the policy does not carry over, or says in another way.
+        pub type Note = crate::import::Finding<Remark>;
+
+        /// Why there is no policy.
+        pub type Mistake = crate::import::Finding<Reason>;
+
+        /// What was imported.
+        pub type Imported = crate::import::Imported<Remark>;
+
+        /// Why nothing was imported.
+        pub type Refused = crate::import::Refused<Remark, Reason>;
+
+        /// Findings as they are made.
+        pub(super) type Report = crate::import::report::Report<Remark, Reason>;
+    };
+}
+pub(super) use findings;

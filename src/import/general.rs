@@ -1,6 +1,7 @@
 //! What there is to say about an import whatever the mesh.
 
 use super::words::did_you_mean;
+use crate::net::BadInterface;
 
 /// What a policy does not carry over, or says in another way, whatever the mesh.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,14 @@ pub enum GeneralRemark {
         /// Without the bits behind the prefix.
         network: String,
     },
+    /// A port by its name.
+    #[error("`{name}` is port {port}, as `/etc/services` usually has it")]
+    ServiceName {
+        /// As written.
+        name: String,
+        /// The port.
+        port: u16,
+    },
     /// A word near a known one.
     #[error("not an option{}", did_you_mean(.nearest.as_deref()))]
     NotAnOption {
@@ -41,6 +50,9 @@ pub enum GeneralRemark {
     /// Variables whose names are elsewhere.
     #[error("`envFrom` may set more options; what it refers to is not in the manifest")]
     EnvironmentElsewhere,
+    /// A pod for which the mesh makes no rules.
+    #[error("no policy, because {0}")]
+    NoRules(NoRules),
     /// An object without a pod.
     #[error("no pod in this {kind}")]
     NoPod {
@@ -55,6 +67,30 @@ pub enum GeneralRemark {
         /// The name there.
         written: String,
         /// What is the matter with it.
+        why: &'static str,
+    },
+}
+
+/// Why a mesh makes no rules for a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRules {
+    /// It shares the node's network.
+    #[error("the pod is in the node's network namespace")]
+    HostNetwork,
+    /// Somebody said so.
+    #[error("injection is off")]
+    InjectionOff,
+    /// Nothing says that the mesh has to do with it.
+    #[error("nothing in it asks for {mesh}")]
+    Unasked {
+        /// The mesh.
+        mesh: &'static str,
+    },
+    /// Something that only this mesh has.
+    #[error("{why}")]
+    Otherwise {
+        /// What it is.
         why: &'static str,
     },
 }
@@ -107,6 +143,38 @@ pub enum GeneralReason {
         found: &'static str,
         /// What should be.
         expected: &'static str,
+    },
+    /// Not a port.
+    #[error("`{item}` is not a port of 1 to 65535")]
+    NotPort {
+        /// As written.
+        item: String,
+    },
+    /// A port by a name that is not known.
+    #[error("the port of the service `{item}` is not known here; write its number")]
+    UnknownService {
+        /// As written.
+        item: String,
+    },
+    /// Not a prefix.
+    #[error("`{item}` is not a prefix like `10.0.0.0/8`")]
+    NotPrefix {
+        /// As written.
+        item: String,
+    },
+    /// Not an interface.
+    #[error("`{item}` is not an interface: {why}")]
+    NotInterface {
+        /// As written.
+        item: String,
+        /// What is the matter with it.
+        why: BadInterface,
+    },
+    /// The configuration of another mesh.
+    #[error("the kind is `{kind}`")]
+    OtherKind {
+        /// The kind that it should be.
+        kind: &'static str,
     },
     /// Not an option of upstream's.
     #[error("unknown option{}", did_you_mean(.nearest.as_deref()))]

@@ -1,10 +1,16 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, consul, istio, kuma, linkerd, osm};
+use super::{Context, Imported, Refused, appmesh, consul, istio, kuma, linkerd, osm};
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
-pub const IMPORTERS: &[Importer] =
-    &[istio::IMPORTER, kuma::IMPORTER, linkerd::IMPORTER, consul::IMPORTER, osm::IMPORTER];
+pub const IMPORTERS: &[Importer] = &[
+    istio::IMPORTER,
+    kuma::IMPORTER,
+    linkerd::IMPORTER,
+    consul::IMPORTER,
+    osm::IMPORTER,
+    appmesh::IMPORTER,
+];
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]
@@ -13,14 +19,30 @@ pub struct Importer {
     pub name: &'static str,
     /// What it does, in a line.
     pub about: &'static str,
-    /// What it does, below that line.
-    pub details: &'static str,
+    /// What messages call it: `Istio`.
+    pub mesh: &'static str,
+    /// The rules that a policy has the meaning of: `Istio's iptables rules`.
+    pub rules: &'static str,
     /// Commands that show how it is used, one a line.
     pub examples: &'static [&'static str],
     /// The forms in which configuration is read. One of them is given.
     pub forms: &'static [Form],
     /// What may be given beside, and what that is for.
     pub extras: &'static [(Extra, &'static str)],
+}
+
+impl Importer {
+    /// What it does, below the line that says so.
+    #[must_use]
+    pub fn details(&self) -> String {
+        let Self { mesh, rules, .. } = self;
+        format!(
+            "Prints the policy that does to packets what {rules} do, formatted, and without the \
+             clauses that only restate defaults. What it does not carry over, and why, goes to \
+             standard error; what {mesh} refuses, or a policy cannot say, is an error, and nothing \
+             is printed then."
+        )
+    }
 }
 
 /// A form in which configuration is read.
@@ -36,6 +58,34 @@ pub struct Form {
     pub extras: &'static [Extra],
     /// Reads the text.
     pub read: fn(&str, &Context) -> Told,
+}
+
+impl Form {
+    /// `--args`: words of a command line.
+    pub(super) const fn arguments(
+        help: &'static str,
+        extras: &'static [Extra],
+        read: fn(&str, &Context) -> Told,
+    ) -> Self {
+        Self { flag: "args", help, given: GivenAs::Arguments, extras, read }
+    }
+
+    /// `--pod`: a manifest.
+    #[cfg(feature = "import-pod")]
+    pub(super) const fn pod(extras: &'static [Extra], read: fn(&str, &Context) -> Told) -> Self {
+        let help = "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
+                    standard input";
+        Self { flag: "pod", help, given: GivenAs::File, extras, read }
+    }
+
+    /// `--config`: the mesh's own configuration.
+    pub(super) const fn config(
+        help: &'static str,
+        extras: &'static [Extra],
+        read: fn(&str, &Context) -> Told,
+    ) -> Self {
+        Self { flag: "config", help, given: GivenAs::File, extras, read }
+    }
 }
 
 /// How a configuration is given.

@@ -56,21 +56,22 @@ fn entries<R, M: From<GeneralReason>>(text: &str, report: &mut Report<R, M>) -> 
         match value {
             Ok(Value::Array(several)) => entries.extend(several),
             Ok(one) => entries.push(one),
-            Err(error) => report.fail(GeneralReason::Unreadable {
-                form: "JSON",
-                why: said(&error),
-                line: error.line() as u64,
-                column: error.column() as u64,
-            }),
+            Err(error) => report.fail(unreadable(&error)),
         }
     }
     entries
 }
 
-/// What the reader said, without the place that it puts at the end.
-fn said(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+/// What the reader said, and where.
+pub(crate) fn unreadable(error: &serde_json::Error) -> GeneralReason {
+    let said = error.to_string();
+    GeneralReason::Unreadable {
+        form: "JSON",
+        // It puts the place at the end.
+        why: said.split(" at line ").next().unwrap_or_default().to_owned(),
+        line: error.line() as u64,
+        column: error.column() as u64,
+    }
 }
 
 /// The `kind` and the `config` of an object; an object without a `config` is one itself. `None`,
@@ -87,6 +88,21 @@ pub(crate) fn config<'a, R, M: From<GeneralReason>>(
         }
         None => Some((None, entry)),
     }
+}
+
+/// The `config` of an object as [`config`] has it, whose `kind` is `kind` if it has one. `None`, with a
+/// mistake, if it is of another.
+pub(crate) fn config_of<'a, R, M: From<GeneralReason>>(
+    kind: &'static str,
+    entry: &'a Object,
+    report: &mut Report<R, M>,
+) -> Option<&'a Object> {
+    let (found, config) = config(entry, report)?;
+    if let Some(found) = found.filter(|found| *found != kind) {
+        report.refuse(&Given::field("kind", found.to_string()), GeneralReason::OtherKind { kind });
+        return None;
+    }
+    Some(config)
 }
 
 /// Refuses an option that is none of `known`.

@@ -9,17 +9,17 @@ use super::general::{GeneralReason, GeneralRemark};
 use super::json::wrong_type;
 use super::naming::Names;
 use super::report::Report;
-use super::{Context, Given, Imported, Refused};
+use super::{Context, Given, Imported, NoRules, Refused};
 use crate::policy::{Kind, Policy};
 
 /// The policies that `read` makes of the pods of a manifest in YAML or JSON: of several documents,
 /// of lists, and of anything with a pod template. `mesh` is what a policy is called whose pod has
-/// no name.
+/// no name. A pod of which `read` has no policy is noted.
 pub(crate) fn policies<R, M>(
     text: &str,
     mesh: &'static str,
     context: &Context,
-    mut read: impl FnMut(&Pod<'_>, &mut Report<R, M>) -> Option<Kind>,
+    mut read: impl FnMut(&Pod<'_>, &mut Report<R, M>) -> Result<Kind, NoRules>,
 ) -> Result<Imported<R>, Refused<R, M>>
 where
     R: From<GeneralRemark>,
@@ -35,9 +35,12 @@ where
     let mut policies = Vec::new();
     for pod in &pods {
         report.about = pod.name.map(str::to_owned);
-        if let Some(kind) = read(pod, &mut report) {
-            let name = names.take(context.name.as_ref(), pod.name, &mut report);
-            policies.push(Policy { name, kind, expectations: Vec::new() });
+        match read(pod, &mut report) {
+            Ok(kind) => {
+                let name = names.take(context.name.as_ref(), pod.name, &mut report);
+                policies.push(Policy { name, kind, expectations: Vec::new() });
+            }
+            Err(why) => report.remark(GeneralRemark::NoRules(why)),
         }
     }
     if documents.len() <= 1 && pods.len() <= 1 {

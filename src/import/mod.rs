@@ -4,6 +4,7 @@
 //! policy cannot say, or the mesh refuses, is a mistake; what has no effect, or says nothing about
 //! traffic, is left out with a note. Nothing is dropped in silence. [`IMPORTERS`] lists the meshes.
 
+pub mod appmesh;
 pub mod consul;
 mod environment;
 mod finding;
@@ -11,6 +12,7 @@ mod flags;
 mod general;
 mod go;
 mod importer;
+mod iptables;
 pub mod istio;
 mod json;
 pub mod kuma;
@@ -19,6 +21,7 @@ pub mod linkerd;
 mod manifest;
 mod naming;
 pub mod osm;
+mod prefix;
 mod report;
 mod shell;
 mod words;
@@ -27,7 +30,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 
 pub use finding::{Finding, Given, Source};
-pub use general::{GeneralReason, GeneralRemark};
+pub use general::{GeneralReason, GeneralRemark, NoRules};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
 
 use crate::net::Name;

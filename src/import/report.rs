@@ -1,7 +1,9 @@
 //! What an import finds, while it reads.
 
-use super::{Finding, Given, Imported, Refused};
-use crate::policy::Policy;
+use super::general::GeneralRemark;
+use super::naming::Names;
+use super::{Context, Finding, Given, Imported, Refused};
+use crate::policy::{Kind, Policy};
 
 /// Findings as they are made: notes `R` and mistakes `M`.
 #[derive(Debug)]
@@ -70,6 +72,20 @@ impl<R, M> Report<R, M> {
             }
         };
         Self { about: None, notes, mistakes }.finish(policies)
+    }
+
+    /// As [`finish`](Self::finish), of the one policy for `mesh` that a command line says.
+    pub(crate) fn finish_one(
+        mut self,
+        mesh: &'static str,
+        kind: impl Into<Kind>,
+        context: &Context,
+    ) -> Result<Imported<R>, Refused<R, M>>
+    where
+        R: From<GeneralRemark>,
+    {
+        let name = Names::of(mesh).take(context.name.as_ref(), None, &mut self);
+        self.finish(vec![Policy { name, kind: kind.into(), expectations: Vec::new() }])
     }
 
     /// What was imported, unless something is wrong.

@@ -17,6 +17,14 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     }
 }
 
+/// The word of `known` that `word` is a letter or two away from, and none of.
+pub(crate) fn misspelt<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    nearest(word, known).filter(|near| (1..=2).contains(&strsim::damerau_levenshtein(word, near)))
+}
+
 /// `; did you mean …?`, or nothing.
 pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))

@@ -73,10 +73,15 @@ fn common(governed: Families, expectation: &Expectation, family: Family) -> Opti
         let ports = ports.iter().copied().collect();
         when.push(Match::Port { of: Direction::Destination, ports, not: false });
     }
-    let of = match way {
-        Way::Inbound => Direction::Source,
-        Way::Outbound => Direction::Destination,
+    let (of, others) = match way {
+        Way::Inbound => (Direction::Source, from),
+        Way::Outbound => (Direction::Destination, to),
     };
+    // What this machine sends to itself goes over loopback, which has to be named.
+    let is_loopback = |net: &IpNet| net.addr().is_loopback();
+    if interfaces.is_empty() && !others.iter().any(is_loopback) {
+        when.push(Match::Local { of, not: true });
+    }
     let names = if interfaces.is_empty() { vec![Interface::lo()] } else { interfaces.clone() };
     when.push(Match::Interface { of, names, not: interfaces.is_empty() });
     Some(when)

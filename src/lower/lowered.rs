@@ -60,8 +60,7 @@ pub struct Ports {
 impl Ports {
     /// These ports, each with what it is: `outbound proxy port`. Of two of one number, the first
     /// name stays.
-    #[must_use]
-    pub fn named<const N: usize>(ports: [(&'static str, Option<u16>); N]) -> Self {
+    fn named<const N: usize>(ports: [(&'static str, Option<u16>); N]) -> Self {
         let mut names = BTreeMap::new();
         for (name, port) in ports {
             if let Some(port) = port {
@@ -69,6 +68,16 @@ impl Ports {
             }
         }
         Self { names }
+    }
+
+    /// The two of a proxy, and that of DNS if it has one.
+    #[must_use]
+    pub fn of_proxy(outbound: u16, inbound: u16, dns: Option<u16>) -> Self {
+        Self::named([
+            ("outbound proxy port", Some(outbound)),
+            ("inbound proxy port", Some(inbound)),
+            ("DNS port", dns),
+        ])
     }
 
     /// What the port is; `None` if it is none of the proxy's.
@@ -85,6 +94,13 @@ pub struct Owners {
     pub users: Vec<u32>,
     /// Groups.
     pub groups: Vec<u32>,
+}
+
+impl Owners {
+    /// A user, a group, or both.
+    pub(super) fn new(user: Option<u32>, group: Option<u32>) -> Self {
+        Self { users: user.into_iter().collect(), groups: group.into_iter().collect() }
+    }
 }
 
 /// A kind of policy that can be lowered.

@@ -2,6 +2,7 @@
 //!
 //! Each mesh has a folder, whose ladders have exactly the meaning of that mesh's own rules.
 
+pub mod appmesh;
 pub mod consul;
 mod expect;
 pub mod istio;

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::layout::Layout;
+use super::lowered::{Lowered, Owners, Ports};
 use crate::ir::{
     Action, AddressSet, Base, BuiltInTable, Chain, Hook, Origin, Rule, Ruleset, Table,
 };
 use crate::net::{Families, Name};
 
-/// The nft tables that stand for some of iptables', as upstream calls them.
-pub(super) fn table_names(prefix: &str, tables: &[BuiltInTable]) -> Vec<Name> {
-    tables.iter().map(|table| table_name(prefix, *table)).collect()
-}
+/// The tables of a policy that does more than translate.
+pub(super) const RAW_TO_NAT: &[BuiltInTable] =
+    &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat];
 
+/// The nft table that stands for one of iptables', as upstream calls it.
 fn table_name(prefix: &str, table: BuiltInTable) -> Name {
     name(&format!("{prefix}-{}", table.name()))
 }
@@ -69,7 +70,27 @@ impl Plan {
         self.at(table, hook).push(rule);
     }
 
-    pub(super) fn into_ruleset(self, layout: Layout) -> Ruleset {
+    /// Everything that a policy comes to that has these tables, its proxy beside it, and needs nothing
+    /// of the namespace but rules.
+    pub(super) fn lowered(
+        self,
+        layout: Layout,
+        tables: &[BuiltInTable],
+        ports: Ports,
+        owners: Owners,
+    ) -> Lowered {
+        Lowered {
+            families: self.families,
+            owned: tables.iter().map(|table| table_name(self.prefix, *table)).collect(),
+            ruleset: self.into_ruleset(layout),
+            host: Vec::new(),
+            claims: Vec::new(),
+            ports,
+            owners,
+        }
+    }
+
+    fn into_ruleset(self, layout: Layout) -> Ruleset {
         let Self { prefix, families, tables, mut sets } = self;
         let tables = BuiltInTable::ALL.into_iter().zip(tables).map(|(table, mut chains)| {
             // Base chains first: they are where reading begins.

@@ -1,7 +1,8 @@
 //! The conditions of a rule, as they are read aloud.
 
-use crate::ir::{Action, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule};
+use crate::ir::{Action, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule, Rung};
 use crate::net::{Families, Interface, Mark, Name, Nets, PortSet};
+use crate::policy::Setting;
 
 /// The conditions of a rule, in the order in which they are read aloud.
 #[derive(Clone, Debug)]
@@ -23,6 +24,17 @@ pub(super) fn tcp(families: Families) -> When {
 /// UDP packets of `families`.
 pub(super) fn udp(families: Families) -> When {
     any(families).protocol(Protocol::Udp)
+}
+
+/// Leaves alone what the user or group sends that a setting has, if it has one.
+pub(super) fn returns(
+    families: Families,
+    rung: Rung,
+    owner: Owner,
+    id: Setting<Option<u32>>,
+) -> Option<Rule> {
+    let from = any(families).owner(owner, vec![((*id)?, (*id)?)]);
+    Some(from.then(Action::Return, Origin::new(rung, id.clause)))
 }
 
 impl When {
@@ -87,6 +99,11 @@ impl When {
     /// As iptables has it: a packet without an owner is not owned by anyone named here.
     pub(super) fn not_owner(self, owner: Owner, ids: Vec<(u32, u32)>) -> Self {
         self.and(Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } })
+    }
+
+    /// The address is none of this machine's.
+    pub(super) fn not_local(self, of: Direction) -> Self {
+        self.and(Match::Local { of, not: true })
     }
 
     pub(super) fn local_socket(self) -> Self {

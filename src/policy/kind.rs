@@ -2,8 +2,8 @@
 
 use super::clauses::form::Draft;
 use super::printer::Printer;
+use super::setting::Setting;
 use crate::net::Families;
-use crate::span::Span;
 
 /// A kind of policy: the type of what its clauses mean.
 pub(super) trait PolicyKind: Sized {
@@ -14,10 +14,7 @@ pub(super) trait PolicyKind: Sized {
     const ALSO_CALLED: &'static [&'static str];
 
     /// The families that it governs.
-    fn families(&self) -> Families;
-
-    /// The clause that says which families it governs; `None` if a default does.
-    fn family_clause(&self) -> Option<Span>;
+    fn families(&self) -> Setting<Families>;
 
     /// Writes its clauses.
     fn print(&self, out: &mut Printer);

@@ -68,17 +68,19 @@ kinds! { $
     "consul" => Consul(super::consul::Consul);
     /// The namespace of a workload with a proxy beside it, in Open Service Mesh.
     "osm" => Osm(super::osm::Osm);
+    /// The namespace of a workload with a proxy beside it, in AWS App Mesh.
+    "appmesh" => AppMesh(super::appmesh::AppMesh);
 }
 
 impl Kind {
     /// The families that it governs.
     pub(super) fn families(&self) -> Families {
-        of_kind!(self, policy => policy.families())
+        *of_kind!(self, policy => policy.families())
     }
 
     /// The clause that says so.
     pub(super) fn family_clause(&self) -> Option<Span> {
-        of_kind!(self, policy => policy.family_clause())
+        of_kind!(self, policy => policy.families().clause)
     }
 }
 

@@ -6,6 +6,7 @@
 //! Each mesh has a folder with its kinds of policies: what they mean, and the clauses that say it.
 //! The table of kinds is the one place that lists them.
 
+pub mod appmesh;
 mod check;
 mod clauses;
 pub mod consul;

@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 
-use super::setting::Selection;
-use crate::net::{Families, Family, PerFamily};
+use ipnet::IpNet;
+
+use super::setting::{Selection, Setting};
+use crate::net::{Families, Family, PerFamily, written_net};
 use crate::syntax::Page;
 
 /// How much [`print`](fn@super::print) writes.
@@ -85,6 +87,57 @@ impl Printer {
         self.clause(at, [value], value == default);
     }
 
+    /// Writes a clause with one value, which is `none` if there is none.
+    pub(super) fn one_or_none<T: Copy + Display + PartialEq>(
+        &mut self,
+        at: (&'static str, &str),
+        value: Option<T>,
+        default: Option<T>,
+    ) {
+        let is_default = value == default;
+        self.clause(
+            at,
+            [value.map_or_else(|| "none".to_owned(), |value| value.to_string())],
+            is_default,
+        );
+    }
+
+    /// Writes a clause of `proxy` for each port: its words, the port, and its default.
+    pub(super) fn proxy_ports<const N: usize>(
+        &mut self,
+        ports: [(&str, Setting<u16>, Setting<u16>); N],
+    ) {
+        for (words, port, default) in ports {
+            self.one(("proxy", words), &*port, &*default);
+        }
+    }
+
+    /// Writes a clause with prefixes, which is `none` by default.
+    pub(super) fn nets<T: Copy + Into<IpNet>>(&mut self, at: (&'static str, &str), nets: &[T]) {
+        self.nets_unless(at, nets, nets.is_empty());
+    }
+
+    pub(super) fn nets_unless<T: Copy + Into<IpNet>>(
+        &mut self,
+        at: (&'static str, &str),
+        nets: &[T],
+        is_default: bool,
+    ) {
+        self.list_unless(at, &written(nets), is_default);
+    }
+
+    /// Writes a clause with prefixes that are selected, which is `*` by default.
+    pub(super) fn selected_nets<T: Copy + Into<IpNet>>(
+        &mut self,
+        at: (&'static str, &str),
+        selection: &Selection<T>,
+    ) {
+        match selection {
+            Selection::All => self.clause(at, ["*"], true),
+            Selection::Only(nets) => self.nets_unless(at, nets, false),
+        }
+    }
+
     /// Writes a clause with a list, which is `none` by default.
     pub(super) fn list<T: Display>(&mut self, at: (&'static str, &str), values: &[T]) {
         self.list_unless(at, values, values.is_empty());
@@ -139,4 +192,8 @@ impl Printer {
         let words = families.iter().map(Family::keyword);
         self.clause(("", "family"), words, is_default);
     }
+}
+
+fn written<T: Copy + Into<IpNet>>(nets: &[T]) -> Vec<String> {
+    nets.iter().map(|net| written_net((*net).into())).collect()
 }

@@ -30,6 +30,13 @@ impl<T> Setting<T> {
     }
 }
 
+/// What a value is by default is so by default.
+impl<T: Default> Default for Setting<T> {
+    fn default() -> Self {
+        Self::default_to(T::default())
+    }
+}
+
 impl<T> Deref for Setting<T> {
     type Target = T;
 
@@ -59,10 +66,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
 }
 
 /// `*`, a list, or `none`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Selection<T> {
     /// `*`: everything.
+    #[default]
     All,
     /// These, in the order in which they were written. Empty for `none`.
     Only(Vec<T>),

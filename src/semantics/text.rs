@@ -1,7 +1,8 @@
 //! A packet on one line: `outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out
 //! eth0`.
 //!
-//! What is not written is as usual: it comes from port 40000; interface `eth0`, or `lo` for what
+//! What is not written is as usual: it comes from port 40000, of this machine if it leaves and of
+//! another if it arrives; interface `eth0`, or `lo` for what
 //! leaves to this machine; user and group 1000 at output and no socket elsewhere; no marks; state
 //! new; nothing decided of its translation if it is new and did not come over `lo`; a listener on
 //! every port; no sets. This machine's are the source of what leaves and the destination of what
@@ -377,11 +378,13 @@ impl Draft {
     fn finish(self) -> Result<Packet, BadPacket> {
         let Self { mut packet, source, destination, user, group, .. } = self;
         let destination = destination.ok_or(BadPacket::NoDestination)?;
-        let ours: IpAddr = match destination {
-            IpAddr::V4(_) => Ipv4Addr::new(10, 0, 0, 7).into(),
-            IpAddr::V6(_) => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into(),
+        // What comes in is from another machine.
+        let host = if matches!(packet.hook, Hook::Prerouting | Hook::Input) { 9 } else { 7 };
+        let usual: IpAddr = match destination {
+            IpAddr::V4(_) => Ipv4Addr::new(10, 0, 0, host).into(),
+            IpAddr::V6(_) => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, host.into()).into(),
         };
-        (packet.source, packet.destination) = (source.unwrap_or(ours), destination);
+        (packet.source, packet.destination) = (source.unwrap_or(usual), destination);
         if packet.source.is_ipv4() != destination.is_ipv4() {
             return Err(BadPacket::Families);
         }

@@ -310,6 +310,49 @@ fn differences_are_told_in_words() {
 }
 
 #[test]
+fn what_moving_to_another_mesh_changes_is_told_in_words() {
+    let files = Files::new();
+    for (name, old, new) in [
+        ("from-kuma-to-istio", "rulesets/kuma/kuma-excludes.weir", DEFAULT),
+        ("from-istio-to-linkerd", DEFAULT, "rulesets/linkerd/linkerd.weir"),
+    ] {
+        let text = said(&["diff", old, new], &files, 1);
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|widest| widest <= 80), "{text}");
+        snapshot("explain", name, &text);
+    }
+}
+
+#[test]
+fn two_texts_of_iptables_are_one_side() {
+    let files = Files::new();
+    let [v4, v6] = ["istio.iptables", "istio.ip6tables"].map(|name| files.path(name));
+    let equal = said(&["diff", &v4, DEFAULT, "--old-ip6tables", &v6], &files, 0);
+    assert!(equal.starts_with("equal for every packet of IPv4 and IPv6\n"), "{equal}");
+    exits(&weir(&["diff", DEFAULT, &v4, "--new-ip6tables", &v6]), 0);
+    files.change("istio.ip6tables", "other.ip6tables", "15006", "15007");
+    let other = files.path("other.ip6tables");
+    let pair = ["diff", &v4, &v4, "--old-ip6tables", &v6, "--new-ip6tables", &other];
+    let different = said(&pair, &files, 1);
+    assert!(
+        different.contains("inbound IPv6 tcp") && !different.contains("IPv4 tcp"),
+        "{different}"
+    );
+    for (wrong, why) in [
+        (&["diff", &v6, DEFAULT, "--old-ip6tables", &v6][..], "another family than IPv4"),
+        (&["diff", &v4, DEFAULT, "--old-ip6tables", &v4], "another family than IPv6"),
+        (&["verify", DEFAULT, "--iptables", &v6], "another family than IPv4"),
+        (&["diff", DEFAULT, &v4, "--old-ip6tables", &v6], "is not what iptables-save prints"),
+        (&["diff", "-", &v4, "--old-ip6tables", "-"], "`-` is given twice"),
+        (&["diff", "-", "-"], "`-` is given twice"),
+    ] {
+        let output = weir(wrong);
+        exits(&output, 2);
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn usage_is_exit_status_2_and_a_wrong_policy_1() {
     let files = Files::new();
     let v4 = files.path("istio.iptables");

@@ -1,10 +1,12 @@
 //! Laws of reading, checking, printing and formatting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use crate::common::policies::policies;
+use crate::common::shipped::{compile_file, rulesets};
+use netweir::Options;
 use netweir::diag::{Diagnostic, in_order};
 use netweir::policy::{Checked, Detail, GroupIds, Kind, Policy, check, print};
 use netweir::span::Sources;
@@ -378,7 +380,7 @@ fn every_setting_knows_its_clause() {
 fn the_reference_is_right() {
     let company = ("company.weir".to_owned(), String::new());
     let examples = include_str!("../../docs/language.md").split("```weir\n").skip(1);
-    let mut everything = 0;
+    let mut everything = BTreeSet::new();
     for example in examples.map(|text| text.split_once("```").unwrap().0) {
         let files = BTreeMap::from([company.clone()]);
         let checked = check(&load("x.weir", example, &files), &GroupIds::new());
@@ -389,10 +391,16 @@ fn the_reference_is_right() {
             assert_eq!(policy.node, self::policy(&default), "{example}");
             let printed = print(&policy.node, Detail::Everything);
             assert_eq!(tree(&printed), tree(example), "{printed}");
-            everything += 1;
+            assert!(everything.insert(policy.node.kind.keyword()), "{example}");
         }
     }
-    assert_eq!(everything, 7);
+    // Every kind that ships is shown.
+    let shipped: BTreeSet<_> = rulesets()
+        .iter()
+        .flat_map(|path| compile_file(path, &Options::default()).policies)
+        .map(|policy| policy.kind.keyword())
+        .collect();
+    assert_eq!(everything, shipped);
 }
 
 /// Long rows of words and values, whatever they mean.

@@ -1,5 +1,5 @@
 //! What every mesh's import makes of what people have: `tests/import/MESH/*.yaml` are manifests,
-//! `*.json` configurations and `*.args` command lines.
+//! `*.json` configurations, `*.args` command lines and `*.env` variables.
 
 use std::fs;
 
@@ -17,6 +17,7 @@ fn everything_that_people_have() {
             "yaml" => "pod",
             "json" => "config",
             "args" => "args",
+            "env" => "variables",
             other => panic!("no import reads `.{other}`"),
         };
         let importer = IMPORTERS.iter().find(|importer| importer.name == mesh);

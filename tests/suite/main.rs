@@ -8,7 +8,6 @@
 mod cli;
 mod common;
 mod conformance;
-mod consul;
 mod docs;
 mod explain;
 mod faults;
@@ -19,7 +18,6 @@ mod imports;
 mod iptables_corpus;
 mod kernel;
 mod kernel_facts;
-mod kuma;
 mod kuma_import;
 mod loads;
 mod mistakes;

@@ -1,12 +1,9 @@
 //! What there is to say about an import from Consul: notes and mistakes.
 
-use crate::import::{Finding, GeneralReason, GeneralRemark};
+use crate::import::finding::findings;
+use crate::import::{GeneralReason, GeneralRemark};
 
-/// What the policy does not carry over, or says in another way.
-pub type Note = Finding<Remark>;
-
-/// Why there is no policy.
-pub type Mistake = Finding<Reason>;
+findings!();
 
 /// What a [`Note`] says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,14 +12,6 @@ pub enum Remark {
     /// What other imports say, too.
     #[error(transparent)]
     General(#[from] GeneralRemark),
-    /// A port by its name.
-    #[error("`{name}` is port {port}, as `/etc/services` usually has it")]
-    ServiceName {
-        /// As written.
-        name: String,
-        /// The port.
-        port: u16,
-    },
     /// A configuration that the injector has yet to write.
     #[error(
         "read as Consul's webhook reads it, with the defaults of its chart; what the namespace says, \
@@ -32,24 +21,6 @@ pub enum Remark {
     /// Annotations that have had their effect.
     #[error("no effect: `redirect-traffic-config` has what came of it")]
     InConfig,
-    /// A pod for which Consul makes no rules.
-    #[error("no policy, because {0}")]
-    NoRules(NoRules),
-}
-
-/// Why Consul makes no rules for a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRules {
-    /// It shares the node's network.
-    #[error("the pod is in the node's network namespace")]
-    HostNetwork,
-    /// Somebody said so.
-    #[error("its proxy is not transparent")]
-    NotTransparent,
-    /// Nothing says that Consul has to do with it.
-    #[error("nothing in it asks for Consul")]
-    NotConsul,
 }
 
 /// What a [`Mistake`] says.
@@ -74,12 +45,6 @@ pub enum Reason {
     /// Not a port, or a range of ports.
     #[error("`{item}` is neither a port nor a range like `8000:8999`, and iptables refuses it")]
     NotPorts {
-        /// As written.
-        item: String,
-    },
-    /// A port by a name that is not known.
-    #[error("the port of the service `{item}` is not known here; write its number")]
-    UnknownService {
         /// As written.
         item: String,
     },
@@ -115,7 +80,10 @@ pub enum Reason {
         item: String,
     },
     /// Networks where nothing is known of what becomes of them.
-    #[error("what Consul does with networks in dual stack is not known here")]
+    #[error(
+        "whether Consul gives a network to the iptables of the other family, too, which refuses it, is \
+         not known; remove it, and write `exclude to` in the policy"
+    )]
     DualStackNetworks,
     /// Not the address of a DNS server.
     #[error("not an address of a machine")]
@@ -126,10 +94,4 @@ pub enum Reason {
     /// An address of the other family.
     #[error("in dual stack, ip6tables gets the address, and refuses one of IPv4")]
     DnsIpv4,
-    /// Not a kind of configuration.
-    #[error("the kind is `consul`")]
-    UnknownKind,
 }
-
-/// Findings as they are made.
-pub(super) type Report = crate::import::report::Report<Remark, Reason>;

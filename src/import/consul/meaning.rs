@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use super::fields::{Fields, Items};
 use super::finding::{Reason, Report};
 use super::value;
-use crate::import::{GeneralRemark, Given};
+use crate::import::Given;
+use crate::import::prefix::network;
 use crate::net::{Families, Family, PortRange};
 use crate::policy::consul::{Consul, Dns, Inbound, Outbound, Proxy};
 use crate::policy::{GroupIds, Setting};
@@ -126,12 +127,6 @@ fn networks(fields: &Fields, report: &mut Report) -> Vec<IpNet> {
         return Vec::new();
     }
     list(&fields.exclude_networks, report, |given, item, report| {
-        let net = value::network(item)?;
-        let network = net.trunc();
-        if network != net {
-            let (written, network) = (item.to_owned(), network.to_string());
-            report.note(given, GeneralRemark::HostBits { written, network });
-        }
-        Ok(network)
+        Ok(network(given, item, value::network(item)?, report))
     })
 }

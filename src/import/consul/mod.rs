@@ -22,26 +22,19 @@ mod finding;
 mod meaning;
 #[cfg(feature = "import-pod")]
 mod pod;
-mod services;
 mod value;
 
-pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 
 use fields::Fields;
 use finding::Report;
 
-use super::importer::{Extra, Form, GivenAs, Importer};
+use super::Context;
+use super::importer::{Extra, Form, Importer};
 use super::json::{self, Object};
-use super::{Context, Given};
 use crate::policy::Kind;
-
-/// What was imported.
-pub type Imported = super::Imported<Remark>;
-
-/// Why nothing was imported.
-pub type Refused = super::Refused<Remark, Reason>;
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "consul";
@@ -50,32 +43,21 @@ const NAME: &str = "consul";
 pub(super) const IMPORTER: Importer = Importer {
     name: NAME,
     about: "Turn Consul's configuration into a policy that says the same",
-    details: "Prints the policy that does to packets what Consul's rules for transparent proxies \
-              do, formatted, and without the clauses that only restate defaults. What it does not \
-              carry over, and why, goes to standard error; what Consul refuses, or a policy cannot \
-              say, is an error, and nothing is printed then.",
+    mesh: "Consul",
+    rules: "Consul's rules for transparent proxies",
     examples: &[
         "kubectl get pod web -o yaml | weir import consul --pod -",
         "weir import consul --config redirect-traffic.json -o web.weir",
     ],
     forms: &[
         #[cfg(feature = "import-pod")]
-        Form {
-            flag: "pod",
-            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
-                   standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Users],
-            read: |text, context| super::told(pods(text, context)),
-        },
-        Form {
-            flag: "config",
-            help: "What Consul's injector writes into `redirect-traffic-config`, in JSON, one \
-                   object or several; `-` is standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Users],
-            read: |text, context| super::told(configurations(text, context)),
-        },
+        Form::pod(&[Extra::Users], |text, context| super::told(pods(text, context))),
+        Form::config(
+            "What Consul's injector writes into `redirect-traffic-config`, in JSON, one \
+             object or several; `-` is standard input",
+            &[Extra::Users],
+            |text, context| super::told(configurations(text, context)),
+        ),
     ],
     extras: &[(Extra::Users, "Lines of /etc/passwd, for users that are given by name")],
 };
@@ -95,11 +77,7 @@ pub fn configurations(text: &str, context: &Context) -> Result<Imported, Refused
 }
 
 fn read(entry: &Object, context: &Context, report: &mut Report) -> Option<Kind> {
-    let (kind, config) = json::config(entry, report)?;
-    if let Some(kind) = kind.filter(|kind| *kind != NAME) {
-        report.refuse(&Given::field("kind", kind.to_string()), Reason::UnknownKind);
-        return None;
-    }
+    let config = json::config_of(NAME, entry, report)?;
     let fields = Fields::read(config, report);
     Some(Kind::from(meaning::consul(&fields, &context.users, report)))
 }

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Items};
-use super::finding::{NoRules, Remark, Report};
+use super::finding::{Remark, Report};
 use super::{Context, Imported, NAME, Refused, meaning};
-use crate::import::json::wrong_type;
+use crate::import::json::{unreadable, wrong_type};
 use crate::import::manifest::{self, Pod};
-use crate::import::{GeneralReason, Given, go};
+use crate::import::{GeneralReason, Given, NoRules, go};
 use crate::policy::Kind;
 
 const CONFIG: &str = "consul.hashicorp.com/redirect-traffic-config";
@@ -45,9 +45,7 @@ const PROBES: [(&str, usize); 3] =
 /// If the text is not YAML or has no pod, and everything that Consul refuses, or that a policy
 /// cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, NAME, context, |pod, report| {
-        read(pod, context, report).map_err(|why| report.remark(Remark::NoRules(why))).ok()
-    })
+    manifest::policies(text, NAME, context, |pod, report| read(pod, context, report))
 }
 
 /// The policy of a pod, if Consul makes rules for it.
@@ -76,15 +74,7 @@ fn written(config: &str, report: &mut Report) -> Fields {
         Ok(other) => {
             report.refuse(&Given::field(CONFIG, ""), wrong_type(&other, "an object"));
         }
-        Err(error) => report.refuse(
-            &Given::field(CONFIG, ""),
-            GeneralReason::Unreadable {
-                form: "JSON",
-                why: error.to_string().split(" at line ").next().unwrap_or_default().to_owned(),
-                line: error.line() as u64,
-                column: error.column() as u64,
-            },
-        ),
+        Err(error) => report.refuse(&Given::field(CONFIG, ""), unreadable(&error)),
     }
     Fields::default()
 }
@@ -94,10 +84,10 @@ fn written(config: &str, report: &mut Report) -> Fields {
 fn injected(pod: &Pod<'_>, report: &mut Report) -> Result<Fields, NoRules> {
     let is_excluding = EXCLUDES.iter().any(|name| pod.annotations.contains_key(name));
     if !switch(pod, INJECT, is_excluding, report) {
-        return Err(NoRules::NotConsul);
+        return Err(NoRules::Unasked { mesh: "Consul" });
     }
     if !switch(pod, TRANSPARENT, true, report) {
-        return Err(NoRules::NotTransparent);
+        return Err(NoRules::Otherwise { why: "its proxy is not transparent" });
     }
     report.remark(Remark::AsInjected);
     let mut ports = Vec::new();

@@ -1,31 +1,22 @@
 //! Values as iptables, which Consul hands them to, reads them (1.8.9).
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
-use super::finding::{Reason, Remark};
-use super::services;
+use super::finding::Reason;
+use crate::import::GeneralRemark;
+use crate::import::iptables::{self, NoOwner};
+use crate::import::prefix::address_or_prefix;
 use crate::net::PortRange;
 use crate::policy::GroupIds;
 use crate::policy::consul::UserRange;
 
 /// A port, `first:last`, `:last` or `first:`, each a number or the name of a service, of which there is
 /// something to `note`.
-pub(super) fn ports(item: &str, mut note: impl FnMut(Remark)) -> Result<PortRange, Reason> {
+pub(super) fn ports(item: &str, mut note: impl FnMut(GeneralRemark)) -> Result<PortRange, Reason> {
     let mut port = |text: &str| {
-        let Some(number) = number(text) else {
-            let port = services::port(text).ok_or_else(|| {
-                if text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                    Reason::UnknownService { item: text.to_owned() }
-                } else {
-                    Reason::NotPorts { item: item.to_owned() }
-                }
-            })?;
-            note(Remark::ServiceName { name: text.to_owned(), port });
-            return Ok(port);
-        };
-        u16::try_from(number).map_err(|_| Reason::NotPorts { item: item.to_owned() })
+        iptables::port(text, &mut note).map_err(|why| {
+            why.map_or_else(|| Reason::NotPorts { item: item.to_owned() }, Reason::from)
+        })
     };
     let Some((first, last)) = item.split_once(':') else { return port(item).map(PortRange::one) };
     let first = if first.is_empty() { 0 } else { port(first)? };
@@ -35,59 +26,25 @@ pub(super) fn ports(item: &str, mut note: impl FnMut(Remark)) -> Result<PortRang
 
 /// A user, by number or by a name of `names`, or a range of users.
 pub(super) fn users(item: &str, names: &GroupIds) -> Result<UserRange, Reason> {
-    if let Some(user) = names.get(item) {
-        return UserRange::new(*user, *user)
-            .ok_or_else(|| Reason::NotUsers { item: item.to_owned() });
-    }
-    if item.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        return Err(Reason::UnknownUser { item: item.to_owned() });
-    }
-    let ends = match item.split_once(['-', ':']) {
-        Some((first, last)) => (number(first), number(last)),
-        None => (number(item), number(item)),
-    };
-    let (Some(first), Some(last)) = ends else {
-        return Err(Reason::NotUsers { item: item.to_owned() });
-    };
-    UserRange::new(first, last).ok_or_else(|| Reason::NotUsers { item: item.to_owned() })
+    let users = iptables::owners(item, names).map_err(|why| match why {
+        NoOwner::UnknownName => Reason::UnknownUser { item: item.to_owned() },
+        NoOwner::Other => Reason::NotUsers { item: item.to_owned() },
+    })?;
+    UserRange::try_from(users).map_err(|_| Reason::NotUsers { item: item.to_owned() })
 }
 
 /// An IPv4 address or prefix, perhaps with host bits, which iptables drops.
 pub(super) fn network(item: &str) -> Result<IpNet, Reason> {
     let not = || Reason::NotPrefix { item: item.to_owned() };
-    let (address, length) = item.split_once('/').map_or((item, None), |(a, l)| (a, Some(l)));
-    let address: IpAddr = address.parse().map_err(|_| not())?;
-    if address.is_ipv6() {
-        return Err(Reason::Ipv6Network { item: item.to_owned() });
+    match address_or_prefix(item).ok_or_else(not)? {
+        IpNet::V6(_) => Err(Reason::Ipv6Network { item: item.to_owned() }),
+        net @ IpNet::V4(_) => Ok(net),
     }
-    // To iptables, a length that begins with a zero is octal.
-    let plain = |length: &str| {
-        length.bytes().all(|byte| byte.is_ascii_digit())
-            && (length == "0" || !length.starts_with('0'))
-    };
-    match length {
-        None => Ok(IpNet::from(address)),
-        Some(length) if plain(length) => {
-            IpNet::new(address, length.parse().map_err(|_| not())?).map_err(|_| not())
-        }
-        Some(_) => Err(not()),
-    }
-}
-
-/// A number as C's `strtoul` reads it if it finds the radix itself, without sign and space.
-fn number(text: &str) -> Option<u32> {
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
-        None => (text, 10),
-    };
-    let plain = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
-    if plain { u32::from_str_radix(digits, radix).ok() } else { None }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{network, number, ports, users};
+    use super::{network, ports, users};
     use crate::policy::GroupIds;
 
     #[test]
@@ -138,6 +95,5 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(number("+5"), None);
     }
 }

@@ -3,8 +3,7 @@
 use super::finding::{Remark, Report};
 use super::option::{OPTIONS, Opt, Options};
 use crate::import::environment::Environment;
-use crate::import::words::nearest;
-use crate::import::{GeneralRemark, Given, Source};
+use crate::import::{GeneralRemark, Given, Source, words};
 
 /// Variables that upstream declares and never reads (istio 1.29), and the ones it reads.
 const NEVER_READ: &[(&str, &str)] = &[
@@ -51,10 +50,7 @@ pub(super) fn given(name: &str, value: &str) -> Given {
 /// The variable that `name` is one or two letters away from.
 fn misspelt(name: &str) -> Option<&'static str> {
     let known = || OPTIONS.iter().flat_map(|spec| spec.environment).copied();
-    if known().any(|known| known == name) || name.len() < 8 {
-        return None;
-    }
-    nearest(name, known()).filter(|near| strsim::damerau_levenshtein(name, near) <= 2)
+    words::misspelt(name, known()).filter(|_| name.len() >= 8)
 }
 
 #[cfg(test)]

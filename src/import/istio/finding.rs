@@ -1,13 +1,10 @@
 //! What there is to say about an import: notes and mistakes.
 
-use crate::import::{Finding, GeneralReason, GeneralRemark};
-use crate::net::{BadInterface, Family};
+use crate::import::finding::findings;
+use crate::import::{GeneralReason, GeneralRemark};
+use crate::net::Family;
 
-/// What the policy does not carry over, or says in another way.
-pub type Note = Finding<Remark>;
-
-/// Why there is no policy.
-pub type Mistake = Finding<Reason>;
+findings!();
 
 /// What a [`Note`] says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,33 +105,6 @@ pub enum Remark {
          15090, and outbound port 15020 unless the pod excludes others"
     )]
     AsCniPlugin,
-    /// A pod for which upstream makes no rules.
-    #[error("no policy, because {0}")]
-    NoRules(NoRules),
-}
-
-/// Why upstream makes no rules for a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRules {
-    /// It shares the node's network.
-    #[error("the pod is in the node's network namespace")]
-    HostNetwork,
-    /// Somebody said so.
-    #[error("injection is off")]
-    InjectionOff,
-    /// The mode says so.
-    #[error("the mode is NONE")]
-    ModeNone,
-    /// A gateway or a waypoint.
-    #[error("its proxy is not a sidecar")]
-    NotSidecar,
-    /// The proxy does not run.
-    #[error("`DISABLE_ENVOY` is set")]
-    EnvoyDisabled,
-    /// Nothing says that Istio has to do with it.
-    #[error("nothing in it asks for Istio")]
-    NotIstio,
 }
 
 /// What a [`Mistake`] says.
@@ -150,24 +120,12 @@ pub enum Reason {
         /// As written.
         item: String,
     },
-    /// Not one port.
-    #[error("`{item}` is not a port of 1 to 65535")]
-    NotOnePort {
-        /// As written.
-        item: String,
-    },
     /// A wildcard among ports.
     #[error("`*` is every port only where it stands alone among the captured inbound ports")]
     WildcardPort,
     /// A wildcard among excluded destinations.
     #[error("`*` would exclude every destination, which upstream refuses")]
     WildcardExcluded,
-    /// Not a prefix.
-    #[error("`{item}` is not a prefix like `10.0.0.0/8`")]
-    NotPrefix {
-        /// As written.
-        item: String,
-    },
     /// An address in place of a prefix.
     #[error("`{item}` has no prefix length; the one address is `{prefix}`")]
     BareAddress {
@@ -214,14 +172,6 @@ pub enum Reason {
     /// No proxy.
     #[error("names nobody, and without the proxy's ids its own connections come back to it")]
     NoProxy,
-    /// Not an interface.
-    #[error("`{item}` is not an interface: {why}")]
-    NotInterface {
-        /// As written.
-        item: String,
-        /// What is the matter with it.
-        why: BadInterface,
-    },
     /// A character that upstream does not allow in an annotation.
     #[error(
         "`{item}` is not an interface: in an annotation a name begins with a letter and ends without `+`"
@@ -267,6 +217,3 @@ pub enum Reason {
     #[error("neither `enabled` nor `disabled`")]
     NotOverride,
 }
-
-/// Findings as they are made.
-pub(super) type Report = crate::import::report::Report<Remark, Reason>;

@@ -36,7 +36,7 @@ mod sidecar;
 mod value;
 
 pub use config::configurations;
-pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 
@@ -44,17 +44,9 @@ use finding::Report;
 use option::Options;
 
 use super::environment::Environment;
-use super::importer::{Extra, Form, GivenAs, Importer};
-use super::naming::Names;
+use super::importer::{Extra, Form, Importer};
 pub use super::{Context, split};
 use super::{told, told_arguments};
-use crate::policy::{Kind, Policy};
-
-/// What was imported.
-pub type Imported = super::Imported<Remark>;
-
-/// Why nothing was imported.
-pub type Refused = super::Refused<Remark, Reason>;
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "istio";
@@ -63,39 +55,28 @@ const NAME: &str = "istio";
 pub(super) const IMPORTER: Importer = Importer {
     name: NAME,
     about: "Turn Istio's configuration into a policy that says the same",
-    details: "Prints the policy that does to packets what Istio's iptables rules do, formatted, \
-              and without the clauses that only restate defaults. What it does not carry over, \
-              and why, goes to standard error; what Istio refuses, or a policy cannot say, is an \
-              error, and nothing is printed then.",
+    mesh: "Istio",
+    rules: "Istio's iptables rules",
     examples: &[
         r#"weir import istio --args "-p 15001 -z 15006 -u 1337 -i '*' -b '*' -d 15090,15021,15020""#,
         "kubectl get pod reviews -o yaml | weir import istio --pod -",
         "weir import istio --pod deployment.yaml --ipv6 off -o reviews.weir",
     ],
     forms: &[
-        Form {
-            flag: "args",
-            help: "Arguments of istio-iptables, in one text that is split as a shell splits it",
-            given: GivenAs::Arguments,
-            extras: &[Extra::Environment, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
-            read: |text, context| told_arguments(text, context, arguments),
-        },
+        Form::arguments(
+            "Arguments of istio-iptables, in one text that is split as a shell splits it",
+            &[Extra::Environment, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            |text, context| told_arguments(text, context, arguments),
+        ),
         #[cfg(feature = "import-pod")]
-        Form {
-            flag: "pod",
-            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
-                   standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
-            read: |text, context| told(pods(text, context)),
-        },
-        Form {
-            flag: "config",
-            help: "Istio's own configuration in JSON, one object or several; `-` is standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Groups],
-            read: |text, context| told(configurations(text, context)),
-        },
+        Form::pod(&[Extra::Groups, Extra::Ipv6, Extra::ResolvConf], |text, context| {
+            told(pods(text, context))
+        }),
+        Form::config(
+            "Istio's own configuration in JSON, one object or several; `-` is standard input",
+            &[Extra::Groups],
+            |text, context| told(configurations(text, context)),
+        ),
     ],
     extras: &[
         (
@@ -133,9 +114,7 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
     resolver::families(&mut options, &[], context, &mut report);
     resolver::servers(&mut options, None, context, &mut report);
     let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
-    let name = Names::of(NAME).take(context.name.as_ref(), None, &mut report);
-    let kind = Kind::Sidecar(Box::new(sidecar));
-    report.finish(vec![Policy { name, kind, expectations: Vec::new() }])
+    report.finish_one(NAME, sidecar, context)
 }
 
 /// The options of one run of `istio-iptables`, as far as its command line and environment say.

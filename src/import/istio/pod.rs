@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::ambient::Ambient;
 use super::annotation::{self, ANNOTATIONS, BYPASS_INBOUND, DNS_CAPTURE, REROUTE, STATUS};
-use super::finding::{NoRules, Remark, Report};
+use super::finding::{Remark, Report};
 use super::option::{OPTIONS, Options};
 use super::{Context, Imported, Refused, command, resolver, sidecar};
 use crate::import::environment::Environment;
 use crate::import::go::boolean;
 use crate::import::manifest::{self, Pod};
-use crate::import::words::nearest;
-use crate::import::{GeneralRemark, Given};
+use crate::import::words::misspelt;
+use crate::import::{GeneralRemark, Given, NoRules};
 use crate::policy::Kind;
 
 /// Asks for ambient mode, or says no to it.
@@ -31,9 +31,7 @@ const REDIRECTION: &str = "ambient.istio.io/redirection";
 ///
 /// If the text is not YAML or has no pod, and everything that upstream refuses, or that a policy cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, super::NAME, context, |pod, report| {
-        read(pod, context, report).map_err(|why| report.remark(Remark::NoRules(why))).ok()
-    })
+    manifest::policies(text, super::NAME, context, |pod, report| read(pod, context, report))
 }
 
 /// The policy of a pod, if upstream makes rules for it.
@@ -60,8 +58,7 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
 fn note_misspelt(pod: &Pod<'_>, report: &mut Report) {
     let known = || ANNOTATIONS.iter().copied().chain([BYPASS_INBOUND, DNS_CAPTURE, REDIRECTION]);
     for (&key, &value) in &pod.annotations {
-        let near = nearest(key, known())
-            .filter(|near| strsim::damerau_levenshtein(key, near) <= 2 && *near != key);
+        let near = misspelt(key, known());
         let ours = key.starts_with("traffic.sidecar.istio.io/") && !known().any(|name| name == key);
         if near.is_some() || ours {
             let nearest = near.map(str::to_owned);
@@ -111,13 +108,13 @@ fn without_rules(pod: &Pod<'_>, environment: &Environment) -> Result<(), NoRules
     if inject == Some(false) {
         Err(NoRules::InjectionOff)
     } else if !asks {
-        Err(NoRules::NotIstio)
+        Err(NoRules::Unasked { mesh: "Istio" })
     } else if is_on("DISABLE_ENVOY") {
-        Err(NoRules::EnvoyDisabled)
+        Err(NoRules::Otherwise { why: "`DISABLE_ENVOY` is set" })
     } else if role.is_some_and(|role| role.is_string() && role != "sidecar") {
-        Err(NoRules::NotSidecar)
+        Err(NoRules::Otherwise { why: "its proxy is not a sidecar" })
     } else if annotation::mode(pod).as_deref() == Some("NONE") {
-        Err(NoRules::ModeNone)
+        Err(NoRules::Otherwise { why: "the mode is NONE" })
     } else {
         Ok(())
     }

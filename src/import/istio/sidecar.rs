@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
 use super::value;
-use crate::import::Given;
+use crate::import::{Given, prefix::network};
 use crate::net::{Families, Family, PerFamily, PortRange};
 use crate::policy::{
     Dns, GroupIds, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Selection, Setting, Sidecar,
@@ -167,7 +167,7 @@ fn destinations(
     // Two prefixes with different bits behind them may be the same network.
     let mut seen = BTreeSet::new();
     kept.into_iter()
-        .map(|prefix| value::network(given, prefix, report))
+        .map(|prefix| network(given, &prefix.to_string(), prefix, report))
         .filter(|network| seen.insert(*network))
         .collect()
 }

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::finding::{Reason, Remark, Report};
-use crate::import::{GeneralRemark, Given};
+use crate::import::prefix::network;
+use crate::import::{GeneralReason, Given};
 use crate::net::{BadInterface, Family, Interface, PortRange};
 use crate::policy::GroupIds;
 
@@ -54,7 +55,7 @@ pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
 pub(super) fn port(given: &Given, report: &mut Report) -> u16 {
     let port = number(given.value.trim()).filter(|port| *port != 0);
     if port.is_none() {
-        report.refuse(given, Reason::NotOnePort { item: given.value.clone() });
+        report.refuse(given, GeneralReason::NotPort { item: given.value.clone() });
     }
     port.unwrap_or_default()
 }
@@ -85,7 +86,7 @@ pub(super) fn prefixes(given: &Given, report: &mut Report) -> Vec<IpNet> {
 }
 
 fn prefix(item: &str) -> Result<IpNet, Reason> {
-    let reason = || Reason::NotPrefix { item: item.to_owned() };
+    let reason = || Reason::from(GeneralReason::NotPrefix { item: item.to_owned() });
     let Some((address, bits)) = item.split_once('/') else {
         return Err(item.parse::<IpAddr>().map_or_else(
             |_| reason(),
@@ -104,21 +105,11 @@ pub(super) fn is_loopback(prefix: &IpNet) -> bool {
     prefix.addr().to_canonical().is_loopback()
 }
 
-/// The prefix without the bits behind it, which are noted: packets have nothing to do with them.
-pub(super) fn network(given: &Given, prefix: IpNet, report: &mut Report) -> IpNet {
-    let network = prefix.trunc();
-    if network != prefix {
-        let (written, network) = (prefix.to_string(), network.to_string());
-        report.note(given, GeneralRemark::HostBits { written, network });
-    }
-    network
-}
-
 /// What counts as this workload's IPv4 loopback.
 pub(super) fn loopback(given: &Given, report: &mut Report) -> Option<Ipv4Net> {
     match prefix(&given.value) {
         Ok(net @ IpNet::V4(v4)) if v4.addr().is_loopback() && v4.prefix_len() >= 8 => {
-            network(given, net, report);
+            network(given, &net.to_string(), net, report);
             Some(v4.trunc())
         }
         _ => {
@@ -184,7 +175,7 @@ fn id(item: &str) -> Result<u32, Reason> {
 /// Interfaces, and beginnings of them as iptables writes them: `eth+`.
 pub(super) fn interfaces(given: &Given, report: &mut Report) -> Vec<Interface> {
     list(given, report, |item| {
-        let refuse = |why| Reason::NotInterface { item: item.to_owned(), why };
+        let refuse = |why| Reason::from(GeneralReason::NotInterface { item: item.to_owned(), why });
         match item.strip_suffix('+') {
             // To iptables, `*` is a character like any other.
             None if item.contains('*') => Err(refuse(BadInterface::Forbidden { character: '*' })),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::finding::{Reason, Report};
+use super::finding::Report;
 use super::option::Options;
 use super::proxy::{self, Host};
 use super::{Context, Imported, Refused};
@@ -66,11 +66,7 @@ fn read(
     context: &Context,
     report: &mut Report,
 ) -> Option<Kind> {
-    let (kind, config) = json::config(entry, report)?;
-    if let Some(kind) = kind.filter(|kind| *kind != super::NAME) {
-        report.refuse(&Given::field("kind", kind.to_string()), Reason::UnknownKind);
-        return None;
-    }
+    let config = json::config_of(super::NAME, entry, report)?;
     let mut host = super::host(context);
     if entry.contains_key("config") {
         said_of_host(entry, &mut host, report);

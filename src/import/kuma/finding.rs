@@ -1,16 +1,10 @@
 //! What there is to say about an import from Kuma: notes and mistakes.
 
-use crate::import::{Finding, GeneralReason, GeneralRemark};
-use crate::net::{BadInterface, Family};
+use crate::import::finding::findings;
+use crate::import::{GeneralReason, GeneralRemark};
+use crate::net::Family;
 
-/// What the policy does not carry over, or says in another way.
-pub type Note = Finding<Remark>;
-
-/// Why there is no policy.
-pub type Mistake = Finding<Reason>;
-
-/// Notes and mistakes as they are made.
-pub(super) type Report = crate::import::report::Report<Remark, Reason>;
+findings!();
 
 /// What a [`Note`] says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +64,12 @@ pub enum Remark {
         /// What turns it off.
         by: &'static str,
     },
+    /// Rules that log.
+    #[error(
+        "its rules that write to the kernel's log are not carried over: they change nothing that \
+         happens to a packet"
+    )]
+    Log,
     /// Something about DNS, which is off.
     #[error("no effect: DNS is not captured")]
     DnsOff,
@@ -112,24 +112,6 @@ pub enum Remark {
     /// Two annotations of which one decides.
     #[error("read as the injector would: with the control plane's defaults, without its ConfigMap")]
     NotInjected,
-    /// A pod for which Kuma makes no rules.
-    #[error("no policy, because {0}")]
-    NoRules(NoRules),
-}
-
-/// Why Kuma makes no rules for a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRules {
-    /// It shares the node's network.
-    #[error("the pod is in the node's network namespace")]
-    HostNetwork,
-    /// Somebody said so.
-    #[error("injection is off")]
-    InjectionOff,
-    /// Nothing says that Kuma has to do with it.
-    #[error("nothing in it asks for Kuma")]
-    NotKuma,
 }
 
 /// What a [`Mistake`] says.
@@ -139,12 +121,6 @@ pub enum Reason {
     /// As for every mesh.
     #[error(transparent)]
     General(#[from] GeneralReason),
-    /// Not a port.
-    #[error("`{item}` is not a port of 1 to 65535")]
-    NotPort {
-        /// As written.
-        item: String,
-    },
     /// Not an address.
     #[error("`{item}` is neither an address nor a prefix")]
     NotAddress {
@@ -182,14 +158,6 @@ pub enum Reason {
         /// As written.
         item: String,
     },
-    /// Not an interface.
-    #[error("`{item}` is not an interface: {why}")]
-    NotInterface {
-        /// As written.
-        item: String,
-        /// What is the matter with it.
-        why: BadInterface,
-    },
     /// A user by name.
     #[error("the number of user `{name}` is not known; a user file can give it")]
     UnknownUser {
@@ -220,7 +188,4 @@ pub enum Reason {
     /// Not a boolean of an annotation.
     #[error("not `true` or `false`, `yes` or `no`")]
     NotAnnotatedBoolean,
-    /// A kind that is not one.
-    #[error("the kind is `kuma`")]
-    UnknownKind,
 }

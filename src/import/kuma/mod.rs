@@ -29,7 +29,7 @@ mod proxy;
 mod value;
 
 pub use config::configurations;
-pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 
@@ -38,16 +38,8 @@ use option::Options;
 use proxy::Host;
 
 pub use super::Context;
-use super::importer::{Extra, Form, GivenAs, Importer};
-use super::naming::Names;
-use super::{split, told};
-use crate::policy::{Kind, Policy};
-
-/// What was imported.
-pub type Imported = super::Imported<Remark>;
-
-/// Why nothing was imported.
-pub type Refused = super::Refused<Remark, Reason>;
+use super::importer::{Extra, Form, Importer};
+use super::{told, told_arguments};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "kuma";
@@ -56,48 +48,30 @@ const NAME: &str = "kuma";
 pub(super) const IMPORTER: Importer = Importer {
     name: NAME,
     about: "Turn Kuma's configuration into a policy that says the same",
-    details: "Prints the policy that does to packets what Kuma's iptables rules do, formatted, and \
-              without the clauses that only restate defaults. What it does not carry over, and \
-              why, goes to standard error; what Kuma refuses, or a policy cannot say, is an error, \
-              and nothing is printed then.",
+    mesh: "Kuma",
+    rules: "Kuma's iptables rules",
     examples: &[
         r#"weir import kuma --args "--kuma-dp-user 5678 --exclude-inbound-ports 22""#,
         "weir import kuma --config transparent-proxy.yaml --resolv-conf /etc/resolv.conf",
         "kubectl get pod demo -o yaml | weir import kuma --pod -",
     ],
     forms: &[
-        Form {
-            flag: "args",
-            help: "Arguments of `kumactl install transparent-proxy`, in one text that is split as \
-                   a shell splits it",
-            given: GivenAs::Arguments,
-            extras: &[Extra::Users, Extra::Ipv6, Extra::ResolvConf],
-            read: |text, context| match split(text) {
-                Ok(words) => told(arguments(&words, context)),
-                Err(why) => {
-                    let mut report = Report::default();
-                    report.fail(why);
-                    told(report.finish(Vec::new()))
-                }
-            },
-        },
+        Form::arguments(
+            "Arguments of `kumactl install transparent-proxy`, in one text that is split as \
+             a shell splits it",
+            &[Extra::Users, Extra::Ipv6, Extra::ResolvConf],
+            |text, context| told_arguments(text, context, arguments),
+        ),
         #[cfg(feature = "import-pod")]
-        Form {
-            flag: "pod",
-            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
-                   standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Users, Extra::Ipv6, Extra::ResolvConf],
-            read: |text, context| told(pods(text, context)),
-        },
-        Form {
-            flag: "config",
-            help: "Kuma's configuration file in YAML or JSON, or several objects in JSON; `-` is \
-                   standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Environment, Extra::Users, Extra::Ipv6, Extra::ResolvConf],
-            read: |text, context| told(configurations(text, context)),
-        },
+        Form::pod(&[Extra::Users, Extra::Ipv6, Extra::ResolvConf], |text, context| {
+            told(pods(text, context))
+        }),
+        Form::config(
+            "Kuma's configuration file in YAML or JSON, or several objects in JSON; `-` is \
+             standard input",
+            &[Extra::Environment, Extra::Users, Extra::Ipv6, Extra::ResolvConf],
+            |text, context| told(configurations(text, context)),
+        ),
     ],
     extras: &[
         (
@@ -129,9 +103,7 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
     let mut options = Options::default();
     options.read_arguments(arguments, false, &mut report);
     let kuma = proxy::kuma(&options, &host(context), &context.users, &mut report);
-    let name = Names::of(NAME).take(context.name.as_ref(), None, &mut report);
-    let kind = Kind::from(kuma);
-    report.finish(vec![Policy { name, kind, expectations: Vec::new() }])
+    report.finish_one(NAME, kuma, context)
 }
 
 /// What the caller knows of the host.

@@ -142,7 +142,10 @@ impl Options {
     pub(super) fn set(&mut self, option: Opt, given: Vec<Given>, report: &mut Report) {
         if !option.is_traffic() {
             if let Some(given) = given.last().filter(|given| given.value != "false") {
-                report.note(given, GeneralRemark::NotTraffic);
+                match option {
+                    Opt::Log => report.note(given, Remark::Log),
+                    _ => report.note(given, GeneralRemark::NotTraffic),
+                }
             }
             return;
         }

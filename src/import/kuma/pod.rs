@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::finding::{NoRules, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
 use super::proxy::{self, Host, note_overridden};
 use super::{Context, Imported, Refused};
-use crate::import::Given;
 use crate::import::json::wrong_type;
 use crate::import::manifest::{self, Pod};
+use crate::import::{Given, NoRules};
 use crate::policy::Kind;
 
 /// The whole configuration, as the injector writes it.
@@ -44,9 +44,7 @@ const ANNOTATIONS: &[(&str, Opt)] = &[
 /// If the text is not YAML or has no pod, and everything that Kuma refuses, or that a policy cannot
 /// say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, super::NAME, context, |pod, report| {
-        read(pod, context, report).map_err(|why| report.remark(Remark::NoRules(why))).ok()
-    })
+    manifest::policies(text, super::NAME, context, |pod, report| read(pod, context, report))
 }
 
 /// The policy of a pod, if Kuma makes rules for it.
@@ -110,7 +108,7 @@ fn annotated(pod: &Pod<'_>, options: &mut Options, report: &mut Report) -> Resul
         || pod.labels.contains_key("kuma.io/mesh")
         || pod.annotations.keys().any(|name| is_known(name));
     if !asks {
-        return Err(NoRules::NotKuma);
+        return Err(NoRules::Unasked { mesh: "Kuma" });
     }
     report.remark(Remark::NotInjected);
     for (name, option) in ANNOTATIONS {

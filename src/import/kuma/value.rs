@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::finding::{Reason, Remark, Report};
-use crate::import::{GeneralRemark, Given};
+use crate::import::prefix::network;
+use crate::import::{GeneralReason, Given};
 use crate::net::{Interface, PortRange};
 use crate::policy::kuma::{UserExclusion, VirtualNetwork};
 use crate::policy::{GroupIds, Transport};
@@ -27,7 +28,7 @@ fn port_of(text: &str) -> Option<u16> {
 pub(super) fn port(given: &Given, report: &mut Report) -> Option<u16> {
     let port = port_of(&given.value);
     if port.is_none() {
-        report.refuse(given, Reason::NotPort { item: given.value.clone() });
+        report.refuse(given, GeneralReason::NotPort { item: given.value.clone() });
     }
     port
 }
@@ -39,7 +40,7 @@ pub(super) fn ports(given: &[Given], report: &mut Report) -> Vec<PortRange> {
         for item in given.value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             match port_of(item) {
                 Some(port) => add(&mut ports, PortRange::one(port)),
-                None => report.refuse(given, Reason::NotPort { item: item.to_owned() }),
+                None => report.refuse(given, GeneralReason::NotPort { item: item.to_owned() }),
             }
         }
     }
@@ -60,7 +61,7 @@ pub(super) fn nets(given: &[Given], report: &mut Report) -> Vec<IpNet> {
                 _ => Err(Reason::NotAddress { item: item.to_owned() }),
             };
             match net {
-                Ok(net) => add(&mut nets, network(given, net, report)),
+                Ok(net) => add(&mut nets, network(given, &net.to_string(), net, report)),
                 Err(reason) => report.refuse(given, reason),
             }
         }
@@ -82,15 +83,6 @@ fn unmapped(item: &str, address: IpAddr) -> Result<IpAddr, Reason> {
     } else {
         Err(Reason::Mapped { item: item.to_owned() })
     }
-}
-
-fn network(given: &Given, net: IpNet, report: &mut Report) -> IpNet {
-    let network = net.trunc();
-    if network != net {
-        let (written, network) = (net.to_string(), network.to_string());
-        report.note(given, GeneralRemark::HostBits { written, network });
-    }
-    network
 }
 
 /// Virtual networks. Of several for an interface, the last of each family stays.
@@ -128,8 +120,9 @@ fn virtual_network(given: &Given, report: &mut Report) -> Result<VirtualNetwork,
         None => Interface::new(name),
         Some(stem) => Interface::new(&format!("{stem}*")),
     };
-    let interface = interface.map_err(|why| Reason::NotInterface { item: name.to_owned(), why })?;
-    Ok(VirtualNetwork { interface, net: network(given, net, report) })
+    let interface =
+        interface.map_err(|why| GeneralReason::NotInterface { item: name.to_owned(), why })?;
+    Ok(VirtualNetwork { interface, net: network(given, &net.to_string(), net, report) })
 }
 
 /// The user, by number or by a name that `known` has.

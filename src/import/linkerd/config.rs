@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::finding::{Reason, Report};
+use super::finding::Report;
 use super::option::{Items, OPTIONS, Opt, Options, Takes};
 use super::{Context, Imported, Refused, meaning};
 use crate::import::json::{self, Object, refuse_type};
@@ -30,11 +30,7 @@ fn read(entry: &Object, report: &mut Report) -> Option<Kind> {
     let options = if let Some(plugin) = plugin(entry) {
         cni(plugin, report)?
     } else {
-        let (kind, config) = json::config(entry, report)?;
-        if let Some(kind) = kind.filter(|kind| *kind != super::NAME) {
-            report.refuse(&Given::field("kind", kind.to_string()), Reason::UnknownKind);
-            return None;
-        }
+        let config = json::config_of(super::NAME, entry, report)?;
         flags(config, report)
     };
     Some(Kind::from(meaning::linkerd(&options, report)))

@@ -1,12 +1,9 @@
 //! What there is to say about an import from Linkerd: notes and mistakes.
 
-use crate::import::{Finding, GeneralReason, GeneralRemark};
+use crate::import::finding::findings;
+use crate::import::{GeneralReason, GeneralRemark};
 
-/// What the policy does not carry over, or says in another way.
-pub type Note = Finding<Remark>;
-
-/// Why there is no policy.
-pub type Mistake = Finding<Reason>;
+findings!();
 
 /// What a [`Note`] says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,24 +61,6 @@ pub enum Remark {
         "a part of the control plane: outbound ports 443 and 6443 are taken for the API server's"
     )]
     ControlPlane,
-    /// A pod for which Linkerd makes no rules.
-    #[error("no policy, because {0}")]
-    NoRules(NoRules),
-}
-
-/// Why Linkerd makes no rules for a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRules {
-    /// It shares the node's network.
-    #[error("the pod is in the node's network namespace")]
-    HostNetwork,
-    /// Somebody said so.
-    #[error("injection is off")]
-    InjectionOff,
-    /// Nothing says that Linkerd has to do with it.
-    #[error("nothing in it asks for Linkerd")]
-    NotLinkerd,
 }
 
 /// What a [`Mistake`] says.
@@ -103,12 +82,6 @@ pub enum Reason {
         /// The option.
         option: &'static str,
     },
-    /// Not a port of the proxy.
-    #[error("`{item}` is not a port of 1 to 65535")]
-    NotOnePort {
-        /// As written.
-        item: String,
-    },
     /// Port 0 of the proxy.
     #[error("Linkerd would redirect to port 0, where nobody can listen")]
     PortZero,
@@ -127,12 +100,6 @@ pub enum Reason {
     /// Not an id, to iptables.
     #[error("`{item}` is not an id of 0 to 4294967294, and iptables refuses it")]
     NotId {
-        /// As written.
-        item: String,
-    },
-    /// Not a prefix.
-    #[error("`{item}` is not a prefix like `10.0.0.0/8`")]
-    NotPrefix {
         /// As written.
         item: String,
     },
@@ -160,10 +127,4 @@ pub enum Reason {
     /// Not a level.
     #[error("not a log level")]
     NotLogLevel,
-    /// Not a kind of configuration.
-    #[error("the kind is `linkerd`")]
-    UnknownKind,
 }
-
-/// Findings as they are made.
-pub(super) type Report = crate::import::report::Report<Remark, Reason>;

@@ -1,12 +1,11 @@
 //! Options to what they mean: values as Linkerd and iptables take them.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
-use crate::import::{GeneralRemark, Given, go};
+use crate::import::prefix::{network, prefix};
+use crate::import::{GeneralReason, GeneralRemark, Given, go};
 use crate::net::{Families, PortRange, PortSet};
 use crate::policy::linkerd::{Inbound, Linkerd, Outbound, Proxy};
 use crate::policy::{Selection, Setting};
@@ -71,7 +70,7 @@ fn port(options: &Options, option: Opt, report: &mut Report) -> u16 {
     match u16::try_from(number) {
         Ok(0) => report.refuse(given, Reason::PortZero),
         Ok(port) => return port,
-        Err(_) => report.refuse(given, Reason::NotOnePort { item: given.value.clone() }),
+        Err(_) => report.refuse(given, GeneralReason::NotPort { item: given.value.clone() }),
     }
     0
 }
@@ -149,7 +148,7 @@ fn subnets(options: &Options, ipv6: bool, report: &mut Report) -> Vec<IpNet> {
             let item = item.trim();
             let owned = item.to_owned();
             match prefix(item) {
-                None => report.refuse(&list.given, Reason::NotPrefix { item: owned }),
+                None => report.refuse(&list.given, GeneralReason::NotPrefix { item: owned }),
                 Some(IpNet::V6(_)) => {
                     report.refuse(&list.given, Reason::Ipv6Subnet { item: owned });
                 }
@@ -157,12 +156,7 @@ fn subnets(options: &Options, ipv6: bool, report: &mut Report) -> Vec<IpNet> {
                     report.refuse(&list.given, Reason::Ipv4Subnet { item: owned });
                 }
                 Some(net) => {
-                    let network = net.trunc();
-                    if network != net {
-                        let network = network.to_string();
-                        report
-                            .note(&list.given, GeneralRemark::HostBits { written: owned, network });
-                    }
+                    let network = network(&list.given, item, net, report);
                     if !nets.contains(&network) {
                         nets.push(network);
                     }
@@ -171,16 +165,6 @@ fn subnets(options: &Options, ipv6: bool, report: &mut Report) -> Vec<IpNet> {
         }
     }
     nets
-}
-
-/// A prefix that both Go and iptables read, and alike: to iptables, a length that begins with a
-/// zero is octal.
-fn prefix(item: &str) -> Option<IpNet> {
-    let (address, length) = item.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let plain = length.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = plain && (length == "0" || !length.starts_with('0'));
-    IpNet::new(address, length.parse().ok().filter(|_| plain)?).ok()
 }
 
 /// Checks and notes the options that do not decide about traffic.

@@ -26,7 +26,7 @@ mod option;
 mod pod;
 
 pub use config::configurations;
-pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 
@@ -36,16 +36,8 @@ use option::{OPTIONS, Opt, Options, Takes};
 use super::flags::{self, Flag};
 #[cfg(feature = "import-pod")]
 use super::importer::Extra;
-use super::importer::{Form, GivenAs, Importer};
-use super::naming::Names;
+use super::importer::{Form, Importer};
 use super::{Context, told_arguments};
-use crate::policy::{Kind, Policy};
-
-/// What was imported.
-pub type Imported = super::Imported<Remark>;
-
-/// Why nothing was imported.
-pub type Refused = super::Refused<Remark, Reason>;
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "linkerd";
@@ -54,40 +46,27 @@ const NAME: &str = "linkerd";
 pub(super) const IMPORTER: Importer = Importer {
     name: NAME,
     about: "Turn Linkerd's configuration into a policy that says the same",
-    details: "Prints the policy that does to packets what the rules of Linkerd's proxy-init do, \
-              formatted, and without the clauses that only restate defaults. What it does not \
-              carry over, and why, goes to standard error; what Linkerd refuses, or a policy \
-              cannot say, is an error, and nothing is printed then.",
+    mesh: "Linkerd",
+    rules: "the rules of Linkerd's proxy-init",
     examples: &[
         r#"weir import linkerd --args "-p 4143 -o 4140 -u 2102 --inbound-ports-to-ignore 4190,4191""#,
         "kubectl get pod web -o yaml | weir import linkerd --pod -",
         "weir import linkerd --config /etc/cni/net.d/01-linkerd-cni.conf -o pods.weir",
     ],
     forms: &[
-        Form {
-            flag: "args",
-            help: "Arguments of linkerd-init, in one text that is split as a shell splits it",
-            given: GivenAs::Arguments,
-            extras: &[],
-            read: |text, context| told_arguments(text, context, arguments),
-        },
+        Form::arguments(
+            "Arguments of linkerd-init, in one text that is split as a shell splits it",
+            &[],
+            |text, context| told_arguments(text, context, arguments),
+        ),
         #[cfg(feature = "import-pod")]
-        Form {
-            flag: "pod",
-            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
-                   standard input",
-            given: GivenAs::File,
-            extras: &[Extra::Ipv6],
-            read: |text, context| super::told(pods(text, context)),
-        },
-        Form {
-            flag: "config",
-            help: "Flags by name, or the CNI plugin's configuration, in JSON, one object or \
-                   several; `-` is standard input",
-            given: GivenAs::File,
-            extras: &[],
-            read: |text, context| super::told(configurations(text, context)),
-        },
+        Form::pod(&[Extra::Ipv6], |text, context| super::told(pods(text, context))),
+        Form::config(
+            "Flags by name, or the CNI plugin's configuration, in JSON, one object or \
+             several; `-` is standard input",
+            &[],
+            |text, context| super::told(configurations(text, context)),
+        ),
     ],
     extras: &[
         #[cfg(feature = "import-pod")]
@@ -105,9 +84,7 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
     let mut report = Report::default();
     let options = command(arguments, &mut report);
     let linkerd = meaning::linkerd(&options, &mut report);
-    let name = Names::of(NAME).take(context.name.as_ref(), None, &mut report);
-    let kind = Kind::from(linkerd);
-    report.finish(vec![Policy { name, kind, expectations: Vec::new() }])
+    report.finish_one(NAME, linkerd, context)
 }
 
 /// What a command line says.

@@ -1,11 +1,11 @@
 //! A pod to a policy: with an init container, or by its annotations.
 
-use super::finding::{NoRules, Remark, Report};
+use super::finding::{Remark, Report};
 use super::option::{Items, Opt, Options};
 use super::{Context, Imported, Refused, command, meaning};
 use crate::import::manifest::{self, Pod};
-use crate::import::words::nearest;
-use crate::import::{GeneralRemark, Given};
+use crate::import::words::misspelt;
+use crate::import::{GeneralRemark, Given, NoRules};
 use crate::policy::Kind;
 
 const INJECT: &str = "linkerd.io/inject";
@@ -45,9 +45,7 @@ const ANNOTATIONS: &[&str] = &[
 /// If the text is not YAML or has no pod, and everything that Linkerd refuses, or that a policy
 /// cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, super::NAME, context, |pod, report| {
-        read(pod, context, report).map_err(|why| report.remark(Remark::NoRules(why))).ok()
-    })
+    manifest::policies(text, super::NAME, context, |pod, report| read(pod, context, report))
 }
 
 /// The policy of a pod, if Linkerd makes rules for it.
@@ -66,7 +64,7 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
             Some(&"disabled") => return Err(NoRules::InjectionOff),
             Some(&("enabled" | "ingress")) => {}
             _ if ANNOTATIONS.iter().any(|name| pod.annotations.contains_key(name)) => {}
-            _ => return Err(NoRules::NotLinkerd),
+            _ => return Err(NoRules::Unasked { mesh: "Linkerd" }),
         }
         report.remark(Remark::AsInjected);
         injected(pod, context, report)
@@ -78,8 +76,7 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
 fn note_misspelt(pod: &Pod<'_>, report: &mut Report) {
     let known = || ANNOTATIONS.iter().copied().chain([INJECT]);
     for (&key, &value) in &pod.annotations {
-        let near = nearest(key, known())
-            .filter(|near| strsim::damerau_levenshtein(key, near) <= 2 && *near != key);
+        let near = misspelt(key, known());
         if let Some(near) = near.filter(|_| !known().any(|name| name == key)) {
             let nearest = Some(near.to_owned());
             report.note(&Given::field(key, value), GeneralRemark::NotAnOption { nearest });

@@ -1,6 +1,6 @@
 //! Configuration in JSON: annotations, the `MeshConfig` and the pod's address.
 
-use super::finding::{Reason, Report};
+use super::finding::Report;
 use super::meaning::{self, POD_ADDRESS};
 use super::option::Options;
 use super::{Context, Imported, Refused};
@@ -26,11 +26,7 @@ pub fn configurations(text: &str, context: &Context) -> Result<Imported, Refused
 }
 
 fn read(entry: &Object, report: &mut Report) -> Option<Kind> {
-    let (kind, config) = json::config(entry, report)?;
-    if let Some(kind) = kind.filter(|kind| *kind != super::NAME) {
-        report.refuse(&Given::field("kind", kind.to_string()), Reason::UnknownKind);
-        return None;
-    }
+    let config = json::config_of(super::NAME, entry, report)?;
     let mut options = Options::default();
     for (key, value) in config {
         match key.as_str() {

@@ -1,13 +1,9 @@
 //! What there is to say about an import from Open Service Mesh: notes and mistakes.
 
-use crate::import::{Finding, GeneralReason, GeneralRemark};
-use crate::net::BadInterface;
+use crate::import::finding::findings;
+use crate::import::{GeneralReason, GeneralRemark};
 
-/// What the policy does not carry over, or says in another way.
-pub type Note = Finding<Remark>;
-
-/// Why there is no policy.
-pub type Mistake = Finding<Reason>;
+findings!();
 
 /// What a [`Note`] says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,21 +30,6 @@ pub enum Remark {
     /// An address without a use.
     #[error("no effect: the mode is not `PodIP`")]
     AddressUnused,
-    /// A pod for which OSM makes no rules.
-    #[error("no policy, because {0}")]
-    NoRules(NoRules),
-}
-
-/// Why OSM makes no rules for a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRules {
-    /// It shares the node's network.
-    #[error("the pod is in the node's network namespace")]
-    HostNetwork,
-    /// Somebody said so.
-    #[error("injection is off")]
-    InjectionOff,
 }
 
 /// What a [`Mistake`] says.
@@ -58,12 +39,6 @@ pub enum Reason {
     /// What other imports say, too.
     #[error(transparent)]
     General(#[from] GeneralReason),
-    /// Not a port.
-    #[error("`{item}` is not a port of 1 to 65535")]
-    NotPort {
-        /// As written.
-        item: String,
-    },
     /// A port that only iptables refuses.
     #[error("`{item}` is no port of 1 to 65535: OSM takes it, and its init container fails")]
     NotPortOfIptables {
@@ -79,25 +54,11 @@ pub enum Reason {
         /// How many there are.
         count: usize,
     },
-    /// Not a prefix.
-    #[error("`{item}` is not a prefix like `10.0.0.0/8`")]
-    NotPrefix {
-        /// As written.
-        item: String,
-    },
     /// A prefix that only iptables refuses.
     #[error("`{item}` is of IPv6: OSM takes it, and its init container fails")]
     Ipv6Prefix {
         /// As written.
         item: String,
-    },
-    /// Not an interface.
-    #[error("`{item}` is not an interface: {why}")]
-    NotInterface {
-        /// As written.
-        item: String,
-        /// What is the matter with it.
-        why: BadInterface,
     },
     /// Not a mode.
     #[error("the modes are `Localhost` and `PodIP`")]
@@ -114,10 +75,4 @@ pub enum Reason {
     /// Neither yes nor no.
     #[error("neither `enabled` nor `disabled`")]
     NotInjection,
-    /// Not a kind of configuration.
-    #[error("the kind is `osm`")]
-    UnknownKind,
 }
-
-/// Findings as they are made.
-pub(super) type Report = crate::import::report::Report<Remark, Reason>;

@@ -1,12 +1,13 @@
 //! Options to what they mean: values as OSM and iptables take them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::finding::{Reason, Remark, Report};
 use super::option::{Items, List, Options};
-use crate::import::{GeneralRemark, go};
+use crate::import::prefix::{network, prefix};
+use crate::import::{GeneralReason, go};
 use crate::net::{Interface, PortRange};
 use crate::policy::osm::{Inbound, LocalMode, MOST_EXCLUDED_PORTS, Osm, Outbound, Proxy};
 use crate::policy::{Selection, Setting};
@@ -52,7 +53,7 @@ fn ports(options: &Options, list: List, report: &mut Report) -> Vec<PortRange> {
                 Some(port) => ports.push(PortRange::one(port)),
                 // OSM looks whether a number of an annotation is above 0, and at no other.
                 None if is_pods && number.is_none_or(|number| number <= 0) => {
-                    report.refuse(given, Reason::NotPort { item: item.clone() });
+                    report.refuse(given, GeneralReason::NotPort { item: item.clone() });
                 }
                 None => report.refuse(given, Reason::NotPortOfIptables { item: item.clone() }),
             }
@@ -85,32 +86,18 @@ fn nets(options: &Options, list: List, report: &mut Report) -> Vec<Ipv4Net> {
         for item in items {
             let owned = item.clone();
             match prefix(item) {
-                None => report.refuse(given, Reason::NotPrefix { item: owned }),
+                None => report.refuse(given, GeneralReason::NotPrefix { item: owned }),
                 Some(IpNet::V6(_)) => report.refuse(given, Reason::Ipv6Prefix { item: owned }),
-                Some(IpNet::V4(net)) => {
-                    let network = net.trunc();
-                    if network != net {
-                        let network = network.to_string();
-                        report.note(given, GeneralRemark::HostBits { written: owned, network });
-                    }
-                    if !nets.contains(&network) {
-                        nets.push(network);
+                Some(net @ IpNet::V4(v4)) => {
+                    network(given, item, net, report);
+                    if !nets.contains(&v4.trunc()) {
+                        nets.push(v4.trunc());
                     }
                 }
             }
         }
     }
     nets
-}
-
-/// A prefix that both Go and iptables read, and alike: to iptables, a length that begins with a
-/// zero is octal.
-fn prefix(item: &str) -> Option<IpNet> {
-    let (address, length) = item.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let plain = length.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = plain && (length == "0" || !length.starts_with('0'));
-    IpNet::new(address, length.parse().ok().filter(|_| plain)?).ok()
 }
 
 /// The interfaces, each once, as iptables writes them: `eth+` is every name that begins so.
@@ -128,7 +115,9 @@ fn interfaces(options: &Options, report: &mut Report) -> Vec<Interface> {
         match read {
             Ok(interface) if interfaces.contains(&interface) => {}
             Ok(interface) => interfaces.push(interface),
-            Err(why) => report.refuse(given, Reason::NotInterface { item: item.clone(), why }),
+            Err(why) => {
+                report.refuse(given, GeneralReason::NotInterface { item: item.clone(), why });
+            }
         }
     }
     interfaces

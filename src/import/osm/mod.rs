@@ -26,20 +26,14 @@ mod option;
 mod pod;
 
 pub use config::configurations;
-pub use finding::{Mistake, NoRules, Note, Reason, Remark};
+pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
 
 use super::Context;
 #[cfg(feature = "import-pod")]
 use super::importer::Extra;
-use super::importer::{Form, GivenAs, Importer};
-
-/// What was imported.
-pub type Imported = super::Imported<Remark>;
-
-/// Why nothing was imported.
-pub type Refused = super::Refused<Remark, Reason>;
+use super::importer::{Form, Importer};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "osm";
@@ -48,32 +42,21 @@ const NAME: &str = "osm";
 pub(super) const IMPORTER: Importer = Importer {
     name: NAME,
     about: "Turn Open Service Mesh's configuration into a policy that says the same",
-    details: "Prints the policy that does to packets what the rules of OSM's init container do, \
-              formatted, and without the clauses that only restate defaults. What it does not \
-              carry over, and why, goes to standard error; what OSM refuses, or a policy cannot \
-              say, is an error, and nothing is printed then.",
+    mesh: "OSM",
+    rules: "the rules of OSM's init container",
     examples: &[
         "kubectl get pod web -o yaml | weir import osm --pod -",
         "weir import osm --pod deployment.yaml --mesh-config meshconfig.yaml -o web.weir",
     ],
     forms: &[
         #[cfg(feature = "import-pod")]
-        Form {
-            flag: "pod",
-            help: "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
-                   standard input",
-            given: GivenAs::File,
-            extras: &[Extra::MeshConfig],
-            read: |text, context| super::told(pods(text, context)),
-        },
-        Form {
-            flag: "config",
-            help: "Annotations, MeshConfig and the pod's address in JSON, one object or several; \
-                   `-` is standard input",
-            given: GivenAs::File,
-            extras: &[],
-            read: |text, context| super::told(configurations(text, context)),
-        },
+        Form::pod(&[Extra::MeshConfig], |text, context| super::told(pods(text, context))),
+        Form::config(
+            "Annotations, MeshConfig and the pod's address in JSON, one object or several; \
+             `-` is standard input",
+            &[],
+            |text, context| super::told(configurations(text, context)),
+        ),
     ],
     extras: &[
         #[cfg(feature = "import-pod")]

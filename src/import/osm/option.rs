@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::finding::Report;
 use crate::import::json::{list_of, object, text, wrong_type};
-use crate::import::words::nearest;
+use crate::import::words::misspelt;
 use crate::import::{GeneralRemark, Given};
 
 /// A list, of which the mesh has one and the pod another.
@@ -88,8 +88,7 @@ impl Options {
             return;
         }
         let known = || LISTS.iter().map(|(_, annotation, _)| *annotation).chain([INJECTION]);
-        let near = nearest(key, known())
-            .filter(|near| strsim::damerau_levenshtein(key, near) <= 2 && *near != key);
+        let near = misspelt(key, known());
         if let Some(near) = near {
             let nearest = Some(near.to_owned());
             report.note(&given, GeneralRemark::NotAnOption { nearest });
@@ -102,6 +101,7 @@ impl Options {
         let part = |key: &str, report: &mut Report| {
             spec.and_then(|spec| object(key, spec.get(key)?, report))
         };
+        let fields = || LISTS.iter().map(|(_, _, field)| *field).chain([INTERFACES]);
         for (key, value) in part("traffic", report).into_iter().flatten() {
             let known = LISTS.iter().find(|(_, _, field)| field == key);
             if let Some((list, _, _)) = known {
@@ -110,7 +110,7 @@ impl Options {
                 self.mesh.extend(items.map(|items| (*list, items)));
             } else if key == INTERFACES {
                 self.interfaces = items(key, value, false, report);
-            } else if let Some(near) = misspelt(key) {
+            } else if let Some(near) = misspelt(key, fields()) {
                 let nearest = Some(near.to_owned());
                 report.note(&Given::field(key, ""), GeneralRemark::NotAnOption { nearest });
             }
@@ -120,12 +120,6 @@ impl Options {
             self.local_mode = mode.map(|mode| Given::field("localProxyMode", mode));
         }
     }
-}
-
-/// A field of the `MeshConfig` that `key` is a letter or two away from.
-fn misspelt(key: &str) -> Option<&'static str> {
-    let fields = LISTS.iter().map(|(_, _, field)| *field).chain([INTERFACES]);
-    nearest(key, fields).filter(|near| strsim::damerau_levenshtein(key, near) <= 2)
 }
 
 /// The items of an array of numbers or of texts.

@@ -1,11 +1,11 @@
 //! A pod to a policy: its annotations, and the `MeshConfig`.
 
-use super::finding::{NoRules, Reason, Remark, Report};
+use super::finding::{Reason, Remark, Report};
 use super::meaning;
 use super::option::{INJECTION, Options};
 use super::{Context, Imported, Refused};
-use crate::import::Given;
 use crate::import::manifest::{self, Pod};
+use crate::import::{Given, NoRules};
 use crate::policy::Kind;
 
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
@@ -30,10 +30,8 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
             }
         }
     }
-    let pods = manifest::policies(text, super::NAME, context, |pod, report| {
-        let kind = read(pod, &mesh, report);
-        kind.map_err(|why| report.remark(Remark::NoRules(why))).ok()
-    });
+    let pods =
+        manifest::policies(text, super::NAME, context, |pod, report| read(pod, &mesh, report));
     report.before(pods)
 }
 

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner, Protocol, Rung};
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, jump, table_names};
+use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{any, tcp};
 use crate::net::PortSet;
 use crate::policy::consul::{Consul, Dns};
@@ -39,18 +39,9 @@ impl Lower for Consul {
             redirect_dns(self, to, &mut plan);
         }
         outbound(self, layout, &mut plan);
-        Lowered {
-            families: **families,
-            ruleset: plan.into_ruleset(layout),
-            owned: table_names(TABLES, &[BuiltInTable::Nat]),
-            host: Vec::new(),
-            claims: Vec::new(),
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-            ]),
-            owners: Owners { users: vec![*proxy.user], groups: Vec::new() },
-        }
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
+        let owners = Owners::new(Some(*proxy.user), None);
+        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
     }
 }
 

@@ -4,22 +4,14 @@ use super::{names, rungs};
 use crate::ir::{Action, AddressSet, BuiltInTable, Hook, Origin, Owner};
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, name, table_names};
+use crate::lower::plan::{Plan, name};
 use crate::lower::when::tcp;
 use crate::net::{Family, Name};
 use crate::policy::{AmbientHost, ProbeOwner};
 
 impl Lower for AmbientHost {
     fn lower(&self, layout: Layout) -> Lowered {
-        Lowered {
-            families: *self.families,
-            ruleset: plan(self).into_ruleset(layout),
-            owned: table_names(names::AMBIENT, &[BuiltInTable::Nat]),
-            host: Vec::new(),
-            claims: Vec::new(),
-            ports: Ports::default(),
-            owners: Owners::default(),
-        }
+        plan(self).lowered(layout, &[BuiltInTable::Nat], Ports::default(), Owners::default())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ir::{
 };
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Claim, Claimed, Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, table_names};
+use crate::lower::plan::{Plan, RAW_TO_NAT};
 use crate::lower::when::{When, any, tcp, udp};
 use crate::net::{Family, Interface, Mark, Nets, PerFamily};
 use crate::policy::{AmbientPod, Setting};
@@ -26,25 +26,15 @@ impl Lower for AmbientPod {
             clause: mark.clause,
         };
         let table = Claimed::RoutingTable(*route.table);
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, *self.dns);
         Lowered {
-            families: *self.families,
-            ruleset: plan(self, layout).into_ruleset(layout),
-            owned: table_names(
-                names::AMBIENT,
-                &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat],
-            ),
             host: self.families.iter().flat_map(|family| host_steps(self, family)).collect(),
             claims: vec![
                 mark("mark", proxy.mark),
                 mark("connmark", proxy.connmark),
                 Claim { what: table, clause: route.table.clause },
             ],
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-                ("DNS port", *self.dns),
-            ]),
-            owners: Owners::default(),
+            ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, Owners::default())
         }
     }
 }

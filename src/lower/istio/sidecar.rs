@@ -9,7 +9,7 @@ use crate::ir::{
 };
 use crate::lower::layout::{Layout, id_ranges};
 use crate::lower::lowered::{Claim, Claimed, Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, jump, table_names};
+use crate::lower::plan::{Plan, RAW_TO_NAT, jump};
 use crate::lower::when::{When, any, tcp, udp};
 use crate::net::{Family, Interface, Mark, Nets, PortRange, PortSet};
 use crate::policy::{Groups, Mode, Selection, Sidecar, Tproxy};
@@ -17,21 +17,13 @@ use crate::policy::{Groups, Mode, Selection, Sidecar, Tproxy};
 impl Lower for Sidecar {
     fn lower(&self, layout: Layout) -> Lowered {
         let proxy = &self.proxy;
+        let dns = self.dns.as_ref().map(|dns| dns.port);
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, dns);
+        let owners = Owners { users: proxy.users.to_vec(), groups: proxy.groups.to_vec() };
         Lowered {
-            families: *self.families,
-            ruleset: plan(self, layout).into_ruleset(layout),
-            owned: table_names(
-                names::SIDECAR,
-                &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat],
-            ),
             host: self.families.iter().flat_map(|family| host(self, family)).collect(),
             claims: claims(self),
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-                ("DNS port", self.dns.as_ref().map(|dns| dns.port)),
-            ]),
-            owners: Owners { users: proxy.users.to_vec(), groups: proxy.groups.to_vec() },
+            ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, owners)
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::ir::{
 };
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, jump, table_names};
+use crate::lower::plan::{Plan, RAW_TO_NAT, jump};
 use crate::lower::when::{When, any, tcp, udp};
 use crate::net::{Families, Family, Interface, Nets, PerFamily, PortRange, PortSet};
 use crate::policy::kuma::{Proxy, UserExclusion};
@@ -32,22 +32,13 @@ impl Lower for Kuma {
             family: Family::Ipv6,
             adds: HostPart::Address(IpAddr::V6(Proxy::PASSTHROUGH.ipv6)),
         };
+        let dns_port = takes_dns.then_some(*proxy.dns_port);
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, dns_port);
+        let owners = Owners::new(Some(*proxy.user), None);
         Lowered {
-            families: *self.families,
-            ruleset: plan(self, layout).into_ruleset(layout),
-            owned: table_names(
-                names::PREFIX,
-                &[BuiltInTable::Raw, BuiltInTable::Mangle, BuiltInTable::Nat],
-            ),
             // All of 127.0.0.0/8 is local, but of IPv6 only `::1`.
             host: self.families.has(Family::Ipv6).then_some(passthrough).into_iter().collect(),
-            claims: Vec::new(),
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-                ("DNS port", takes_dns.then_some(*proxy.dns_port)),
-            ]),
-            owners: Owners { users: vec![*proxy.user], groups: Vec::new() },
+            ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, owners)
         }
     }
 }

@@ -8,8 +8,8 @@ pub mod rungs;
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner};
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, table_names};
-use crate::lower::when::{any, tcp};
+use crate::lower::plan::Plan;
+use crate::lower::when::{any, returns, tcp};
 use crate::net::Interface;
 use crate::policy::Selection;
 use crate::policy::linkerd::Linkerd;
@@ -27,21 +27,9 @@ impl Lower for Linkerd {
         let mut plan = Plan::new(TABLES, **families);
         inbound(self, layout, &mut plan);
         outbound(self, layout, &mut plan);
-        Lowered {
-            families: **families,
-            ruleset: plan.into_ruleset(layout),
-            owned: table_names(TABLES, &[BuiltInTable::Nat]),
-            host: Vec::new(),
-            claims: Vec::new(),
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-            ]),
-            owners: Owners {
-                users: proxy.user.iter().copied().collect(),
-                groups: proxy.group.iter().copied().collect(),
-            },
-        }
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
+        let owners = Owners::new(*proxy.user, *proxy.group);
+        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
     }
 }
 
@@ -73,14 +61,8 @@ fn outbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
     let families = **families;
     plan.enter(BuiltInTable::Nat, Hook::Output, OUTBOUND);
     let rules = plan.chain(BuiltInTable::Nat, OUTBOUND);
-    for (rung, owner, id) in [
-        (rungs::PROXY_USER, Owner::User, proxy.user),
-        (rungs::PROXY_GROUP, Owner::Group, proxy.group),
-    ] {
-        let origin = Origin::new(rung, id.clause);
-        let from = id.value.map(|id| any(families).owner(owner, vec![(id, id)]));
-        rules.extend(from.map(|from| from.then(Action::Return, origin)));
-    }
+    rules.extend(returns(families, rungs::PROXY_USER, Owner::User, proxy.user));
+    rules.extend(returns(families, rungs::PROXY_GROUP, Owner::Group, proxy.group));
     let over_lo = any(families).leaves_on(vec![Interface::lo()]);
     rules.push(over_lo.then(Action::Return, Origin::new(rungs::LOOPBACK, None)));
     for ports in layout.ports(&outbound.exclude_ports) {

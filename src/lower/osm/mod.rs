@@ -12,7 +12,7 @@ use ipnet::Ipv4Net;
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner, Rung};
 use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
-use crate::lower::plan::{Plan, jump, table_names};
+use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{When, any, tcp};
 use crate::net::{Families, Family, Interface, Nets, PortRange};
 use crate::policy::Selection;
@@ -41,18 +41,9 @@ impl Lower for Osm {
             let redirect = Action::Redirect { port: *port };
             plan.chain(BuiltInTable::Nat, chain).push(tcp(FAMILIES).then(redirect, origin));
         }
-        Lowered {
-            families: FAMILIES,
-            ruleset: plan.into_ruleset(layout),
-            owned: table_names(TABLES, &[BuiltInTable::Nat]),
-            host: Vec::new(),
-            claims: Vec::new(),
-            ports: Ports::named([
-                ("outbound proxy port", Some(*proxy.outbound_port)),
-                ("inbound proxy port", Some(*proxy.inbound_port)),
-            ]),
-            owners: Owners { users: vec![*proxy.user], groups: Vec::new() },
-        }
+        let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
+        let owners = Owners::new(Some(*proxy.user), None);
+        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
     }
 }
 

@@ -20,6 +20,11 @@ impl Port {
     pub(crate) const fn new(name: &'static str, port: Setting<u16>) -> Self {
         Self { name, port }
     }
+
+    /// The two that a proxy beside its workload has.
+    pub(crate) const fn of_proxy(inbound: Setting<u16>, outbound: Setting<u16>) -> [Self; 2] {
+        [Self::new("inbound-port", inbound), Self::new("outbound-port", outbound)]
+    }
 }
 
 impl Ending<'_> {

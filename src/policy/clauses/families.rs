@@ -1,8 +1,8 @@
 //! What stands under `family ipv4` and is of IPv6, and the reverse.
 
 use super::form::Ending;
-use super::given::PerFamilySetting;
 use super::lists::{Covers, List, Visitor};
+use super::per_family::PerFamilySetting;
 use crate::diag::Problem;
 use crate::net::{Families, Family, PerFamily};
 use crate::policy::setting::Setting;
@@ -83,6 +83,20 @@ impl Strays {
         ending
             .report
             .push(diagnostic.and(self.clause, format!("only {} is governed", self.family)));
+    }
+}
+
+/// Reports a policy for IPv6 alone, of a mesh that does not set up IPv6 without IPv4.
+pub(crate) fn ipv4_is_always_set_up(
+    mesh: &'static str,
+    why: &'static str,
+    families: Setting<Families>,
+    ending: &mut Ending<'_>,
+) {
+    if *families == Families::Ipv6 {
+        let instead = "write `family ipv4`, or `family ipv4, ipv6`";
+        let at = families.clause.filter(|_| ending.has(families.clause)).unwrap_or(ending.at);
+        ending.report.push(Problem::MeshCannot { mesh, why, instead }.at(at, ""));
     }
 }
 

@@ -1,20 +1,16 @@
 //! One clause, read into the setting that it is about.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
-use super::addresses;
 use super::lets::{Lets, Value};
-use super::lists::{Covers, Item, List};
+use super::lists::{Item, List};
 use super::numbers::{self, Mistake, Number};
 use super::spelling::Spellings;
 use super::values::{AnyPorts, Group, GroupIds, Read, User};
 use super::words::{hint, suggest};
 use crate::diag::{Diagnostic, Problem, Report, shown};
-use crate::net::{BadName, Families, Family, Mark, Name, PerFamily, PortRange};
+use crate::net::{BadName, Families, Family, Mark, Name, PortRange};
 use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
@@ -306,65 +302,6 @@ impl<'a> Given<'_, 'a> {
         }
     }
 
-    /// Reads at most one address of each family; one that is missing is the default.
-    pub(crate) fn addresses(
-        &mut self,
-        setting: &mut PerFamilySetting<Ipv4Addr, Ipv6Addr>,
-        default: PerFamily<Ipv4Addr, Ipv6Addr>,
-    ) {
-        let read = |given: &mut Self, value| given.value::<IpAddr>(value);
-        self.per_family(setting, default, read, |value, address| match address {
-            IpAddr::V4(address) => value.ipv4 = address,
-            IpAddr::V6(address) => value.ipv6 = address,
-        });
-    }
-
-    /// Reads at most one loopback prefix of each family; one that is missing is the default.
-    pub(crate) fn loopback(
-        &mut self,
-        setting: &mut PerFamilySetting<Ipv4Net, Ipv6Net>,
-        default: PerFamily<Ipv4Net, Ipv6Net>,
-    ) {
-        let read = |given: &mut Self, value| given.read(value, false, addresses::loopback);
-        self.per_family(setting, default, read, |value, net| match net {
-            IpNet::V4(net) => value.ipv4 = net,
-            IpNet::V6(net) => value.ipv6 = net,
-        });
-    }
-
-    fn per_family<A: Copy, B: Copy, T: Covers>(
-        &mut self,
-        setting: &mut PerFamilySetting<A, B>,
-        default: PerFamily<A, B>,
-        read: impl Fn(&mut Self, Value<'a>) -> Option<T>,
-        set: impl Fn(&mut PerFamily<A, B>, T),
-    ) {
-        if self.is_missing() {
-            return;
-        }
-        let mut new = PerFamilySetting {
-            value: default,
-            at: PerFamily { ipv4: None, ipv6: None },
-            clause: Some(self.span),
-        };
-        for value in std::mem::take(&mut self.values) {
-            let Some(one) = read(self, value) else { continue };
-            let is_ipv4 = one.family() == Some(Family::Ipv4);
-            let at = if is_ipv4 { &mut new.at.ipv4 } else { &mut new.at.ipv6 };
-            if let Some(first) = at.replace(value.term.span) {
-                let clause = self.clause.to_owned();
-                let most = "one address of each family";
-                self.context.report.push(
-                    Problem::TooManyValues { clause, most }
-                        .at(value.term.span, "second")
-                        .also(first, "first"),
-                );
-            }
-            set(&mut new.value, one);
-        }
-        *setting = new;
-    }
-
     /// Whether there is no value, as there must not be; otherwise that is reported.
     pub(crate) fn has_no_value(&mut self) -> bool {
         if let Some(&first) = self.values.first() {
@@ -378,6 +315,15 @@ impl<'a> Given<'_, 'a> {
     pub(crate) fn dns_none(&mut self) -> bool {
         const HELP: &str = "write `dns none` for no DNS capture, or `dns { capture * }`";
         self.choice("DNS capture", &[("none", ())], HELP).is_some()
+    }
+
+    /// Whether packets that connection tracking calls invalid are dropped.
+    pub(crate) fn drop_invalid(&mut self, setting: &mut Setting<bool>) {
+        const CHOICES: &[(&str, bool)] = &[("invalid", true), ("none", false)];
+        const HELP: &str = "`drop invalid` drops what connection tracking calls invalid, \
+                            `drop none` nothing";
+        let drop = self.choice("kind of packet", CHOICES, HELP);
+        self.set(setting, drop);
     }
 
     /// The only value, if there is exactly one.
@@ -397,7 +343,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Whether there is no value, which is reported.
-    fn is_missing(&mut self) -> bool {
+    pub(super) fn is_missing(&mut self) -> bool {
         if self.values.is_empty() {
             let clause = self.clause.to_owned();
             let example = format!("`{} {}`", self.clause, self.example);
@@ -409,7 +355,7 @@ impl<'a> Given<'_, 'a> {
         self.values.is_empty()
     }
 
-    fn value<T: Read>(&mut self, value: Value<'a>) -> Option<T> {
+    pub(super) fn value<T: Read>(&mut self, value: Value<'a>) -> Option<T> {
         let groups = self.context.groups;
         self.read(value, T::QUOTED, |text| {
             T::read(text, groups).map_err(|mut mistake| {
@@ -423,7 +369,7 @@ impl<'a> Given<'_, 'a> {
         })
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         value: Value<'a>,
         quoted: bool,
@@ -477,25 +423,5 @@ impl<'a> Given<'_, 'a> {
         } else {
             self.context.repeats_error |= diagnostic.is_error();
         }
-    }
-}
-
-/// A value for each family, and where each was written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PerFamilySetting<A, B> {
-    pub(crate) value: PerFamily<A, B>,
-    /// Where; `None` for a value that was left out.
-    pub(crate) at: PerFamily<Option<Span>, Option<Span>>,
-    pub(crate) clause: Option<Span>,
-}
-
-impl<A: Copy, B: Copy> PerFamilySetting<A, B> {
-    /// No clause set it.
-    pub(crate) const fn default_to(value: PerFamily<A, B>) -> Self {
-        Self { value, at: PerFamily { ipv4: None, ipv6: None }, clause: None }
-    }
-
-    pub(crate) const fn setting(&self) -> Setting<PerFamily<A, B>> {
-        Setting { value: self.value, clause: self.clause }
     }
 }

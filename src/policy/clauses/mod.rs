@@ -12,6 +12,7 @@ pub(crate) mod lets;
 pub(crate) mod lists;
 mod misread;
 pub(crate) mod numbers;
+pub(crate) mod per_family;
 pub(crate) mod reading;
 pub(crate) mod spelling;
 pub(crate) mod values;

@@ -132,6 +132,23 @@ pub(crate) const PRIORITY: Number = Number {
     hexadecimal: false,
 };
 
+/// Reads a number, or a range of them such as `106-108`, where `one` reads a number.
+pub(crate) fn range(
+    text: &str,
+    one: impl Fn(&str) -> Result<u32, Mistake>,
+) -> Result<(u32, u32), Mistake> {
+    let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
+        return one(text).map(|number| (number, number));
+    };
+    let end = |part, at| one(part).map_err(|mistake| mistake.moved(at, part));
+    let (first, last) = (end(first, 0)?, end(last, first.len() + 1)?);
+    if first > last {
+        let (found, turned) = (shown(text), format!("{last}-{first}"));
+        return Err(Mistake::new(Problem::Reversed { found, turned }, ""));
+    }
+    Ok((first, last))
+}
+
 /// Reads one number.
 pub(crate) fn number(text: &str, kind: &Number) -> Result<u32, Mistake> {
     let digits = text.strip_prefix("0x").filter(|_| kind.hexadecimal);

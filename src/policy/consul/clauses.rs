@@ -10,7 +10,7 @@ use crate::diag::Problem;
 use crate::net::{Families, Family, PortRange};
 use crate::policy::clauses::addresses;
 use crate::policy::clauses::effects::{self, Port, is_every_port, is_everywhere};
-use crate::policy::clauses::families::Strays;
+use crate::policy::clauses::families::{self, Strays};
 use crate::policy::clauses::form::{Draft, Ending, Form};
 use crate::policy::clauses::given::{Given, Specials};
 use crate::policy::clauses::lists::{List, Repeated, Visitor};
@@ -132,7 +132,8 @@ impl Draft for ConsulDraft {
     }
 
     fn finish(mut self, ending: &mut Ending<'_>) -> Consul {
-        self.families(ending);
+        let why = "it always sets up IPv4, and IPv6 beside it in dual stack";
+        families::ipv4_is_always_set_up(MESH, why, self.families, ending);
         if let Some(mut strays) = Strays::under(&self.families) {
             self.lists(&mut strays);
             strays.report(ending);
@@ -140,10 +141,7 @@ impl Draft for ConsulDraft {
         ending.dns_contradiction();
         let dns = self.dns(ending);
         self.lists(&mut Repeated(ending.report));
-        let ports = [
-            Port::new("inbound-port", self.proxy.inbound_port),
-            Port::new("outbound-port", self.proxy.outbound_port),
-        ];
+        let ports = Port::of_proxy(self.proxy.inbound_port, self.proxy.outbound_port);
         effects::same_ports(&ports, ending);
         let consul = Consul {
             families: self.families,
@@ -168,19 +166,6 @@ impl Draft for ConsulDraft {
 }
 
 impl ConsulDraft {
-    /// Reports families for which Consul has no rules.
-    fn families(&self, ending: &mut Ending<'_>) {
-        if *self.families == Families::Ipv6 {
-            let problem = Problem::MeshCannot {
-                mesh: MESH,
-                why: "it always sets up IPv4, and IPv6 beside it in dual stack",
-                instead: "write `family ipv4`, or `family ipv4, ipv6`",
-            };
-            let at = self.families.clause.filter(|_| ending.has(self.families.clause));
-            ending.report.push(problem.at(at.unwrap_or(ending.at), ""));
-        }
-    }
-
     /// Where DNS goes; reports what Consul has no rules for, and what it does otherwise than one
     /// would think.
     fn dns(&self, ending: &mut Ending<'_>) -> Option<Dns> {

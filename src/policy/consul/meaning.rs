@@ -50,7 +50,7 @@ pub struct Dns {
 }
 
 /// Connections to the workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
@@ -96,11 +96,11 @@ impl Default for Consul {
                 inbound_port: Setting::default_to(20000),
                 outbound_port: Setting::default_to(15001),
             },
-            dns: Setting::default_to(None),
-            inbound: Inbound { exclude_ports: Setting::default_to(Vec::new()) },
+            dns: Setting::default(),
+            inbound: Inbound::default(),
             outbound: Outbound {
-                exclude_ports: Setting::default_to(Vec::new()),
-                exclude_to: Setting::default_to(Vec::new()),
+                exclude_ports: Setting::default(),
+                exclude_to: Setting::default(),
                 exclude_users: Setting::default_to(vec![UserRange::one(5996)]),
             },
         }

@@ -8,22 +8,18 @@ pub use self::meaning::{Consul, Dns, Inbound, Outbound, Proxy};
 pub use self::users::UserRange;
 
 use self::clauses::ConsulDraft;
-use crate::net::{Families, written_net};
+use crate::net::Families;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
-use crate::span::Span;
+use crate::policy::setting::Setting;
 
 impl PolicyKind for Consul {
     type Draft = ConsulDraft;
 
     const ALSO_CALLED: &'static [&'static str] = &["consul-connect", "consul-dataplane"];
 
-    fn families(&self) -> Families {
-        *self.families
-    }
-
-    fn family_clause(&self) -> Option<Span> {
-        self.families.clause
+    fn families(&self) -> Setting<Families> {
+        self.families
     }
 
     fn print(&self, out: &mut Printer) {
@@ -31,24 +27,20 @@ impl PolicyKind for Consul {
         let Self { families, proxy, dns, inbound, outbound } = self;
         out.families_unless(**families, families == &default.families);
         out.one(("proxy", "user"), &*proxy.user, &*default.proxy.user);
-        for (words, port, default) in [
+        out.proxy_ports([
             ("inbound-port", proxy.inbound_port, default.proxy.inbound_port),
             ("outbound-port", proxy.outbound_port, default.proxy.outbound_port),
-        ] {
-            out.one(("proxy", words), &*port, &*default);
-        }
+        ]);
         match **dns {
             None => out.clause(("", "dns"), ["none"], true),
             Some(Dns { to, port }) => {
                 out.clause(("dns", "to"), [to], false);
-                let port = port.map_or_else(|| "none".to_owned(), |port| port.to_string());
-                out.one(("dns", "port"), &port, &"none".to_owned());
+                out.one_or_none(("dns", "port"), port, None);
             }
         }
         out.list(("inbound", "exclude port"), &inbound.exclude_ports);
         out.list(("outbound", "exclude port"), &outbound.exclude_ports);
-        let nets: Vec<_> = outbound.exclude_to.iter().copied().map(written_net).collect();
-        out.list(("outbound", "exclude to"), &nets);
+        out.nets(("outbound", "exclude to"), &outbound.exclude_to);
         let is_default = outbound.exclude_users == default.outbound.exclude_users;
         out.list_unless(("outbound", "exclude user"), &outbound.exclude_users, is_default);
     }

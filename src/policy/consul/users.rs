@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diag::{Problem, shown};
 use crate::policy::clauses::lists::Covers;
 use crate::policy::clauses::numbers::{self, Mistake, USER};
 use crate::policy::clauses::values::{GroupIds, Read};
@@ -55,18 +54,8 @@ impl fmt::Display for UserRange {
 
 impl Read for UserRange {
     fn read(text: &str, _: &GroupIds) -> Result<Self, Mistake> {
-        let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty())
-        else {
-            return numbers::number(text, &USER).map(Self::one);
-        };
-        let end = |part: &str, at: usize| {
-            numbers::number(part, &USER).map_err(|mistake| mistake.moved(at, part))
-        };
-        let (first, last) = (end(first, 0)?, end(last, first.len() + 1)?);
-        Self::new(first, last).ok_or_else(|| {
-            let turned = format!("{last}-{first}");
-            Mistake::new(Problem::Reversed { found: shown(text), turned }, "")
-        })
+        let (first, last) = numbers::range(text, |user| numbers::number(user, &USER))?;
+        Ok(Self { first, last })
     }
 }
 

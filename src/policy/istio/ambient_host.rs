@@ -8,13 +8,12 @@ use super::PROBE_SOURCE;
 use crate::net::{Families, Name, PerFamily};
 use crate::policy::clauses::families::Strays;
 use crate::policy::clauses::form::{Draft, Ending, Form};
-use crate::policy::clauses::given::PerFamilySetting;
 use crate::policy::clauses::lists::Visitor;
 use crate::policy::clauses::numbers::USER;
+use crate::policy::clauses::per_family::PerFamilySetting;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
 use crate::policy::setting::Setting;
-use crate::span::Span;
 
 /// The node: kubelet's probes to pods get a source that pods can tell.
 ///
@@ -127,12 +126,8 @@ impl PolicyKind for AmbientHost {
 
     const ALSO_CALLED: &'static [&'static str] = &["host", "node"];
 
-    fn families(&self) -> Families {
-        *self.families
-    }
-
-    fn family_clause(&self) -> Option<Span> {
-        self.families.clause
+    fn families(&self) -> Setting<Families> {
+        self.families
     }
 
     fn print(&self, out: &mut Printer) {

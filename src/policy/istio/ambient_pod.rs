@@ -10,13 +10,13 @@ use crate::net::{Families, Interface, Mark, PerFamily};
 use crate::policy::clauses::effects::{self, Port};
 use crate::policy::clauses::families::Strays;
 use crate::policy::clauses::form::{Draft, Ending, Form};
-use crate::policy::clauses::given::{PerFamilySetting, Specials};
+use crate::policy::clauses::given::Specials;
 use crate::policy::clauses::lists::{List, Repeated, Visitor};
 use crate::policy::clauses::numbers::PRIORITY;
+use crate::policy::clauses::per_family::PerFamilySetting;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
 use crate::policy::setting::Setting;
-use crate::span::Span;
 
 /// The traffic of a workload whose proxy runs on the node.
 ///
@@ -231,12 +231,8 @@ impl PolicyKind for AmbientPod {
 
     const ALSO_CALLED: &'static [&'static str] = &["ambient", "ztunnel"];
 
-    fn families(&self) -> Families {
-        *self.families
-    }
-
-    fn family_clause(&self) -> Option<Span> {
-        self.families.clause
+    fn families(&self) -> Setting<Families> {
+        self.families
     }
 
     fn print(&self, out: &mut Printer) {
@@ -245,13 +241,11 @@ impl PolicyKind for AmbientPod {
         let (proxy, proxy_default) = (&self.proxy, AmbientProxy::default());
         out.one(("proxy", "mark"), &*proxy.mark, &*proxy_default.mark);
         out.one(("proxy", "connmark"), &*proxy.connmark, &*proxy_default.connmark);
-        for (words, port, default) in [
+        out.proxy_ports([
             ("outbound-port", proxy.outbound_port, proxy_default.outbound_port),
             ("inbound-port", proxy.inbound_port, proxy_default.inbound_port),
             ("tunnel-port", proxy.tunnel_port, proxy_default.tunnel_port),
-        ] {
-            out.one(("proxy", words), &*port, &*default);
-        }
+        ]);
         let at = ("probe", "from");
         out.addresses(at, *self.families, &self.probe_from, &default.probe_from);
         match *self.dns {

@@ -131,11 +131,7 @@ impl Draft for KumaDraft {
             given.list(&mut draft.networks, NO_STAR);
         }),
         Form::one("", "drop", "invalid", |draft, given| {
-            const CHOICES: &[(&str, bool)] = &[("invalid", true), ("none", false)];
-            const HELP: &str = "`drop invalid` drops what connection tracking calls invalid, \
-                                `drop none` nothing";
-            let drop = given.choice("kind of packet", CHOICES, HELP);
-            given.set(&mut draft.drop_invalid, drop);
+            given.drop_invalid(&mut draft.drop_invalid);
         }),
     ];
 
@@ -174,12 +170,10 @@ impl Draft for KumaDraft {
         ending.dns_contradiction();
         self.lists(&mut Repeated(ending.report));
         effects::networks(&self.networks, ending.report);
-        let mut ports = vec![
-            Port::new("inbound-port", self.proxy.inbound_port),
-            Port::new("outbound-port", self.proxy.outbound_port),
-        ];
+        let proxy = &self.proxy;
+        let mut ports = Vec::from(Port::of_proxy(proxy.inbound_port, proxy.outbound_port));
         if *self.dns_on || !self.networks.is_none() {
-            ports.push(Port::new("dns-port", self.proxy.dns_port));
+            ports.push(Port::new("dns-port", proxy.dns_port));
         }
         shared_effects::same_ports(&ports, ending);
         let kuma = self.meaning();

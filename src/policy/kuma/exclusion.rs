@@ -89,18 +89,7 @@ fn ports(text: &str) -> Result<PortRange, Mistake> {
 
 /// Reads a user, or a range of users.
 fn users(text: &str) -> Result<(u32, u32), Mistake> {
-    let one = |part: &str, at: usize| {
-        numbers::number(part, &USER).and_then(within).map_err(|mistake| mistake.moved(at, part))
-    };
-    let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
-        return one(text, 0).map(|user| (user, user));
-    };
-    let (first, last) = (one(first, 0)?, one(last, first.len() + 1)?);
-    if first > last {
-        let (found, turned) = (shown(text), format!("{last}-{first}"));
-        return Err(Mistake::new(Problem::Reversed { found, turned }, ""));
-    }
-    Ok((first, last))
+    numbers::range(text, |user| numbers::number(user, &USER).and_then(within))
 }
 
 fn within(user: u32) -> Result<u32, Mistake> {

@@ -58,7 +58,7 @@ impl Proxy {
 }
 
 /// Connections to the workload: TCP only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inbound {
     /// Ports captured. `capture port`; default: `*`.
@@ -70,7 +70,7 @@ pub struct Inbound {
 }
 
 /// Connections from the workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports captured. `capture port`; default: `*`.
@@ -109,9 +109,9 @@ impl Default for Kuma {
             proxy: Proxy::default(),
             inbound: Inbound::default(),
             outbound: Outbound::default(),
-            dns: Setting::default_to(None),
-            networks: Setting::default_to(Vec::new()),
-            drop_invalid: Setting::default_to(false),
+            dns: Setting::default(),
+            networks: Setting::default(),
+            drop_invalid: Setting::default(),
         }
     }
 }
@@ -127,34 +127,13 @@ impl Default for Proxy {
     }
 }
 
-impl Default for Inbound {
-    fn default() -> Self {
-        Self {
-            capture_ports: Setting::default_to(Selection::All),
-            exclude_ports: Setting::default_to(Vec::new()),
-            exclude_from: Setting::default_to(Vec::new()),
-        }
-    }
-}
-
-impl Default for Outbound {
-    fn default() -> Self {
-        Self {
-            capture_ports: Setting::default_to(Selection::All),
-            exclude_ports: Setting::default_to(Vec::new()),
-            exclude_to: Setting::default_to(Vec::new()),
-            exclude_users: Setting::default_to(Vec::new()),
-        }
-    }
-}
-
 impl Default for Dns {
     fn default() -> Self {
         Self {
             servers: Selection::All,
-            captures_tcp: Setting::default_to(false),
+            captures_tcp: Setting::default(),
             splits_zones: Setting::default_to(true),
-            docker_output: Setting::default_to(None),
+            docker_output: Setting::default(),
         }
     }
 }

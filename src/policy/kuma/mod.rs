@@ -15,19 +15,15 @@ use self::clauses::KumaDraft;
 use crate::net::Families;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
-use crate::span::Span;
+use crate::policy::setting::Setting;
 
 impl PolicyKind for Kuma {
     type Draft = KumaDraft;
 
     const ALSO_CALLED: &'static [&'static str] = &["kuma-dp", "kumactl", "kong-mesh"];
 
-    fn families(&self) -> Families {
-        *self.families
-    }
-
-    fn family_clause(&self) -> Option<Span> {
-        self.families.clause
+    fn families(&self) -> Setting<Families> {
+        self.families
     }
 
     fn print(&self, out: &mut Printer) {

@@ -1,9 +1,7 @@
 //! A Kuma policy as text.
 
-use ipnet::IpNet;
-
 use super::meaning::{Dns, Inbound, Kuma, Outbound, Proxy};
-use crate::net::{Family, written_net};
+use crate::net::Family;
 use crate::policy::printer::Printer;
 use crate::policy::setting::Selection;
 
@@ -25,25 +23,23 @@ pub(super) fn print(kuma: &Kuma, out: &mut Printer) {
 fn proxy(proxy: &Proxy, out: &mut Printer) {
     let default = Proxy::default();
     out.one(("proxy", "user"), &*proxy.user, &*default.user);
-    for (words, port, default) in [
+    out.proxy_ports([
         ("inbound-port", proxy.inbound_port, default.inbound_port),
         ("outbound-port", proxy.outbound_port, default.outbound_port),
         ("dns-port", proxy.dns_port, default.dns_port),
-    ] {
-        out.one(("proxy", words), &*port, &*default);
-    }
+    ]);
 }
 
 fn inbound(inbound: &Inbound, out: &mut Printer) {
     out.selection(("inbound", "capture port"), &inbound.capture_ports);
     out.list(("inbound", "exclude port"), &inbound.exclude_ports);
-    out.list(("inbound", "exclude from"), &written(&inbound.exclude_from));
+    out.nets(("inbound", "exclude from"), &inbound.exclude_from);
 }
 
 fn outbound(outbound: &Outbound, out: &mut Printer) {
     out.selection(("outbound", "capture port"), &outbound.capture_ports);
     out.list(("outbound", "exclude port"), &outbound.exclude_ports);
-    out.list(("outbound", "exclude to"), &written(&outbound.exclude_to));
+    out.nets(("outbound", "exclude to"), &outbound.exclude_to);
     out.list(("outbound", "exclude user"), &outbound.exclude_users);
 }
 
@@ -63,8 +59,4 @@ fn dns(dns: &Dns, out: &mut Printer) {
         .flat_map(|families| families.iter().map(Family::keyword))
         .collect();
     out.list(("dns", "docker-output"), &docker);
-}
-
-fn written(nets: &[IpNet]) -> Vec<String> {
-    nets.iter().copied().map(written_net).collect()
 }

@@ -6,7 +6,7 @@ use super::meaning::{Inbound, Linkerd, Outbound, Proxy};
 use crate::diag::Problem;
 use crate::net::{Families, PortRange};
 use crate::policy::clauses::effects::{self, Port, is_every_port};
-use crate::policy::clauses::families::Strays;
+use crate::policy::clauses::families::{self, Strays};
 use crate::policy::clauses::form::{Draft, Ending, Form};
 use crate::policy::clauses::given::{Given, Specials};
 use crate::policy::clauses::lists::{List, Repeated, Visitor};
@@ -121,10 +121,7 @@ impl Draft for LinkerdDraft {
         effects::excluded_outside(&self.inbound_capture, &mut self.inbound_exclude, ending);
         self.lists(&mut Repeated(ending.report));
         self.inbound_capture.excluded("port", &self.inbound_exclude, ending.report);
-        let ports = [
-            Port::new("inbound-port", self.proxy.inbound_port),
-            Port::new("outbound-port", self.proxy.outbound_port),
-        ];
+        let ports = Port::of_proxy(self.proxy.inbound_port, self.proxy.outbound_port);
         effects::same_ports(&ports, ending);
         let linkerd = Linkerd {
             families: self.families,
@@ -144,28 +141,19 @@ impl Draft for LinkerdDraft {
 impl LinkerdDraft {
     /// Reports families with which Linkerd sets up no rules.
     fn families(&self, ending: &mut Ending<'_>) {
-        let own = |clause| if ending.has(clause) { clause } else { None };
-        let families = own(self.families.clause);
-        match *self.families {
-            Families::Ipv6 => {
-                let problem = Problem::MeshCannot {
-                    mesh: MESH,
-                    why: "it always sets up IPv4, and IPv6 beside it",
-                    instead: "write `family ipv4`, or `family ipv4, ipv6`",
-                };
-                ending.report.push(problem.at(families.unwrap_or(ending.at), ""));
-            }
-            Families::Both if !self.exclude_from.is_none() => {
-                let problem = Problem::MeshCannot {
-                    mesh: MESH,
-                    why: FAMILIES_OF_SUBNETS,
-                    instead: "write `family ipv4`, and exclude IPv4 subnets",
-                };
-                let at = own(self.exclude_from.clause).or(families).unwrap_or(ending.at);
-                let evidence = self.families.clause.filter(|clause| *clause != at);
-                ending.report.push(problem.at(at, "").and(evidence, "both families"));
-            }
-            Families::Ipv4 | Families::Both => {}
+        let why = "it always sets up IPv4, and IPv6 beside it";
+        families::ipv4_is_always_set_up(MESH, why, self.families, ending);
+        if *self.families == Families::Both && !self.exclude_from.is_none() {
+            let problem = Problem::MeshCannot {
+                mesh: MESH,
+                why: FAMILIES_OF_SUBNETS,
+                instead: "write `family ipv4`, and exclude IPv4 subnets",
+            };
+            let own = |clause| if ending.has(clause) { clause } else { None };
+            let (sources, families) = (own(self.exclude_from.clause), own(self.families.clause));
+            let at = sources.or(families).unwrap_or(ending.at);
+            let evidence = self.families.clause.filter(|clause| *clause != at);
+            ending.report.push(problem.at(at, "").and(evidence, "both families"));
         }
     }
 }

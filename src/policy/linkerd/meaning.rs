@@ -67,14 +67,14 @@ impl Default for Linkerd {
             families: Setting::default_to(Families::Both),
             proxy: Proxy {
                 user: Setting::default_to(Some(2102)),
-                group: Setting::default_to(None),
+                group: Setting::default(),
                 inbound_port: Setting::default_to(4143),
                 outbound_port: Setting::default_to(4140),
             },
             inbound: Inbound {
-                capture_ports: Setting::default_to(Selection::All),
+                capture_ports: Setting::default(),
                 exclude_ports: ports(&[4190, 4191, 4567, 4568]),
-                exclude_from: Setting::default_to(Vec::new()),
+                exclude_from: Setting::default(),
             },
             outbound: Outbound { exclude_ports: ports(&[4567, 4568]) },
         }

@@ -6,38 +6,30 @@ mod meaning;
 pub use self::meaning::{Inbound, Linkerd, Outbound, Proxy};
 
 use self::clauses::LinkerdDraft;
-use crate::net::{Families, PortSet, written_net};
+use crate::net::{Families, PortSet};
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
-use crate::policy::setting::Selection;
-use crate::span::Span;
+use crate::policy::setting::{Selection, Setting};
 
 impl PolicyKind for Linkerd {
     type Draft = LinkerdDraft;
 
     const ALSO_CALLED: &'static [&'static str] = &["linkerd2", "linkerd-proxy", "proxy-init"];
 
-    fn families(&self) -> Families {
-        *self.families
-    }
-
-    fn family_clause(&self) -> Option<Span> {
-        self.families.clause
+    fn families(&self) -> Setting<Families> {
+        self.families
     }
 
     fn print(&self, out: &mut Printer) {
         let default = Self::default();
         let Self { families, proxy, inbound, outbound } = self;
         out.families(**families);
-        let id = |id: Option<u32>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        out.one(("proxy", "user"), &id(*proxy.user), &id(*default.proxy.user));
-        out.one(("proxy", "group"), &id(*proxy.group), &id(*default.proxy.group));
-        for (words, port, default) in [
+        out.one_or_none(("proxy", "user"), *proxy.user, *default.proxy.user);
+        out.one_or_none(("proxy", "group"), *proxy.group, *default.proxy.group);
+        out.proxy_ports([
             ("inbound-port", proxy.inbound_port, default.proxy.inbound_port),
             ("outbound-port", proxy.outbound_port, default.proxy.outbound_port),
-        ] {
-            out.one(("proxy", words), &*port, &*default);
-        }
+        ]);
         out.selection(("inbound", "capture port"), &inbound.capture_ports);
         let mut ports = default.inbound.exclude_ports.value;
         // What is excluded by default goes silently where it is not captured.
@@ -47,8 +39,7 @@ impl PolicyKind for Linkerd {
         }
         let at = ("inbound", "exclude port");
         out.list_unless(at, &inbound.exclude_ports, *inbound.exclude_ports == ports);
-        let nets: Vec<_> = inbound.exclude_from.iter().copied().map(written_net).collect();
-        out.list(("inbound", "exclude from"), &nets);
+        out.nets(("inbound", "exclude from"), &inbound.exclude_from);
         let (at, default) = (("outbound", "exclude port"), default.outbound);
         out.list_unless(at, &outbound.exclude_ports, outbound == &default);
     }

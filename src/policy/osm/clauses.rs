@@ -154,10 +154,7 @@ impl Draft for OsmDraft {
             ending.report,
         );
         own_ports(&self.inbound_exclude, ending.report);
-        let ports = [
-            Port::new("inbound-port", self.proxy.inbound_port),
-            Port::new("outbound-port", self.proxy.outbound_port),
-        ];
+        let ports = Port::of_proxy(self.proxy.inbound_port, self.proxy.outbound_port);
         effects::same_ports(&ports, ending);
         let everywhere = effects::is_everywhere(&self.exclude_to.values(), Families::Ipv4);
         if everywhere && is_every_port(&self.inbound_exclude.values()) {

@@ -50,7 +50,7 @@ pub enum LocalMode {
 }
 
 /// Connections to the workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports not captured, at most [`MOST_EXCLUDED_PORTS`]. `exclude port`; default: none.
@@ -58,7 +58,7 @@ pub struct Inbound {
 }
 
 /// Connections from the workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outbound {
     /// Destinations captured. Never none. `capture to`; default: `*`.
@@ -88,13 +88,9 @@ impl Default for Osm {
                 outbound_port: Setting::default_to(15001),
                 local_mode: Setting::default_to(LocalMode::Localhost),
             },
-            inbound: Inbound { exclude_ports: Setting::default_to(Vec::new()) },
-            outbound: Outbound {
-                capture_to: Setting::default_to(Selection::All),
-                exclude_to: Setting::default_to(Vec::new()),
-                exclude_ports: Setting::default_to(Vec::new()),
-            },
-            exclude_interfaces: Setting::default_to(Vec::new()),
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            exclude_interfaces: Setting::default(),
         }
     }
 }

@@ -13,6 +13,8 @@ use netweir::policy::{GroupIds, Policy};
 use netweir::reader::iptables;
 use serde_json::Value;
 
+use super::shipped::root;
+
 /// A configuration.
 pub(crate) struct Entry {
     /// What the corpus calls it.
@@ -42,11 +44,21 @@ impl Texts {
 }
 
 impl Entry {
-    /// What becomes of the same configuration in other forms, as far as these can say it: which chains
-    /// and addresses a host or a pod has is in none of them.
+    /// What becomes of the configuration where nothing says which chains the host has of others, as in
+    /// no other form.
+    pub(crate) fn of_any_host(&self, mesh: &str) -> Told {
+        let mut entry = self.json.clone();
+        if let Some(host) = entry["host"].as_object_mut() {
+            host.remove("docker_output_chain");
+        }
+        (form(mesh, "config").read)(&entry.to_string(), &context())
+    }
+
+    /// What becomes of the same configuration in other forms, as far as these can say it: which address
+    /// a pod has is in none of them.
     pub(crate) fn other_forms(&self, mesh: &str) -> Vec<(&'static str, Told)> {
         let entry = &self.json;
-        if entry["host"]["docker_output_chain"] == true || !entry["config"]["POD_IP"].is_null() {
+        if !entry["config"]["POD_IP"].is_null() {
             return Vec::new();
         }
         let servers = entry["resolv"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -62,9 +74,10 @@ impl Entry {
             let quoted = words.iter().map(|word| format!("'{}' ", word.as_str().unwrap()));
             ("args", quoted.collect::<String>())
         });
+        let variables = entry["variables"].as_str().map(|text| ("variables", text.to_owned()));
         let pod = &entry["pod"];
         let pod = (!pod.is_null()).then(|| ("pod", pod.to_string()));
-        let forms = words.into_iter().chain(pod);
+        let forms = words.into_iter().chain(variables).chain(pod);
         forms.map(|(flag, text)| (flag, (form(mesh, flag).read)(&text, &context))).collect()
     }
 
@@ -100,8 +113,12 @@ pub(crate) fn sample(mesh: &str, count: usize) -> Vec<Entry> {
 }
 
 /// What the corpus has of a mesh, a line an entry; `None`, with a printed note, if no corpus is
-/// named. A file that is named stands for its folder.
+/// named. A file that is named stands for its folder. The corpus of a mesh whose configurations are few
+/// is `tests/corpus/MESH.jsonl`.
 pub(crate) fn text(mesh: &str) -> Option<String> {
+    if let Ok(text) = std::fs::read_to_string(root().join(format!("tests/corpus/{mesh}.jsonl"))) {
+        return Some(text);
+    }
     let Some(path) = std::env::var_os("WEIR_CORPUS").map(PathBuf::from) else {
         println!("skipped: WEIR_CORPUS is not set");
         return None;

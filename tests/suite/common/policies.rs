@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
+use netweir::policy::appmesh::{self, AppMesh};
 use netweir::policy::consul::{self, Consul, UserRange};
 use netweir::policy::linkerd::{self, Linkerd};
 use netweir::policy::osm::{self, LocalMode, Osm};
@@ -24,6 +25,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         1 => consuls().prop_map(Kind::from),
         1 => linkerds().prop_map(Kind::from),
         1 => osms().prop_map(Kind::from),
+        1 => appmeshes().prop_map(Kind::from),
     ];
     (names(), kind, vec(expectations(), 0..3)).prop_map(|(name, kind, expectations)| {
         let expectations = expectations.into_iter().map(set).collect();
@@ -214,6 +216,34 @@ pub(crate) fn osms() -> impl Strategy<Value = Osm> {
                 exclude_ports: set(outbound),
             },
             exclude_interfaces: set(interfaces),
+        },
+    )
+}
+
+/// Any policy for App Mesh.
+pub(crate) fn appmeshes() -> impl Strategy<Value = AppMesh> {
+    let id = || option::of(often(&[1337], 0..u32::MAX));
+    let proxy =
+        (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| appmesh::Proxy {
+            // The script wants one of them.
+            user: set(user.or(group.is_none().then_some(1337))),
+            group: set(group),
+            inbound_port: set(inbound),
+            outbound_port: set(outbound),
+        });
+    let few = vec((0_u16..).prop_map(PortRange::one), 0..5);
+    (any::<bool>(), proxy, few, ports(), vec(net(), 0..4)).prop_map(
+        |(is_dual, proxy, captured, excluded, mut exclude_to)| {
+            exclude_to.retain(|net| is_dual || net.addr().is_ipv4());
+            AppMesh {
+                families: set(if is_dual { Families::Both } else { Families::Ipv4 }),
+                proxy,
+                inbound: appmesh::Inbound { capture_ports: set(captured) },
+                outbound: appmesh::Outbound {
+                    exclude_ports: set(excluded),
+                    exclude_to: set(exclude_to),
+                },
+            }
         },
     )
 }

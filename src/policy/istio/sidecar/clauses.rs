@@ -11,9 +11,10 @@ use crate::net::{Families, Interface, OnMiss, PortRange};
 use crate::policy::clauses::effects::{self, Port};
 use crate::policy::clauses::families::Strays;
 use crate::policy::clauses::form::{Draft, Ending, Form};
-use crate::policy::clauses::given::{Given, PerFamilySetting, Specials};
+use crate::policy::clauses::given::{Given, Specials};
 use crate::policy::clauses::lists::{List, Repeated, Visitor};
 use crate::policy::clauses::numbers::MARK;
+use crate::policy::clauses::per_family::PerFamilySetting;
 use crate::policy::setting::Setting;
 use crate::span::Span;
 
@@ -189,11 +190,7 @@ impl Draft for SidecarDraft {
             given.list(&mut draft.reroute, Specials::INTERFACES);
         }),
         Form::one("", "drop", "invalid", |draft, given| {
-            const CHOICES: &[(&str, bool)] = &[("invalid", true), ("none", false)];
-            const HELP: &str = "`drop invalid` drops what connection tracking calls invalid, \
-                                `drop none` nothing";
-            let drop = given.choice("kind of packet", CHOICES, HELP);
-            given.set(&mut draft.drop_invalid, drop);
+            given.drop_invalid(&mut draft.drop_invalid);
         }),
     ];
 

@@ -11,19 +11,15 @@ use self::clauses::SidecarDraft;
 use crate::net::Families;
 use crate::policy::kind::PolicyKind;
 use crate::policy::printer::Printer;
-use crate::span::Span;
+use crate::policy::setting::Setting;
 
 impl PolicyKind for Sidecar {
     type Draft = SidecarDraft;
 
     const ALSO_CALLED: &'static [&'static str] = &["policy", "pod", "workload"];
 
-    fn families(&self) -> Families {
-        *self.families
-    }
-
-    fn family_clause(&self) -> Option<Span> {
-        self.families.clause
+    fn families(&self) -> Setting<Families> {
+        self.families
     }
 
     fn print(&self, out: &mut Printer) {

@@ -1,7 +1,5 @@
 //! Sidecars to text.
 
-use ipnet::IpNet;
-
 use super::meaning::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
 use crate::net::{Families, OnMiss, PerFamily, written_net};
 use crate::policy::printer::Printer;
@@ -55,13 +53,11 @@ fn mode(mode: Mode, out: &mut Printer) {
 fn proxy(proxy: &Proxy, families: Families, default: &Proxy, out: &mut Printer) {
     out.list_unless(("proxy", "user"), &proxy.users, proxy.users == default.users);
     out.list_unless(("proxy", "group"), &proxy.groups, proxy.groups == proxy.users);
-    for (words, port, default) in [
+    out.proxy_ports([
         ("outbound-port", proxy.outbound_port, default.outbound_port),
         ("inbound-port", proxy.inbound_port, default.inbound_port),
         ("tunnel-port", proxy.tunnel_port, default.tunnel_port),
-    ] {
-        out.one(("proxy", words), &*port, &*default);
-    }
+    ]);
     let at = ("proxy", "passthrough");
     out.addresses(at, families, &proxy.passthrough, &default.passthrough);
 }
@@ -72,13 +68,8 @@ fn inbound(inbound: &Inbound, out: &mut Printer) {
 }
 
 fn outbound(outbound: &Outbound, families: Families, default: &Outbound, out: &mut Printer) {
-    match &*outbound.capture_to {
-        Selection::All => out.clause(("outbound", "capture to"), ["*"], true),
-        Selection::Only(nets) => {
-            out.list_unless(("outbound", "capture to"), &written(nets), false);
-        }
-    }
-    out.list(("outbound", "exclude to"), &written(&outbound.exclude_to));
+    out.selected_nets(("outbound", "capture to"), &outbound.capture_to);
+    out.nets(("outbound", "exclude to"), &outbound.exclude_to);
     out.list(("outbound", "capture port"), &outbound.capture_ports);
     out.list(("outbound", "exclude port"), &outbound.exclude_ports);
     match &*outbound.groups {
@@ -104,8 +95,4 @@ fn outbound(outbound: &Outbound, families: Families, default: &Outbound, out: &m
 fn interfaces(interfaces: &Interfaces, out: &mut Printer) {
     out.list(("interface", "exclude"), &interfaces.exclude);
     out.list(("interface", "reroute"), &interfaces.reroute);
-}
-
-fn written(nets: &[IpNet]) -> Vec<String> {
-    nets.iter().copied().map(written_net).collect()
 }
