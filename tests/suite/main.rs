@@ -25,6 +25,7 @@ mod loads;
 mod mistakes;
 mod mutants;
 mod nft;
+mod provenance;
 mod random_kernel;
 mod reality;
 mod rulesets;
