@@ -54,12 +54,14 @@ pub mod policy;
 mod prove;
 pub mod reader;
 pub mod semantics;
+mod since;
 pub mod smt;
 pub mod span;
 pub mod syntax;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;
+pub use since::{Since, Way};
 
 /// The README's Rust is compiled and run, too.
 #[cfg(doctest)]

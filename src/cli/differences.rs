@@ -141,13 +141,7 @@ pub(super) fn words(
 
 /// `untouched → captured: redirected to port 15001`.
 fn outcomes(difference: &DifferenceWords) -> String {
-    let full = |explanation: &Explanation| {
-        let also = explanation.also.iter().map(String::as_str);
-        // The heading says that it is captured.
-        let outcome = explanation.outcome.trim_start_matches("captured: ");
-        std::iter::once(outcome).chain(also).collect::<Vec<_>>().join(", ")
-    };
-    format!("{} → {}", full(&difference.left), full(&difference.right))
+    format!("{} → {}", difference.left.words(), difference.right.words())
 }
 
 /// The rules that matter, below a name.
@@ -167,8 +161,8 @@ fn way(name: &str, explanation: &Explanation) -> Vec<String> {
 }
 
 fn side_by_side(out: &mut String, left: &[String], right: &[String]) {
-    let left: Vec<String> = left.iter().flat_map(|line| wrapped(line)).collect();
-    let right: Vec<String> = right.iter().flat_map(|line| wrapped(line)).collect();
+    let left: Vec<String> = left.iter().flat_map(|line| wrapped(line, COLUMN)).collect();
+    let right: Vec<String> = right.iter().flat_map(|line| wrapped(line, COLUMN)).collect();
     let width = left.iter().map(|line| line.chars().count()).max().unwrap_or_default();
     for at in 0..left.len().max(right.len()) {
         let (one, other) = (left.get(at), right.get(at));
@@ -180,13 +174,12 @@ fn side_by_side(out: &mut String, left: &[String], right: &[String]) {
     }
 }
 
-/// `text` in lines that fit a column, broken at spaces.
-fn wrapped(text: &str) -> Vec<String> {
+/// `text` in lines of at most `width` characters, broken at spaces.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_inclusive(' ') {
-        if !line.trim().is_empty()
-            && line.chars().count() + word.trim_end().chars().count() > COLUMN
+        if !line.trim().is_empty() && line.chars().count() + word.trim_end().chars().count() > width
         {
             lines.push(line.trim_end().to_owned());
             line = String::from("    ");

@@ -177,6 +177,12 @@ impl Problem {
                     .to_owned()
             }
             Self::CapturesNothing { .. } => "capture something, or remove the policy".to_owned(),
+            Self::NotToml { .. } => {
+                "a line is `key = value`, a section begins with its name in brackets: `[golden]`"
+                    .to_owned()
+            }
+            Self::UnknownKey { known, .. } => format!("the keys here are {known}"),
+            Self::NotASetting { instead, .. } => instead.to_string(),
         };
         Some(help)
     }

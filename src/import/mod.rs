@@ -23,6 +23,8 @@ mod report;
 mod shell;
 mod words;
 
+pub(crate) use words::nearest;
+
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 

@@ -13,6 +13,7 @@ mod docs;
 mod explain;
 mod faults;
 mod front_end;
+mod golden;
 mod growth;
 mod import;
 mod imports;
