@@ -1,105 +1,15 @@
 //! `weir golden` as a repository meets it: states, revisions, interruptions, other people's files.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use netweir::View;
-use tempfile::TempDir;
 
 use crate::cli::{exits, snapshot, stderr, stdout};
-use crate::common::skip::skip;
-
-/// A folder of policies, which git knows if there is git.
-struct Repository {
-    folder: TempDir,
-}
-
-impl Repository {
-    fn new() -> Self {
-        let repository = Self { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir(repository.path(".git")).unwrap();
-        repository
-    }
-
-    /// One that git has made; `None` where there is no git.
-    fn with_git() -> Option<Self> {
-        let repository = Self { folder: tempfile::tempdir().unwrap() };
-        if Command::new("git").arg("--version").output().is_err() {
-            skip("there is no git");
-            return None;
-        }
-        repository.git(&["init", "-q", "-b", "main"]);
-        Some(repository)
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
-        fs::write(self.path(path), text).unwrap();
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap()
-    }
-
-    fn edit(&self, path: &str, from: &str, to: &str) {
-        let text = self.read(path);
-        assert!(text.contains(from), "`{from}` is not in {path}\n{text}");
-        self.write(path, &text.replacen(from, to, 1));
-    }
-
-    fn weir_in(&self, folder: &str, arguments: &[&str]) -> Output {
-        let mut weir = Command::new(env!("CARGO_BIN_EXE_weir"));
-        weir.args(arguments).current_dir(self.path(folder)).stdin(Stdio::null());
-        weir.output().unwrap()
-    }
-
-    fn golden(&self, arguments: &[&str]) -> Output {
-        self.weir_in("", &[&["golden"], arguments].concat())
-    }
-
-    fn git(&self, arguments: &[&str]) -> Output {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]);
-        let output = git.args(arguments).current_dir(self.path("")).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", stderr(&output));
-        output
-    }
-
-    fn commit(&self) {
-        self.git(&["add", "-A"]);
-        self.git(&["commit", "-q", "-m", "x"]);
-    }
-
-    /// Every file but those of git, with its text.
-    fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.path("")];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.strip_prefix(self.path("")).unwrap().to_str().unwrap().to_owned();
-                if path.is_dir() && !name.starts_with(".git") {
-                    folders.push(path);
-                } else if path.is_file() {
-                    files.push((name, fs::read(&path).unwrap()));
-                }
-            }
-        }
-        files.sort();
-        files
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.files().into_iter().map(|(name, _)| name).collect()
-    }
-}
+use crate::common::repository::Repository;
 
 /// The policy of this number, which excludes a port of its own.
 fn policy(number: usize) -> String {
@@ -217,6 +127,7 @@ fn a_golden_is_what_compile_prints_with_the_same_options() {
         let views = views.join(", ");
         let settings = format!("group-file = \"groups\"\n[golden]\nviews = [{views}]\n{settings}");
         repository.write("weir.toml", &settings);
+        let _ = fs::remove_dir_all(repository.path("p/golden"));
         exits(&repository.golden(&["--bless"]), 0);
         for policy in ["a", "b"] {
             for (view, extension) in VIEWS {
@@ -511,7 +422,7 @@ fn a_bless_that_is_killed_leaves_every_file_old_or_new() {
     };
     let goldens = || {
         let mut files = repository.files();
-        files.retain(|(name, _)| name.ends_with(".nft"));
+        files.retain(|(name, _)| Path::new(name).extension().is_some_and(|it| it == "nft"));
         files
     };
     let mut whole = Vec::new();

@@ -53,16 +53,15 @@ pub(super) fn bless(
     for (folder, listed) in lists.iter().filter(|(folder, _)| touched.contains(*folder)) {
         let full = scope.root.join(folder);
         let list = full.join(MANIFEST);
-        let is_list_stale = stale.contains(slashed(&folder.join(MANIFEST)).as_str());
         within(&scope.root, folder)?;
         fs::create_dir_all(&full).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make {}: {error}", shown(folder)))
         })?;
         sweep(&full)?;
         let mut all = listed.is.clone();
-        let was = &listed.was.sources;
-        all.sources.extend(was.iter().map(|(golden, source)| (golden.clone(), source.clone())));
-        all.odd.clear();
+        for (golden, source) in &listed.was.sources {
+            all.sources.entry(golden.clone()).or_insert_with(|| source.clone());
+        }
         if all != listed.was {
             rewrite(&list, &all.text())?;
         }
@@ -84,7 +83,7 @@ pub(super) fn bless(
             fs::remove_file(&list).or_else(absent)?;
             // Others may have files there.
             let _ = fs::remove_dir(&full);
-        } else if all.sources != listed.is.sources || is_list_stale && all == listed.was {
+        } else if all.sources != listed.is.sources {
             rewrite(&list, &listed.is.text())?;
         }
     }

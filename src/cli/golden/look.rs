@@ -253,7 +253,7 @@ impl Listed {
             None if self.is.sources.is_empty() => return Ok(entries),
             None => list.state = State::Missing,
             Some(_) if self.is.sources.is_empty() => list.state = State::Orphaned,
-            Some(text) if text == self.is.text().as_bytes() => return Ok(entries),
+            Some(_) if self.is.has_the_goldens_of(&self.was) => return Ok(entries),
             Some(_) => list.state = State::OtherText,
         }
         if let [first, ..] = self.was.odd[..] {

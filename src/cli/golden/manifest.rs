@@ -41,6 +41,12 @@ impl Manifest {
         manifest
     }
 
+    /// Whether both name the same goldens, and nothing else. The file of a policy may have been
+    /// renamed since.
+    pub(super) fn has_the_goldens_of(&self, other: &Self) -> bool {
+        self.sources.keys().eq(other.sources.keys()) && self.odd == other.odd
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = HEAD.to_owned();
         for (golden, source) in &self.sources {

@@ -212,7 +212,8 @@ impl Scope {
             let of = project.settings.policies_of(folder.strip_prefix(&within).ok()?)?;
             Some(project.folder.join(of))
         };
-        if policies(folder).is_none() {
+        // Whoever has settings has policies, whatever the folder is called.
+        if policies(folder).is_none() || folder.join(SETTINGS).is_file() {
             return Ok(false);
         }
         for entry in WalkDir::new(folder).sort_by_file_name() {
