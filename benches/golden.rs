@@ -27,9 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         {
             took.push(run(folder.path(), count, what, arguments)?);
         }
-        // One port more: another meaning of every policy.
-        policies(folder.path(), count, 3307)?;
-        run(folder.path(), count, "meaning changed", &["."])?;
+        if count == 1_000 {
+            // One port more: another meaning of every policy, which takes longest.
+            policies(folder.path(), count, 3307)?;
+            run(folder.path(), count, "meaning changed", &["."])?;
+        }
         let (time, peak) = took[1];
         peaks.push(peak);
         if count == 10_000 {

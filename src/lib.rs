@@ -61,7 +61,7 @@ pub mod syntax;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;
-pub use since::{Since, Way};
+pub use since::{Since, Telling, Way};
 
 /// The README's Rust is compiled and run, too.
 #[cfg(doctest)]

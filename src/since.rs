@@ -5,12 +5,12 @@
 
 use serde::Serialize;
 
-use crate::explain::{ClauseWords, Context, DifferenceWords, differences};
+use crate::explain::{ClauseWords, Context, DifferenceWords, Ports, Treatment, differences};
 use crate::ir::{Action, Ruleset, to_iptables_chain};
 use crate::lower::{Layout, Lowered, lower};
 use crate::net::Family;
 use crate::policy::Policy;
-use crate::semantics::{Comparison, Difference, Limit, compare_beside};
+use crate::semantics::{Comparison, Difference, Limit, compare, compare_beside};
 use crate::syntax::NoIncludes;
 use crate::{Compilation, Options, View, compile, reader};
 
@@ -63,52 +63,85 @@ pub struct Way {
 const MOST: usize = 8;
 const MOST_TRAFFIC: usize = 4;
 
+/// How much is told of what means something else. Whether it does is decided in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// All ways, and which packets.
+    Everything,
+    /// One packet, in about half of the time: for the many that nobody reads.
+    OnePacket,
+}
+
 impl Compilation {
     /// What `before`, a text of `view` that some version of the policy was compiled to, means beside
     /// what `policy` means now.
     ///
     /// Scripts, JSON and text for iptables are compared for all packets, policies by all that they
     /// say. Nothing reads the other views back.
+    ///
+    /// ```
+    /// use netweir::{Options, Since, Telling, View, compile, syntax::NoIncludes};
+    ///
+    /// let text = |port: u16| format!("sidecar web {{ outbound {{ exclude port {port} }} }}");
+    /// let compiled = |text: &str| compile("web.weir", text, &NoIncludes, &Options::default());
+    /// let (was, is) = (compiled(&text(25)).unwrap(), compiled(&text(26)).unwrap());
+    ///
+    /// let golden = was.emit(&was.policies[0], View::Nft).unwrap();
+    /// let since = is.since(&is.policies[0], View::Nft, &golden, Telling::OnePacket);
+    /// let Since::Other { ways, .. } = since else { panic!() };
+    /// assert_eq!(ways[0].words, "untouched → redirected to the outbound proxy port 15001");
+    /// ```
     #[must_use]
-    pub fn since(&self, policy: &Policy, view: View, before: &str) -> Since {
-        let shared = matches!(view, View::Iptables(_));
-        let read = match view {
-            View::Policy => return self.since_policy(policy, before),
-            View::Nft | View::Json => read_nft(policy, view, before),
-            View::Iptables(family) => read_iptables(policy, family, before),
+    pub fn since(&self, policy: &Policy, view: View, before: &str, telling: Telling) -> Since {
+        let meaning = || lower(policy, Layout::Upstream).ruleset;
+        match view {
+            View::Policy => self.since_policy(policy, before, telling),
+            View::Nft | View::Json => self.since_rules(policy, (view, before), telling, || {
+                Ok([read_nft(policy, view, before)?, meaning()])
+            }),
+            View::Iptables(family) => self.since_rules(policy, (view, before), telling, || {
+                Ok([read_iptables(policy, family, before)?, meaning().only(family)])
+            }),
             View::Ir | View::Routing | View::RoutingBatch(_) | View::Teardown => {
-                return Since::unknown("nothing reads this view back");
+                Since::unknown("nothing reads this view back")
             }
-        };
-        let proof = self.prove(&[policy], view, before);
-        if proof.is_ok() {
-            return Since::Same;
         }
-        let old = match read {
-            Ok(old) => old,
+    }
+
+    fn since_rules(
+        &self,
+        policy: &Policy,
+        (view, before): (View, &str),
+        telling: Telling,
+        both: impl FnOnce() -> Result<[Ruleset; 2], String>,
+    ) -> Since {
+        let Err(unproved) = self.prove(&[policy], view, before) else { return Since::Same };
+        let [old, new] = match both() {
+            Ok(both) => both,
             Err(why) => return Since::unknown(format!("it cannot be read exactly: {why}")),
         };
-        let meaning = lower(policy, Layout::Upstream).ruleset;
-        let new = match view {
-            View::Iptables(family) => meaning.only(family),
-            _ => meaning,
-        };
-        let told = self.told(policy, &old, &new, shared);
-        told.unwrap_or_else(|| {
-            let why = proof.err().and_then(|found| found.first().map(|it| it.problem.to_string()));
-            let why = why.unwrap_or_default();
+        let shared = matches!(view, View::Iptables(_));
+        self.told(policy, [&old, &new], shared, telling).unwrap_or_else(|| {
+            // What the proof asks beside packets: how the text replaces what is loaded.
+            let why = unproved.first().map(|found| found.problem.to_string()).unwrap_or_default();
             Since::unknown(format!("every packet fares the same, but {why}"))
         })
     }
 
     /// As what packets fare otherwise; `None` if none does.
-    fn told(&self, policy: &Policy, old: &Ruleset, new: &Ruleset, shared: bool) -> Option<Since> {
+    fn told(
+        &self,
+        policy: &Policy,
+        [old, new]: [&Ruleset; 2],
+        shared: bool,
+        telling: Telling,
+    ) -> Option<Since> {
         // What holds whether chains of others give a packet back or not holds for all that they do.
         let has_others = [old, new].iter().any(|rules| !rules.others().is_empty());
         let elsewhere = has_others.then_some(Action::Redirect { port: 0 });
         for then in std::iter::once(Action::Return).chain(elsewhere) {
             let [old, new] = [old, new].map(|rules| rules.with_others_doing(&then));
-            match self.told_alone(policy, &old, &new, shared) {
+            match self.told_alone(policy, [&old, &new], shared, telling) {
                 Ok(None) => {}
                 Ok(Some(since)) => return Some(since),
                 Err(limit) => return Some(Since::unknown(limit.to_string())),
@@ -120,10 +153,18 @@ impl Compilation {
     fn told_alone(
         &self,
         policy: &Policy,
-        old: &Ruleset,
-        new: &Ruleset,
+        [old, new]: [&Ruleset; 2],
         shared: bool,
+        telling: Telling,
     ) -> Result<Option<Since>, Limit> {
+        if telling == Telling::OnePacket {
+            let found = compare(old, new)?.into_iter().next();
+            if let Some(difference) = found {
+                let ways = vec![Way::found("", difference, policy)];
+                return Ok(Some(Since::Other { ways, and_more: true }));
+            }
+            return Self::told_beside(policy, [old, new], shared);
+        }
         let before = Context { is_iptables: shared, ..Context::default() };
         let after = Context { policy: Some(policy), sources: Some(&self.sources), ..before };
         let Comparison { ways, and_more } = differences((old, &before), (new, &after))?;
@@ -133,19 +174,24 @@ impl Compilation {
             ways.truncate(MOST);
             return Ok(Some(Since::Other { ways, and_more }));
         }
-        let beside = compare_beside(old, new, shared)?;
-        let ways: Vec<Way> = beside
-            .into_iter()
-            .take(1)
-            .map(|(base, difference)| {
-                let place = format!("{} and priority {}", base.hook.name(), base.priority);
-                Way::beside(&place, difference)
-            })
-            .collect();
-        Ok((!ways.is_empty()).then_some(Since::Other { ways, and_more: false }))
+        Self::told_beside(policy, [old, new], shared)
     }
 
-    fn since_policy(&self, policy: &Policy, before: &str) -> Since {
+    /// As a packet that fares otherwise beside others; `None` if none does.
+    fn told_beside(
+        policy: &Policy,
+        [old, new]: [&Ruleset; 2],
+        shared: bool,
+    ) -> Result<Option<Since>, Limit> {
+        let found = compare_beside(old, new, shared)?.into_iter().next();
+        Ok(found.map(|(base, difference)| {
+            let (hook, priority) = (base.hook.name(), base.priority);
+            let place = format!("beside other chains at {hook} and priority {priority}: ");
+            Since::Other { ways: vec![Way::found(&place, difference, policy)], and_more: false }
+        }))
+    }
+
+    fn since_policy(&self, policy: &Policy, before: &str, telling: Telling) -> Since {
         // It was printed, so that it has numbers and no names, and includes nothing.
         let options = Options { verify: false, ..Options::default() };
         let compiled = compile("before.weir", before, &NoIncludes, &options);
@@ -156,7 +202,7 @@ impl Compilation {
             return Since::unknown("it is not one policy");
         };
         let (was, is) = (lower(old, Layout::Upstream), lower(policy, Layout::Upstream));
-        if let Some(since) = self.told(policy, &was.ruleset, &is.ruleset, false) {
+        if let Some(since) = self.told(policy, [&was.ruleset, &is.ruleset], false, telling) {
             return since;
         }
         let expects = |policy: &Policy| {
@@ -236,16 +282,25 @@ impl Way {
         }
     }
 
-    fn beside(place: &str, difference: Difference) -> Self {
+    /// What a packet shows, at a place that is said first.
+    fn found(place: &str, difference: Difference, policy: &Policy) -> Self {
         let Difference { packet, left, right, supposes } = difference;
-        let (before, after) = (left.to_string(), right.to_string());
+        let ports = lower(policy, Layout::default()).ports;
+        let [was, is] = [&left, &right].map(Treatment::of);
+        let (mut before, mut after) = (Ports::default().words(was), ports.words(is));
+        if was == is {
+            // They differ in marks or zones, or nothing but where the chain is left.
+            (before, after) = (left.to_string(), right.to_string());
+        }
+        let [before, after] =
+            [before, after].map(|words| words.trim_start_matches("captured: ").to_owned());
         let what = if before == after {
             "the rest of a chain that others share is left out on one side only".to_owned()
         } else {
             format!("{before} → {after}")
         };
         Self {
-            words: format!("beside other chains at {place}: {what}"),
+            words: format!("{place}{what}"),
             traffic: Vec::new(),
             and_more: false,
             packet: packet.to_string(),
@@ -283,4 +338,64 @@ fn read_iptables(policy: &Policy, family: Family, text: &str) -> Result<Ruleset,
 
 fn first<E: ToString>(errors: &[E]) -> String {
     errors.first().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Since, Telling};
+    use crate::net::Family;
+    use crate::syntax::NoIncludes;
+    use crate::{Options, View, compile};
+
+    /// What is said of the text of a policy in which `to` stands for `from`.
+    fn since(view: View, from: &str, to: &str, telling: Telling) -> Since {
+        let text = "sidecar s { outbound { exclude port 25 } }";
+        let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
+        let policy = &compilation.policies[0];
+        let text = compilation.emit(policy, view).unwrap();
+        assert!(text.contains(from), "{text}");
+        compilation.since(policy, view, &text.replace(from, to), telling)
+    }
+
+    #[test]
+    fn a_text_is_judged_by_what_it_means() {
+        let iptables = View::Iptables(Family::Ipv4);
+        for telling in [Telling::Everything, Telling::OnePacket] {
+            for (view, from, to) in [
+                (View::Nft, "untouched", "left alone"),
+                (View::Nft, "counter ", ""),
+                (View::Json, "\"counter\":null", "\"counter\":{\"packets\":1,\"bytes\":2}"),
+                (iptables, "--dport 25 ", "--dport 25:25 "),
+                (View::Policy, "  family ipv4, ipv6\n", "  # both\n\n"),
+            ] {
+                assert_eq!(since(view, from, to, telling), Since::Same, "{from} {to}");
+            }
+            for (view, from, to) in [
+                (View::Nft, "dport 25 ", "dport 26 "),
+                (View::Json, "\"right\":25}", "\"right\":26}"),
+                (iptables, "--dport 25 ", "--dport 26 "),
+                (View::Policy, "exclude port 25", "exclude port 26"),
+            ] {
+                let found = since(view, from, to, telling);
+                let Since::Other { ways, .. } = found else { panic!("{from} {to}: {found:?}") };
+                assert!(
+                    ways[0].packet.contains(":25 ") || ways[0].packet.contains(":26 "),
+                    "{ways:?}"
+                );
+            }
+            for (view, from, to, said) in [
+                (View::Nft, "delete table ip6 istio-proxy-nat\n", "\n", "fares the same, but"),
+                (View::Nft, "tcp dport 25", "tcp dport ssh", "cannot be read exactly"),
+                (iptables, "-A OUTPUT", "-I OUTPUT", "cannot be read exactly"),
+                (View::Policy, "sidecar", "side", "no policy any longer"),
+                (View::Policy, "sidecar s", "sidecar t", "it differs in its name"),
+                (View::Ir, "untouched", "left alone", "nothing reads this view back"),
+            ] {
+                match since(view, from, to, telling) {
+                    Since::Unknown { why } => assert!(why.contains(said), "{from} {to}: {why}"),
+                    other => panic!("{from} {to}: {other:?}"),
+                }
+            }
+        }
+    }
 }

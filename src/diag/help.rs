@@ -92,7 +92,8 @@ impl Problem {
                 format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
             }
             Self::UnknownGroup { .. } => {
-                "write its number, or pass the file that has it with `--group-file /etc/group`"
+                "write its number, or name the file that has it: `--group-file /etc/group`, or \
+                 `group-file` in weir.toml"
                     .to_owned()
             }
             Self::Undefined { name } if Name::new(name).is_err() => {

@@ -135,7 +135,7 @@ impl Record {
 }
 
 /// `text` without what a terminal would obey, or what would change the order of its characters.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && is_harmful(c) {

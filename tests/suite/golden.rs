@@ -262,16 +262,40 @@ fn mistakes_in_the_settings_are_shown_where_they_are() {
 }
 
 #[test]
+fn the_pages_on_settings_have_a_mistake_and_its_correction() {
+    let repository = Repository::new();
+    repository.write("policies/a.weir", "sidecar a {}\n");
+    exits(&repository.golden(&["--bless", "."]), 0);
+    for code in ["E601", "E602", "E603"] {
+        let page = netweir::diag::explain(code).unwrap();
+        let examples: Vec<_> = page.split("```toml\n").skip(1).collect();
+        let [wrong, right] = examples[..] else { panic!("{code} has other examples") };
+        let text = |example: &str| example.split_once("```").unwrap().0.to_owned();
+        repository.write("weir.toml", &text(wrong));
+        let output = repository.golden(&["--message-format", "short"]);
+        exits(&output, 1);
+        let said: Vec<_> = stderr(&output).lines().collect();
+        assert!(said.iter().all(|line| line.contains(&format!("error[{code}]"))), "{said:?}");
+        repository.write("weir.toml", &text(right));
+        exits(&repository.golden(&[]), 0);
+    }
+}
+
+#[test]
 fn usage_and_files_are_exit_status_2() {
     let repository = Repository::new();
     repository.write("a/a.weir", "sidecar a {}\n");
     repository.write("b/readme", "no policy\n");
+    repository.write("c/weir.toml", "policies = [\"elsewhere\"]\n");
+    repository.write("c/c.weir", "sidecar c {}\n");
     exits(&repository.golden(&["--bless", "a"]), 0);
     for (arguments, said) in [
         (&[][..], "write a weir.toml beside them"),
         (&["nowhere"], "cannot read nowhere"),
         (&["b"], "there is no policy in b: their files end in `.weir`"),
+        (&["c"], "`policies` in weir.toml selects none of the policies in c"),
         (&["a/golden"], "a/golden is where goldens stand; name the folder of their policies"),
+        (&["a/golden/a.nft"], "a/golden/a.nft stands among goldens; name its policy"),
         (&["a", "--base", "main", "--bless"], "cannot be used with"),
         (&["a", "--base", "--help"], "--base"),
         (&["a", "--base=-x"], "`-x` cannot be a revision"),

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::report::{Entry, Report, State};
 use crate::Way;
 use crate::cli::differences::wrapped;
+use crate::diag::render::harmless;
 use crate::explain::ClauseWords;
 
 /// Longest line in characters, where one can be broken.
@@ -111,9 +112,4 @@ fn paragraph(out: &mut String, indent: usize, text: &str) {
     for line in wrapped(text, WIDTH - indent) {
         let _ = writeln!(out, "{:indent$}{line}", "");
     }
-}
-
-/// `text` without what a terminal would obey.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

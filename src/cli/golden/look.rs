@@ -13,7 +13,7 @@ use crate::cli::project::{Found, Goldens, MANIFEST, Scope};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy::Policy;
 use crate::span::Sources;
-use crate::{Compilation, Options, Since, View, compile};
+use crate::{Compilation, Options, Since, Telling, View, compile};
 
 /// What was found about the policies of one file.
 pub(super) struct Looked {
@@ -26,7 +26,12 @@ pub(super) struct Looked {
 }
 
 /// Compiles the policies of a file, and compares them with their goldens.
-pub(super) fn look(found: &Found, scope: &Scope, before: &Before<'_>) -> io::Result<Looked> {
+pub(super) fn look(
+    found: &Found,
+    scope: &Scope,
+    before: &Before<'_>,
+    telling: Telling,
+) -> io::Result<Looked> {
     let folder = folder(found);
     let mut looked =
         Looked { entries: Vec::new(), findings: None, folder, goldens: Some(Vec::new()) };
@@ -53,7 +58,7 @@ pub(super) fn look(found: &Found, scope: &Scope, before: &Before<'_>) -> io::Res
             let path = looked.folder.join(&golden);
             let mut entry = Entry::of(&path, found, policy, *view);
             let standing = before.read(&path)?;
-            entry.compare(standing.as_deref(), &compilation, (policy, *view, &text));
+            entry.compare(standing.as_deref(), &compilation, (policy, *view, &text), telling);
             looked.entries.push(entry);
             looked.goldens.get_or_insert_default().push(golden);
         }
@@ -99,6 +104,11 @@ pub(super) fn golden(policy: &Policy, view: View) -> String {
 }
 
 impl Looked {
+    /// Whether a golden means something else.
+    pub(super) fn means_another(&self) -> bool {
+        self.entries.iter().any(|entry| entry.state == State::OtherMeaning)
+    }
+
     fn refuse(&mut self, found: &Found, sources: Sources, diagnostics: Vec<Diagnostic>) {
         let entry = Entry { source: Some(found.name.clone()), ..Entry::bare(&found.name) };
         self.entries = vec![Entry { state: State::Refused, ..entry }];
@@ -135,6 +145,7 @@ impl Entry {
         standing: Option<&[u8]>,
         compilation: &Compilation,
         (policy, view, text): (&Policy, View, &str),
+        telling: Telling,
     ) {
         let Some(standing) = standing else {
             self.state = State::Missing;
@@ -158,8 +169,11 @@ impl Entry {
         } else {
             standing.to_owned()
         };
-        let since =
-            if standing == text { Since::Same } else { compilation.since(policy, view, &standing) };
+        let since = if standing == text {
+            Since::Same
+        } else {
+            compilation.since(policy, view, &standing, telling)
+        };
         match since {
             Since::Same => self.state = State::SameMeaning,
             Since::Unknown { why } => {

@@ -25,6 +25,7 @@ use self::report::{Entry, Report, State};
 use super::project::{Found, Goldens, MANIFEST, NotFound, Scope};
 use super::report::Messages;
 use super::{Outcome, output};
+use crate::Telling;
 
 /// Say whether committed outputs are those of their policies, and which traffic changes
 ///
@@ -53,19 +54,28 @@ pub(super) struct Golden {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir golden policies                    whether the goldens in policies/golden are current
-  weir golden --bless                     write them, as weir.toml says
-  weir golden --base origin/main          which traffic this branch changes
-  weir golden --summary summary.md        the same as a table in Markdown, too
+  weir golden policies              are the goldens in policies/golden current?
+  weir golden --bless               write them, as weir.toml says
+  weir golden --base origin/main    which traffic does this branch change?
+  weir golden --summary a.md        the same as a table in Markdown, too
 
-States: current · same meaning (another text, proved for every packet) · text changed (another text;
-what is known is said) · meaning changed (with the packets) · missing · orphaned (no policy makes it)
-· collision (two policies, one file).
+States:
+  current            what the policy comes to
+  same meaning       another text, proved to mean the same for every packet
+  text changed       another text, of which not all is known; what is, is said
+  meaning changed    for which packets, and an example
+  missing            not there
+  orphaned           no policy comes to it any longer
+  collision          two policies come to one file: an error
 
-Exit status: 0 all are current, or were made so; 1 anything else; 2 bad usage or I/O.";
+Exit status: 0 all are current, or were made so; 1 anything else; 2 bad usage
+or I/O.";
 
 /// Enough for the deepest comparison: what the main thread has.
 const STACK: usize = 8 * 1024 * 1024;
+
+/// Of how many files, whose goldens mean something else, everything is told.
+const MOST_TOLD: usize = 100;
 
 /// How long a run may take before a bar says how far it is.
 const A_MOMENT: Duration = Duration::from_millis(700);
@@ -124,14 +134,27 @@ impl Golden {
         bar.set_length(scope.files.len() as u64);
         let looked: io::Result<Vec<Looked>> = pool.install(|| {
             let look = |found| {
-                let looked = look::look(found, scope, before);
+                let looked = look::look(found, scope, before, Telling::OnePacket);
                 progress(&bar, begun);
                 looked
             };
             scope.files.par_iter().map(look).collect()
         });
-        bar.finish_and_clear();
         let mut looked = looked?;
+        // To tell everything takes long. That one change changes thousands is told of the first.
+        let others = scope.files.iter().zip(&mut looked).filter(|(_, it)| it.means_another());
+        let others: Vec<_> = others.take(MOST_TOLD).collect();
+        bar.inc_length(others.len() as u64);
+        let told: io::Result<Vec<()>> = pool.install(|| {
+            let tell = |(found, looked): (&Found, &mut Looked)| {
+                *looked = look::look(found, scope, before, Telling::Everything)?;
+                progress(&bar, begun);
+                Ok(())
+            };
+            others.into_par_iter().map(tell).collect()
+        });
+        told?;
+        bar.finish_and_clear();
         let mut by_folder: BTreeMap<PathBuf, Vec<(&Found, &Looked)>> = BTreeMap::new();
         for (found, looked) in scope.files.iter().zip(&looked) {
             by_folder.entry(looked.folder.clone()).or_default().push((found, looked));

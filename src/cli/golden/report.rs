@@ -142,3 +142,35 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Findings, Report, State};
+    use crate::syntax::NoIncludes;
+    use crate::{Options, compile};
+
+    #[test]
+    fn a_report_is_a_plain_value() {
+        let failure = compile("b.weir", "sidecar", &NoIncludes, &Options::default()).unwrap_err();
+        let entry = Entry {
+            path: "golden/a.nft".to_owned(),
+            state: State::OtherText,
+            source: Some("a.weir".to_owned()),
+            policy: Some("a".to_owned()),
+            view: Some("nft".to_owned()),
+            words: vec!["it is not UTF-8".to_owned()],
+            ways: Vec::new(),
+            and_more: false,
+        };
+        let report = Report {
+            base: Some("main".to_owned()),
+            entries: vec![entry],
+            findings: vec![Findings::new("b.weir", failure.sources, failure.diagnostics)],
+        };
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["entries"][0]["state"], "other-text");
+        assert_eq!(json["findings"][0]["diagnostics"][0]["labels"][0]["file"], "b.weir");
+        assert_eq!(report.counts(), [(State::OtherText, 1)]);
+        assert!(!report.is_current() && !report.is_refused());
+    }
+}

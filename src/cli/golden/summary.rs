@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::human::totals;
 use super::report::{Entry, Report, State};
 use crate::Way;
+use crate::diag::render::harmless;
 
 /// Most rows of the table. A comment on GitHub has at most 65,536 characters.
 const MOST: usize = 50;
@@ -98,7 +99,7 @@ fn code(text: &str) -> String {
 /// `text` without what Markdown or HTML would obey.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in harmless(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -109,7 +110,7 @@ fn escaped(text: &str) -> String {
             '*' | '_' | '[' | ']' | '\\' | '#' | '~' | '!' => {
                 let _ = write!(out, "&#{};", u32::from(c));
             }
-            c if c.is_control() => out.push('\u{fffd}'),
+            '\n' => out.push(' '),
             c => out.push(c),
         }
     }

@@ -30,6 +30,8 @@ pub(in crate::cli) struct Scope {
     pub(in crate::cli) files: Vec<Found>,
     /// The folders of goldens, of these policies and of any that were.
     pub(in crate::cli) goldens: BTreeMap<PathBuf, Goldens>,
+    /// How many files look like policies that the settings do not select.
+    passed_over: usize,
     /// The folders whose policies are all looked at.
     whole: Vec<PathBuf>,
     /// The settings of every folder that was seen.
@@ -114,11 +116,14 @@ impl Scope {
             is_repository,
             files: Vec::new(),
             goldens: BTreeMap::new(),
+            passed_over: 0,
             whole: Vec::new(),
             projects: BTreeMap::new(),
         };
         for path in &named {
-            if path.is_dir() {
+            let is_folder = path.is_dir();
+            scope.refuse_goldens(path, is_folder)?;
+            if is_folder {
                 scope.whole.push(scope.below(path).to_owned());
                 scope.folder(path)?;
             } else {
@@ -132,10 +137,11 @@ impl Scope {
             let place = |path| Some(scope.below(path)).filter(|path| !path.as_os_str().is_empty());
             let places = named.iter().map(|path| shown(place(path).unwrap_or(Path::new("."))));
             let places: Vec<_> = places.collect();
-            return Err(NotFound::Failed(io::Error::other(format!(
-                "there is no policy in {}: their files end in `.weir`",
-                places.join(", ")
-            ))));
+            let places = places.join(", ");
+            return Err(NotFound::Failed(io::Error::other(match scope.passed_over {
+                0 => format!("there is no policy in {places}: their files end in `.weir`"),
+                _ => format!("`policies` in {SETTINGS} selects none of the policies in {places}"),
+            })));
         }
         Ok(scope)
     }
@@ -177,9 +183,7 @@ impl Scope {
             let path = entry.path();
             let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
             if entry.file_type().is_dir() {
-                if entry.depth() == 0 {
-                    self.refuse_goldens(top)?;
-                } else if is_hidden || self.goldens_in(path)? {
+                if entry.depth() > 0 && (is_hidden || self.goldens_in(path)?) {
                     walk.skip_current_dir();
                 }
             } else if entry.file_type().is_file() && !is_hidden {
@@ -188,19 +192,26 @@ impl Scope {
                 let within = self.root.join(&project.folder);
                 if path.strip_prefix(within).is_ok_and(|path| project.settings.selects(path)) {
                     self.file(path, false)?;
+                } else if path.extension().is_some_and(|extension| extension == "weir") {
+                    self.passed_over += 1;
                 }
             }
         }
         Ok(())
     }
 
-    /// Makes sure that `folder` has policies in it, and not goldens.
-    fn refuse_goldens(&mut self, folder: &Path) -> Result<(), NotFound> {
+    /// Makes sure that a file or a folder that was named is not of goldens.
+    fn refuse_goldens(&mut self, path: &Path, is_folder: bool) -> Result<(), NotFound> {
+        let folder = if is_folder { path } else { path.parent().unwrap_or(path) };
         if folder == self.root || !self.goldens_in(folder)? {
             return Ok(());
         }
-        let place = shown(self.below(folder));
-        let why = format!("{place} is where goldens stand; name the folder of their policies");
+        let place = shown(self.below(path));
+        let why = if is_folder {
+            format!("{place} is where goldens stand; name the folder of their policies")
+        } else {
+            format!("{place} stands among goldens; name its policy")
+        };
         Err(NotFound::Failed(io::Error::other(why)))
     }
 
