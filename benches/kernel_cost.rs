@@ -13,11 +13,10 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use netweir::backend::{iptables, nft};
-use netweir::ir::Ruleset;
+use netweir::ir::{Clauses, Ruleset};
 use netweir::lower::{Layout, Lowered, lower};
 use netweir::net::{Family, Name};
 use netweir::policy::{Kind, Policy, Setting, Sidecar};
-use netweir::span::Sources;
 
 const EXCLUDED: u32 = 5_000;
 const ROUNDS: usize = 31;
@@ -78,8 +77,8 @@ fn run() -> io::Result<()> {
 fn rulesets() -> Vec<(&'static str, [&'static str; 2], String)> {
     let policy = policy();
     let Lowered { ruleset, owned, .. } = lower(&policy, Layout::Compact);
-    let (sources, options) = (Sources::default(), nft::Options::default());
-    let context = nft::Context { policy: &policy.name, owned: &owned, sources: &sources };
+    let (clauses, options) = (Clauses::default(), nft::Options::default());
+    let context = nft::Context { policy: &policy.name, owned: &owned, clauses: &clauses };
     let upstream = lower(&policy, Layout::Upstream).ruleset;
     // A nat chain is entered only while something makes the kernel track connections.
     let empty = "table inet empty {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
-use crate::ir::Ruleset;
+use crate::ir::{Clauses, Ruleset};
 use crate::lower::{self, Layout, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
 use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
@@ -48,6 +48,8 @@ pub struct Compilation {
     pub policies: Vec<Policy>,
     /// Warnings, in source order.
     pub warnings: Vec<Diagnostic>,
+    /// What the clauses of the policies and of those that they extend say.
+    pub clauses: Clauses,
     /// Where the names of the policies stand, in their order.
     names: Vec<Span>,
     options: Options,
@@ -145,7 +147,7 @@ pub fn compile(
 ) -> Result<Compilation, Failure> {
     let input = syntax::load(name, text, loader);
     let Checked { policies, diagnostics } = check(&input, &options.groups);
-    let (main, sources) = (input.main(), input.sources);
+    let (main, sources, files) = (input.main(), input.sources, input.files);
     let is_wrong = |diagnostics: &[Diagnostic]| {
         diagnostics.iter().any(|found| found.problem.severity() == Severity::Error)
     };
@@ -166,8 +168,15 @@ pub fn compile(
     if is_wrong(&diagnostics) {
         return Err(Failure { sources, diagnostics });
     }
-    let (options, proved) = (options.clone(), prove::Proved::default());
-    Ok(Compilation { sources, policies, warnings: diagnostics, names, options, proved })
+    Ok(Compilation {
+        sources,
+        policies,
+        warnings: diagnostics,
+        clauses: syntax::clauses(files.iter().map(|(_, file)| file)).collect(),
+        names,
+        options: options.clone(),
+        proved: prove::Proved::default(),
+    })
 }
 
 impl Compilation {
@@ -188,7 +197,7 @@ impl Compilation {
             View::Nft | View::Json => self.nft(&[policy], view),
             View::Iptables(family) => self.iptables(policy, family),
             View::Policy => Ok(print(policy, Detail::Everything)),
-            View::Ir => Ok(dump::dump(&self.lowered(policy).ruleset, &self.sources)),
+            View::Ir => Ok(dump::dump(&self.lowered(policy).ruleset, &self.clauses)),
             View::Routing => self.routing(policy, view, Form::Shell),
             View::RoutingBatch(family) => self.routing(policy, view, Form::Batch(family)),
             View::Teardown => {
@@ -378,7 +387,7 @@ impl Compilation {
         let Some(first) = policies.first() else { return Ok(String::new()) };
         let options = &self.options.nft;
         let (legal, owned) = self.legal(policies)?;
-        let context = nft::Context { policy: &first.name, owned: &owned, sources: &self.sources };
+        let context = nft::Context { policy: &first.name, owned: &owned, clauses: &self.clauses };
         let text = match view {
             View::Json => nft::json(&legal, &context, options),
             _ => nft::script(&legal, &context, options),

@@ -55,12 +55,14 @@ pub mod policy;
 mod prove;
 pub mod reader;
 pub mod semantics;
+mod since;
 pub mod smt;
 pub mod span;
 pub mod syntax;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;
+pub use since::{Since, Telling, Way};
 
 /// The README's Rust is compiled and run, too.
 #[cfg(doctest)]

@@ -16,8 +16,8 @@ use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
-    Difference, Limit, Outcome, Packet, Run, Translation, are_alike, compare, compare_beside, find,
-    order_dependent, run,
+    Difference, Limit, Outcome, Packet, Run, Translation, are_alike, compare_beside, find,
+    first_difference, order_dependent, run,
 };
 
 pub(crate) use members::members;
@@ -178,8 +178,8 @@ fn prove_alike(
     if are_alike(meaning, written, shared).map_err(entangled)? {
         return Ok(());
     }
-    if let Some(difference) = compare(meaning, written).map_err(entangled)?.first() {
-        return Err(refuted(meaning, target, difference, ""));
+    if let Some(difference) = first_difference(meaning, written).map_err(entangled)? {
+        return Err(refuted(meaning, target, &difference, ""));
     }
     let beside = compare_beside(meaning, written, shared).map_err(entangled)?;
     let Some((base, difference)) = beside.first() else { return Ok(()) };

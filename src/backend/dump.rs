@@ -5,24 +5,23 @@
 use std::fmt::{self, Write};
 
 use crate::ir::{
-    Action, Base, Chain, CtStates, Direction, MarkChange, Match, Origin, Owner, OwnerIs, Protocol,
-    Rule, Ruleset,
+    Action, Base, Chain, Clauses, CtStates, Direction, MarkChange, Match, Origin, Owner, OwnerIs,
+    Protocol, Rule, Ruleset,
 };
 use crate::net::{Destination, Families, OnMiss};
-use crate::span::Sources;
 
 /// The ruleset in words, one rule a line, with the clause that each rule comes from.
 #[must_use]
-pub fn dump(ruleset: &Ruleset, sources: &Sources) -> String {
+pub fn dump(ruleset: &Ruleset, clauses: &Clauses) -> String {
     let mut out = String::new();
-    write_ruleset(&mut out, ruleset, sources).expect("a String accepts every write");
+    write_ruleset(&mut out, ruleset, clauses).expect("a String accepts every write");
     out
 }
 
 /// `T` in words. Keeps words out of the IR's types.
 pub(crate) struct Words<'a, T: ?Sized>(pub(crate) &'a T);
 
-fn write_ruleset(out: &mut String, ruleset: &Ruleset, sources: &Sources) -> fmt::Result {
+fn write_ruleset(out: &mut String, ruleset: &Ruleset, clauses: &Clauses) -> fmt::Result {
     for (index, table) in ruleset.tables.iter().enumerate() {
         if index > 0 {
             out.push('\n');
@@ -32,13 +31,13 @@ fn write_ruleset(out: &mut String, ruleset: &Ruleset, sources: &Sources) -> fmt:
             writeln!(out, "  set {} of {} addresses, filled by others", set.name, set.family)?;
         }
         for chain in &table.chains {
-            write_chain(out, chain, sources)?;
+            write_chain(out, chain, clauses)?;
         }
     }
     Ok(())
 }
 
-fn write_chain(out: &mut String, chain: &Chain, sources: &Sources) -> fmt::Result {
+fn write_chain(out: &mut String, chain: &Chain, clauses: &Clauses) -> fmt::Result {
     write!(out, "  chain {}", chain.name)?;
     if let Some(base) = &chain.base {
         write!(out, ", {}", Words(base))?;
@@ -46,17 +45,17 @@ fn write_chain(out: &mut String, chain: &Chain, sources: &Sources) -> fmt::Resul
     out.push('\n');
     for rule in &chain.rules {
         write!(out, "    {}", Words(rule))?;
-        write_origin(out, rule.origin, sources)?;
+        write_origin(out, rule.origin, clauses)?;
         out.push('\n');
     }
     Ok(())
 }
 
-fn write_origin(out: &mut String, origin: Origin, sources: &Sources) -> fmt::Result {
+fn write_origin(out: &mut String, origin: Origin, clauses: &Clauses) -> fmt::Result {
     let (number, title) = (origin.rung.number(), origin.rung.title());
     write!(out, "  # {number}{}{title}", if number.is_empty() { "" } else { " " })?;
-    match origin.clause {
-        Some(clause) => write!(out, " ({})", sources.place(clause)),
+    match origin.clause.and_then(|clause| clauses.at(clause)) {
+        Some(clause) => write!(out, " ({clause})"),
         None => Ok(()),
     }
 }

@@ -65,7 +65,7 @@ pub(super) struct Selected {
 
 /// What to write.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Emit {
+pub(super) enum Emit {
     /// A script for `nft -f`.
     #[default]
     Nft,
@@ -122,6 +122,15 @@ impl From<Emit> for View {
             Emit::Routing6Batch => Self::RoutingBatch(Family::Ipv6),
             Emit::Teardown => Self::Teardown,
         }
+    }
+}
+
+impl Emit {
+    /// What `--emit` calls a view.
+    pub(super) fn name(view: View) -> String {
+        let is_it = |emit: &&Self| View::from(**emit) == view;
+        let value = Self::value_variants().iter().find(is_it).and_then(Self::to_possible_value);
+        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
@@ -200,7 +209,7 @@ fn is_lack(diagnostic: &Diagnostic) -> bool {
 }
 
 /// `nft=1.0.1`: a backend and its version.
-fn target(text: &str) -> Result<nft::Target, String> {
+pub(super) fn target(text: &str) -> Result<nft::Target, String> {
     let version = text.strip_prefix("nft=").ok_or("write the tool too: `nft=1.0.6`")?;
     version.parse().map_err(|bad: nft::BadTarget| bad.to_string())
 }

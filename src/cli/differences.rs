@@ -5,6 +5,7 @@ use std::io;
 
 use clap::Args;
 
+use super::paragraph::{WIDTH, paragraph};
 use super::question::Form;
 use super::subject::Subject;
 use super::{Outcome, output};
@@ -15,9 +16,6 @@ use crate::semantics::{Comparison, Difference, compare_beside};
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
-
-/// Widest line, in characters.
-const WIDTH: usize = 80;
 
 /// How to say what differs.
 #[derive(Args)]
@@ -214,13 +212,7 @@ fn proxy(subject: &Subject) -> String {
 
 /// `untouched → captured: redirected to port 15001`.
 fn outcomes(difference: &DifferenceWords) -> String {
-    let full = |explanation: &Explanation| {
-        let also = explanation.also.iter().map(String::as_str);
-        // The heading says that it is captured.
-        let outcome = explanation.outcome.trim_start_matches("captured: ");
-        std::iter::once(outcome).chain(also).collect::<Vec<_>>().join(", ")
-    };
-    format!("{} → {}", full(&difference.left), full(&difference.right))
+    format!("{} → {}", difference.left.words(), difference.right.words())
 }
 
 /// A name, and the rules that matter.
@@ -269,19 +261,4 @@ fn one_below_the_other(out: &mut String, rows: &[Vec<String>; 2]) {
             paragraph(out, before, line, "           ");
         }
     }
-}
-
-/// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
-/// spaces.
-fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
-    let mut line = first.to_owned();
-    for word in text.split_inclusive(' ') {
-        let is_begun = !line.trim().is_empty();
-        if is_begun && line.chars().count() + word.trim_end().chars().count() > WIDTH {
-            let _ = writeln!(out, "{}", line.trim_end());
-            next.clone_into(&mut line);
-        }
-        line.push_str(word);
-    }
-    let _ = writeln!(out, "{}", line.trim_end());
 }

@@ -36,9 +36,16 @@ pub(super) fn once<'a>(paths: impl Iterator<Item = &'a Path>) -> io::Result<()> 
 /// The text of a file, or of standard input.
 pub(super) fn read(path: &Path) -> io::Result<String> {
     let text = if is_standard(path) { text(io::stdin().lock()) } else { file(path) };
-    text.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot read {}: {error}", shown(path)))
-    })
+    text.map_err(|error| unreadable(path, &error))
+}
+
+/// The text of a file, which messages call `name`, whatever the file is called.
+pub(super) fn read_named(path: &Path, name: &Path) -> io::Result<String> {
+    file(path).map_err(|error| unreadable(name, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot read {}: {error}", shown(path)))
 }
 
 /// As [`read`], but too long a text is an error and not cut.
@@ -70,9 +77,22 @@ pub(super) struct Files;
 
 impl Loader for Files {
     fn read(&self, path: &str) -> Result<String, String> {
-        file(Path::new(path)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => "no such file".to_owned(),
-            _ => error.to_string(),
-        })
+        included(Path::new(path))
     }
+}
+
+/// Includes, from the file system; paths that are not absolute are below a folder.
+pub(super) struct FilesBelow<'a>(pub(super) &'a Path);
+
+impl Loader for FilesBelow<'_> {
+    fn read(&self, path: &str) -> Result<String, String> {
+        included(&self.0.join(path))
+    }
+}
+
+fn included(path: &Path) -> Result<String, String> {
+    file(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        _ => error.to_string(),
+    })
 }

@@ -8,12 +8,15 @@ mod explain;
 mod explain_code;
 mod files;
 mod format;
+mod golden;
 mod import;
 mod input;
 mod live;
 mod numbers;
 mod output;
+mod paragraph;
 mod pod_address;
+mod project;
 mod question;
 mod report;
 mod script;
@@ -69,6 +72,7 @@ Examples:
                                                 what becomes of a packet, and why
   weir verify policy.weir --live                whether what is loaded means the policy
   weir diff old.weir new.weir                   which traffic changes
+  weir golden policies                          whether committed outputs are current
 
 Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
@@ -93,8 +97,9 @@ Examples:
   The pods whose probes an ambient-host policy is about, as they come and go:
     weir pod-address add node.weir 10.0.1.2 fd00:1::2 | nft -f -
 
-  Every output of every policy in a file, for golden-file CI:
-    weir compile --out-dir golden policies.weir
+  Whether committed outputs are those of their policies, and which traffic changes:
+    weir golden policies
+    weir golden --bless policies
 
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
@@ -128,6 +133,7 @@ enum Command {
     Verify(verify::Verify),
     Diff(diff::Diff),
     Format(format::Format),
+    Golden(golden::Golden),
     Import(import::Import),
     PodAddress(pod_address::PodAddress),
     ExplainCode(explain_code::ExplainCode),
@@ -194,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(&messages),
         Command::Diff(diff) => diff.run(&messages),
         Command::Format(format) => format.run(&messages),
+        Command::Golden(golden) => golden.run(&messages),
         Command::Import(import) => import.run(&messages),
         Command::PodAddress(change) => change.run(&messages),
         Command::ExplainCode(explain) => explain.run(),

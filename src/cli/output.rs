@@ -8,6 +8,17 @@ use super::Outcome;
 use super::files::{is_standard, shown};
 use crate::span::Sources;
 
+/// What temporary files are called, and how many characters follow.
+const TEMPORARY: &str = ".weir-";
+const RANDOM: usize = 6;
+
+/// Whether a file of this name was to become another one, and was left behind.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY).is_some_and(|rest| {
+        rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
 /// Writes to standard output.
 pub(super) fn print(bytes: &[u8]) -> io::Result<Outcome> {
     let mut stdout = io::stdout().lock();
@@ -68,7 +79,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         None => return Err(io::ErrorKind::InvalidInput.into()),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".weir-");
+    builder.prefix(TEMPORARY).rand_bytes(RANDOM);
     #[cfg(unix)]
     let builder = {
         use std::os::unix::fs::PermissionsExt;

@@ -80,6 +80,9 @@ impl Problem {
             Self::SharedBits { .. } => "W514",
             Self::Tie { .. } => "W515",
             Self::MeshFault { .. } => "W516",
+            Self::NotToml { .. } => "E601",
+            Self::UnknownKey { .. } => "E602",
+            Self::NotASetting { .. } => "E603",
         }
     }
 
@@ -116,4 +119,5 @@ pages! {
     "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
     "W513" "W514" "W515" "W516"
+    "E601" "E602" "E603"
 }

@@ -92,7 +92,8 @@ impl Problem {
                 format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
             }
             Self::UnknownGroup { .. } => {
-                "write its number, or pass the file that has it with `--group-file /etc/group`"
+                "write its number, or name the file that has it: `--group-file /etc/group`, or \
+                 `group-file` in weir.toml"
                     .to_owned()
             }
             Self::Undefined { name } if Name::new(name).is_err() => {
@@ -177,6 +178,12 @@ impl Problem {
                     .to_owned()
             }
             Self::CapturesNothing { .. } => "capture something, or remove the policy".to_owned(),
+            Self::NotToml { .. } => {
+                "a line is `key = value`, a section begins with its name in brackets: `[golden]`"
+                    .to_owned()
+            }
+            Self::UnknownKey { known, .. } => format!("the keys here are {known}"),
+            Self::NotASetting { instead, .. } => instead.to_string(),
         };
         Some(help)
     }

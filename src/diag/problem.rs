@@ -28,8 +28,8 @@ impl fmt::Display for Severity {
 ///
 /// A message is one lower-case clause without a period, with what the user wrote in backticks. It
 /// states a fact; what to do about it is [`Problem::help`]. Codes by phase: `E1xx` syntax, `E2xx`
-/// files, `E3xx` values and clauses, `E4xx` a target cannot say this, `W5xx` suspicious. A released
-/// code is never reused.
+/// files, `E3xx` values and clauses, `E4xx` a target cannot say this, `W5xx` suspicious, `E6xx`
+/// `weir.toml`. A released code is never reused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
@@ -579,6 +579,30 @@ pub enum Problem {
         what: &'static str,
         /// How to avoid it.
         instead: &'static str,
+    },
+    /// `E601`: a `weir.toml` that is no TOML.
+    #[error("this is not TOML: {why}")]
+    NotToml {
+        /// What the parser says.
+        why: Box<str>,
+    },
+    /// `E602`: a key of `weir.toml` that is none.
+    #[error("unknown key `{found}`")]
+    UnknownKey {
+        /// What was written.
+        found: String,
+        /// The keys that stand there.
+        known: Box<str>,
+    },
+    /// `E603`: a value of `weir.toml` that is none.
+    #[error("`{key}` cannot be {found}")]
+    NotASetting {
+        /// The key.
+        key: &'static str,
+        /// What was written: `` `tight` ``, `a number`.
+        found: String,
+        /// What to write.
+        instead: Box<str>,
     },
 }
 

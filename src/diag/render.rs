@@ -65,59 +65,77 @@ pub fn short(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
     text
 }
 
-/// One JSON object a line for each diagnostic, with `code`, `severity`, `message`, `help` and
-/// `labels`; of a label `file`, `line` and `column` from 1, and `start` and `end` in bytes.
+/// One JSON object a line for each diagnostic: a [`Record`].
 #[must_use]
 pub fn json(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
-    #[derive(Serialize)]
-    struct Object<'a> {
-        code: &'a str,
-        severity: String,
-        message: String,
-        help: Option<String>,
-        labels: Vec<Place<'a>>,
-    }
-
-    #[derive(Serialize)]
-    struct Place<'a> {
-        file: &'a str,
-        line: usize,
-        column: usize,
-        start: u32,
-        end: u32,
-        text: &'a str,
-    }
-
     let mut text = String::new();
-    for Diagnostic { problem, labels } in diagnostics {
-        let place = |label: &'_ Label| {
-            let (line, column) = sources.line_column(label.at);
-            (line, column)
-        };
-        let places: Vec<_> = labels.iter().map(place).collect();
-        let labels = labels.iter().zip(places).map(|(label, (line, column))| Place {
-            file: &sources.file(label.at.file).name,
-            line,
-            column,
-            start: label.at.start,
-            end: label.at.end,
-            text: &label.text,
-        });
-        let object = Object {
-            code: problem.code(),
-            severity: problem.severity().to_string(),
-            message: problem.to_string(),
-            help: problem.help(),
-            labels: labels.collect(),
-        };
-        text += &serde_json::to_string(&object).expect("strings and numbers are JSON");
+    for diagnostic in diagnostics {
+        let record = Record::of(sources, diagnostic);
+        text += &serde_json::to_string(&record).expect("strings and numbers are JSON");
         text.push('\n');
     }
     text
 }
 
+/// A diagnostic for programs, with everything in it that there is to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// `E301`.
+    pub code: &'static str,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Where; the first is the place to change.
+    pub labels: Vec<RecordLabel>,
+}
+
+/// A place of a [`Record`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordLabel {
+    /// The file, as it was asked for.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The first byte.
+    pub start: u32,
+    /// Behind the last byte.
+    pub end: u32,
+    /// What the place contributes; may be empty.
+    pub text: String,
+}
+
+impl Record {
+    /// The record of `diagnostic`, whose places lie in `sources`.
+    #[must_use]
+    pub fn of(sources: &Sources, Diagnostic { problem, labels }: &Diagnostic) -> Self {
+        let label = |label: &Label| {
+            let (line, column) = sources.line_column(label.at);
+            RecordLabel {
+                file: sources.file(label.at.file).name.clone(),
+                line,
+                column,
+                start: label.at.start,
+                end: label.at.end,
+                text: label.text.clone(),
+            }
+        };
+        Self {
+            code: problem.code(),
+            severity: problem.severity().to_string(),
+            message: problem.to_string(),
+            help: problem.help(),
+            labels: labels.iter().map(label).collect(),
+        }
+    }
+}
+
 /// `text` without what a terminal would obey, or what would change the order of its characters.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && is_harmful(c) {

@@ -57,6 +57,17 @@ pub struct Explanation {
     pub supposes: Vec<String>,
 }
 
+impl Explanation {
+    /// What becomes of the packet, in one line: `redirected to the outbound proxy port 15001, mark
+    /// 0x539`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let outcome = self.outcome.trim_start_matches("captured: ");
+        let also = self.also.iter().map(String::as_str);
+        std::iter::once(outcome).chain(also).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Why a packet fares as it does: the rung and the clause of the rule that decides. `None` if no
 /// rule does.
 pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {

@@ -26,6 +26,9 @@ mod report;
 mod shell;
 mod words;
 
+#[cfg(feature = "cli")]
+pub(crate) use words::nearest;
+
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 

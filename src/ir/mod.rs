@@ -39,6 +39,7 @@
 //!     for that of a transparent proxy that took it.
 
 mod builtin;
+mod clauses;
 mod host;
 mod matches;
 mod origin;
@@ -48,6 +49,7 @@ mod schedule;
 use crate::net::{Families, Family, Name};
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
+pub use clauses::{ClauseText, Clauses};
 pub use host::{HostPart, HostStep};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub(crate) use origin::ladder;

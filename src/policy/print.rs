@@ -14,5 +14,9 @@ use super::printer::{Detail, Printer};
 pub fn print(policy: &Policy, detail: Detail) -> String {
     let mut printer = Printer::open(&format!("{} {}", policy.kind.keyword(), policy.name), detail);
     of_kind!(&policy.kind, kind => kind.print(&mut printer));
-    printer.close(policy.expectations.iter().map(|expected| expected.words()))
+    // They hold in any order, so that no order of them makes another text.
+    let mut expectations: Vec<_> =
+        policy.expectations.iter().map(|expected| expected.words()).collect();
+    expectations.sort();
+    printer.close(expectations.into_iter())
 }

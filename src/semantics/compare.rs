@@ -47,7 +47,7 @@ pub struct Comparison<T> {
     pub and_more: bool,
 }
 
-/// Most ways that are told for one hook and family.
+/// Most ways that are told for one hook and family, where all are asked for.
 const MOST_WAYS: usize = 12;
 
 /// Ways in which the two rulesets differ, each with a packet: none if they treat all packets alike
@@ -58,7 +58,20 @@ const MOST_WAYS: usize = 12;
 ///
 /// If the rulesets are too entangled to tell.
 pub fn compare(left: &Ruleset, right: &Ruleset) -> Result<Vec<Difference>, Limit> {
-    Ok(each(left, right, Scope::Alone, &|_, _, difference| difference)?.ways)
+    Ok(each(left, right, Scope::Alone, MOST_WAYS, &|_, _, difference| difference)?.ways)
+}
+
+/// A difference that [`compare`] finds, much faster than all of them; none if it finds none.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub(crate) fn first_difference(
+    left: &Ruleset,
+    right: &Ruleset,
+) -> Result<Option<Difference>, Limit> {
+    let found = each(left, right, Scope::Alone, 1, &|_, _, difference| difference)?;
+    Ok(found.ways.into_iter().next())
 }
 
 /// The same as [`compare`], with all packets that differ in each way.
@@ -67,7 +80,7 @@ pub fn compare(left: &Ruleset, right: &Ruleset) -> Result<Vec<Difference>, Limit
 ///
 /// If the rulesets are too entangled to tell.
 pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Region>, Limit> {
-    each(left, right, Scope::Alone, &|space, packets, difference| {
+    each(left, right, Scope::Alone, MOST_WAYS, &|space, packets, difference| {
         let (traffic, is_all) = kinds(space, packets, &difference.packet);
         Region { difference, traffic, and_more: !is_all }
     })
@@ -100,7 +113,7 @@ pub fn compare_beside(
             continue;
         }
         let scope = Scope::Chain { base, shared };
-        let found = each(left, right, scope, &|_, _, difference| (base, difference))?;
+        let found = each(left, right, scope, MOST_WAYS, &|_, _, difference| (base, difference))?;
         all.extend(found.ways);
     }
     Ok(all)
@@ -224,12 +237,16 @@ fn each<T>(
     left: &Ruleset,
     right: &Ruleset,
     scope: Scope,
+    most: usize,
     tell: &Tell<'_, T>,
 ) -> Result<Comparison<T>, Limit> {
     let mut all = Comparison { ways: Vec::new(), and_more: false };
     for (hook, family) in places(&[left, right]) {
+        if most == 1 && !all.ways.is_empty() {
+            break;
+        }
         if scope.has(hook) {
-            at([left, right], (hook, family), scope, tell, &mut all)?;
+            at([left, right], (hook, family), (scope, most), tell, &mut all)?;
         }
     }
     Ok(all)
@@ -283,7 +300,7 @@ fn pairs<'a>(
 fn at<T>(
     [left, right]: [&Ruleset; 2],
     (hook, family): (Hook, Family),
-    scope: Scope,
+    (scope, most): (Scope, usize),
     tell: &Tell<'_, T>,
     all: &mut Comparison<T>,
 ) -> Result<(), Limit> {
@@ -297,7 +314,7 @@ fn at<T>(
         for (mut rest, is_supposed) in told.into_iter().flatten() {
             let mut count = 0;
             while rest != Function::FALSE {
-                if count == MOST_WAYS {
+                if count == most {
                     all.and_more = true;
                     break;
                 }
@@ -305,15 +322,19 @@ fn at<T>(
                 let packet = packet(&mut space, rest);
                 let [left, right] = [(left, 0), (right, 1)]
                     .map(|(side, n)| run_in_order(side, &packet, &pair.schedules[n]).outcome);
+                let supposes = if is_supposed { pair.supposes.clone() } else { Vec::new() };
+                let difference = Difference { packet, left, right, supposes };
+                if most == 1 {
+                    all.ways.push(tell(&mut space, rest, difference));
+                    return Ok(());
+                }
                 let [one, other] = &pair.fates;
-                let region = alike(&mut space, one, &left, rest);
-                let region = alike(&mut space, other, &right, region);
+                let region = alike(&mut space, one, &difference.left, rest);
+                let region = alike(&mut space, other, &difference.right, region);
                 if space.diagrams.is_full() || region == Function::FALSE {
                     return Err(Limit::Memory);
                 }
                 rest = space.diagrams.minus(rest, region);
-                let supposes = if is_supposed { pair.supposes.clone() } else { Vec::new() };
-                let difference = Difference { packet, left, right, supposes };
                 all.ways.push(tell(&mut space, region, difference));
             }
         }

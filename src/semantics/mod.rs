@@ -40,10 +40,10 @@ mod way;
 mod witness;
 
 pub use arrive::{Reached, reached};
-pub(crate) use compare::are_alike;
 pub use compare::{
     Comparison, Difference, Region, compare, compare_beside, compare_in_full, order_dependent,
 };
+pub(crate) use compare::{are_alike, first_difference};
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use find::find;
 pub use packet::{Decided, End, InSet, Packet, Sender};

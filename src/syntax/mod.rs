@@ -1,14 +1,17 @@
 //! Text to syntax tree, and back.
 //!
-//! [`load`] reads a file and what it includes, [`parse`] one file; [`format()`] writes a tree.
+//! [`load`] reads a file and what it includes, [`parse`] one file; [`format()`] writes a tree, and
+//! [`clauses`] says how outputs name its clauses.
 
 pub mod ast;
+mod clauses;
 mod format;
 mod load;
 mod parse;
 mod size;
 mod tree;
 
+pub use clauses::clauses;
 pub use format::format;
 pub use load::{Loaded, Loader, MOST_INCLUDES, NoIncludes, load};
 pub use parse::{Parsed, parse};

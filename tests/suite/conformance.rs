@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use netweir::backend::{iptables, nft};
 use netweir::import::{self, Context, IMPORTERS};
-use netweir::ir::{Action, Ruleset};
+use netweir::ir::{Action, Clauses, Ruleset};
 use netweir::lower::{Layout, Lowered, lower};
 use netweir::net::Family;
 use netweir::policy::{Detail, Policy, print};
@@ -246,7 +246,7 @@ fn assert_equal_in_one_way(rules: &Ruleset, ours: &Ruleset, what: &str) {
 }
 
 fn means_what_the_meshs_rules_mean(mesh: &str, layout: Layout) {
-    let sources = Sources::default();
+    let clauses = Clauses::default();
     for entry in corpus::of(mesh) {
         let Some((policy, rules)) = entry.both() else { continue };
         let name = &policy.name;
@@ -265,7 +265,7 @@ fn means_what_the_meshs_rules_mean(mesh: &str, layout: Layout) {
             continue;
         };
         assert_equal(&rules, legal.ruleset(), &format!("{name}, legal, {layout:?}"));
-        let context = nft::Context { policy: name, owned: &owned, sources: &sources };
+        let context = nft::Context { policy: name, owned: &owned, clauses: &clauses };
         let json = nft::json(&legal, &context, &nft::Options::default());
         let read = reader::nft::json(&json, &reader::nft::Options::default())
             .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{json}"));

@@ -1,11 +1,10 @@
 //! Istio's own rules, configuration by configuration, as the corpus has them.
 
 use netweir::backend::{iptables, nft};
-use netweir::ir::Ruleset;
+use netweir::ir::{Clauses, Ruleset};
 use netweir::net::{Family, Name};
 use netweir::reader;
 use netweir::semantics::compare;
-use netweir::span::Sources;
 
 use crate::common::corpus::{self, Texts};
 
@@ -28,8 +27,8 @@ fn every_text_is_written_back_as_the_same_value() {
 #[test]
 fn every_text_is_equal_to_itself_in_nft() {
     let policy = Name::new("corpus").unwrap();
-    let sources = Sources::default();
-    let context = nft::Context { policy: &policy, owned: &[], sources: &sources };
+    let clauses = Clauses::default();
+    let context = nft::Context { policy: &policy, owned: &[], clauses: &clauses };
     for (name, rules) in corpus() {
         let legal = nft::legal(&rules, nft::Target::OLDEST).unwrap();
         let text = nft::json(&legal, &context, &nft::Options::default());

@@ -22,9 +22,9 @@ use netweir::policy::{
 
 /// Script and JSON of `ruleset`.
 fn both(ruleset: &Ruleset, owned: &[Name], options: &Options) -> [String; 2] {
-    let (sources, _) = rulesets::source();
+    let clauses = rulesets::clauses();
     let policy = name("reviews");
-    let context = Context { policy: &policy, owned, sources: &sources };
+    let context = Context { policy: &policy, owned, clauses: &clauses };
     let legal = nft::legal(ruleset, options.target).unwrap();
     [nft::script(&legal, &context, options), nft::json(&legal, &context, options)]
 }

@@ -2,9 +2,9 @@
 //! JSON give the same ruleset, loading twice is loading once, and teardown leaves nothing.
 
 use netweir::backend::{nft, teardown};
+use netweir::ir::Clauses;
 use netweir::lower::{Layout, Lowered, lower};
 use netweir::policy::Policy;
-use netweir::span::Sources;
 use netweir::syntax::NoIncludes;
 use netweir::{Options, View, compile};
 use proptest::prelude::*;
@@ -128,13 +128,13 @@ fn random_policies_load() {
         return;
     }
     let netns = Netns::new();
-    let sources = Sources::default();
+    let clauses = Clauses::default();
     let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
     let layouts = prop_oneof![Just(Layout::Compact), Just(Layout::Upstream)];
     let checked = runner.run(&(policies(), layouts), |(policy, layout)| {
         let Lowered { ruleset, owned, .. } = lower(&policy, layout);
         let legal = nft::legal(&ruleset, nft::Target::OLDEST).unwrap();
-        let context = nft::Context { policy: &policy.name, owned: &owned, sources: &sources };
+        let context = nft::Context { policy: &policy.name, owned: &owned, clauses: &clauses };
         let options = nft::Options::default();
         let script = nft::script(&legal, &context, &options);
         load(&netns, &policy, &script, &nft::json(&legal, &context, &options));

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod ci;
 mod cli;
 mod common;
 mod conformance;
@@ -12,6 +13,7 @@ mod docs;
 mod explain;
 mod faults;
 mod front_end;
+mod golden;
 mod growth;
 mod import;
 mod imports;
@@ -23,6 +25,7 @@ mod loads;
 mod mistakes;
 mod mutants;
 mod nft;
+mod provenance;
 mod random_kernel;
 mod reality;
 mod rulesets;

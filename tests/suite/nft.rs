@@ -33,11 +33,11 @@ const JSON: Spelling =
 
 impl Spelling {
     fn text(self, ruleset: &Ruleset, options: &nft::Options) -> String {
-        let (sources, _) = rulesets::source();
+        let clauses = rulesets::clauses();
         let policy = rulesets::name("reviews");
         let owned = rulesets::sidecar_tables();
         let legal = nft::legal(ruleset, options.target).unwrap();
-        let context = Context { policy: &policy, owned: &owned, sources: &sources };
+        let context = Context { policy: &policy, owned: &owned, clauses: &clauses };
         (self.write)(&legal, &context, options)
     }
 }

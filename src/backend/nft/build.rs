@@ -51,10 +51,10 @@ pub(super) fn build<'a>(legal: &'a Legal, context: &Context<'a>, options: &Optio
         script.add(Object::Table(Table::called(name.clone())));
         script.push(Verb::Delete, Object::Table(Table::called(name)));
     }
-    let mut labels = Labels::new(context.sources);
+    let labels = Labels::new(context.clauses);
     for table in tables {
         script.remark("");
-        write_table(&mut script, table, options, &mut labels);
+        write_table(&mut script, table, options, &labels);
     }
     script
 }
@@ -67,7 +67,7 @@ fn write_table<'a>(
     script: &mut Script<'a>,
     table: &'a ir::Table,
     options: &Options,
-    labels: &mut Labels<'_>,
+    labels: &Labels<'_>,
 ) {
     let name = table_name(table);
     let mut sets = Sets::new(&table.sets);
@@ -109,7 +109,7 @@ fn build_label<'a>(
     rule: &ir::Rule,
     statements: Vec<Statement<'a>>,
     options: &Options,
-    labels: &mut Labels<'_>,
+    labels: &Labels<'_>,
 ) -> Rule<'a> {
     let is_tproxy = |before: &ir::Rule| matches!(before.then, Action::Tproxy { .. });
     let is_miss = rule.then == Action::Drop

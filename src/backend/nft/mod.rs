@@ -22,10 +22,9 @@ mod sets;
 mod tests;
 mod unsupported;
 
-use crate::ir::Ruleset;
+use crate::ir::{Clauses, Ruleset};
 use crate::net::Name;
 use crate::nft::{json, text};
-use crate::span::Sources;
 
 pub use crate::nft::{BadTarget, Target};
 pub use members::{MemberChange, Members, NoSet};
@@ -59,7 +58,7 @@ pub struct Options {
     pub target: Target,
     /// Whether every rule counts its packets. Default: yes.
     pub counters: bool,
-    /// Whether the kernel keeps with every rule what it is for and which line asked for it, for
+    /// Whether the kernel keeps with every rule what it is for and which clause asked for it, for
     /// `nft list` to show. Default: yes.
     pub comments: bool,
 }
@@ -78,8 +77,8 @@ pub struct Context<'a> {
     /// Every table that policies of this kind have, now or with other clauses. Those that are not
     /// in the ruleset go away, and so do those that are there in another family.
     pub owned: &'a [Name],
-    /// What the clauses of rules lie in.
-    pub sources: &'a Sources,
+    /// What the clauses of rules say.
+    pub clauses: &'a Clauses,
 }
 
 /// The script that makes `legal` the policy's ruleset, in one transaction.

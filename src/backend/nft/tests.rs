@@ -3,8 +3,8 @@
 use super::{Context, Legal, Options, Target, json, legal, script};
 use crate::diag::Problem;
 use crate::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, Direction, Hook, MarkChange, MaskPair, Match,
-    Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
+    Action, AddressSet, Base, Chain, ChainKind, ClauseText, Clauses, Direction, Hook, MarkChange,
+    MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
 };
 use crate::lower::istio::rungs;
 use crate::net::{Families, Family, Name, Nets, OnMiss, PortRange};
@@ -56,9 +56,8 @@ fn to(nets: &[&str]) -> Match {
 }
 
 /// Everything that a script can have, once.
-fn sample(sources: &mut Sources) -> Ruleset {
-    let file = sources.add("policies/reviews.weir", "sidecar reviews {\n  exclude port 1\n}\n");
-    let clause = Some(Span { file, start: 20, end: 34 });
+fn sample() -> (Ruleset, Clauses) {
+    let (clause, clauses) = said("reviews", "outbound exclude port 1");
     let odd: Vec<_> = (0..9).map(|at| (at * 2 + 1, at * 2 + 1)).collect();
     let nets: Vec<_> = (0..9).map(|at| format!("10.{at}.0.0/{}", 16 + at)).collect();
     let nets: Vec<_> = nets.iter().map(String::as_str).collect();
@@ -72,20 +71,27 @@ fn sample(sources: &mut Sources) -> Ruleset {
         rule(Rung::TO_PROXY, vec![tcp()], tproxy),
     ];
     for rule in &mut rules[1..3] {
-        rule.origin.clause = clause;
+        rule.origin.clause = Some(clause);
     }
     rules[4].families = Families::Ipv4;
     let chain = Chain { name: name("istio-output"), base: None, rules: Vec::new() };
     let base = base(ChainKind::Filter, Hook::Prerouting, rules);
-    table("istio-proxy-mangle", Families::Both, vec![base, chain])
+    (table("istio-proxy-mangle", Families::Both, vec![base, chain]), clauses)
+}
+
+/// A clause of a policy, and where it stands.
+fn said(policy: &str, words: &str) -> (Span, Clauses) {
+    let file = Sources::default().add("reviews.weir", "");
+    let span = Span { file, start: 20, end: 34 };
+    let text = ClauseText { policy: policy.to_owned(), words: words.to_owned() };
+    (span, Clauses::from_iter([(span, text)]))
 }
 
 fn written(print: fn(&Legal, &Context<'_>, &Options) -> String, options: &Options) -> String {
-    let mut sources = Sources::default();
-    let ruleset = sample(&mut sources);
+    let (ruleset, clauses) = sample();
     let (policy, owned) = (name("reviews"), [name("istio-proxy-raw")]);
     let legal = legal(&ruleset, options.target).unwrap();
-    print(&legal, &Context { policy: &policy, owned: &owned, sources: &sources }, options)
+    print(&legal, &Context { policy: &policy, owned: &owned, clauses: &clauses }, options)
 }
 
 #[test]
@@ -125,9 +131,9 @@ fn a_script() {
 
                 counter jump istio-output
 
-                # O2 excluded port: untouched, reviews.weir:2
-                meta l4proto { tcp, udp } th dport @o2-excluded-ports counter return comment "O2 excluded port, reviews.weir:2"
-                tcp dport @o2-excluded-ports counter return comment "O2 excluded port, reviews.weir:2"
+                # O2 excluded port: untouched (reviews: outbound exclude port 1)
+                meta l4proto { tcp, udp } th dport @o2-excluded-ports counter return comment "O2 excluded port (reviews: outbound exclude port 1)"
+                tcp dport @o2-excluded-ports counter return comment "O2 excluded port (reviews: outbound exclude port 1)"
 
                 # O8 excluded destination: untouched
                 ip daddr @o8-excluded-destination-ipv4 counter return comment "O8 excluded destination"
@@ -150,7 +156,10 @@ fn a_script_without_counters_and_comments() {
     let options = Options { counters: false, comments: false, ..Options::default() };
     let script = written(script, &options);
     assert!(!script.contains("counter") && !script.contains("comment \""), "{script}");
-    assert!(script.contains("# O2 excluded port: untouched, reviews.weir:2\n"), "{script}");
+    assert!(
+        script.contains("# O2 excluded port: untouched (reviews: outbound exclude port 1)\n"),
+        "{script}"
+    );
 }
 
 #[test]
@@ -176,8 +185,8 @@ fn json_has_the_same_commands() {
         {"add":{"chain":{"family":"inet","table":"istio-proxy-mangle","name":"prerouting","type":"filter","hook":"prerouting","prio":-100,"policy":"accept"}}},
         {"add":{"chain":{"family":"inet","table":"istio-proxy-mangle","name":"istio-output"}}},
         {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"counter":null},{"jump":{"target":"istio-output"}}]}}},
-        {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"meta":{"key":"l4proto"}},"right":{"set":["tcp","udp"]}}},{"match":{"op":"==","left":{"payload":{"protocol":"th","field":"dport"}},"right":"@o2-excluded-ports"}},{"counter":null},{"return":null}],"comment":"O2 excluded port, reviews.weir:2"}}},
-        {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":"@o2-excluded-ports"}},{"counter":null},{"return":null}],"comment":"O2 excluded port, reviews.weir:2"}}},
+        {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"meta":{"key":"l4proto"}},"right":{"set":["tcp","udp"]}}},{"match":{"op":"==","left":{"payload":{"protocol":"th","field":"dport"}},"right":"@o2-excluded-ports"}},{"counter":null},{"return":null}],"comment":"O2 excluded port (reviews: outbound exclude port 1)"}}},
+        {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":"@o2-excluded-ports"}},{"counter":null},{"return":null}],"comment":"O2 excluded port (reviews: outbound exclude port 1)"}}},
         {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"@o8-excluded-destination-ipv4"}},{"counter":null},{"return":null}],"comment":"O8 excluded destination"}}},
         {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":{"set":[{"prefix":{"addr":"10.0.0.0","len":16}},{"prefix":{"addr":"10.1.0.0","len":17}}]}}},{"counter":null},{"log":null}]}}},
         {"add":{"rule":{"family":"inet","table":"istio-proxy-mangle","chain":"prerouting","expr":[{"match":{"op":"==","left":{"meta":{"key":"l4proto"}},"right":"tcp"}},{"counter":null},{"tproxy":{"port":15006}},{"mangle":{"key":{"meta":{"key":"mark"}},"value":1337}},{"accept":null}]}}},
@@ -187,32 +196,26 @@ fn json_has_the_same_commands() {
 }
 
 #[test]
-fn only_safe_text_of_a_source_is_written() {
-    let long = format!("{}.weir", "l".repeat(120));
-    for (file, comment) in [
-        ("reviews.weir", "O2 excluded port, reviews.weir:1"),
-        ("/etc/weir/re-views_2.weir", "O2 excluded port, re-views_2.weir:1"),
-        ("re views.weir", "O2 excluded port"),
-        ("a\"; flush ruleset; #.weir", "O2 excluded port"),
-        ("a\nflush ruleset", "O2 excluded port"),
-        ("\u{1b}[31m", "O2 excluded port"),
-        ("überall.weir", "O2 excluded port"),
-        ("", "O2 excluded port"),
-        ("policies/", "O2 excluded port"),
-        (&long, "O2 excluded port"),
+fn a_comment_says_as_much_of_the_clause_as_the_kernel_keeps() {
+    let long = "l".repeat(Name::MAX_LEN);
+    let (short, middle) = ("exclude port 1".to_owned(), format!("exclude to {}", "1".repeat(60)));
+    let endless = "1".repeat(120);
+    for (policy, words, comment) in [
+        ("reviews", &short, "O2 excluded port (reviews: exclude port 1)".to_owned()),
+        (&long, &short, format!("O2 excluded port ({long}: exclude port 1)")),
+        (&long, &middle, format!("O2 excluded port ({middle})")),
+        ("reviews", &endless, "O2 excluded port".to_owned()),
     ] {
-        let mut sources = Sources::default();
-        let file = sources.add(file, "sidecar x {}");
+        let (clause, clauses) = said(policy, words);
         let mut rule = rule(rungs::OUTBOUND_EXCLUDED_PORT, vec![ports(&[(1, 1)])], Action::Return);
-        rule.origin.clause = Some(Span { file, start: 0, end: 7 });
+        rule.origin.clause = Some(clause);
         let chain = base(ChainKind::Filter, Hook::Output, vec![rule]);
         let ruleset = table("istio-proxy-nat", Families::Both, vec![chain]);
         let policy = name("x");
-        let context = Context { policy: &policy, owned: &[], sources: &sources };
+        let context = Context { policy: &policy, owned: &[], clauses: &clauses };
         let script =
             script(&legal(&ruleset, Target::OLDEST).unwrap(), &context, &Options::default());
         assert!(script.contains(&format!(" comment \"{comment}\"\n")), "{script}");
-        assert!(!script.contains("flush ruleset"), "{script}");
     }
 }
 
@@ -237,8 +240,8 @@ fn nothing_of_a_connection_mark_is_read_all_the_same() {
         let rules = vec![rule(Rung::FOREIGN, vec![], action)];
         let chain = base(ChainKind::Filter, Hook::Output, rules);
         let ruleset = table("istio-proxy-mangle", Families::Both, vec![chain]);
-        let (policy, sources) = (name("x"), Sources::default());
-        let context = Context { policy: &policy, owned: &[], sources: &sources };
+        let (policy, clauses) = (name("x"), Clauses::default());
+        let context = Context { policy: &policy, owned: &[], clauses: &clauses };
         let legal = legal(&ruleset, "1.1.2".parse().unwrap()).unwrap();
         let script = script(&legal, &context, &Options::default());
         assert!(script.contains(&format!(" counter {statement}\n")), "{script}");
@@ -363,8 +366,8 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
     let mut ruleset = table("istio-ambient-nat", Families::Ipv4, vec![chain]);
     ruleset.tables[0].sets = vec![AddressSet { name: set, family: Family::Ipv4 }];
     let (policy, owned) = (name("node"), [name("istio-ambient-nat")]);
-    let sources = Sources::default();
-    let context = Context { policy: &policy, owned: &owned, sources: &sources };
+    let clauses = Clauses::default();
+    let context = Context { policy: &policy, owned: &owned, clauses: &clauses };
     insta::assert_snapshot!(script(&legal(&ruleset, Target::OLDEST).unwrap(), &context, &Options::default()), @r#"
         # Policy `node`, compiled by weir. Edit the policy, not this file.
         # `nft -f` loads all of it, or nothing.

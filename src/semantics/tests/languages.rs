@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::arbitrary::ruleset;
 use crate::backend::{iptables, nft};
+use crate::ir::Clauses;
 use crate::ir::{Action, Base, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, TRACKING, Table};
 use crate::net::{Family, Name};
 use crate::reader;
 use crate::semantics::compare;
-use crate::span::Sources;
 
 /// `ruleset` without the rules that are not `supported`, or that jump to chains that a jump cannot
 /// lead to.
@@ -110,8 +110,8 @@ proptest! {
         let ruleset =
             supported(&ruleset, |ruleset| nft::legal(ruleset, target).is_ok());
         let name = Name::new("test").unwrap();
-        let sources = Sources::default();
-        let context = nft::Context { policy: &name, owned: &[], sources: &sources };
+        let clauses = Clauses::default();
+        let context = nft::Context { policy: &name, owned: &[], clauses: &clauses };
         let options = nft::Options { target, ..nft::Options::default() };
         let legal = nft::legal(&ruleset, target).unwrap();
         let text = nft::json(&legal, &context, &options);

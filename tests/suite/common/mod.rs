@@ -5,6 +5,7 @@ pub(crate) mod machine;
 pub(crate) mod mutants;
 pub(crate) mod netns;
 pub(crate) mod policies;
+pub(crate) mod repository;
 pub(crate) mod rulesets;
 pub(crate) mod shipped;
 pub(crate) mod skip;

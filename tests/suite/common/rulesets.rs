@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use netweir::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair,
-    Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
+    Action, AddressSet, Base, Chain, ChainKind, ClauseText, Clauses, CtState, Direction, Hook,
+    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
 };
 use netweir::lower::istio::rungs;
 use netweir::net::{Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
@@ -20,12 +20,15 @@ pub(crate) fn sidecar_tables() -> Vec<Name> {
     ["istio-proxy-nat", "istio-proxy-mangle", "istio-proxy-raw"].map(name).to_vec()
 }
 
-/// A source file, and the place of one clause in it.
-pub(crate) fn source() -> (Sources, Span) {
-    let mut sources = Sources::default();
-    let text = "sidecar reviews {\n  mode tproxy\n}\n";
-    let file = sources.add("policies/reviews.weir", text);
-    (sources, Span { file, start: 20, end: 31 })
+/// The place of one clause.
+fn span() -> Span {
+    Span { file: Sources::default().add("policies/reviews.weir", ""), start: 20, end: 31 }
+}
+
+/// What the clause there says.
+pub(crate) fn clauses() -> Clauses {
+    let text = ClauseText { policy: "reviews".to_owned(), words: "mode tproxy".to_owned() };
+    Clauses::from_iter([(span(), text)])
 }
 
 /// A rule for both families.
@@ -205,7 +208,7 @@ pub(crate) fn everything(families: Families) -> Ruleset {
 
 fn destinations() -> Vec<Rule> {
     use Direction::{Destination, Source};
-    let (_, span) = source();
+    let span = span();
     let many = (0..40).map(|at| format!("10.{at}.0.0/17")).collect::<Vec<_>>().join(" ");
     let many6 = (1..=9).map(|at| format!("2001:db8:{at}::/48")).collect::<Vec<_>>().join(" ");
     let ports: Vec<_> = (0..10).map(|at| (1000 + at * 100, 1010 + at * 100)).collect();

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Options, ReadError, json as read};
 use crate::backend::dump::dump;
-use crate::ir::Ruleset;
-use crate::span::Sources;
+use crate::ir::{Clauses, Ruleset};
 
 /// A text with these commands.
 fn document(commands: &[Value]) -> String {
@@ -47,7 +46,7 @@ fn read_rules(sets: &[Value], rules: &[Value]) -> Result<Ruleset, Vec<ReadError>
 
 /// The ruleset as people would say it.
 fn in_words(ruleset: &Ruleset) -> String {
-    dump(ruleset, &Sources::default()).replace("  # read from a ruleset", "")
+    dump(ruleset, &Clauses::default()).replace("  # read from a ruleset", "")
 }
 
 fn equal(left: Value, right: Value) -> Value {

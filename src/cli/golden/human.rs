@@ -1,0 +1,111 @@
+//! The report of a run, for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::report::{Entry, Report, State};
+use crate::Way;
+use crate::cli::paragraph::paragraph as wrapped;
+use crate::diag::render::harmless;
+use crate::explain::ClauseWords;
+
+/// Widest name of a state, and the space behind it.
+const STATE: usize = 17;
+
+/// Most goldens of one kind that are told.
+const MOST: usize = 100;
+
+/// What was found, as far as it is not as it should be, and how much of each there is.
+pub(super) fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Views of one policy change together, and their meaning is told once.
+    let mut told: BTreeMap<(Option<&str>, Option<&str>), &Entry> = BTreeMap::new();
+    let others = report.entries.iter().filter(|entry| entry.state != State::Current);
+    let mut shown: BTreeMap<State, usize> = BTreeMap::new();
+    for entry in others {
+        let count = shown.entry(entry.state).or_default();
+        *count += 1;
+        if *count > MOST {
+            continue;
+        }
+        let _ = writeln!(out, "{:STATE$}{}", entry.state.words(), harmless(&entry.path));
+        for words in &entry.words {
+            paragraph(&mut out, 2, &harmless(words));
+        }
+        if entry.ways.is_empty() {
+            continue;
+        }
+        let policy = (entry.source.as_deref(), entry.policy.as_deref());
+        if let Some(first) = told.get(&policy).filter(|first| first.ways == entry.ways) {
+            paragraph(&mut out, 2, &format!("as {}", harmless(&first.path)));
+            continue;
+        }
+        entry.ways.iter().for_each(|way| write_way(&mut out, way));
+        if entry.and_more {
+            out.push_str("  and more ways\n");
+        }
+        told.insert(policy, entry);
+    }
+    for (state, count) in shown.into_iter().filter(|(_, count)| *count > MOST) {
+        let _ = writeln!(out, "and {} more: {}", count - MOST, state.words());
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    paragraph(&mut out, 0, &totals(report));
+    out
+}
+
+/// `21 goldens: 18 current, 2 missing, 1 orphaned`.
+pub(super) fn totals(report: &Report) -> String {
+    let counts = report.counts();
+    let refused = counts.iter().find(|(state, _)| *state == State::Refused);
+    let refused = refused.map_or(0, |(_, count)| *count);
+    let all = report.entries.len() - refused;
+    let goldens = if all == 1 { "golden" } else { "goldens" };
+    let base = report.base.as_ref().map(|base| format!(" as of {}", harmless(base)));
+    let base = base.unwrap_or_default();
+    let mut parts: Vec<String> = counts
+        .iter()
+        .filter(|(state, _)| *state != State::Refused)
+        .map(|(state, count)| format!("{count} {}", state.words()))
+        .collect();
+    if refused > 0 {
+        let policies = if refused == 1 { "file is" } else { "files are" };
+        parts.push(format!("{refused} {policies} refused"));
+    }
+    if parts.is_empty() {
+        parts.push("none".to_owned());
+    }
+    format!("{all} {goldens}{base}: {}", parts.join(", "))
+}
+
+fn write_way(out: &mut String, way: &Way) {
+    paragraph(out, 2, &way.words);
+    for traffic in &way.traffic {
+        paragraph(out, 4, traffic);
+    }
+    if way.and_more {
+        out.push_str("    and more\n");
+    }
+    for supposed in &way.supposes {
+        paragraph(out, 4, &format!("if {supposed}, which no listing tells"));
+    }
+    paragraph(out, 4, &format!("for example {}", way.packet));
+    if !way.reached {
+        out.push_str("    though no packet was found that gets there\n");
+    }
+    if let Some(ClauseWords { file, line, column, text }) = &way.clause {
+        paragraph(
+            out,
+            4,
+            &format!("because of {}:{line}:{column} {}", harmless(file), harmless(text)),
+        );
+    }
+}
+
+/// Writes `text` at an indent, with its other lines further in.
+fn paragraph(out: &mut String, indent: usize, text: &str) {
+    let first = " ".repeat(indent);
+    wrapped(out, &first, text, &format!("{first}    "));
+}

@@ -1,0 +1,206 @@
+//! `weir golden`: whether committed outputs are those of their policies.
+
+mod before;
+mod bless;
+mod human;
+mod look;
+mod manifest;
+pub(super) mod report;
+mod summary;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+
+use self::before::{Before, Revision};
+use self::look::{Listed, Looked};
+use self::report::{Entry, Report, State};
+use super::project::{Found, Goldens, MANIFEST, NotFound, Scope};
+use super::report::Messages;
+use super::{Outcome, output};
+use crate::Telling;
+
+/// Say whether committed outputs are those of their policies, and which traffic changes
+///
+/// Compiles every policy in memory, proves it, and compares it with its goldens: files beside it that are,
+/// byte for byte, what `weir compile` prints. A golden with another text is read back: either it is
+/// proved to mean the same for every packet, or the packets are told that fare otherwise. `weir.toml`
+/// says what is compiled, and where goldens stand: docs/ci.md.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Golden {
+    /// Policies, and folders of them; without one, what the nearest weir.toml names.
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Write the goldens that are not current, and remove those that weir wrote and no policy makes.
+    ///
+    /// Nothing is written while a policy is refused, or two would be written to one file.
+    #[arg(long, conflicts_with = "base")]
+    bless: bool,
+    /// Compare with the goldens of this revision of the repository, not with those of the working tree.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Write a summary in Markdown to this file, for a job or a pull request.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir golden policies              are the goldens in policies/golden current?
+  weir golden --bless               write them, as weir.toml says
+  weir golden --base origin/main    which traffic does this branch change?
+  weir golden --summary a.md        the same as a table in Markdown, too
+
+States:
+  current            what the policy comes to
+  same meaning       another text, proved to mean the same for every packet
+  text changed       another text, of which not all is known; what is, is said
+  meaning changed    for which packets, and an example
+  missing            not there
+  orphaned           no policy comes to it any longer
+  collision          two policies come to one file: an error
+
+Exit status: 0 all are current, or were made so; 1 anything else; 2 bad usage
+or I/O.";
+
+/// Enough for the deepest comparison: what the main thread has.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Of how many files, whose goldens mean something else, everything is told.
+const MOST_TOLD: usize = 100;
+
+/// How long a run may take before a bar says how far it is.
+const A_MOMENT: Duration = Duration::from_millis(700);
+
+impl Golden {
+    pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        let scope = match Scope::find(&self.paths) {
+            Ok(scope) => scope,
+            Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),
+            Err(NotFound::Failed(error)) => return Err(error),
+        };
+        let before = self.before(&scope)?;
+        let (report, lists) = Self::find(&scope, &before, self.base.as_deref())?;
+        for findings in &report.findings {
+            let (sources, diagnostics) = &findings.drawn;
+            messages.report(sources, diagnostics);
+        }
+        if let Some(file) = &self.summary {
+            scope.spare(file)?;
+            output::rewrite(file, &summary::text(&report))?;
+        }
+        let mut said = human::text(&report);
+        let mut outcome = if report.is_current() { Outcome::Good } else { Outcome::Bad };
+        if self.bless && report.is_refused() {
+            said += "nothing is written\n";
+        } else if self.bless {
+            let done = bless::bless(&scope, &report.entries, &lists)?;
+            let _ = writeln!(said, "{} written, {} removed", done.written, done.removed);
+            outcome = Outcome::Good;
+        } else if outcome == Outcome::Bad && self.base.is_none() && !report.is_refused() {
+            said += "`weir golden --bless` makes them current\n";
+        }
+        output::print(said.as_bytes())?;
+        Ok(outcome)
+    }
+
+    fn before<'s>(&self, scope: &'s Scope) -> io::Result<Before<'s>> {
+        let Some(base) = &self.base else { return Ok(Before::Files(&scope.root)) };
+        if !scope.is_repository {
+            return Err(io::Error::other(
+                "`--base` names a revision, and the policies are in no one git repository",
+            ));
+        }
+        Revision::open(&scope.root, base).map(Before::Revision)
+    }
+
+    /// Looks at every policy, in parallel, and at every list of goldens.
+    fn find(
+        scope: &Scope,
+        before: &Before<'_>,
+        base: Option<&str>,
+    ) -> io::Result<(Report, BTreeMap<PathBuf, Listed>)> {
+        let pool = ThreadPoolBuilder::new().stack_size(STACK).build().map_err(io::Error::other)?;
+        let (bar, begun) =
+            (ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), Instant::now());
+        bar.set_length(scope.files.len() as u64);
+        let looked: io::Result<Vec<Looked>> = pool.install(|| {
+            let look = |found| {
+                let looked = look::look(found, scope, before, Telling::OnePacket);
+                progress(&bar, begun);
+                looked
+            };
+            scope.files.par_iter().map(look).collect()
+        });
+        let mut looked = looked?;
+        // To tell everything takes long. That one change changes thousands is told of the first.
+        let others = scope.files.iter().zip(&mut looked).filter(|(_, it)| it.means_another());
+        let others: Vec<_> = others.take(MOST_TOLD).collect();
+        bar.inc_length(others.len() as u64);
+        let told: io::Result<Vec<()>> = pool.install(|| {
+            let tell = |(found, looked): (&Found, &mut Looked)| {
+                *looked = look::look(found, scope, before, Telling::Everything)?;
+                progress(&bar, begun);
+                Ok(())
+            };
+            others.into_par_iter().map(tell).collect()
+        });
+        told?;
+        bar.finish_and_clear();
+        let mut by_folder: BTreeMap<PathBuf, Vec<(&Found, &Looked)>> = BTreeMap::new();
+        for (found, looked) in scope.files.iter().zip(&looked) {
+            by_folder.entry(looked.folder.clone()).or_default().push((found, looked));
+        }
+        let mut lists = BTreeMap::new();
+        for (folder, goldens) in listed(scope, before)? {
+            let own = by_folder.get(&folder).map_or(&[][..], Vec::as_slice);
+            let list = Listed::read(&folder, &goldens, own, before)?;
+            lists.insert(folder, (goldens, list));
+        }
+        let mut entries: Vec<_> =
+            looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries)).collect();
+        let is_missing = |entry: &&Entry| entry.state == State::Missing;
+        let missing = entries.iter().filter(is_missing).filter_map(Entry::folder);
+        let missing: BTreeSet<PathBuf> = missing.collect();
+        for (folder, (goldens, list)) in &lists {
+            let is_told = missing.contains(folder);
+            entries.extend(list.entries(folder, goldens, is_told, before)?);
+        }
+        look::collide(&mut entries);
+        let findings = looked.into_iter().filter_map(|looked| looked.findings).collect();
+        let report = Report { base: base.map(str::to_owned), entries, findings };
+        Ok((report, lists.into_iter().map(|(folder, (_, list))| (folder, list)).collect()))
+    }
+}
+
+/// The folders of goldens; of a revision, also those that have gone since.
+fn listed(scope: &Scope, before: &Before<'_>) -> io::Result<BTreeMap<PathBuf, Goldens>> {
+    let mut all = scope.goldens.clone();
+    if let Before::Revision(revision) = before {
+        for path in revision.called(MANIFEST)? {
+            let folder = path.parent().unwrap_or(&path).to_owned();
+            if let Some(goldens) = scope.would_have(&folder) {
+                all.entry(folder).or_insert(goldens);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Says how far the run is, if it takes longer than a moment and somebody looks.
+fn progress(bar: &ProgressBar, begun: Instant) {
+    bar.inc(1);
+    if bar.is_hidden() && begun.elapsed() > A_MOMENT && io::stderr().is_terminal() {
+        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} files");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+}

@@ -1,0 +1,21 @@
+//! Text in lines that fit the terminal.
+
+use std::fmt::Write as _;
+
+/// Longest line in characters, where it can be broken.
+pub(in crate::cli) const WIDTH: usize = 80;
+
+/// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
+/// spaces.
+pub(in crate::cli) fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
+    let mut line = first.to_owned();
+    for word in text.split_inclusive(' ') {
+        let is_begun = !line.trim().is_empty();
+        if is_begun && line.chars().count() + word.trim_end().chars().count() > WIDTH {
+            let _ = writeln!(out, "{}", line.trim_end());
+            next.clone_into(&mut line);
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
