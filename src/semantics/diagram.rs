@@ -68,7 +68,7 @@ pub(super) struct Diagrams {
 /// Of the node that stands for [`Function::TRUE`]: behind every variable.
 const LEAF: u32 = u32::MAX;
 
-const SMALLEST: usize = 1 << 10;
+const SMALLEST: usize = 1 << 12;
 
 /// Most nodes: with the tables around them some 500 MB.
 const MOST_NODES: usize = 1 << 24;

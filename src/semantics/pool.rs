@@ -4,15 +4,53 @@ use std::borrow::Borrow;
 
 use super::space::address_ranges;
 use crate::ir::{Match, OwnerIs, Rule};
+use crate::net::Interface;
 
-/// The first of some rules, and as many behind it as match alike but for one list of addresses, ports
-/// or owners.
+/// The first of some rules, and as many behind it as match alike but for one list of addresses, ports,
+/// owners or interfaces.
 pub(super) struct Pool {
     /// How many they are.
     pub(super) rules: usize,
-    /// If they are several: the place of the list among the matches, and what all of the lists hold,
-    /// as ranges, which are inclusive, sorted, and neither overlap nor touch.
-    pub(super) list: Option<(usize, Vec<(u128, u128)>)>,
+    /// If they are several: the place of the list among the matches, and what all of the lists hold.
+    pub(super) list: Option<(usize, List)>,
+}
+
+/// What a list holds. Equal lists are equal values.
+#[derive(PartialEq, Eq)]
+pub(super) enum List {
+    /// Ranges of numbers, inclusive, sorted, which neither overlap nor touch.
+    Ranges(Vec<(u128, u128)>),
+    /// Names of interfaces, sorted, each once.
+    Names(Vec<Interface>),
+}
+
+impl List {
+    /// What either holds.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ranges(mut ranges), Self::Ranges(others)) => {
+                ranges.extend(others);
+                Self::Ranges(ranges)
+            }
+            (Self::Names(mut names), Self::Names(others)) => {
+                names.extend(others);
+                Self::Names(names)
+            }
+            // Lists of one kind hold the same kind of things.
+            (list, _) => list,
+        }
+    }
+
+    fn tidied(self) -> Self {
+        match self {
+            Self::Ranges(ranges) => Self::Ranges(joined(ranges)),
+            Self::Names(mut names) => {
+                names.sort_unstable();
+                names.dedup();
+                Self::Names(names)
+            }
+        }
+    }
 }
 
 impl Pool {
@@ -29,13 +67,18 @@ impl Pool {
         if count < 2 {
             return alone;
         }
-        let lists = rules[..count].iter().filter_map(|rule| listed(&rule.borrow().when[place]));
-        Self { rules: count, list: Some((place, joined(lists.flatten().collect()))) }
+        let lists = rules[..count].iter().filter_map(|rule| untidy(&rule.borrow().when[place]));
+        let list = lists.reduce(List::and).map(List::tidied);
+        Self { rules: count, list: list.map(|list| (place, list)) }
     }
 }
 
-/// What the list of a match holds, as ranges in a [`Pool`] are; `None` if it has none.
-pub(super) fn listed(when: &Match) -> Option<Vec<(u128, u128)>> {
+/// What the list of a match holds; `None` if it has none.
+pub(super) fn listed(when: &Match) -> Option<List> {
+    untidy(when).map(List::tidied)
+}
+
+fn untidy(when: &Match) -> Option<List> {
     let ranges: Vec<_> = match when {
         Match::Address { nets, not: false, .. } => address_ranges(nets).collect(),
         Match::Port { ports, not: false, .. } => {
@@ -45,9 +88,10 @@ pub(super) fn listed(when: &Match) -> Option<Vec<(u128, u128)>> {
         Match::Owner { is: OwnerIs::In(ids), .. } => {
             ids.iter().map(|(first, last)| ((*first).into(), (*last).into())).collect()
         }
+        Match::Interface { names, not: false, .. } => return Some(List::Names(names.clone())),
         _ => return None,
     };
-    Some(joined(ranges))
+    Some(List::Ranges(ranges))
 }
 
 /// Whether two matches are of one kind, but for what their lists hold.
@@ -63,6 +107,10 @@ pub(super) fn are_of_one_kind(one: &Match, other: &Match) -> bool {
         (
             Match::Owner { owner: one, is: OwnerIs::In(_) },
             Match::Owner { owner: other, is: OwnerIs::In(_) },
+        ) => one == other,
+        (
+            Match::Interface { of: one, not: false, .. },
+            Match::Interface { of: other, not: false, .. },
         ) => one == other,
         _ => false,
     }

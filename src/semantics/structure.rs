@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::pool::{Pool, are_of_one_kind, listed as listed_in};
+use super::pool::{List, Pool, are_of_one_kind, listed as listed_in};
 use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
 use crate::net::{Family, Name, OnMiss};
@@ -143,8 +143,8 @@ struct Group<'r> {
 /// What has to hold at once.
 type Case<'r> = Vec<Condition<'r>>;
 
-/// A match. With ranges, it is a list that holds those.
-type Condition<'r> = (&'r Match, Option<Vec<(u128, u128)>>);
+/// A match. With a list, it holds for what is in there.
+type Condition<'r> = (&'r Match, Option<List>);
 
 impl<'r> Group<'r> {
     /// What the rules of a `group`, of which `first` is the first one, come to; those of the rules behind
@@ -164,8 +164,8 @@ impl<'r> Group<'r> {
             let pool = Pool::of(group);
             group = &group[pool.rules..];
             let mut case: Case<'r> = first.when.iter().map(|when| (when, None)).collect();
-            if let Some((place, ranges)) = pool.list {
-                case[place].1 = Some(ranges);
+            if let Some((place, list)) = pool.list {
+                case[place].1 = Some(list);
             }
             cases.push(case);
         }
@@ -238,8 +238,8 @@ fn is_match_same(
     }
     are_of_one_kind(one, other)
         && match (listed, listed_there) {
-            (Some(ranges), Some(others)) => ranges == others,
-            (Some(ranges), None) => Some(ranges) == listed_in(other).as_ref(),
+            (Some(list), Some(others)) => list == others,
+            (Some(list), None) => Some(list) == listed_in(other).as_ref(),
             (None, others) => listed_in(one) == *others,
         }
 }

@@ -5,7 +5,7 @@ use crate::ir::{CtState, Direction, Hook, Match, Rule, Ruleset, Table};
 use crate::net::PortSet;
 use crate::semantics::End;
 use crate::semantics::diagram::Function;
-use crate::semantics::pool::Pool;
+use crate::semantics::pool::{List, Pool};
 use crate::semantics::space::{NOBODY, Space, address_ranges, number};
 
 /// The packets that all of `when` hold for as they arrive. A set is one of any of the tables of
@@ -45,7 +45,7 @@ impl Walk<'_> {
         let mut all = Function::TRUE;
         for (place, when) in rule.when.iter().enumerate() {
             let part = match &pool.list {
-                Some((at, ranges)) if *at == place => self.listed(when, ranges),
+                Some((at, list)) if *at == place => self.listed(when, list),
                 _ => self.matches(table, when),
             };
             all = self.space.diagrams.and(all, part);
@@ -53,18 +53,21 @@ impl Walk<'_> {
         all
     }
 
-    /// The packets that `when` would hold for by now if it listed what is in `ranges`.
-    fn listed(&mut self, when: &Match, ranges: &[(u128, u128)]) -> Function {
-        match when {
-            Match::Address { of, nets, .. } if nets.family() == self.space.family => {
+    /// The packets that `when` would hold for by now if it had this list.
+    fn listed(&mut self, when: &Match, list: &List) -> Function {
+        match (when, list) {
+            (Match::Address { of, nets, .. }, List::Ranges(ranges))
+                if nets.family() == self.space.family =>
+            {
                 self.address(*of, ranges)
             }
-            Match::Port { of, .. } => {
+            (Match::Interface { of, .. }, List::Names(names)) => self.space.interface(*of, names),
+            (Match::Port { of, .. }, List::Ranges(ranges)) => {
                 let among = self.port(*of, ranges);
                 let has_ports = self.space.has_ports();
                 self.space.diagrams.and(has_ports, among)
             }
-            Match::Owner { owner, .. } => {
+            (Match::Owner { owner, .. }, List::Ranges(ranges)) => {
                 let owned = self.space.owned(*owner, ranges);
                 let visible = self.sockets();
                 self.space.diagrams.and(visible, owned)
