@@ -61,6 +61,10 @@ impl Diff {
         } else {
             output::print(words(&all, &old, &new).trim_start().as_bytes())?;
         }
+        if !all.ways.is_empty() {
+            let (old, new) = (&old.name, &new.name);
+            messages.result("diff/different", format!("{old} and {new} treat packets differently"));
+        }
         Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
     }
 }

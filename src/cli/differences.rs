@@ -3,11 +3,32 @@
 use std::fmt::Write;
 use std::io;
 
+use serde::Serialize;
+
 use super::output;
 use super::subject::Subject;
+use crate::diag::render::Message;
 use crate::explain::{DifferenceWords, Explanation, differences};
-use crate::net::Families;
+use crate::net::{Families, Family};
 use crate::semantics::{Comparison, Difference, compare_beside};
+
+/// What `--json` says of two rulesets.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Compared<'a> {
+    /// What the first is called.
+    left: &'a str,
+    /// What the second is called.
+    right: &'a str,
+    /// The families that were compared: `ipv4`, `ipv6`.
+    families: Vec<&'static str>,
+    /// Whether all packets of them fare alike.
+    equal: bool,
+    /// In which ways they do not.
+    differences: &'a [DifferenceWords],
+    /// Whether there are more of them.
+    and_more: bool,
+}
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
@@ -87,16 +108,15 @@ pub(super) fn print_json(
     right: &Subject,
     all: &Comparison<DifferenceWords>,
 ) -> io::Result<()> {
-    let json = serde_json::json!({
-        "left": left.name,
-        "right": right.name,
-        "families": families.iter().map(crate::net::Family::keyword).collect::<Vec<_>>(),
-        "equal": all.ways.is_empty(),
-        "differences": all.ways,
-        "and_more": all.and_more,
-    });
-    let text = serde_json::to_string_pretty(&json).map_err(io::Error::other)? + "\n";
-    output::print(text.as_bytes()).map(drop)
+    let compared = Compared {
+        left: &left.name,
+        right: &right.name,
+        families: families.iter().map(Family::keyword).collect(),
+        equal: all.ways.is_empty(),
+        differences: &all.ways,
+        and_more: all.and_more,
+    };
+    output::print(Message::new("comparison", compared).pretty().as_bytes()).map(drop)
 }
 
 /// The first few in words: for which packets, and an example with both ways side by side.

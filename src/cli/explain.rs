@@ -10,6 +10,7 @@ use super::compile::LayoutName;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
+use crate::diag::render::Message;
 use crate::explain::{Explanation, StepWords, explain, explain_way};
 use crate::semantics::Packet;
 
@@ -96,7 +97,7 @@ impl Explain {
             explain_way(&subject.ruleset, &packet, &context).map_err(io::Error::other)?
         };
         let text = if self.json {
-            serde_json::to_string_pretty(&explanation).map_err(io::Error::other)? + "\n"
+            Message::new("explanation", &explanation).pretty()
         } else {
             words(&explanation)
         };

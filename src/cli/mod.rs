@@ -7,7 +7,9 @@ mod differences;
 mod explain;
 mod explain_code;
 mod files;
+mod fix;
 mod format;
+mod forms;
 mod golden;
 mod import;
 mod input;
@@ -18,6 +20,8 @@ mod pod_address;
 mod project;
 mod question;
 mod report;
+#[cfg(test)]
+mod schema;
 mod script;
 mod show;
 mod subject;
@@ -191,6 +195,7 @@ impl Man {
 #[must_use]
 pub fn main() -> ExitCode {
     let Weir { command, messages } = Weir::parse();
+    let name = command.name();
     let ended = match command {
         Command::Compile(compile) => compile.run(&messages),
         Command::Check(check) => check.run(&messages),
@@ -206,14 +211,43 @@ pub fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     };
-    match ended {
-        Ok(Outcome::Good) => ExitCode::SUCCESS,
-        Ok(Outcome::Bad) => ExitCode::from(1),
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+    // Whoever read the output has seen enough.
+    let is_over = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    let mut status = match &ended {
+        Ok(Outcome::Good) => 0,
+        Ok(Outcome::Bad) => 1,
+        Err(error) if is_over(error) => 0,
         Err(error) => {
-            messages.failure(&error);
-            ExitCode::from(2)
+            messages.failure(error);
+            2
+        }
+    };
+    if let Err(error) = messages.finish(name)
+        && !is_over(&error)
+    {
+        messages.unfinished(&error);
+        status = 2;
+    }
+    ExitCode::from(status)
+}
+
+impl Command {
+    /// What it is called.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Compile(_) => "compile",
+            Self::Check(_) => "check",
+            Self::Show(_) => "show",
+            Self::Explain(_) => "explain",
+            Self::Verify(_) => "verify",
+            Self::Diff(_) => "diff",
+            Self::Format(_) => "format",
+            Self::Golden(_) => "golden",
+            Self::Import(_) => "import",
+            Self::PodAddress(_) => "pod-address",
+            Self::ExplainCode(_) => "explain-code",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
         }
     }
 }

@@ -90,6 +90,13 @@ impl Verify {
                 format!("different in {ways}: what {} says, and {}\n", policy.name, rules.name);
             output::print((head + &words(&all, &policy, &rules)).as_bytes())?;
         }
+        if !all.ways.is_empty() {
+            let (says, do_so) = (&policy.name, &rules.name);
+            messages.result(
+                "verify/different",
+                format!("{do_so} treats packets otherwise than {says} says"),
+            );
+        }
         Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
     }
 }

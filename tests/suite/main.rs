@@ -13,6 +13,8 @@ mod consul;
 mod docs;
 mod explain;
 mod faults;
+mod fix;
+mod forms;
 mod front_end;
 mod golden;
 mod growth;

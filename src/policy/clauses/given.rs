@@ -13,7 +13,7 @@ use super::numbers::{self, Mistake, Number};
 use super::spelling::Spellings;
 use super::values::{AnyPorts, Group, GroupIds, Read, User};
 use super::words::{hint, suggest};
-use crate::diag::{Diagnostic, Problem, Report, shown};
+use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::net::{BadName, Families, Family, Mark, Name, PerFamily, PortRange};
 use crate::policy::setting::Setting;
 use crate::span::Span;
@@ -466,7 +466,7 @@ impl<'a> Given<'_, 'a> {
         }
     }
 
-    fn report(&mut self, problem: Problem, value: Value<'a>, label: impl Into<String>) {
+    fn report(&mut self, problem: Problem, value: Value<'a>, label: impl Into<Hint>) {
         self.push(problem.at(value.term.span, label), value);
     }
 
