@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::output;
 use super::subject::Subject;
+use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
 use crate::explain::{DifferenceWords, Explanation, differences};
 use crate::net::{Families, Family};
@@ -175,7 +176,8 @@ fn way(name: &str, explanation: &Explanation) -> Vec<String> {
         lines.push("no rule is about it".to_owned());
     }
     if let Some(clause) = &explanation.clause {
-        lines.push(format!("{}:{}  {}", clause.file, clause.line, clause.text));
+        let file = on_one_line(&clause.file);
+        lines.push(format!("{file}:{}  {}", clause.line, clause.text));
     }
     lines
 }

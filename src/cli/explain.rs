@@ -10,6 +10,7 @@ use super::compile::LayoutName;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
+use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
 use crate::explain::{Explanation, StepWords, explain, explain_way};
 use crate::semantics::Packet;
@@ -124,7 +125,8 @@ fn words(explanation: &Explanation) -> String {
         None => {}
     }
     if let Some(clause) = &explanation.clause {
-        let place = format!("{}:{}:{}", clause.file, clause.line, clause.column);
+        let file = on_one_line(&clause.file);
+        let place = format!("{file}:{}:{}", clause.line, clause.column);
         line("clause", &format!("{place}  {}", clause.text));
     } else if explanation.rung.is_some() {
         line("clause", "none: this is the default");

@@ -64,8 +64,8 @@ pub(super) fn fix(file: &Path, options: &Options, messages: &Messages) -> io::Re
     }
     if fixed != text {
         output::rewrite(file, &format!("{mark}{fixed}"))?;
-        let fixes = if count == 1 { "1 fix".to_owned() } else { format!("{count} fixes") };
-        messages.note(&format!("{}: {fixes} written", shown(file)));
+        let what = if count == 1 { "1 fix".to_owned() } else { format!("{count} fixes") };
+        messages.note(&format!("{}: {what} written", shown(file)));
     }
     Ok(())
 }

@@ -121,6 +121,14 @@ Examples:
   Which traffic is newly captured, no longer captured, or captured elsewhere:
     weir diff old.weir new.weir
 
+  Formatted policies, and what can only have been meant written into one:
+    weir format --check policies
+    weir check --fix policy.weir
+
+  What is found, for a code host or a CI system:
+    weir golden policies --message-format sarif --report weir.sarif
+    weir golden policies --message-format junit --report weir.xml
+
   A policy on standard input:
     echo 'sidecar s {}' | weir compile -
 
@@ -196,6 +204,10 @@ impl Man {
 pub fn main() -> ExitCode {
     let Weir { command, messages } = Weir::parse();
     let name = command.name();
+    if let Err(error) = messages.spare_arguments() {
+        messages.unfinished(&error);
+        return ExitCode::from(2);
+    }
     let ended = match command {
         Command::Compile(compile) => compile.run(&messages),
         Command::Check(check) => check.run(&messages),

@@ -2,13 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::files::{is_standard, shown};
 use super::forms::{Case, Form, Report, Verdict, github, junit, sarif};
 use super::{Outcome, output};
 use crate::diag::escape::harmless;
@@ -24,7 +27,7 @@ pub(super) struct Messages {
     /// Form of diagnostics, and of what `golden` reports.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     message_format: Form,
-    /// Write what is found to this file; whole or not at all.
+    /// Write what is found to this file, or `-` for standard output; whole or not at all.
     ///
     /// Without it, diagnostics go to standard error, and what `golden` reports to standard output.
     #[arg(long, global = true, value_name = "FILE")]
@@ -44,8 +47,10 @@ struct Kept {
     records: Vec<Record>,
     /// What a report looked at.
     cases: Vec<Case>,
-    /// What the codes of a report mean; `None` without one.
+    /// What the codes of a report mean; `None` of a command without one.
     described: Option<&'static [(&'static str, &'static str)]>,
+    /// Whether the cases are those of a report, which has everything in it.
+    is_presented: bool,
     /// Why the command could not run to its end.
     failures: Vec<String>,
     /// The policies that were read, and what they include.
@@ -139,6 +144,12 @@ impl Messages {
         format!("{text}{total}{shown}; `weir explain-code {code}` says more\n")
     }
 
+    /// Says beforehand that there will be a report, whose document goes to standard output even if
+    /// nothing comes of it.
+    pub(super) fn will_present<R: Report>(&self) {
+        self.kept.borrow_mut().described = Some(R::CODES);
+    }
+
     /// Makes known what a command looked at: to standard output, if nothing else was asked for.
     pub(super) fn present<R: Report>(&self, report: &R) -> io::Result<()> {
         if self.message_format != Form::Json {
@@ -156,7 +167,7 @@ impl Messages {
                 let mut kept = self.kept.borrow_mut();
                 kept.records.extend(report.records());
                 kept.cases = report.cases();
-                kept.described = Some(R::CODES);
+                kept.is_presented = true;
                 return Ok(());
             }
         };
@@ -246,6 +257,32 @@ impl Messages {
         }
     }
 
+    /// Makes sure that the command line names no file a second time that is to be written to.
+    ///
+    /// # Errors
+    ///
+    /// If it does.
+    pub(super) fn spare_arguments(&self) -> io::Result<()> {
+        let Some(file) = self.report.as_deref().filter(|file| !is_standard(file)) else {
+            return Ok(());
+        };
+        let is_it = |path: &Path| {
+            path == file
+                || matches!((fs::canonicalize(path), fs::canonicalize(file)), (Ok(a), Ok(b)) if a == b)
+        };
+        let names_it = |argument: &OsString| {
+            let value = argument.to_str().and_then(|text| text.strip_prefix("--")?.split_once('='));
+            is_it(value.map_or(Path::new(argument), |(_, value)| Path::new(value)))
+        };
+        if env::args_os().skip(1).filter(names_it).count() > 1 {
+            let file = shown(file);
+            return Err(io::Error::other(format!(
+                "{file} is named twice; write the report elsewhere"
+            )));
+        }
+        Ok(())
+    }
+
     /// Notes files that were read, and are not to be written to.
     pub(super) fn read(&self, files: impl IntoIterator<Item = PathBuf>) {
         self.kept.borrow_mut().read.extend(files);
@@ -286,6 +323,7 @@ impl Messages {
             kept.failures.iter().for_each(|why| self.fail(why));
         }
         match &self.report {
+            Some(file) if is_standard(file) => output::print(text.as_bytes()).map(drop),
             Some(file) => {
                 output::spare(file, &kept.read)?;
                 output::rewrite(file, &text).map(drop)
@@ -315,13 +353,13 @@ impl Kept {
     /// policy without an error.
     fn cases(&self, command: &str) -> Vec<Case> {
         let mut cases = self.cases.clone();
-        if self.described.is_none() {
+        if !self.is_presented {
             cases.extend(self.records.iter().map(|record| Case::of(record, command)));
-            let is_bad = |file: &str| {
-                let bad = |case: &Case| matches!(case.verdict, Verdict::Bad { .. });
-                cases.iter().any(|case| bad(case) && case.suite == file)
-            };
-            let good: BTreeSet<&String> = self.named.iter().filter(|file| !is_bad(file)).collect();
+            let is_bad = |case: &&Case| matches!(case.verdict, Verdict::Bad { .. });
+            let bad: BTreeSet<_> =
+                cases.iter().filter(is_bad).map(|case| case.suite.clone()).collect();
+            let named = self.named.iter().filter(|file| !bad.contains(*file));
+            let good: BTreeSet<&String> = named.collect();
             cases.extend(good.into_iter().map(|file| Case {
                 suite: file.clone(),
                 name: "no error".to_owned(),

@@ -14,6 +14,7 @@ use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
 use super::script;
+use crate::diag::escape::on_one_line;
 use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::lower::lower;
@@ -75,13 +76,13 @@ impl Rules {
     /// Reads them. Sets that `filled` has are others' to fill.
     pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
-            return reading.nft(name(path).into_owned(), &read(path)?, filled);
+            return reading.nft(called(path), &read(path)?, filled);
         }
         let text = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
         let names: Vec<_> = [&self.iptables, &self.ip6tables]
             .into_iter()
             .flatten()
-            .map(|path| name(path))
+            .map(|path| called(path))
             .collect();
         reading.iptables(
             names.join(" and "),
@@ -168,7 +169,7 @@ impl Reading {
         filled: &BTreeSet<String>,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        let called = name(path).into_owned();
+        let called = called(path);
         match first_sign(text) {
             Some('{') => self.nft(called, text, filled).map(Some),
             Some('*') if is_ipv6(text) => self.iptables(called, None, Some(text)).map(Some),
@@ -263,6 +264,11 @@ impl Reading {
         }
         Ok(Subject { name, ruleset, families: Families::Both, form })
     }
+}
+
+/// What a file is called, as a terminal may be shown it.
+fn called(path: &Path) -> String {
+    on_one_line(&name(path))
 }
 
 /// The first character that is not in a comment, which tells the forms apart: JSON begins with a

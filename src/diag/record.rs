@@ -36,7 +36,7 @@ pub enum Level {
     Error,
 }
 
-/// A place of a [`Record`].
+/// A place that has to do with what was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordLabel {

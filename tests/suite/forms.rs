@@ -120,7 +120,9 @@ fn every_mistake_is_said_in_every_form_for_programs() {
         let json = in_form(&["check", path], "json");
         let lines: Vec<Value> =
             stderr(&json).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        lines.iter().for_each(|value| assert_valid(&line, value));
+        for value in &lines {
+            assert_valid(&line, value);
+        }
         codes.extend(lines.iter().filter_map(|line| Some(line["code"].as_str()?.to_owned())));
         let document = sarif(stderr(&in_form(&["check", path], "sarif")));
         let results = document["runs"][0]["results"].as_array().unwrap();
@@ -297,6 +299,21 @@ fn goldens_are_reported_in_every_form() {
 }
 
 #[test]
+fn goldens_that_cannot_be_looked_at_are_a_document_too() {
+    let repository = drifted();
+    repository.write("p/weir.toml", "[golden]\nviwes = []\n");
+    let output = repository.golden(&["p", "--message-format", "sarif"]);
+    exits(&output, 1);
+    let document = sarif(stdout(&output));
+    assert_eq!(document["runs"][0]["results"][0]["ruleId"], "E602");
+    assert_eq!(junit(stdout(&repository.golden(&["p", "--message-format", "junit"]))).failures, 1);
+    let output = repository.golden(&["nowhere", "--message-format", "junit"]);
+    exits(&output, 2);
+    assert_eq!(junit(stdout(&output)).errors, 1);
+    assert!(stderr(&output).starts_with("error: cannot read nowhere"), "{}", stderr(&output));
+}
+
+#[test]
 fn goldens_that_were_blessed_are_no_failures() {
     let repository = drifted();
     let before = repository.files();
@@ -323,14 +340,21 @@ fn a_report_is_written_whole_and_never_over_a_policy() {
         let all = format!("{}{}", stderr(&plain), stdout(&plain));
         assert_eq!(repository.read("report"), all, "{form}");
     }
+    // Nor over what a policy includes, nor over what else the command line names.
+    repository.write("p/includes.weir", "include \"current.weir\"\nsidecar i {}\n");
+    repository.write("rules", "*nat\nCOMMIT\n");
     let before = repository.files();
-    for arguments in [
-        &["golden", "p", "--report", "p/current.weir"][..],
-        &["check", "p/current.weir", "--message-format", "sarif", "--report", "p/current.weir"],
+    for (arguments, said) in [
+        (&["golden", "p", "--report", "p/current.weir"][..], "write elsewhere"),
+        (&["check", "p/current.weir", "--report", "p/current.weir"], "named twice"),
+        (&["check", "p/includes.weir", "--report", "p/current.weir"], "write elsewhere"),
+        (&["diff", "rules", "p/current.weir", "--report", "./rules"], "named twice"),
+        (&["check", "no-policy", "--report", "no-policy"], "named twice"),
+        (&["golden", "p", "--summary=new", "--report=new"], "named twice"),
     ] {
         let output = repository.weir_in("", arguments);
         exits(&output, 2);
-        assert!(stderr(&output).contains("write elsewhere"), "{}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{arguments:?}: {}", stderr(&output));
     }
     assert_eq!(repository.files(), before);
     let output = repository.weir_in("", &["check", "p/refused.weir", "--report", "no/such/folder"]);

@@ -72,6 +72,7 @@ const A_MOMENT: Duration = Duration::from_millis(700);
 
 impl Golden {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        messages.will_present::<Report>();
         let scope = match Scope::find(&self.paths) {
             Ok(scope) => scope,
             Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),

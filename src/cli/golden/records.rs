@@ -1,5 +1,7 @@
 //! The report of a run as records and cases, of which every form for programs is made.
 
+use std::fmt::Write as _;
+
 use super::report::{Entry, Report, State};
 use crate::Way;
 use crate::cli::forms::{self, Case, Verdict};
@@ -60,7 +62,7 @@ impl Report {
         };
         let mut message = format!("{}: {}", entry.path, entry.state.words());
         for words in &entry.words {
-            message += &format!("\n{words}");
+            let _ = write!(message, "\n{words}");
         }
         for way in &entry.ways {
             message += &words(way);
@@ -101,15 +103,15 @@ impl Entry {
 fn words(way: &Way) -> String {
     let mut text = format!("\n{}", way.words);
     for traffic in &way.traffic {
-        text += &format!("\n  {traffic}");
+        let _ = write!(text, "\n  {traffic}");
     }
     if way.and_more {
         text += "\n  and more";
     }
     for supposed in &way.supposes {
-        text += &format!("\n  if {supposed}, which no listing tells");
+        let _ = write!(text, "\n  if {supposed}, which no listing tells");
     }
-    text += &format!("\n  for example {}", way.packet);
+    let _ = write!(text, "\n  for example {}", way.packet);
     if !way.reached {
         text += "\n  though no packet was found that gets there";
     }
