@@ -86,7 +86,7 @@ fn safe(compiled: &Compiled) -> Vec<Suggestion> {
         Err(failure) => &failure.sources,
     };
     let first = sources.names().next();
-    let suggestions = diagnostics(compiled).iter().flat_map(Diagnostic::suggestions);
+    let suggestions = diagnostics(compiled).iter().flat_map(|found| found.suggestions(sources));
     let is_own = |range| Some(sources.file(range).name.as_str()) == first;
     let mut safe: Vec<_> = suggestions.filter(|one| one.safe && is_own(one.range.file)).collect();
     safe.sort_by_key(|suggestion| suggestion.range);

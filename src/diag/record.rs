@@ -112,7 +112,7 @@ impl Record {
             message: diagnostic.problem.to_string(),
             help: diagnostic.problem.help(),
             labels: diagnostic.labels.iter().map(label).collect(),
-            suggestions: diagnostic.suggestions().into_iter().map(suggestion).collect(),
+            suggestions: diagnostic.suggestions(sources).into_iter().map(suggestion).collect(),
         }
     }
 

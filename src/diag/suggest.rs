@@ -1,7 +1,9 @@
 //! What to write instead, where that is known to the letter.
 
+use std::fmt;
+
 use super::{Diagnostic, Problem};
-use crate::span::Span;
+use crate::span::{Sources, Span};
 
 /// A text to write in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +32,21 @@ impl Hint {
         Self { text: format!("did you mean `{word}`?"), meant: Some((word, safe)) }
     }
 
-    /// What the label says.
-    pub(crate) fn into_text(self) -> String {
-        self.text
+    /// `text`, where `replacement` may have been meant.
+    pub(crate) fn with(text: impl Into<String>, replacement: impl Into<String>) -> Self {
+        Self { text: text.into(), meant: Some((replacement.into(), false)) }
+    }
+
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+/// What the label says.
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -44,9 +58,9 @@ impl<T: Into<String>> From<T> for Hint {
 
 impl Diagnostic {
     /// What to write instead, each a way out of its own. Empty where the help cannot say it to the
-    /// letter.
+    /// letter. Its places lie in `sources`.
     #[must_use]
-    pub fn suggestions(&self) -> Vec<Suggestion> {
+    pub fn suggestions(&self, sources: &Sources) -> Vec<Suggestion> {
         let Some(label) = self.labels.first() else { return Vec::new() };
         let one = |replacement: &str, safe| Suggestion {
             range: label.at,
@@ -71,6 +85,13 @@ impl Diagnostic {
                 // Without it, the line is shown in another order than it was.
                 _ => vec![one("", false)],
             },
+            Problem::Repeated { .. } => {
+                // Who includes a list may use it otherwise.
+                let mut lines = sources.file(label.at.file).text.lines();
+                let safe = !lines.any(|line| line.trim_start().starts_with("let"));
+                let remove = |range| Suggestion { range, replacement: String::new(), safe };
+                with_comma(sources, label.at).map(remove).into_iter().collect()
+            }
             // A clause begins behind it; between two values, a range may have been meant.
             Problem::MissingSeparator { separator: separator @ (';' | ','), .. } => {
                 vec![one(&separator.to_string(), *separator == ';')]
@@ -78,6 +99,19 @@ impl Diagnostic {
             _ => Vec::new(),
         }
     }
+}
+
+/// A value of a list, with the comma that goes if it does; `None` if there is none on its line.
+fn with_comma(sources: &Sources, value: Span) -> Option<Span> {
+    const SPACE: [char; 2] = [' ', '\t'];
+    let (start, end) = (value.start as usize, value.end as usize);
+    let text = &sources.file(value.file).text;
+    let (before, after) = (text.get(..start)?, text.get(end..)?);
+    if let Some(before) = before.trim_end_matches(SPACE).strip_suffix(',') {
+        return Some(Span { start: u32::try_from(before.len()).ok()?, ..value });
+    }
+    let rest = after.trim_start_matches(SPACE).strip_prefix(',')?.trim_start_matches(SPACE);
+    Some(Span { end: u32::try_from(text.len() - rest.len()).ok()?, ..value })
 }
 
 /// `text` with what the suggestions say, from the first to the last; one that overlaps an earlier
@@ -104,7 +138,7 @@ pub fn apply(text: &str, suggestions: &[Suggestion]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Suggestion, apply};
+    use super::{Suggestion, apply, with_comma};
     use crate::span::{Sources, Span};
 
     #[test]
@@ -121,5 +155,26 @@ mod tests {
         assert_eq!(apply(text, &all), "inbound {\r\n  ä 5-9\r\n}");
         // Not on the boundary of a character, and behind the end.
         assert_eq!(apply(text, &[suggest(14, 15, ""), suggest(90, 91, "")]), text);
+    }
+
+    #[test]
+    fn a_value_goes_with_one_comma() {
+        for (text, without) in [
+            ("port 1, 1", Some("port 1")),
+            ("port X, 2", Some("port 2")),
+            ("port 1 ,X, 2", Some("port 1 , 2")),
+            ("port X", None),
+            ("port 1,\n  X", None),
+        ] {
+            let mut sources = Sources::default();
+            let file = sources.add("p", text);
+            let at = text.find('X').unwrap_or(text.len() - 1);
+            let at = u32::try_from(at).unwrap();
+            let range = with_comma(&sources, Span { file, start: at, end: at + 1 });
+            let applied = range.map(|range| {
+                apply(text, &[Suggestion { range, replacement: String::new(), safe: true }])
+            });
+            assert_eq!(applied.as_deref(), without, "{text}");
+        }
     }
 }

@@ -40,6 +40,25 @@ fn a_file_that_becomes_good_is_good() {
 }
 
 #[test]
+fn warnings_go_where_the_meaning_stays() {
+    let repository = Repository::new();
+    let text = "sidecar x {\n  inbound { exclude port 80, 443, 80, 400-500 }\n}\n";
+    repository.write("p.weir", text);
+    let lists = "let p = 80, 81\nsidecar x { inbound { exclude port 80, $p } }\n";
+    repository.write("lists.weir", lists);
+    let output = repository.weir_in("", &["check", "--fix", "p.weir"]);
+    exits(&output, 0);
+    assert_eq!(
+        repository.read("p.weir"),
+        "sidecar x {\n  inbound { exclude port 80, 400-500 }\n}\n"
+    );
+    assert_eq!(stderr(&output), "note: p.weir: 2 fixes written\n");
+    // What is in a list, others may use.
+    exits(&repository.weir_in("", &["check", "--fix", "lists.weir"]), 0);
+    assert_eq!(repository.read("lists.weir"), lists);
+}
+
+#[test]
 fn nothing_gets_worse_and_nothing_of_others_is_written() {
     let repository = Repository::new();
     // Without what cannot be seen, the ports are read, and two of them are wrong.

@@ -51,7 +51,7 @@ impl<'a> Reading<'_, 'a> {
             };
             self.context
                 .report
-                .push(problem.at(arrow.span, hint("", &WORDS).into_text() + " before it"));
+                .push(problem.at(arrow.span, format!("{} before it", hint("", &WORDS))));
             return None;
         };
         let way = [Way::Inbound, Way::Outbound].into_iter().find(|way| is(first, way.keyword()));

@@ -416,7 +416,7 @@ impl<'a> Given<'_, 'a> {
                 if let Some(word) = suggest(text, &["*", "none"])
                     && mistake.label.is_empty()
                 {
-                    mistake.label = format!("did you mean `{word}`?");
+                    *mistake.label = Hint::meant(word, false);
                 }
                 mistake
             })
@@ -460,7 +460,7 @@ impl<'a> Given<'_, 'a> {
                         ..at
                     }
                 };
-                self.push(mistake.problem.at(place, mistake.label), value);
+                self.push(mistake.problem.at(place, *mistake.label), value);
                 None
             }
         }
