@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::LayoutName;
-use super::differences::{beside, between, families_words, print_json, words};
+use super::differences::{beside, between, brief, families_words, print_json, words};
 use super::question::Form;
 use super::report::Messages;
 use super::subject::Reading;
@@ -62,8 +62,8 @@ impl Diff {
             output::print(words(&all, &old, &new).trim_start().as_bytes())?;
         }
         if !all.ways.is_empty() {
-            let (old, new) = (&old.name, &new.name);
-            messages.result("diff/different", format!("{old} and {new} treat packets differently"));
+            let said = format!("{} differs from {}", new.name, old.name);
+            messages.result("diff/different", &self.new, said + &brief(&all));
         }
         Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
     }

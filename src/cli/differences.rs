@@ -160,6 +160,20 @@ pub(super) fn words(
     out
 }
 
+/// The first few, each with an example, in lines behind others.
+pub(super) fn brief(Comparison { ways: all, and_more }: &Comparison<DifferenceWords>) -> String {
+    let mut out = String::new();
+    for difference in all.iter().take(MOST) {
+        let example = difference.begins.as_ref().unwrap_or(&difference.packet);
+        let change = difference.change.words();
+        let _ = write!(out, "\n{change}: {}\n  for example {example}", outcomes(difference));
+    }
+    if all.len() > MOST || *and_more {
+        out += "\nand more";
+    }
+    out
+}
+
 /// `untouched → captured: redirected to port 15001`.
 fn outcomes(difference: &DifferenceWords) -> String {
     format!("{} → {}", difference.left.words(), difference.right.words())

@@ -11,11 +11,11 @@ use std::{env, fs};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::files::{is_standard, shown};
+use super::files::{is_standard, name, shown};
 use super::forms::{Case, Form, Report, Verdict, github, junit, sarif};
 use super::{Outcome, output};
 use crate::diag::escape::harmless;
-use crate::diag::render::{self, Level, Message, Record, short_line};
+use crate::diag::render::{self, Level, Message, Record, RecordLabel, short_line};
 use crate::diag::{Diagnostic, Severity};
 use crate::import::{Finding, Source};
 use crate::span::Sources;
@@ -179,11 +179,16 @@ impl Messages {
         }
     }
 
-    /// Says what standard output says in words, where what reads the form does not see that.
-    pub(super) fn result(&self, code: &str, message: impl Into<String>) {
+    /// Says of a file what standard output says in words, where what reads the form does not see that.
+    pub(super) fn result(&self, code: &str, file: &Path, message: impl Into<String>) {
         if matches!(self.message_format, Form::Github | Form::Sarif | Form::Junit) {
-            let code = Some(code.to_owned());
-            self.found(Record { code, ..Record::bare(Level::Error, message) });
+            let label =
+                RecordLabel { file: name(file).into_owned(), at: None, text: String::new() };
+            self.found(Record {
+                code: Some(code.to_owned()),
+                labels: vec![label],
+                ..Record::bare(Level::Error, message)
+            });
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use clap::Args;
 
 use super::compile::LayoutName;
-use super::differences::{beside, between, families_words, print_json, words};
+use super::differences::{beside, between, brief, families_words, print_json, words};
 use super::files::read;
 use super::question::Form;
 use super::report::Messages;
@@ -91,11 +91,8 @@ impl Verify {
             output::print((head + &words(&all, &policy, &rules)).as_bytes())?;
         }
         if !all.ways.is_empty() {
-            let (says, do_so) = (&policy.name, &rules.name);
-            messages.result(
-                "verify/different",
-                format!("{do_so} treats packets otherwise than {says} says"),
-            );
+            let said = format!("{} differs from {}", rules.name, policy.name);
+            messages.result("verify/different", &self.file, said + &brief(&all));
         }
         Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
     }

@@ -196,7 +196,13 @@ fn what_cannot_run_is_no_success_in_any_form() {
     let (old, new) = ("rulesets/istio/default.weir", "rulesets/kuma/kuma.weir");
     let output = in_form(&["diff", old, new], "junit");
     exits(&output, 1);
-    assert_eq!(junit(stderr(&output)).failures, 1);
+    let is = |suite: &str, name: &str, is_good| (suite.to_owned(), name.to_owned(), is_good);
+    let differs = [is(old, "no error", true), is(new, "diff/different", false)];
+    assert_eq!(verdicts(&junit(stderr(&output))), differs);
+    let document = sarif(stderr(&in_form(&["diff", old, new], "sarif")));
+    let message = document["runs"][0]["results"][0]["message"]["text"].as_str().unwrap();
+    assert!(message.contains("differs from policy `istio`\n"), "{message}");
+    assert!(message.contains("\n  for example outbound "), "{message}");
     let output = in_form(&["diff", old, old], "junit");
     exits(&output, 0);
     assert_eq!(junit(stderr(&output)).failures, 0);
