@@ -3,8 +3,48 @@
 
 use std::fs;
 
+use netweir::diag::{Diagnostic, apply};
+use netweir::span::Sources;
+use netweir::syntax::NoIncludes;
+use netweir::{Options, compile};
+
 use crate::cli::{exits, stderr, stdout, weir_with};
 use crate::common::repository::Repository;
+use crate::common::shipped::root;
+
+fn compiled(text: &str) -> (Sources, Vec<Diagnostic>) {
+    match compile("p.weir", text, &NoIncludes, &Options::default()) {
+        Ok(compilation) => (compilation.sources, compilation.warnings),
+        Err(failure) => (failure.sources, failure.diagnostics),
+    }
+}
+
+#[test]
+fn whatever_is_suggested_ends_the_problem() {
+    let mut tried = 0;
+    for entry in fs::read_dir(root().join("tests/mistakes")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "weir") {
+            continue;
+        }
+        let (sources, diagnostics) = compiled(&fs::read_to_string(&path).unwrap());
+        for diagnostic in &diagnostics {
+            for suggestion in diagnostic.suggestions(&sources) {
+                let text = &sources.file(suggestion.range.file).text;
+                let fixed = apply(text, std::slice::from_ref(&suggestion));
+                let (_, after) = compiled(&fixed);
+                let start = |found: &Diagnostic| found.at().map(|at| at.start);
+                let is_there = after.iter().any(|found| {
+                    found.problem == diagnostic.problem && start(found) == start(diagnostic)
+                });
+                let path = path.display();
+                assert!(!is_there, "{path}: {} by {suggestion:?}", diagnostic.problem);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 60, "only {tried} suggestions were tried");
+}
 
 #[test]
 fn what_is_sure_is_written_and_the_rest_is_shown() {
