@@ -37,6 +37,7 @@ pub enum Since {
 
 /// Packets that fare otherwise now, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Way {
     /// `no longer captured: redirected to the outbound proxy port 15001 → untouched`.

@@ -163,9 +163,7 @@ pub struct Place<'a> {
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.file.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-        }
-        write!(f, ":{}:{}", self.line, self.column)
+        let file = crate::diag::escape::on_one_line(self.file);
+        write!(f, "{file}:{}:{}", self.line, self.column)
     }
 }

@@ -181,7 +181,7 @@ impl Compile {
                         if matches!(view, View::Iptables(_)) && found.iter().all(is_lack) =>
                     {
                         let name = format!("{}.{}", policy.name, view.extension());
-                        messages.note(&format!("{name} is left out: {}", found[0].problem))?;
+                        messages.note(&format!("{name} is left out: {}", found[0].problem));
                     }
                     Err(found) => problems.extend(found),
                 }
@@ -194,7 +194,7 @@ impl Compile {
             io::Error::new(error.kind(), format!("cannot make {}: {error}", shown(folder)))
         })?;
         for (name, _) in &texts {
-            output::spare(&folder.join(name), &compilation.sources)?;
+            output::spare(&folder.join(name), compilation.sources.names())?;
         }
         for (name, text) in texts {
             output::write(Some(&folder.join(name)), &compilation.sources, &text)?;

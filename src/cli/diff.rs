@@ -66,6 +66,7 @@ impl Diff {
             (old.name, new.name) = (called(one), called(other));
         }
         let equal = |families: &str| format!("equal for every packet of {families}");
-        self.answer.print(&old, &new, equal, |_| String::new())
+        let asked = (messages, "diff/different", self.new.as_path());
+        self.answer.print([&old, &new], equal, |_| String::new(), asked)
     }
 }

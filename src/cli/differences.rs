@@ -2,17 +2,40 @@
 
 use std::fmt::Write;
 use std::io;
+use std::path::Path;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::paragraph::{WIDTH, paragraph};
 use super::question::Form;
+use super::report::Messages;
 use super::subject::Subject;
 use super::{Outcome, output};
+use crate::diag::escape::on_one_line;
+use crate::diag::render::Message;
 use crate::explain::{DifferenceWords, Explanation, differences};
 use crate::lower::Owners;
-use crate::net::Families;
+use crate::net::{Families, Family};
 use crate::semantics::{Comparison, Difference, compare_beside};
+
+/// What `--json` says of two rulesets.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Compared<'a> {
+    /// What the first is called.
+    left: &'a str,
+    /// What the second is called.
+    right: &'a str,
+    /// The families that were compared: `ipv4`, `ipv6`.
+    families: Vec<&'static str>,
+    /// Whether all packets of them fare alike.
+    equal: bool,
+    /// In which ways they do not.
+    differences: &'a [DifferenceWords],
+    /// Whether there are more of them.
+    and_more: bool,
+}
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
@@ -30,13 +53,14 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Prints what differs between the two, below `head` if it is given in how many ways. Where nothing
-    /// does, `equal` is a line about these families.
+    /// does, `equal` is a line about these families. That something does is also a message, by a name,
+    /// about the file that was `asked` about.
     pub(super) fn print(
         &self,
-        left: &Subject,
-        right: &Subject,
+        [left, right]: [&Subject; 2],
         equal: impl FnOnce(&str) -> String,
         head: impl FnOnce(&str) -> String,
+        asked: (&Messages, &'static str, &Path),
     ) -> io::Result<Outcome> {
         if let Some(form) = self.emit {
             return form.print(left, right);
@@ -56,7 +80,13 @@ impl Answer {
             let text = head(&ways) + &words(&all, left, right);
             output::print(text.trim_start().as_bytes())?;
         }
-        Ok(if all.ways.is_empty() { Outcome::Good } else { Outcome::Bad })
+        if all.ways.is_empty() {
+            return Ok(Outcome::Good);
+        }
+        let (messages, name, file) = asked;
+        let said = format!("{} differs from {}", right.name, left.name);
+        messages.result(name, file, said + &brief(&all));
+        Ok(Outcome::Bad)
     }
 }
 
@@ -129,16 +159,15 @@ fn print_json(
     right: &Subject,
     all: &Comparison<DifferenceWords>,
 ) -> io::Result<()> {
-    let json = serde_json::json!({
-        "left": left.name,
-        "right": right.name,
-        "families": families.iter().map(crate::net::Family::keyword).collect::<Vec<_>>(),
-        "equal": all.ways.is_empty(),
-        "differences": all.ways,
-        "and_more": all.and_more,
-    });
-    let text = serde_json::to_string_pretty(&json).map_err(io::Error::other)? + "\n";
-    output::print(text.as_bytes()).map(drop)
+    let compared = Compared {
+        left: &left.name,
+        right: &right.name,
+        families: families.iter().map(Family::keyword).collect(),
+        equal: all.ways.is_empty(),
+        differences: &all.ways,
+        and_more: all.and_more,
+    };
+    output::print(Message::new("comparison", compared).pretty().as_bytes()).map(drop)
 }
 
 /// The first few in words: for which packets, and an example with both ways.
@@ -210,6 +239,20 @@ fn proxy(subject: &Subject) -> String {
     format!("{who} of {}", subject.name)
 }
 
+/// The first few, each with an example, in lines behind others.
+fn brief(Comparison { ways: all, and_more }: &Comparison<DifferenceWords>) -> String {
+    let mut out = String::new();
+    for difference in all.iter().take(MOST) {
+        let example = difference.begins.as_ref().unwrap_or(&difference.packet);
+        let change = difference.change.words();
+        let _ = write!(out, "\n{change}: {}\n  for example {example}", outcomes(difference));
+    }
+    if all.len() > MOST || *and_more {
+        out += "\nand more";
+    }
+    out
+}
+
 /// `untouched → captured: redirected to port 15001`.
 fn outcomes(difference: &DifferenceWords) -> String {
     format!("{} → {}", difference.left.words(), difference.right.words())
@@ -226,7 +269,8 @@ fn way(name: &str, explanation: &Explanation) -> Vec<String> {
         lines.push("no rule is about it".to_owned());
     }
     if let Some(clause) = &explanation.clause {
-        lines.push(format!("{}:{}  {}", clause.file, clause.line, clause.text));
+        let file = on_one_line(&clause.file);
+        lines.push(format!("{file}:{}  {}", clause.line, clause.text));
     }
     lines
 }

@@ -11,6 +11,8 @@ use super::files::once;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
+use crate::diag::escape::on_one_line;
+use crate::diag::render::Message;
 use crate::explain::{Explanation, StepWords, explain, explain_way};
 use crate::semantics::Packet;
 
@@ -100,7 +102,7 @@ impl Explain {
             explain_way(&subject.ruleset, &packet, &context).map_err(io::Error::other)?
         };
         let text = if self.json {
-            serde_json::to_string_pretty(&explanation).map_err(io::Error::other)? + "\n"
+            Message::new("explanation", &explanation).pretty()
         } else {
             words(&explanation)
         };
@@ -127,7 +129,8 @@ fn words(explanation: &Explanation) -> String {
         None => {}
     }
     if let Some(clause) = &explanation.clause {
-        let place = format!("{}:{}:{}", clause.file, clause.line, clause.column);
+        let file = on_one_line(&clause.file);
+        let place = format!("{file}:{}:{}", clause.line, clause.column);
         line("clause", &format!("{place}  {}", clause.text));
     } else if explanation.rung.is_some() {
         line("clause", "none: this is the default");

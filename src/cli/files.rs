@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::diag::escape::on_one_line;
 use crate::span::Sources;
 use crate::syntax::Loader;
 
@@ -20,8 +21,7 @@ pub(super) fn is_standard(path: &Path) -> bool {
 
 /// A path as messages show it: without control characters.
 pub(super) fn shown(path: &Path) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    path.to_string_lossy().chars().map(shown).collect()
+    on_one_line(&path.to_string_lossy())
 }
 
 /// Refuses standard input where several are to be it: the second reader would find nothing there, and

@@ -9,6 +9,7 @@ use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand,
 use super::files::{once, read_whole};
 use super::report::Messages;
 use super::{Outcome, numbers, output};
+use crate::diag::render::Level;
 use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
 use crate::net::Name;
 use crate::policy::{Detail, print};
@@ -35,15 +36,15 @@ impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         match self.from.read()? {
             Ok(Imported { policies, notes }) => {
-                messages.imported("note", &notes)?;
+                messages.imported(Level::Note, &notes);
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
                 let output = self.from.path(OUTPUT);
                 output::write(output, &Sources::default(), &texts.join("\n"))
             }
             Err(Refused { mistakes, notes }) => {
-                messages.imported("note", &notes)?;
-                messages.imported("error", &mistakes)?;
+                messages.imported(Level::Note, &notes);
+                messages.imported(Level::Error, &mistakes);
                 Ok(Outcome::Bad)
             }
         }

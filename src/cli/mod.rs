@@ -7,7 +7,9 @@ mod differences;
 mod explain;
 mod explain_code;
 mod files;
+mod fix;
 mod format;
+mod forms;
 mod golden;
 mod import;
 mod input;
@@ -19,6 +21,8 @@ mod pod_address;
 mod project;
 mod question;
 mod report;
+#[cfg(test)]
+mod schema;
 mod script;
 mod show;
 mod subject;
@@ -118,6 +122,14 @@ Examples:
   Which traffic is newly captured, no longer captured, or captured elsewhere:
     weir diff old.weir new.weir
 
+  Formatted policies, and what can only have been meant written into one:
+    weir format --check policies
+    weir check --fix policy.weir
+
+  What is found, for a code host or a CI system:
+    weir golden policies --message-format sarif --report weir.sarif
+    weir golden policies --message-format junit --report weir.xml
+
   A policy on standard input:
     echo 'sidecar s {}' | weir compile -
 
@@ -192,6 +204,11 @@ impl Man {
 #[must_use]
 pub fn main() -> ExitCode {
     let Weir { command, messages } = Weir::parse();
+    let name = command.name();
+    if let Err(error) = messages.spare_arguments() {
+        messages.unfinished(&error);
+        return ExitCode::from(2);
+    }
     let ended = match command {
         Command::Compile(compile) => compile.run(&messages),
         Command::Check(check) => check.run(&messages),
@@ -207,14 +224,43 @@ pub fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     };
-    match ended {
-        Ok(Outcome::Good) => ExitCode::SUCCESS,
-        Ok(Outcome::Bad) => ExitCode::from(1),
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+    // Whoever read the output has seen enough.
+    let is_over = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    let mut status = match &ended {
+        Ok(Outcome::Good) => 0,
+        Ok(Outcome::Bad) => 1,
+        Err(error) if is_over(error) => 0,
         Err(error) => {
-            messages.failure(&error);
-            ExitCode::from(2)
+            messages.failure(error);
+            2
+        }
+    };
+    if let Err(error) = messages.finish(name)
+        && !is_over(&error)
+    {
+        messages.unfinished(&error);
+        status = 2;
+    }
+    ExitCode::from(status)
+}
+
+impl Command {
+    /// What it is called.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Compile(_) => "compile",
+            Self::Check(_) => "check",
+            Self::Show(_) => "show",
+            Self::Explain(_) => "explain",
+            Self::Verify(_) => "verify",
+            Self::Diff(_) => "diff",
+            Self::Format(_) => "format",
+            Self::Golden(_) => "golden",
+            Self::Import(_) => "import",
+            Self::PodAddress(_) => "pod-address",
+            Self::ExplainCode(_) => "explain-code",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
         }
     }
 }

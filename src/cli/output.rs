@@ -38,7 +38,7 @@ pub(super) fn print(bytes: &[u8]) -> io::Result<Outcome> {
 /// Also if the file is one of `inputs`, which would be lost.
 pub(super) fn write(path: Option<&Path>, inputs: &Sources, text: &str) -> io::Result<Outcome> {
     let Some(path) = path.filter(|path| !is_standard(path)) else { return print(text.as_bytes()) };
-    spare(path, inputs)?;
+    spare(path, inputs.names())?;
     rewrite(path, text)
 }
 
@@ -47,9 +47,13 @@ pub(super) fn write(path: Option<&Path>, inputs: &Sources, text: &str) -> io::Re
 /// # Errors
 ///
 /// If it is one.
-pub(super) fn spare(path: &Path, inputs: &Sources) -> io::Result<()> {
+pub(super) fn spare<'a>(
+    path: &Path,
+    inputs: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>,
+) -> io::Result<()> {
     let Ok(output) = fs::canonicalize(path) else { return Ok(()) };
-    if inputs.names().any(|input| fs::canonicalize(input).is_ok_and(|input| input == output)) {
+    let mut inputs = inputs.into_iter();
+    if inputs.any(|input| fs::canonicalize(input).is_ok_and(|input| input == output)) {
         let path = shown(path);
         return Err(io::Error::other(format!("{path} is the policy itself; write elsewhere")));
     }

@@ -1,36 +1,62 @@
-//! Diagnostics on standard error.
+//! What is said besides the product: on standard error, or where `--report` puts it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
-use super::Outcome;
-use crate::diag::{Diagnostic, Severity, render};
+use super::files::{is_standard, name, shown};
+use super::forms::{Case, Form, Report, Verdict, github, junit, sarif};
+use super::{Outcome, output};
+use crate::diag::escape::harmless;
+use crate::diag::render::{self, Level, Message, Record, RecordLabel, short_line};
+use crate::diag::{Diagnostic, Severity};
 use crate::import::{Finding, Source};
 use crate::span::Sources;
 
-/// How diagnostics look.
+/// How diagnostics and reports look.
 #[derive(Args)]
 #[command(next_help_heading = "Messages")]
 pub(super) struct Messages {
-    /// Form of diagnostics on standard error.
+    /// Form of diagnostics, and of what `golden` reports.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     message_format: Form,
+    /// Write what is found to this file, or `-` for standard output; whole or not at all.
+    ///
+    /// Without it, diagnostics go to standard error, and what `golden` reports to standard output.
+    #[arg(long, global = true, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// When diagnostics have colours. `auto`: on a terminal, unless `NO_COLOR` is set.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: When,
+    #[arg(skip)]
+    kept: RefCell<Kept>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// Source lines with labels, and what to write instead.
-    #[default]
-    Human,
-    /// One line each: `file:line:column: error[E301]: message`.
-    Short,
-    /// One JSON object a line.
-    Json,
+/// What is not said yet: a document is written at the end, and so is a file.
+#[derive(Default)]
+struct Kept {
+    /// For a file, of the forms that are no documents.
+    text: String,
+    records: Vec<Record>,
+    /// What a report looked at.
+    cases: Vec<Case>,
+    /// What the codes of a report mean; `None` of a command without one.
+    described: Option<&'static [(&'static str, &'static str)]>,
+    /// Whether the cases are those of a report, which has everything in it.
+    is_presented: bool,
+    /// Why the command could not run to its end.
+    failures: Vec<String>,
+    /// The policies that were read, and what they include.
+    read: Vec<PathBuf>,
+    /// Those that were named.
+    named: Vec<String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -41,20 +67,57 @@ enum When {
     Never,
 }
 
+/// What an import has to say, for programs.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct ImportRecord {
+    /// `note` for what is left out, `error` for what is wrong.
+    severity: Level,
+    /// What there is to know.
+    message: String,
+    /// The pod or configuration, if there are several.
+    about: Option<String>,
+    /// The option concerned, if there is one.
+    option: Option<String>,
+    /// Its value.
+    value: Option<String>,
+    /// Where it was read.
+    source: Option<ImportSource>,
+}
+
+/// Where an option was read.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum ImportSource {
+    /// Nowhere: it is upstream's default.
+    Default,
+    /// A command line.
+    Argument,
+    /// An environment variable.
+    Environment,
+    /// A manifest or a configuration.
+    Field,
+}
+
 /// Diagnostics of the human form past this many are counted, not shown.
 const MOST: usize = 50;
 
 impl Messages {
     /// Says what is wrong, and whether that makes the policy bad.
     pub(super) fn report(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> Outcome {
+        {
+            let mut kept = self.kept.borrow_mut();
+            kept.read.extend(sources.names().map(PathBuf::from));
+            kept.named.extend(sources.names().next().map(str::to_owned));
+        }
+        if self.message_format == Form::Human {
+            self.write(&self.human(sources, diagnostics));
+        } else {
+            let records = diagnostics.iter().map(|diagnostic| Record::of(sources, diagnostic));
+            self.say("diagnostic", records.collect());
+        }
         let errors = count(diagnostics, Severity::Error);
-        let text = match self.message_format {
-            Form::Human => self.human(sources, diagnostics),
-            Form::Short => render::short(sources, diagnostics),
-            Form::Json => render::json(sources, diagnostics),
-        };
-        // Nobody may be reading; the exit status says it all the same.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
         if errors == 0 { Outcome::Good } else { Outcome::Bad }
     }
 
@@ -81,64 +144,201 @@ impl Messages {
         format!("{text}{total}{shown}; `weir explain-code {code}` says more\n")
     }
 
-    /// Says what an import leaves out (`note`), or what is wrong with its input (`error`).
-    pub(super) fn imported<T: Display>(
-        &self,
-        severity: &str,
-        findings: &[Finding<T>],
-    ) -> io::Result<()> {
-        let mut text = String::new();
-        for finding in findings {
-            self.finding(&mut text, severity, finding);
-        }
-        io::stderr().lock().write_all(text.as_bytes())
+    /// Says beforehand that there will be a report, whose document goes to standard output even if
+    /// nothing comes of it.
+    pub(super) fn will_present<R: Report>(&self) {
+        self.kept.borrow_mut().described = Some(R::CODES);
     }
 
-    fn finding<T: Display>(&self, text: &mut String, severity: &str, finding: &Finding<T>) {
-        let line = match self.message_format {
-            Form::Human | Form::Short => format!("{severity}: {finding}"),
-            Form::Json => {
-                let Finding { about, given, what } = finding;
-                let given = given.as_ref();
-                serde_json::json!({
-                    "severity": severity,
-                    "message": what.to_string(),
-                    "about": about,
-                    "option": given.map(|given| &given.option),
-                    "value": given.map(|given| &given.value),
-                    "source": given.map(|given| match given.source {
-                        Source::Default => "default",
-                        Source::Argument => "argument",
-                        Source::Environment => "environment",
-                        Source::Field => "field",
-                    }),
-                })
-                .to_string()
+    /// Makes known what a command looked at: to standard output, if nothing else was asked for.
+    pub(super) fn present<R: Report>(&self, report: &R) -> io::Result<()> {
+        if self.message_format != Form::Json {
+            for (sources, diagnostics) in report.diagnostics() {
+                self.report(sources, diagnostics);
+            }
+        }
+        let text = match self.message_format {
+            Form::Human => report.human(),
+            Form::Short | Form::Github => {
+                report.records().iter().map(|record| self.line(R::KIND, record)).collect()
+            }
+            Form::Json => Message::new(R::KIND, report).line(),
+            Form::Sarif | Form::Junit => {
+                let mut kept = self.kept.borrow_mut();
+                kept.records.extend(report.records());
+                kept.cases = report.cases();
+                kept.is_presented = true;
+                return Ok(());
             }
         };
-        text.push_str(&line);
-        text.push('\n');
+        if self.report.is_some() {
+            self.write(&text);
+            Ok(())
+        } else {
+            output::print(text.as_bytes()).map(drop)
+        }
     }
 
-    /// Says why a command could not run.
-    pub(super) fn failure(&self, error: &io::Error) {
-        // Standard error is gone too; the exit status is all that is left.
-        let _ = self.line("error", &error.to_string());
+    /// Says of a file what standard output says in words, where what reads the form does not see that.
+    pub(super) fn result(&self, code: &str, file: &Path, message: impl Into<String>) {
+        if matches!(self.message_format, Form::Github | Form::Sarif | Form::Junit) {
+            let label =
+                RecordLabel { file: name(file).into_owned(), at: None, text: String::new() };
+            self.found(Record {
+                code: Some(code.to_owned()),
+                labels: vec![label],
+                ..Record::bare(Level::Error, message)
+            });
+        }
+    }
+
+    /// Says what an import leaves out (a note), or what is wrong with its input (an error).
+    pub(super) fn imported<T: Display>(&self, severity: Level, findings: &[Finding<T>]) {
+        for finding in findings {
+            if self.message_format != Form::Json {
+                self.say("import", vec![Record::bare(severity, finding.to_string())]);
+                continue;
+            }
+            let Finding { about, given, what } = finding;
+            let given = given.as_ref();
+            let source = given.map(|given| match given.source {
+                Source::Default => ImportSource::Default,
+                Source::Argument => ImportSource::Argument,
+                Source::Environment => ImportSource::Environment,
+                Source::Field => ImportSource::Field,
+            });
+            let record = ImportRecord {
+                severity,
+                message: what.to_string(),
+                about: about.clone(),
+                option: given.map(|given| given.option.clone()),
+                value: given.map(|given| given.value.clone()),
+                source,
+            };
+            self.write(&Message::new("import", record).line());
+        }
     }
 
     /// Says what is worth knowing and is no fault of the policy's.
-    pub(super) fn note(&self, text: &str) -> io::Result<()> {
-        self.line("note", text)
+    pub(super) fn note(&self, text: &str) {
+        self.say("note", vec![Record::bare(Level::Note, text)]);
     }
 
-    fn line(&self, severity: &str, message: &str) -> io::Result<()> {
-        let text = match self.message_format {
-            Form::Human | Form::Short => format!("{severity}: {message}\n"),
-            Form::Json => {
-                format!("{}\n", serde_json::json!({"severity": severity, "message": message}))
-            }
+    /// Whether people are told, and not programs.
+    pub(super) fn is_human(&self) -> bool {
+        self.message_format == Form::Human
+    }
+
+    /// Says something that is no diagnostic of a policy.
+    pub(super) fn found(&self, record: Record) {
+        self.say("diagnostic", vec![record]);
+    }
+
+    fn say(&self, kind: &'static str, records: Vec<Record>) {
+        if self.message_format.is_document() {
+            self.kept.borrow_mut().records.extend(records);
+        } else {
+            let lines = records.iter().map(|record| self.line(kind, record));
+            self.write(&lines.collect::<String>());
+        }
+    }
+
+    /// A record in a form of lines.
+    fn line(&self, kind: &'static str, record: &Record) -> String {
+        match self.message_format {
+            Form::Json => Message::new(kind, record).line(),
+            Form::Github => github::line(record),
+            Form::Human => format!("{}: {}\n", record.severity.word(), harmless(&record.message)),
+            Form::Short | Form::Sarif | Form::Junit => short_line(record) + "\n",
+        }
+    }
+
+    fn write(&self, text: &str) {
+        if self.report.is_some() {
+            self.kept.borrow_mut().text += text;
+        } else {
+            // Nobody may be reading; the exit status says it all the same.
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+        }
+    }
+
+    /// Makes sure that the command line names no file a second time that is to be written to.
+    ///
+    /// # Errors
+    ///
+    /// If it does.
+    pub(super) fn spare_arguments(&self) -> io::Result<()> {
+        let Some(file) = self.report.as_deref().filter(|file| !is_standard(file)) else {
+            return Ok(());
         };
-        io::stderr().lock().write_all(text.as_bytes())
+        let is_it = |path: &Path| {
+            path == file
+                || matches!((fs::canonicalize(path), fs::canonicalize(file)), (Ok(a), Ok(b)) if a == b)
+        };
+        let names_it = |argument: &OsString| {
+            let value = argument.to_str().and_then(|text| text.strip_prefix("--")?.split_once('='));
+            is_it(value.map_or(Path::new(argument), |(_, value)| Path::new(value)))
+        };
+        if env::args_os().skip(1).filter(names_it).count() > 1 {
+            let file = shown(file);
+            return Err(io::Error::other(format!(
+                "{file} is named twice; write the report elsewhere"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Notes files that were read, and are not to be written to.
+    pub(super) fn read(&self, files: impl IntoIterator<Item = PathBuf>) {
+        self.kept.borrow_mut().read.extend(files);
+    }
+
+    /// Says why a command could not run, or not to its end.
+    pub(super) fn failure(&self, error: &io::Error) {
+        if !self.message_format.is_document() {
+            self.fail(&error.to_string());
+        }
+        self.kept.borrow_mut().failures.push(error.to_string());
+    }
+
+    /// Says why what was kept could not be written.
+    pub(super) fn unfinished(&self, error: &io::Error) {
+        self.fail(&error.to_string());
+    }
+
+    fn fail(&self, why: &str) {
+        let line = self.line("failure", &Record::bare(Level::Error, why));
+        // Standard error is gone too; the exit status is all that is left.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    /// Writes what was kept, at the end of `command`.
+    pub(super) fn finish(&self, command: &str) -> io::Result<()> {
+        let kept = self.kept.take();
+        let text = match self.message_format {
+            Form::Sarif => {
+                let described = kept.described.unwrap_or_default();
+                sarif::document(&kept.records, &kept.failures, described)
+            }
+            Form::Junit => junit::document(command, &kept.cases(command))?,
+            _ => kept.text,
+        };
+        let is_document = self.message_format.is_document();
+        if is_document && (self.report.is_some() || kept.described.is_some()) {
+            kept.failures.iter().for_each(|why| self.fail(why));
+        }
+        match &self.report {
+            Some(file) if is_standard(file) => output::print(text.as_bytes()).map(drop),
+            Some(file) => {
+                output::spare(file, &kept.read)?;
+                output::rewrite(file, &text).map(drop)
+            }
+            None if is_document && kept.described.is_some() => {
+                output::print(text.as_bytes()).map(drop)
+            }
+            None if is_document => io::stderr().lock().write_all(text.as_bytes()),
+            None => Ok(()),
+        }
     }
 
     fn colour(&self) -> bool {
@@ -147,9 +347,36 @@ impl Messages {
             When::Never => false,
             When::Auto => {
                 let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                !forbidden && io::stderr().is_terminal()
+                !forbidden && self.report.is_none() && io::stderr().is_terminal()
             }
         }
+    }
+}
+
+impl Kept {
+    /// Everything that was looked at: what a report says of that, else every diagnostic, and every
+    /// policy without an error.
+    fn cases(&self, command: &str) -> Vec<Case> {
+        let mut cases = self.cases.clone();
+        if !self.is_presented {
+            cases.extend(self.records.iter().map(|record| Case::of(record, command)));
+            let is_bad = |case: &&Case| matches!(case.verdict, Verdict::Bad { .. });
+            let bad: BTreeSet<_> =
+                cases.iter().filter(is_bad).map(|case| case.suite.clone()).collect();
+            let named = self.named.iter().filter(|file| !bad.contains(*file));
+            let good: BTreeSet<&String> = named.collect();
+            cases.extend(good.into_iter().map(|file| Case {
+                suite: file.clone(),
+                name: "no error".to_owned(),
+                verdict: Verdict::Good,
+            }));
+        }
+        cases.extend(self.failures.iter().map(|why| Case {
+            suite: command.to_owned(),
+            name: "failure".to_owned(),
+            verdict: Verdict::Failed(why.clone()),
+        }));
+        cases
     }
 }
 

@@ -14,6 +14,7 @@ use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
 use super::script;
+use crate::diag::escape::on_one_line;
 use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::lower::lower;
@@ -90,7 +91,7 @@ impl Rules {
     /// Reads them. Sets that `filled` has are others' to fill.
     pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
-            return reading.nft(name(path).into_owned(), &read(path)?, filled);
+            return reading.nft(called(path), &read(path)?, filled);
         }
         reading.halves(&[half(self.iptables.as_deref())?, half(self.ip6tables.as_deref())?])
     }
@@ -197,7 +198,7 @@ impl Reading {
         filled: &BTreeSet<String>,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        let called = name(path).into_owned();
+        let called = called(path);
         match first_sign(text) {
             Some('{') => self.nft(called, text, filled).map(Some),
             Some('*') if family(text) == Some(Family::Ipv6) => {
@@ -317,6 +318,11 @@ impl Reading {
 /// A file and its text, if there is one.
 fn half(path: Option<&Path>) -> io::Result<Option<(&Path, String)>> {
     path.map(|path| Ok((path, read(path)?))).transpose()
+}
+
+/// What a file is called, as a terminal may be shown it.
+fn called(path: &Path) -> String {
+    on_one_line(&name(path))
 }
 
 /// The first character that is not in a comment, which tells the forms apart: JSON begins with a

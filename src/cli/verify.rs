@@ -63,12 +63,12 @@ impl Verify {
         };
         let (says, done) = (&policy.name, &rules.name);
         self.answer.print(
-            &policy,
-            &rules,
+            [&policy, &rules],
             |families| {
                 format!("equal: every packet of {families} fares under {done} as {says} says")
             },
             |ways| format!("different in {ways}: what {says} says, and {done}\n"),
+            (messages, "verify/different", &self.file),
         )
     }
 }

@@ -3,16 +3,21 @@
 //! A diagnostic is plain data. Only `render`, of feature `cli`, knows a terminal.
 
 mod codes;
+pub(crate) mod escape;
 mod help;
 mod problem;
 #[cfg(feature = "cli")]
+mod record;
+#[cfg(feature = "cli")]
 pub mod render;
 mod report;
+mod suggest;
 
 pub use codes::{CODES, explain};
 pub use problem::{Problem, Severity};
 pub use report::MOST_REPORTED;
 pub(crate) use report::Report;
+pub use suggest::{Hint, Suggestion, apply};
 
 use crate::span::Span;
 
@@ -32,19 +37,28 @@ pub struct Label {
     pub at: Span,
     /// What this place contributes; never repeats the problem. May be empty.
     pub text: String,
+    /// What to write in this place, if that is known, and whether nothing else can have been meant.
+    meant: Option<(String, bool)>,
+}
+
+impl Label {
+    fn new(at: Span, hint: impl Into<Hint>) -> Self {
+        let Hint { text, meant } = hint.into();
+        Self { at, text, meant }
+    }
 }
 
 impl Problem {
     /// The problem, at the place to change.
     #[must_use]
-    pub fn at(self, at: Span, text: impl Into<String>) -> Diagnostic {
-        Diagnostic { problem: self, labels: vec![Label { at, text: text.into() }] }
+    pub fn at(self, at: Span, text: impl Into<Hint>) -> Diagnostic {
+        Diagnostic { problem: self, labels: vec![Label::new(at, text)] }
     }
 
     /// The problem, at the clause that leads to it, if one does.
     #[must_use]
     pub fn of(self, clause: Option<Span>) -> Diagnostic {
-        let label = |at| Label { at, text: String::new() };
+        let label = |at| Label::new(at, "");
         Diagnostic { problem: self, labels: clause.map(label).into_iter().collect() }
     }
 }
@@ -53,7 +67,7 @@ impl Diagnostic {
     /// Adds a place that has to do with it.
     #[must_use]
     pub fn also(mut self, at: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { at, text: text.into() });
+        self.labels.push(Label::new(at, text.into()));
         self
     }
 

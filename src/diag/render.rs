@@ -10,6 +10,8 @@ use miette::{
 };
 use serde::Serialize;
 
+use super::escape::{harmless, is_harmful};
+pub use super::record::{Extent, Level, Record, RecordLabel, RecordSuggestion};
 use super::{Diagnostic, Label, Severity};
 use crate::span::{FileId, Source, Sources, Span};
 
@@ -37,118 +39,76 @@ pub fn human(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> Str
 /// One line for each diagnostic: `file:line:column: error[E301]: message (label); help: …`.
 #[must_use]
 pub fn short(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
-    let mut text = String::new();
-    for diagnostic in diagnostics {
-        let problem = &diagnostic.problem;
-        if let Some(at) = diagnostic.at() {
-            let (line, column) = sources.line_column(at);
-            write!(text, "{}:{line}:{column}: ", harmless(&sources.file(at.file).name))
-                .expect("a String accepts every write");
-        }
-        write!(
-            text,
-            "{}[{}]: {}",
-            problem.severity(),
-            problem.code(),
-            harmless(&problem.to_string())
-        )
-        .expect("a String accepts every write");
-        if let Some(label) = diagnostic.labels.first().filter(|label| !label.text.is_empty()) {
-            write!(text, " ({})", harmless(&label.text)).expect("a String accepts every write");
-        }
-        if let Some(help) = problem.help() {
-            write!(text, "; help: {}", harmless(&help.replace('\n', " ")))
-                .expect("a String accepts every write");
-        }
-        text.push('\n');
-    }
-    text
+    let records = diagnostics.iter().map(|diagnostic| Record::of(sources, diagnostic));
+    records.map(|record| short_line(&record) + "\n").collect()
 }
 
-/// One JSON object a line for each diagnostic: a [`Record`].
+/// The line of [`short`] for a record, without its end.
+#[must_use]
+pub fn short_line(record: &Record) -> String {
+    let mut line = String::new();
+    if let Some(RecordLabel { file, at, .. }) = record.labels.first() {
+        line += file;
+        if let Some(at) = at {
+            let _ = write!(line, ":{}:{}", at.line, at.column);
+        }
+        line += ": ";
+    }
+    line += record.severity.word();
+    if let Some(code) = &record.code {
+        let _ = write!(line, "[{code}]");
+    }
+    let message: Vec<_> = record.message.lines().map(str::trim_start).collect();
+    let _ = write!(line, ": {}", message.join("; "));
+    if let Some(label) = record.labels.first().filter(|label| !label.text.is_empty()) {
+        let _ = write!(line, " ({})", label.text);
+    }
+    if let Some(help) = &record.help {
+        let _ = write!(line, "; help: {help}");
+    }
+    harmless(&line.replace('\n', " "))
+}
+
+/// One JSON object a line for each diagnostic: a [`Message`].
 #[must_use]
 pub fn json(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
-    let mut text = String::new();
-    for diagnostic in diagnostics {
-        let record = Record::of(sources, diagnostic);
-        text += &serde_json::to_string(&record).expect("strings and numbers are JSON");
-        text.push('\n');
+    let records = diagnostics.iter().map(|diagnostic| Record::of(sources, diagnostic));
+    records.map(|record| Message::new("diagnostic", record).line()).collect()
+}
+
+/// What programs are told, with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Message<T> {
+    /// Of the form: it changes where a program that reads the old one could be wrong.
+    pub version: u32,
+    /// What it is: `diagnostic`.
+    pub kind: &'static str,
+    /// The rest of it.
+    #[serde(flatten)]
+    pub what: T,
+}
+
+impl<T: Serialize> Message<T> {
+    /// The version of all forms.
+    const VERSION: u32 = 1;
+
+    /// `what`, of a kind.
+    pub const fn new(kind: &'static str, what: T) -> Self {
+        Self { version: Self::VERSION, kind, what }
     }
-    text
-}
 
-/// A diagnostic for programs, with everything in it that there is to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Record {
-    /// `E301`.
-    pub code: &'static str,
-    /// `error` or `warning`.
-    pub severity: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to write instead.
-    pub help: Option<String>,
-    /// Where; the first is the place to change.
-    pub labels: Vec<RecordLabel>,
-}
-
-/// A place of a [`Record`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RecordLabel {
-    /// The file, as it was asked for.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-    /// The first byte.
-    pub start: u32,
-    /// Behind the last byte.
-    pub end: u32,
-    /// What the place contributes; may be empty.
-    pub text: String,
-}
-
-impl Record {
-    /// The record of `diagnostic`, whose places lie in `sources`.
+    /// It as a line, with its end.
     #[must_use]
-    pub fn of(sources: &Sources, Diagnostic { problem, labels }: &Diagnostic) -> Self {
-        let label = |label: &Label| {
-            let (line, column) = sources.line_column(label.at);
-            RecordLabel {
-                file: sources.file(label.at.file).name.clone(),
-                line,
-                column,
-                start: label.at.start,
-                end: label.at.end,
-                text: label.text.clone(),
-            }
-        };
-        Self {
-            code: problem.code(),
-            severity: problem.severity().to_string(),
-            message: problem.to_string(),
-            help: problem.help(),
-            labels: labels.iter().map(label).collect(),
-        }
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers are JSON") + "\n"
     }
-}
 
-/// `text` without what a terminal would obey, or what would change the order of its characters.
-pub(crate) fn harmless(text: &str) -> String {
-    let mut harmless = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '\n' && is_harmful(c) {
-            harmless.extend(c.escape_unicode());
-        } else {
-            harmless.push(c);
-        }
+    /// It as lines, for people too.
+    #[must_use]
+    pub fn pretty(&self) -> String {
+        serde_json::to_string_pretty(self).expect("strings and numbers are JSON") + "\n"
     }
-    harmless
-}
-
-fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether `label` stands so near to the place to change that one picture shows both.

@@ -9,6 +9,7 @@ use crate::semantics::{Comparison, Limit, Reached, Region, Traffic, compare_in_f
 
 /// How the treatment of a packet changes from one ruleset to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// The proxy gets it, and did not.
@@ -62,6 +63,7 @@ impl Change {
 
 /// A way in which two rulesets differ, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DifferenceWords {
     /// How it changes.
     pub change: Change,

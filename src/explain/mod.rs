@@ -32,6 +32,7 @@ pub struct Context<'a> {
 
 /// What becomes of a packet, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The packet, with everything that is as usual written out.
     pub packet: String,

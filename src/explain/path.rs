@@ -12,6 +12,7 @@ use crate::span::{Sources, Span};
 
 /// A rung of the ladder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RungWords {
     /// Its number in the language reference: `O10`.
     pub number: String,
@@ -21,6 +22,7 @@ pub struct RungWords {
 
 /// A clause of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClauseWords {
     /// The file.
     pub file: String,
@@ -34,6 +36,7 @@ pub struct ClauseWords {
 
 /// A rule that a packet matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepWords {
     /// The hook: `output`.
     pub hook: String,

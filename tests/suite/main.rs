@@ -12,6 +12,8 @@ mod conformance;
 mod docs;
 mod explain;
 mod faults;
+mod fix;
+mod forms;
 mod front_end;
 mod golden;
 mod growth;

@@ -6,17 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::look::{self, Listed, slashed};
-use super::report::{Entry, State};
+use super::report::{Blessed, Entry, State};
 use crate::cli::files::shown;
 use crate::cli::output::rewrite;
 use crate::cli::project::{Found, MANIFEST, Scope};
-
-/// What was done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Blessed {
-    pub(super) written: usize,
-    pub(super) removed: usize,
-}
 
 /// Writes the goldens that are not current, and removes those that no policy makes.
 ///

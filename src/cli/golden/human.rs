@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::report::{Entry, Report, State};
 use crate::Way;
 use crate::cli::paragraph::paragraph as wrapped;
-use crate::diag::render::harmless;
+use crate::diag::escape::on_one_line;
 use crate::explain::ClauseWords;
 
 /// Widest name of a state, and the space behind it.
@@ -28,16 +28,16 @@ pub(super) fn text(report: &Report) -> String {
         if *count > MOST {
             continue;
         }
-        let _ = writeln!(out, "{:STATE$}{}", entry.state.words(), harmless(&entry.path));
+        let _ = writeln!(out, "{:STATE$}{}", entry.state.words(), on_one_line(&entry.path));
         for words in &entry.words {
-            paragraph(&mut out, 2, &harmless(words));
+            paragraph(&mut out, 2, &on_one_line(words));
         }
         if entry.ways.is_empty() {
             continue;
         }
         let policy = (entry.source.as_deref(), entry.policy.as_deref());
         if let Some(first) = told.get(&policy).filter(|first| first.ways == entry.ways) {
-            paragraph(&mut out, 2, &format!("as {}", harmless(&first.path)));
+            paragraph(&mut out, 2, &format!("as {}", on_one_line(&first.path)));
             continue;
         }
         entry.ways.iter().for_each(|way| write_way(&mut out, way));
@@ -53,6 +53,14 @@ pub(super) fn text(report: &Report) -> String {
         out.push('\n');
     }
     paragraph(&mut out, 0, &totals(report));
+    match &report.blessed {
+        Some(_) if report.is_refused() => out.push_str("nothing is written\n"),
+        Some(done) => {
+            let _ = writeln!(out, "{} written, {} removed", done.written, done.removed);
+        }
+        None if report.is_current() || report.is_refused() || report.base.is_some() => {}
+        None => out.push_str("`weir golden --bless` makes them current\n"),
+    }
     out
 }
 
@@ -63,7 +71,7 @@ pub(super) fn totals(report: &Report) -> String {
     let refused = refused.map_or(0, |(_, count)| *count);
     let all = report.entries.len() - refused;
     let goldens = if all == 1 { "golden" } else { "goldens" };
-    let base = report.base.as_ref().map(|base| format!(" as of {}", harmless(base)));
+    let base = report.base.as_ref().map(|base| format!(" as of {}", on_one_line(base)));
     let base = base.unwrap_or_default();
     let mut parts: Vec<String> = counts
         .iter()
@@ -99,7 +107,7 @@ fn write_way(out: &mut String, way: &Way) {
         paragraph(
             out,
             4,
-            &format!("because of {}:{line}:{column} {}", harmless(file), harmless(text)),
+            &format!("because of {}:{line}:{column} {}", on_one_line(file), on_one_line(text)),
         );
     }
 }

@@ -5,11 +5,11 @@ mod bless;
 mod human;
 mod look;
 mod manifest;
+mod records;
 pub(super) mod report;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use self::before::{Before, Revision};
 use self::look::{Listed, Looked};
-use self::report::{Entry, Report, State};
+use self::report::{Blessed, Entry, Report, State};
 use super::project::{Found, Goldens, MANIFEST, NotFound, Scope};
 use super::report::Messages;
 use super::{Outcome, output};
@@ -82,34 +82,27 @@ const A_MOMENT: Duration = Duration::from_millis(700);
 
 impl Golden {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        messages.will_present::<Report>();
         let scope = match Scope::find(&self.paths) {
             Ok(scope) => scope,
             Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),
             Err(NotFound::Failed(error)) => return Err(error),
         };
         let before = self.before(&scope)?;
-        let (report, lists) = Self::find(&scope, &before, self.base.as_deref())?;
-        for findings in &report.findings {
-            let (sources, diagnostics) = &findings.drawn;
-            messages.report(sources, diagnostics);
-        }
+        let (mut report, lists) = Self::find(&scope, &before, self.base.as_deref())?;
+        messages.read(scope.files.iter().map(|found| scope.root.join(&found.name)));
         if let Some(file) = &self.summary {
             scope.spare(file)?;
             output::rewrite(file, &summary::text(&report))?;
         }
-        let mut said = human::text(&report);
-        let mut outcome = if report.is_current() { Outcome::Good } else { Outcome::Bad };
         if self.bless && report.is_refused() {
-            said += "nothing is written\n";
+            report.blessed = Some(Blessed::default());
         } else if self.bless {
-            let done = bless::bless(&scope, &report.entries, &lists)?;
-            let _ = writeln!(said, "{} written, {} removed", done.written, done.removed);
-            outcome = Outcome::Good;
-        } else if outcome == Outcome::Bad && self.base.is_none() && !report.is_refused() {
-            said += "`weir golden --bless` makes them current\n";
+            report.blessed = Some(bless::bless(&scope, &report.entries, &lists)?);
         }
-        output::print(said.as_bytes())?;
-        Ok(outcome)
+        messages.present(&report)?;
+        let is_good = report.is_current() || self.bless && !report.is_refused();
+        Ok(if is_good { Outcome::Good } else { Outcome::Bad })
     }
 
     fn before<'s>(&self, scope: &'s Scope) -> io::Result<Before<'s>> {
@@ -176,7 +169,7 @@ impl Golden {
         }
         look::collide(&mut entries);
         let findings = looked.into_iter().filter_map(|looked| looked.findings).collect();
-        let report = Report { base: base.map(str::to_owned), entries, findings };
+        let report = Report { base: base.map(str::to_owned), entries, findings, blessed: None };
         Ok((report, lists.into_iter().map(|(folder, (_, list))| (folder, list)).collect()))
     }
 }

@@ -11,6 +11,7 @@ use crate::span::Sources;
 
 /// What `weir golden` found.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Report {
     /// The revision whose goldens were looked at; `None`: those of the working tree.
@@ -19,10 +20,24 @@ pub(in crate::cli) struct Report {
     pub(in crate::cli) entries: Vec<Entry>,
     /// What is wrong with policies, by file.
     pub(in crate::cli) findings: Vec<Findings>,
+    /// What was written, if that was asked for; nothing where a policy is refused.
+    pub(in crate::cli) blessed: Option<Blessed>,
+}
+
+/// What was done so that goldens are current.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::cli) struct Blessed {
+    /// How many goldens were written.
+    pub(in crate::cli) written: usize,
+    /// How many were removed.
+    pub(in crate::cli) removed: usize,
 }
 
 /// A golden, or a policy that has none because it is refused.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Entry {
     /// Its path, relative to the repository, with `/` between its parts.
@@ -45,6 +60,7 @@ pub(in crate::cli) struct Entry {
 
 /// What has become of a golden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) enum State {
     /// It is what the policy is compiled to.
@@ -67,6 +83,7 @@ pub(in crate::cli) enum State {
 
 /// What is wrong with the policies of a file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Findings {
     /// The file.
@@ -128,6 +145,20 @@ impl State {
         Self::Refused,
     ];
 
+    /// What programs call it where it is not as it should be; `None` for what needs no words, or has
+    /// diagnostics of its own.
+    pub(super) const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Current | Self::Refused => None,
+            Self::SameMeaning => Some("golden/same-meaning"),
+            Self::OtherText => Some("golden/other-text"),
+            Self::OtherMeaning => Some("golden/other-meaning"),
+            Self::Missing => Some("golden/missing"),
+            Self::Orphaned => Some("golden/orphaned"),
+            Self::Collision => Some("golden/collision"),
+        }
+    }
+
     /// `text changed, same meaning`.
     pub(in crate::cli) const fn words(self) -> &'static str {
         match self {
@@ -166,6 +197,7 @@ mod tests {
             base: Some("main".to_owned()),
             entries: vec![entry],
             findings: vec![Findings::new("b.weir", failure.sources, failure.diagnostics)],
+            blessed: None,
         };
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["entries"][0]["state"], "other-text");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::human::totals;
 use super::report::{Entry, Report, State};
 use crate::Way;
-use crate::diag::render::harmless;
+use crate::cli::forms::escape::{markdown, markdown_code};
 
 /// Most rows of the table. A comment on GitHub has at most 65,536 characters.
 const MOST: usize = 50;
@@ -16,7 +16,7 @@ const MOST_PACKETS: usize = 20;
 /// The summary.
 pub(super) fn text(report: &Report) -> String {
     let mut out = String::from("### Goldens\n\n");
-    let _ = writeln!(out, "{}", escaped(&totals(report)));
+    let _ = writeln!(out, "{}", markdown(&totals(report)));
     let changed: Vec<&Entry> =
         report.entries.iter().filter(|entry| entry.state != State::Current).collect();
     if changed.is_empty() {
@@ -32,18 +32,21 @@ pub(super) fn text(report: &Report) -> String {
         };
         let first = told.iter().find(is_same).filter(|_| !entry.ways.is_empty());
         let meaning = match first {
-            Some(first) => format!("as {}", code(&first.path)),
+            Some(first) => format!("as {}", markdown_code(&first.path)),
             None => meaning(entry),
         };
         if first.is_none() && !entry.ways.is_empty() {
             told.push(entry);
         }
         let policy = match (&entry.policy, &entry.source) {
-            (Some(policy), Some(source)) => format!("{} in {}", code(policy), code(source)),
-            (None, Some(source)) => code(source),
+            (Some(policy), Some(source)) => {
+                format!("{} in {}", markdown_code(policy), markdown_code(source))
+            }
+            (None, Some(source)) => markdown_code(source),
             _ => String::new(),
         };
-        let golden = if entry.state == State::Refused { String::new() } else { code(&entry.path) };
+        let golden =
+            if entry.state == State::Refused { String::new() } else { markdown_code(&entry.path) };
         let _ = writeln!(out, "| {policy} | {golden} | {} | {meaning} |", entry.state.words());
     }
     if changed.len() > MOST {
@@ -69,7 +72,7 @@ pub(super) fn text(report: &Report) -> String {
 /// What a golden means beside its policy.
 fn meaning(entry: &Entry) -> String {
     let ways = entry.ways.iter().map(|way| &way.words);
-    let mut parts: Vec<_> = ways.chain(&entry.words).map(|words| escaped(words)).collect();
+    let mut parts: Vec<_> = ways.chain(&entry.words).map(|words| markdown(words)).collect();
     if entry.state == State::SameMeaning {
         parts.insert(0, "proved to be the same for every packet".to_owned());
     }
@@ -80,50 +83,13 @@ fn meaning(entry: &Entry) -> String {
 }
 
 fn packets(out: &mut String, entry: &Entry, way: &Way) {
-    let policy = code(entry.policy.as_deref().unwrap_or_default());
-    let _ = writeln!(out, "- {policy}: {}", escaped(&way.words));
+    let policy = markdown_code(entry.policy.as_deref().unwrap_or_default());
+    let _ = writeln!(out, "- {policy}: {}", markdown(&way.words));
     for traffic in &way.traffic {
-        let _ = writeln!(out, "  - {}", escaped(traffic));
+        let _ = writeln!(out, "  - {}", markdown(traffic));
     }
     if way.and_more {
         out.push_str("  - and more\n");
     }
-    let _ = writeln!(out, "  - for example {}", code(&way.packet));
-}
-
-/// `text` as code, which nothing in it can end.
-fn code(text: &str) -> String {
-    format!("<code>{}</code>", escaped(text))
-}
-
-/// `text` without what Markdown or HTML would obey.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in harmless(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '|' => out.push_str("&#124;"),
-            '`' => out.push_str("&#96;"),
-            '@' => out.push_str("&#64;"),
-            '*' | '_' | '[' | ']' | '\\' | '#' | '~' | '!' => {
-                let _ = write!(out, "&#{};", u32::from(c));
-            }
-            '\n' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn nothing_of_a_name_is_obeyed() {
-        let name = "a|b`c`<img src=x>@team [x](y) *z*\n# h";
-        let shown = super::code(name);
-        assert!(!shown.contains(['|', '`', '@', '[', '*', '\n']), "{shown}");
-        assert!(shown.contains("&lt;img src=x&gt;"), "{shown}");
-    }
+    let _ = writeln!(out, "  - for example {}", markdown_code(&way.packet));
 }

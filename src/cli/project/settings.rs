@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::backend::nft;
 use crate::cli::compile::{Emit, LayoutName};
-use crate::diag::{Diagnostic, Problem, in_order};
+use crate::diag::{Diagnostic, Hint, Problem, in_order};
 use crate::import::nearest;
 use crate::span::{FileId, Sources, Span};
 use crate::{Layout, View};
@@ -295,7 +295,7 @@ impl Reading {
 
     fn unknown(&mut self, found: &str, at: &std::ops::Range<usize>, known: &[&str]) {
         let label = nearest(found, known.iter().copied())
-            .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+            .map_or_else(Hint::default, |near| Hint::meant(near, false));
         let mut list = String::new();
         for key in known {
             let _ = write!(list, "{}`{key}`", if list.is_empty() { "" } else { ", " });

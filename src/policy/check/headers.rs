@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::{Diagnostic, Problem, Report, shown};
+use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::net::Name;
 use crate::policy::clauses::graph;
 use crate::policy::clauses::lets::{self, Lets, MOST_EXTENDED};
@@ -150,7 +150,7 @@ impl<'a> Headers<'a> {
         let own = header.name.as_ref().map(|name| name.node.as_str());
         let names = names.get(header.kind.keyword);
         let nearest = names.and_then(|names| names.nearest(&extends.text, own));
-        let label = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
+        let label = nearest.map_or_else(Hint::default, |name| Hint::meant(name, false));
         Problem::UnknownParent { kind: header.kind.keyword, name: shown(&extends.text) }
             .at(extends.span, label)
     }
@@ -261,8 +261,8 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
             let found = shown(&surplus.text);
             let problem = Problem::Unknown { what: "keyword", found, instead: None };
             let label = match suggest(&surplus.text, &["extends"]) {
-                Some(word) => format!("did you mean `{word}`?"),
-                None => "expected `extends` or `{`".to_owned(),
+                Some(word) => Hint::meant(word, false),
+                None => "expected `extends` or `{`".into(),
             };
             report.push(problem.at(surplus.span, label));
         }
@@ -304,7 +304,7 @@ fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
     let meant = KINDS.iter().find(|kind| kind.also_called.contains(&&*lower));
     let label = meant.map_or_else(
         || hint(&first.text, &spellings.top_level()),
-        |kind| format!("did you mean `{}`?", kind.keyword),
+        |kind| Hint::meant(kind.keyword, false),
     );
     Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
 }

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::numbers::Mistake;
 use super::words::bare;
-use crate::diag::{Problem, shown};
+use crate::diag::{Hint, Problem, shown};
 
 const PREFIX: &str = "an address or a prefix";
 const ADDRESS: &str = "an address";
@@ -137,7 +137,8 @@ fn not_an_address(address: &str, length: Option<&str>, what: &'static str) -> Mi
     let not = |instead: String, label: &str| not(&whole, what, instead, label);
     let inside = bare(address);
     if inside.parse::<IpAddr>().is_ok() {
-        return not(write(inside), "an address stands alone");
+        let label = Hint::with("an address stands alone", format!("{inside}{behind}"));
+        return Mistake { label: Box::new(label), ..not(write(inside), "") };
     }
     if let Some((inside, _)) = address.split_once('%')
         && inside.parse::<Ipv6Addr>().is_ok()

@@ -49,7 +49,9 @@ impl<'a> Reading<'_, 'a> {
                 clause: "expect".to_owned(),
                 example: EXAMPLE.to_owned(),
             };
-            self.context.report.push(problem.at(arrow.span, hint("", &WORDS) + " before it"));
+            self.context
+                .report
+                .push(problem.at(arrow.span, format!("{} before it", hint("", &WORDS))));
             return None;
         };
         let way = [Way::Inbound, Way::Outbound].into_iter().find(|way| is(first, way.keyword()));

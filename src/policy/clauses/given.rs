@@ -9,7 +9,7 @@ use super::numbers::{self, Mistake, Number};
 use super::spelling::Spellings;
 use super::values::{AnyPorts, Group, GroupIds, Read, User};
 use super::words::{hint, suggest};
-use crate::diag::{Diagnostic, Problem, Report, shown};
+use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::net::{BadName, Families, Family, Mark, Name, PortRange};
 use crate::policy::setting::Setting;
 use crate::span::Span;
@@ -362,7 +362,7 @@ impl<'a> Given<'_, 'a> {
                 if let Some(word) = suggest(text, &["*", "none"])
                     && mistake.label.is_empty()
                 {
-                    mistake.label = format!("did you mean `{word}`?");
+                    *mistake.label = Hint::meant(word, false);
                 }
                 mistake
             })
@@ -406,13 +406,13 @@ impl<'a> Given<'_, 'a> {
                         ..at
                     }
                 };
-                self.push(mistake.problem.at(place, mistake.label), value);
+                self.push(mistake.problem.at(place, *mistake.label), value);
                 None
             }
         }
     }
 
-    fn report(&mut self, problem: Problem, value: Value<'a>, label: impl Into<String>) {
+    fn report(&mut self, problem: Problem, value: Value<'a>, label: impl Into<Hint>) {
         self.push(problem.at(value.term.span, label), value);
     }
 

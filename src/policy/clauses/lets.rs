@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph;
 use super::words::Names;
-use crate::diag::{Problem, Report, shown};
+use crate::diag::{Hint, Problem, Report, shown};
 use crate::net::Name;
 use crate::span::Span;
 use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
@@ -157,8 +157,8 @@ impl<'a> Lets<'a> {
         if list.is_none() && !self.may_lack_some {
             report.push_error(term.span, || {
                 let nearest = self.names.nearest(&term.text, None);
-                let label =
-                    nearest.map_or_else(String::new, |name| format!("did you mean `${name}`?"));
+                let label = nearest
+                    .map_or_else(Hint::default, |name| Hint::meant(format!("${name}"), false));
                 Problem::Undefined { name: shown(&term.text) }.at(term.span, label)
             });
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::spelling::{EXPECT, Spelling, Spellings, article, is_word, text_of};
 use super::words::{either, hint, suggest};
 use super::{addresses, numbers};
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Diagnostic, Hint, Problem, shown};
 use crate::syntax::ast::{Term, TermKind};
 
 /// The report on `words`, which are no clause of `block` in a policy of this kind.
@@ -51,7 +51,7 @@ impl Misread<'_> {
             if here.iter().any(|s| s.words == turned) {
                 let found = shown(&format!("{} {}", first.text, second.text));
                 return Problem::Unknown { what: "clause", found, instead: None }
-                    .at(first.span.to(second.span), format!("did you mean `{turned}`?"));
+                    .at(first.span.to(second.span), Hint::meant(turned, true));
             }
         }
         if let Some(elsewhere) = self.elsewhere(all, !kinds.is_empty()) {

@@ -3,21 +3,22 @@
 use std::ops::Range;
 
 use super::words::bare;
-use crate::diag::{Problem, shown};
+use crate::diag::{Hint, Problem, shown};
 use crate::net::{Mark, PortRange};
 
 /// Why a text is not a value, and which part of it says so.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mistake {
     pub(crate) problem: Problem,
-    pub(crate) label: String,
+    /// In a box, as most values are right.
+    pub(crate) label: Box<Hint>,
     /// Bytes of the text; all of it if empty.
     pub(crate) part: Range<usize>,
 }
 
 impl Mistake {
-    pub(crate) fn new(problem: Problem, label: impl Into<String>) -> Self {
-        Self { problem, label: label.into(), part: 0..0 }
+    pub(crate) fn new(problem: Problem, label: impl Into<Hint>) -> Self {
+        Self { problem, label: Box::new(label.into()), part: 0..0 }
     }
 
     /// The mistake, moved to where `part` begins in the whole text.
@@ -286,11 +287,13 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         return Mistake::new(not_a(kind, text, kind.form.to_owned()), label);
     };
     // A help that would be the next mistake is none.
-    let instead = match number(&plain, kind) {
-        Ok(_) => format!("write `{plain}`"),
-        Err(_) => kind.form.to_owned(),
-    };
-    Mistake::new(not_a(kind, text, instead), label)
+    match number(&plain, kind) {
+        Ok(_) => {
+            let instead = format!("write `{plain}`");
+            Mistake::new(not_a(kind, text, instead), Hint::with(label, plain))
+        }
+        Err(_) => Mistake::new(not_a(kind, text, kind.form.to_owned()), label),
+    }
 }
 
 fn hexadecimal(text: &str) -> Option<u32> {

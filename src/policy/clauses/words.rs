@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::diag::Hint;
+
 /// Words of other tools, and of people who are used to them, under the word of this language.
 const SYNONYMS: &[(&str, &[&str])] = &[
     ("*", &["all", "any", "every", "everything", "yes", "on", "true"]),
@@ -131,11 +133,23 @@ impl<'a> FromIterator<&'a str> for Names<'a> {
 }
 
 /// ``did you mean `port`?``, or what fits here: ``expected `port` or `to` ``.
-pub(crate) fn hint(found: &str, candidates: &[&str]) -> String {
+pub(crate) fn hint(found: &str, candidates: &[&str]) -> Hint {
     match suggest(found, candidates) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None => format!("expected {}", either(candidates)),
+        Some(word) => Hint::meant(word, is_slip(found, word, candidates)),
+        None => format!("expected {}", either(candidates)).into(),
     }
+}
+
+/// Whether `found` can only be `word`: in other capitals, or with one slip in a long word that no
+/// other candidate is near to.
+fn is_slip(found: &str, word: &str, candidates: &[&str]) -> bool {
+    /// Shorter words are near to too many others.
+    const SHORTEST: usize = 5;
+    let distance = |candidate: &str| strsim::osa_distance(found, candidate);
+    found.eq_ignore_ascii_case(word)
+        || word.len() >= SHORTEST
+            && distance(word) == 1
+            && candidates.iter().all(|other| *other == word || distance(other) > 2)
 }
 
 /// `` `a`, `b` or `c` ``.
@@ -159,7 +173,24 @@ pub(crate) fn bare(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, either, suggest};
+    use super::{Names, either, is_slip, suggest};
+
+    #[test]
+    fn only_a_slip_in_a_long_word_is_sure() {
+        let words = ["capture", "exclude", "port", "ipv4", "ipv6", "tcp", "udp"];
+        for (found, word, is_sure) in [
+            ("captrue", "capture", true),
+            ("Port", "port", true),
+            ("exclud", "exclude", true),
+            ("ipv44", "ipv4", false),
+            ("icp", "tcp", false),
+            ("ports", "port", false),
+            ("cptre", "capture", false),
+        ] {
+            assert_eq!(is_slip(found, word, &words), is_sure, "{found}");
+        }
+        assert!(!is_slip("inbounds", "inbound", &["inbound", "inbounded"]));
+    }
 
     #[test]
     fn a_word_is_suggested_if_it_is_near_or_known() {
