@@ -22,8 +22,9 @@ pub struct Question {
 pub fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> {
     let hooks: &[Hook] = match (expectation.way, expectation.becomes) {
         (Way::Inbound, _) => &[Hook::Prerouting],
-        // A source that is translated is not untouched.
-        (Way::Outbound, Expected::Untouched) => &[Hook::Output, Hook::Postrouting],
+        // A source that is translated is not untouched. One that must not be untouched has to be
+        // touched where it leaves its process.
+        (Way::Outbound, Expected::Untouched) if !expectation.not => &[Hook::Output, Hook::Postrouting],
         (Way::Outbound, _) => &[Hook::Output],
     };
     let owners = match expectation.way {

@@ -42,12 +42,13 @@ fn expectations() -> impl Strategy<Value = Expectation> {
     let protocol = prop::sample::select(vec![None, Some(Transport::Tcp), Some(Transport::Udp)]);
     let ids = || vec(owner(), 0..3);
     let lists = (vec(net(), 0..3), vec(net(), 0..3), ports(), vec(interface(), 0..2));
+    let becomes = (any::<bool>(), becomes);
     (any::<bool>(), protocol, lists, ids(), ids(), becomes).prop_map(
-        |(is_inbound, protocol, (from, to, ports, interfaces), users, groups, becomes)| {
+        |(is_inbound, protocol, (from, to, ports, interfaces), users, groups, (not, becomes))| {
             let way = if is_inbound { Way::Inbound } else { Way::Outbound };
             let sent = |ids| if is_inbound { Vec::new() } else { ids };
             let (users, groups) = (sent(users), sent(groups));
-            Expectation { way, protocol, from, to, ports, users, groups, interfaces, becomes }
+            Expectation { way, protocol, from, to, ports, users, groups, interfaces, not, becomes }
         },
     )
 }
