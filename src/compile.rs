@@ -318,6 +318,11 @@ impl Compilation {
         lowered
     }
 
+    /// The numbers of the groups that policies may name.
+    pub(crate) const fn groups(&self) -> &GroupIds {
+        &self.options.groups
+    }
+
     fn routing(&self, policy: &Policy, form: routing::Form) -> String {
         routing::emit(&policy.name, &self.lowered(policy).host, form)
     }

@@ -58,6 +58,8 @@ mod since;
 pub mod smt;
 pub mod span;
 pub mod syntax;
+pub mod testing;
+mod variants;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;

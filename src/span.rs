@@ -111,6 +111,11 @@ impl Sources {
         &self.files[id.0 as usize]
     }
 
+    /// The files, in the order in which they were read.
+    pub fn files(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter()
+    }
+
     /// What the files are called, in the order in which they were read.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| file.name.as_str())

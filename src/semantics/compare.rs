@@ -382,16 +382,7 @@ pub fn find<'a>(
     for family in Family::ALL {
         let mut space = Space::new(hook, family, &[ruleset], when);
         for schedule in ruleset.schedules(hook, family)? {
-            let mut asked = super::symbolic::arriving(&mut space, ruleset, when);
-            // A packet in state new is the first of its connection.
-            let new = space.new_connections();
-            let first = space.is(space.decided, NOTHING);
-            let later = space.diagrams.minus(new, first);
-            asked = space.diagrams.minus(asked, later);
-            for (_, listens) in space.listeners.clone() {
-                let listens = space.diagrams.variable(listens);
-                asked = space.diagrams.and(asked, listens);
-            }
+            let asked = asked(&mut space, ruleset, when);
             let fates = fates(&mut space, ruleset, &schedule)?;
             for (outcome, packets) in outcomes(&mut space, &fates, asked) {
                 if wanted(&outcome) {
@@ -403,6 +394,21 @@ pub fn find<'a>(
         }
     }
     Ok(None)
+}
+
+/// The packets that all of `when` hold for as they arrive: those in state new begin their
+/// connections, and every transparent proxy listens.
+pub(super) fn asked(space: &mut Space, ruleset: &Ruleset, when: &[Match]) -> Function {
+    let mut asked = super::symbolic::arriving(space, ruleset, when);
+    let new = space.new_connections();
+    let first = space.is(space.decided, NOTHING);
+    let later = space.diagrams.minus(new, first);
+    asked = space.diagrams.minus(asked, later);
+    for (_, listens) in space.listeners.clone() {
+        let listens = space.diagrams.variable(listens);
+        asked = space.diagrams.and(asked, listens);
+    }
+    asked
 }
 
 /// What becomes of `packets`, marks aside, each with those of which it does.

@@ -29,6 +29,7 @@ mod packet;
 mod space;
 mod symbolic;
 mod text;
+mod touched;
 mod traffic;
 mod way;
 mod witness;
@@ -40,6 +41,7 @@ pub use compare::{
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use packet::{Decided, End, InSet, Packet, Sender};
 pub use text::BadPacket;
+pub use touched::touched;
 pub use traffic::Traffic;
 pub use way::{Arrival, Host, Impossible, Leg, Way, follow};
 

@@ -57,7 +57,7 @@ fn words(block: &str, clause: &Clause) -> String {
 }
 
 /// How many of the terms at the end are values: the last, and those with a comma behind them.
-fn values(clause: &Clause) -> usize {
+pub(crate) fn values(clause: &Clause) -> usize {
     let before = clause.terms.iter().rev().skip(1);
     (1 + before.take_while(|term| term.comma).count()).min(clause.terms.len())
 }

@@ -18,4 +18,5 @@ pub use parse::{Parsed, parse};
 pub use size::MOST_TERMS;
 pub use tree::MOST_NESTED;
 
+pub(crate) use clauses::values;
 pub(crate) use format::Page;
