@@ -132,6 +132,15 @@ impl Variant<'_, '_> {
         all
     }
 
+    /// Whether opening a block says something beside the clauses that are in it.
+    pub(crate) fn says_something(&mut self, block: &Written, clauses: &[Written]) -> bool {
+        let within = clauses.iter().filter(|clause| clause.place.0 == block.place.0);
+        let within = within.filter(|clause| clause.place.1.is_some());
+        let edits: Vec<_> = within.map(|clause| (clause.place, Edit::Drop)).collect();
+        let empty = self.with(&edits);
+        empty.is_none() || empty != self.with(&[(block.place, Edit::Drop)])
+    }
+
     fn written(&self, place: Place, line: &Clause) -> Written {
         let span = line.head();
         let words = self.variants.clauses.at(span);

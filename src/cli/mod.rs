@@ -14,6 +14,7 @@ mod input;
 mod live;
 mod numbers;
 mod output;
+mod page;
 mod pod_address;
 mod project;
 mod question;
@@ -21,6 +22,7 @@ mod report;
 mod script;
 mod show;
 mod subject;
+mod test;
 mod verify;
 
 use std::io;
@@ -72,6 +74,7 @@ Examples:
   weir verify policy.weir --live                whether what is loaded means the policy
   weir diff old.weir new.weir                   which traffic changes
   weir golden policies                          whether committed outputs are current
+  weir test policies                            whether policies do what they expect
 
 Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
@@ -99,6 +102,9 @@ Examples:
   Whether committed outputs are those of their policies, and which traffic changes:
     weir golden policies
     weir golden --bless policies
+
+  Whether policies do what they expect, and which changes of them nobody would notice:
+    weir test --coverage --mutants policies
 
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
@@ -133,6 +139,7 @@ enum Command {
     Diff(diff::Diff),
     Format(format::Format),
     Golden(golden::Golden),
+    Test(test::Test),
     Import(import::Import),
     PodAddress(pod_address::PodAddress),
     ExplainCode(explain_code::ExplainCode),
@@ -200,6 +207,7 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.run(&messages),
         Command::Format(format) => format.run(&messages),
         Command::Golden(golden) => golden.run(&messages),
+        Command::Test(test) => test.run(&messages),
         Command::Import(import) => import.run(&messages),
         Command::PodAddress(change) => change.run(&messages),
         Command::ExplainCode(explain) => explain.run(),

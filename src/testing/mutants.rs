@@ -12,7 +12,7 @@ use crate::ir::Hook;
 use crate::lower::{Layout, Lowered, lower};
 use crate::policy::{Detail, Policy, print};
 use crate::prove;
-use crate::semantics::{Difference, Limit, compare};
+use crate::semantics::{Difference, Limit, Outcome, compare};
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
 use crate::variants::{Edit, Variants, Written};
@@ -63,8 +63,12 @@ impl Compilation {
         let original = lower(policy, Layout::Compact);
         let mut seen = BTreeSet::from([meaning(policy)]);
         let mut mutants = Vec::new();
-        for clause in variant.clauses() {
-            for change in changes(&clause) {
+        let clauses = variant.clauses();
+        for clause in &clauses {
+            if clause.is_block && !variant.says_something(clause, &clauses) {
+                continue;
+            }
+            for change in changes(clause) {
                 // The first that is a policy: a port one higher, or one lower.
                 let mut policies = change.edits.into_iter().filter_map(|(edit, becomes)| {
                     Some((variant.with(&[(clause.place, edit)])?, becomes))
@@ -100,9 +104,18 @@ fn fate(policy: &Policy, original: &Lowered, mutant: &Policy) -> Result<Fate, Li
     let Some(Difference { packet, left, right, .. }) = told else { return Ok(Fate::Same) };
     Ok(Fate::Unnoticed {
         packet: packet.to_string(),
-        before: left.to_string(),
-        after: right.to_string(),
+        before: words(original, left, right),
+        after: words(&lowered, right, left),
     })
+}
+
+/// What becomes of a packet, where something else becomes of it by `other`.
+fn words(lowered: &Lowered, outcome: &Outcome, other: &Outcome) -> String {
+    let treatment = Treatment::of(outcome);
+    if treatment == Treatment::of(other) {
+        return outcome.to_string();
+    }
+    lowered.ports.words(treatment).trim_start_matches("captured: ").to_owned()
 }
 
 /// Whether an expectation could say what becomes of the packet.

@@ -32,3 +32,4 @@ mod random_kernel;
 mod reality;
 mod rulesets;
 mod smt;
+mod testing;

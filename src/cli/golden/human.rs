@@ -5,11 +5,8 @@ use std::fmt::Write as _;
 
 use super::report::{Entry, Report, State};
 use crate::Way;
-use crate::cli::differences::wrapped;
+use crate::cli::page::{harmless, paragraph};
 use crate::explain::ClauseWords;
-
-/// Longest line in characters, where one can be broken.
-const WIDTH: usize = 80;
 
 /// Widest name of a state, and the space behind it.
 const STATE: usize = 17;
@@ -104,16 +101,4 @@ fn write_way(out: &mut String, way: &Way) {
             &format!("because of {}:{line}:{column} {}", harmless(file), harmless(text)),
         );
     }
-}
-
-/// Writes `text` at an indent, with its other lines further in.
-fn paragraph(out: &mut String, indent: usize, text: &str) {
-    for line in wrapped(text, WIDTH - indent) {
-        let _ = writeln!(out, "{:indent$}{line}", "");
-    }
-}
-
-/// `text` without what a terminal would obey.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

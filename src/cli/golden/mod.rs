@@ -10,14 +10,10 @@ mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 
 use self::before::{Before, Revision};
 use self::look::{Listed, Looked};
@@ -63,12 +59,6 @@ what is known is said) · meaning changed (with the packets) · missing · orpha
 · collision (two policies, one file).
 
 Exit status: 0 all are current, or were made so; 1 anything else; 2 bad usage or I/O.";
-
-/// Enough for the deepest comparison: what the main thread has.
-const STACK: usize = 8 * 1024 * 1024;
-
-/// How long a run may take before a bar says how far it is.
-const A_MOMENT: Duration = Duration::from_millis(700);
 
 impl Golden {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
@@ -118,20 +108,7 @@ impl Golden {
         before: &Before<'_>,
         base: Option<&str>,
     ) -> io::Result<(Report, BTreeMap<PathBuf, Listed>)> {
-        let pool = ThreadPoolBuilder::new().stack_size(STACK).build().map_err(io::Error::other)?;
-        let (bar, begun) =
-            (ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), Instant::now());
-        bar.set_length(scope.files.len() as u64);
-        let looked: io::Result<Vec<Looked>> = pool.install(|| {
-            let look = |found| {
-                let looked = look::look(found, scope, before);
-                progress(&bar, begun);
-                looked
-            };
-            scope.files.par_iter().map(look).collect()
-        });
-        bar.finish_and_clear();
-        let mut looked = looked?;
+        let mut looked: Vec<Looked> = scope.each(|found| look::look(found, scope, before))?;
         let mut by_folder: BTreeMap<PathBuf, Vec<(&Found, &Looked)>> = BTreeMap::new();
         for (found, looked) in scope.files.iter().zip(&looked) {
             by_folder.entry(looked.folder.clone()).or_default().push((found, looked));
@@ -170,14 +147,4 @@ fn listed(scope: &Scope, before: &Before<'_>) -> io::Result<BTreeMap<PathBuf, Go
         }
     }
     Ok(all)
-}
-
-/// Says how far the run is, if it takes longer than a moment and somebody looks.
-fn progress(bar: &ProgressBar, begun: Instant) {
-    bar.inc(1);
-    if bar.is_hidden() && begun.elapsed() > A_MOMENT && io::stderr().is_terminal() {
-        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} files");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-    }
 }

@@ -391,6 +391,12 @@ fn interfaces() -> impl Strategy<Value = Interfaces> {
 fn addresses() -> impl Strategy<Value = PerFamily<Ipv4Addr, Ipv6Addr>> {
     (any::<[u8; 4]>(), any::<[u16; 8]>())
         .prop_map(|(ipv4, ipv6)| PerFamily { ipv4: ipv4.into(), ipv6: ipv6.into() })
+        .prop_filter("no packet has them", |addresses: &PerFamily<Ipv4Addr, Ipv6Addr>| {
+            let ipv6 = addresses.ipv6;
+            !addresses.ipv4.is_unspecified()
+                && !ipv6.is_unspecified()
+                && ipv6.to_ipv4_mapped().is_none()
+        })
 }
 
 /// `value` for the families governed, and the default for the other.
