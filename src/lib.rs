@@ -47,6 +47,7 @@ pub mod diag;
 pub mod explain;
 pub mod import;
 pub mod ir;
+mod lint;
 pub mod lower;
 pub mod net;
 mod nft;

@@ -123,11 +123,12 @@ impl Variant<'_, '_> {
         let items = &self.variants.loaded.files[self.file].1.items;
         let Item::Clause(itself) = &items[self.outside[self.file]] else { return all };
         for (at, line) in lines(itself) {
-            if line.keyword() == Some("expect") {
+            if matches!(line.keyword(), Some("expect" | syntax::ALLOW)) {
                 continue;
             }
             all.push(self.written((at, None), line));
-            all.extend(lines(line).map(|(within, line)| self.written((at, Some(within)), line)));
+            let within = lines(line).filter(|(_, line)| line.keyword() != Some(syntax::ALLOW));
+            all.extend(within.map(|(within, line)| self.written((at, Some(within)), line)));
         }
         all
     }
@@ -142,14 +143,14 @@ impl Variant<'_, '_> {
     }
 
     fn written(&self, place: Place, line: &Clause) -> Written {
-        let span = line.head();
+        let (span, said) = (syntax::said_at(line), syntax::said(line));
         let words = self.variants.clauses.at(span);
         Written {
             place,
             span,
             words: words.map(|clause| clause.words.clone()).unwrap_or_default(),
-            terms: line.terms.clone(),
-            values: syntax::values(line),
+            terms: said.to_vec(),
+            values: syntax::values(said),
             is_block: line.block.is_some(),
         }
     }
