@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod deny;
 mod diff;
 mod differences;
 mod explain;
@@ -11,6 +12,7 @@ mod format;
 mod golden;
 mod import;
 mod input;
+mod lint;
 mod live;
 mod numbers;
 mod output;
@@ -74,6 +76,7 @@ Examples:
   weir verify policy.weir --live                whether what is loaded means the policy
   weir diff old.weir new.weir                   which traffic changes
   weir golden policies                          whether committed outputs are current
+  weir lint policies                            what is probably not meant
   weir test policies                            whether policies do what they expect
 
 Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
@@ -102,6 +105,9 @@ Examples:
   Whether committed outputs are those of their policies, and which traffic changes:
     weir golden policies
     weir golden --bless policies
+
+  What policies do that is probably not meant, and that as a failure:
+    weir lint --deny warnings policies
 
   Whether policies do what they expect, and which changes of them nobody would notice:
     weir test --coverage --mutants policies
@@ -139,6 +145,7 @@ enum Command {
     Diff(diff::Diff),
     Format(format::Format),
     Golden(golden::Golden),
+    Lint(lint::Lint),
     Test(test::Test),
     Import(import::Import),
     PodAddress(pod_address::PodAddress),
@@ -207,6 +214,7 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.run(&messages),
         Command::Format(format) => format.run(&messages),
         Command::Golden(golden) => golden.run(&messages),
+        Command::Lint(lint) => lint.run(&messages),
         Command::Test(test) => test.run(&messages),
         Command::Import(import) => import.run(&messages),
         Command::PodAddress(change) => change.run(&messages),

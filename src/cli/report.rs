@@ -48,14 +48,24 @@ impl Messages {
     /// Says what is wrong, and whether that makes the policy bad.
     pub(super) fn report(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> Outcome {
         let errors = count(diagnostics, Severity::Error);
-        let text = match self.message_format {
-            Form::Human => self.human(sources, diagnostics),
-            Form::Short => render::short(sources, diagnostics),
-            Form::Json => render::json(sources, diagnostics),
-        };
+        let text = self.text(sources, diagnostics);
         // Nobody may be reading; the exit status says it all the same.
         let _ = io::stderr().lock().write_all(text.as_bytes());
         if errors == 0 { Outcome::Good } else { Outcome::Bad }
+    }
+
+    /// Diagnostics in the form that was asked for.
+    pub(super) fn text(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> String {
+        match self.message_format {
+            Form::Human => self.human(sources, diagnostics),
+            Form::Short => render::short(sources, diagnostics),
+            Form::Json => render::json(sources, diagnostics),
+        }
+    }
+
+    /// Whether people read it.
+    pub(super) fn is_human(&self) -> bool {
+        self.message_format == Form::Human
     }
 
     fn human(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> String {

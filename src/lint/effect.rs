@@ -2,9 +2,11 @@
 
 use super::Linted;
 use crate::diag::{Diagnostic, Problem};
+use crate::ir::{AddressSet, Chain, Hook, Ruleset};
 use crate::lower::{Claimed, Layout, Lowered, lower};
+use crate::net::{Families, Name};
 use crate::policy::{Detail, Policy, print};
-use crate::semantics::{Limit, compare, compare_beside};
+use crate::semantics::{self, Limit, compare, compare_beside};
 use crate::span::Span;
 use crate::variants::{Edit, Variant, Written};
 
@@ -40,10 +42,33 @@ fn said(policy: &Policy) -> String {
 /// Whether every packet fares the same, and the namespace needs the same beside the rules.
 fn are_alike(one: &Lowered, other: &Lowered) -> Result<bool, Limit> {
     let claims = |of: &Lowered| -> Vec<Claimed> { of.claims.iter().map(|it| it.what).collect() };
-    Ok(one.host == other.host
-        && claims(one) == claims(other)
-        && compare(&one.ruleset, &other.ruleset)?.is_empty()
-        && compare_beside(&one.ruleset, &other.ruleset, false)?.is_empty())
+    if one.host != other.host || claims(one) != claims(other) {
+        return Ok(false);
+    }
+    // At hooks where the rules are the same, packets fare the same.
+    let is_same = |hook: &Hook| met_at(&one.ruleset, *hook) == met_at(&other.ruleset, *hook);
+    let same: Vec<Hook> = Hook::ALL.into_iter().filter(is_same).collect();
+    let [one, other] = [one, other].map(|lowered| without_hooks(&lowered.ruleset, &same));
+    Ok(semantics::are_alike(&one, &other)? && compare_beside(&one, &other, false)?.is_empty())
+}
+
+/// What packets may meet at a hook.
+fn met_at(ruleset: &Ruleset, hook: Hook) -> Vec<(&Name, Families, &[AddressSet], Vec<&Chain>)> {
+    let met = ruleset.tables.iter().map(|table| {
+        let reached = table.reached_from(|base| base.hook == hook);
+        let chains = table.chains.iter().filter(|chain| reached.contains(&chain.name));
+        (&table.name, table.families, &*table.sets, chains.collect())
+    });
+    met.filter(|(_, _, _, chains): &(_, _, _, Vec<&Chain>)| !chains.is_empty()).collect()
+}
+
+/// The rules without what is entered at `hooks`.
+fn without_hooks(ruleset: &Ruleset, hooks: &[Hook]) -> Ruleset {
+    let mut rest = ruleset.clone();
+    for table in &mut rest.tables {
+        table.chains.retain(|chain| chain.base.is_none_or(|base| !hooks.contains(&base.hook)));
+    }
+    rest
 }
 
 /// The warning about `clause`, with the clause that leaves it nothing to decide, and a packet about

@@ -27,6 +27,9 @@ impl Compilation {
     /// rules are too entangled to tell.
     #[must_use]
     pub fn lint(&self) -> Vec<Diagnostic> {
+        let mut allows = self.allows();
+        let known: Vec<Diagnostic> =
+            self.warnings.iter().chain(allows.allowed()).cloned().collect();
         let mut variants = Variants::of(&self.sources, self.groups());
         let mut found = Vec::new();
         for (policy, at) in self.policies.iter().zip(self.names()) {
@@ -39,15 +42,14 @@ impl Compilation {
                 if found.iter().any(|it| matches!(it.problem, Problem::CapturesNothing { .. })) {
                     return Ok(found);
                 }
-                let is_known = |clause: Span| {
-                    self.warnings.iter().chain(&found).any(|known| known.is_in(clause))
-                };
+                let is_known =
+                    |clause: Span| known.iter().chain(&found).any(|known| known.is_in(clause));
                 let more = effect::lint(&linted, &mut variant, is_known)?;
                 found.extend(more);
                 Ok(found)
             });
             match rest {
-                Ok(rest) => found.extend(rest.into_iter().filter(|it| !self.is_known(it))),
+                Ok(rest) => found.extend(rest.into_iter().filter(|it| !is_known(&known, it))),
                 Err(limit) => {
                     let subject = "what clauses are good for";
                     let problem = Problem::TooEntangled { subject, why: limit.to_string() };
@@ -55,17 +57,22 @@ impl Compilation {
                 }
             }
         }
-        let mut allows = self.allows();
         allows.filter(&mut found);
         found.extend(allows.idle(true));
         in_order(found)
     }
 
-    /// Whether compiling has warned of the same.
-    fn is_known(&self, found: &Diagnostic) -> bool {
-        let code = found.problem.code();
-        self.warnings.iter().any(|it| it.problem.code() == code && it.at() == found.at())
+    /// The warnings of compiling and those of [`lint`](Self::lint), in source order.
+    #[must_use]
+    pub fn all_warnings(&self) -> Vec<Diagnostic> {
+        in_order(self.warnings.iter().cloned().chain(self.lint()).collect())
     }
+}
+
+/// Whether one of `known` says the same of the same place.
+fn is_known(known: &[Diagnostic], found: &Diagnostic) -> bool {
+    let code = found.problem.code();
+    known.iter().any(|it| it.problem.code() == code && it.at() == found.at())
 }
 
 impl Diagnostic {

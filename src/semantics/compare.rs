@@ -60,6 +60,30 @@ pub fn compare(left: &Ruleset, right: &Ruleset) -> Result<Vec<Difference>, Limit
     Ok(each(left, right, Scope::Alone, &|_, _, difference| difference)?.ways)
 }
 
+/// Whether [`compare`] finds nothing; that is known earlier than what it finds.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn are_alike(left: &Ruleset, right: &Ruleset) -> Result<bool, Limit> {
+    for (hook, family) in places(&[left, right]) {
+        let orders = [left.schedules(hook, family)?, right.schedules(hook, family)?];
+        let mut space = Space::new(hook, family, &[left, right], &[]);
+        for (one, other) in Schedule::pairs(&orders[0], &orders[1]) {
+            let one = fates(&mut space, left, &orders[0][one])?;
+            let other = fates(&mut space, right, &orders[1][other])?;
+            let differ = differing(&mut space, [&one, &other]);
+            if space.diagrams.is_full() {
+                return Err(Limit::Memory);
+            }
+            if differ != Function::FALSE {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
 /// The same as [`compare`], with all packets that differ in each way.
 ///
 /// # Errors

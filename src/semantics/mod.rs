@@ -36,7 +36,8 @@ mod witness;
 
 pub use arrive::{Reached, reached};
 pub use compare::{
-    Comparison, Difference, Region, compare, compare_beside, compare_in_full, find, order_dependent,
+    Comparison, Difference, Region, are_alike, compare, compare_beside, compare_in_full, find,
+    order_dependent,
 };
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use packet::{Decided, End, InSet, Packet, Sender};

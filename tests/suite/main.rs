@@ -23,6 +23,7 @@ mod kernel;
 mod kernel_facts;
 mod kuma;
 mod kuma_import;
+mod lint;
 mod loads;
 mod mistakes;
 mod mutants;

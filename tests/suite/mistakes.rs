@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netweir::diag::{CODES, Diagnostic, MOST_REPORTED, explain, in_order, render};
+use netweir::diag::{CODES, Diagnostic, MOST_REPORTED, explain, render};
 use netweir::policy::{GroupIds, check};
 use netweir::span::Sources;
 use netweir::syntax::{NoIncludes, load};
@@ -54,10 +54,7 @@ fn compiled(
 ) -> (Sources, Vec<Diagnostic>) {
     let options = Options { groups, ..Options::default() };
     match compile(name, text, files, &options) {
-        Ok(compilation) => {
-            let all = compilation.warnings.iter().cloned().chain(compilation.lint());
-            (compilation.sources.clone(), in_order(all.collect()))
-        }
+        Ok(compilation) => (compilation.sources.clone(), compilation.all_warnings()),
         Err(failure) => (failure.sources, failure.diagnostics),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn look(found: &Found, scope: &Scope, before: &Before<'_>) -> io::Res
             return Ok(looked);
         }
     };
-    let mut diagnostics = compilation.warnings.clone();
+    let mut diagnostics = compilation.all_warnings();
     // A file of lists for others is no policy, and need not be one.
     diagnostics.retain(|found_it| found.is_named || found_it.problem != Problem::NoPolicy);
     for policy in &compilation.policies {

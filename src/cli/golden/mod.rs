@@ -18,6 +18,7 @@ use clap::Args;
 use self::before::{Before, Revision};
 use self::look::{Listed, Looked};
 use self::report::{Entry, Report, State};
+use super::deny::Deny;
 use super::project::{Found, Goldens, MANIFEST, NotFound, Scope};
 use super::report::Messages;
 use super::{Outcome, output};
@@ -45,6 +46,8 @@ pub(super) struct Golden {
     /// Write a summary in Markdown to this file, for a job or a pull request.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    #[command(flatten)]
+    deny: Deny,
 }
 
 const EXAMPLES: &str = "\
@@ -77,15 +80,18 @@ impl Golden {
             scope.spare(file)?;
             output::rewrite(file, &summary::text(&report))?;
         }
+        let warned = report.findings.iter().flat_map(|findings| &findings.drawn.1);
+        let is_denied = self.deny.judge(warned, messages)? == Outcome::Bad;
         let mut said = human::text(&report);
-        let mut outcome = if report.is_current() { Outcome::Good } else { Outcome::Bad };
-        if self.bless && report.is_refused() {
+        let is_good = report.is_current() && !is_denied;
+        let mut outcome = if is_good { Outcome::Good } else { Outcome::Bad };
+        if self.bless && (report.is_refused() || is_denied) {
             said += "nothing is written\n";
         } else if self.bless {
             let done = bless::bless(&scope, &report.entries, &lists)?;
             let _ = writeln!(said, "{} written, {} removed", done.written, done.removed);
             outcome = Outcome::Good;
-        } else if outcome == Outcome::Bad && self.base.is_none() && !report.is_refused() {
+        } else if !report.is_current() && self.base.is_none() && !report.is_refused() {
             said += "`weir golden --bless` makes them current\n";
         }
         output::print(said.as_bytes())?;

@@ -20,7 +20,11 @@ struct Allow {
 
 /// What is allowed in the files of a compilation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Allows(Vec<Allow>);
+pub(crate) struct Allows {
+    list: Vec<Allow>,
+    /// What they have allowed.
+    allowed: Vec<Diagnostic>,
+}
 
 /// The codes of what is only found out when rules are asked, which is later.
 const OF_RULES: &[&str] = &["W509", "W510", "W517", "W518"];
@@ -85,22 +89,28 @@ impl Allows {
             let problem = Problem::Unknown { what: "word", found, instead: None };
             return report.push(problem.at(surplus.span, "expected the end of the clause"));
         }
-        self.0.push(Allow { code: known, at, scope, is_used: false });
+        self.list.push(Allow { code: known, at, scope, is_used: false });
     }
 
     /// Leaves out of `found` what is allowed.
     pub(crate) fn filter(&mut self, found: &mut Vec<Diagnostic>) {
-        found.retain(|diagnostic| {
+        let is_allowed = |diagnostic: &mut Diagnostic| {
             let (code, at) = (diagnostic.problem.code(), diagnostic.at());
             let mut is_allowed = false;
-            for allow in &mut self.0 {
+            for allow in &mut self.list {
                 if allow.code == code && at.is_some_and(|at| allow.scope.covers(at)) {
                     allow.is_used = true;
                     is_allowed = true;
                 }
             }
-            !is_allowed
-        });
+            is_allowed
+        };
+        self.allowed.extend(found.extract_if(.., is_allowed));
+    }
+
+    /// What was left out, which is known all the same.
+    pub(crate) fn allowed(&self) -> &[Diagnostic] {
+        &self.allowed
     }
 
     /// Those that have allowed nothing: `W519`. `of_rules` says whether the rules were asked, and these
@@ -109,7 +119,7 @@ impl Allows {
         let is_due = move |allow: &&Allow| {
             OF_RULES.contains(&allow.code) == of_rules && !NEVER_IDLE.contains(&allow.code)
         };
-        let idle = self.0.iter().filter(|allow| !allow.is_used).filter(is_due);
+        let idle = self.list.iter().filter(|allow| !allow.is_used).filter(is_due);
         idle.map(|allow| Problem::IdleAllow { code: allow.code }.at(allow.at, ""))
     }
 }

@@ -207,7 +207,12 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             };
             return self.spoiled(problem.at(first.span, ""));
         }
-        if is_word(first, ALLOW) && line.block.is_none() && !also {
+        if is_word(first, ALLOW) && line.block.is_none() {
+            if also {
+                let instead = "leave out `also`: each `allow` stands for itself".to_owned();
+                let problem = Problem::AddsNothing { clause: ALLOW.to_owned(), instead };
+                return self.spoiled(problem.at(terms[0].span, ""));
+            }
             return &[];
         }
         if is_word(first, EXPECT) && line.block.is_none() {
