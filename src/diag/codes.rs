@@ -67,7 +67,7 @@ impl Problem {
             Self::TooEntangled { .. } => "E404",
             Self::CapturedAndExcluded { .. } => "W501",
             Self::UnusedLet { .. } => "W502",
-            Self::ProxyGroup { .. } => "W503",
+            Self::ProxyGroup { .. } | Self::ProxyUser { .. } => "W503",
             Self::ReroutedAndExcluded { .. } => "W504",
             Self::Repeated { .. } => "W505",
             Self::DnsExcluded => "W506",

@@ -157,6 +157,10 @@ impl Problem {
                 format!("`exclude` always wins; remove `{value}` or narrow the exclude")
             }
             Self::UnusedLet { name } => format!("write `${name}` where it belongs, or remove it"),
+            Self::ProxyUser { .. } => {
+                "remove it; a workload that runs as this user is taken for the proxy: give it another"
+                    .to_owned()
+            }
             Self::ProxyGroup { .. } => {
                 "remove it: the proxy's own connections are never captured".to_owned()
             }

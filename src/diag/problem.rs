@@ -505,6 +505,12 @@ pub enum Problem {
         /// The group.
         group: u32,
     },
+    /// `W503`: the proxy's user among the users that are excluded.
+    #[error("user {user} is the proxy's own")]
+    ProxyUser {
+        /// The user as written, perhaps with a protocol and ports.
+        user: String,
+    },
     /// `W504`: an interface that is rerouted and excluded.
     #[error("interface `{name}` is both rerouted and excluded")]
     ReroutedAndExcluded {

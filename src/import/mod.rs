@@ -23,6 +23,7 @@ mod report;
 mod shell;
 mod words;
 
+#[cfg(feature = "cli")]
 pub(crate) use words::nearest;
 
 use std::error::Error;

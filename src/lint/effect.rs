@@ -35,12 +35,12 @@ pub(super) fn lint(
 }
 
 /// All that a policy says but what it expects.
-fn said(policy: &Policy) -> String {
+pub(super) fn said(policy: &Policy) -> String {
     print(&Policy { expectations: Vec::new(), ..policy.clone() }, Detail::Everything)
 }
 
 /// Whether every packet fares the same, and the namespace needs the same beside the rules.
-fn are_alike(one: &Lowered, other: &Lowered) -> Result<bool, Limit> {
+pub(super) fn are_alike(one: &Lowered, other: &Lowered) -> Result<bool, Limit> {
     let claims = |of: &Lowered| -> Vec<Claimed> { of.claims.iter().map(|it| it.what).collect() };
     if one.host != other.host || claims(one) != claims(other) {
         return Ok(false);

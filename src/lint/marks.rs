@@ -95,9 +95,9 @@ mod tests {
     use super::WELL_KNOWN;
     use crate::net::Mark;
 
-    fn whose(value: u32, mask: u32) -> Vec<&'static str> {
-        let mark = Mark::new(value, mask).unwrap();
-        WELL_KNOWN.iter().filter(|known| known.meets(mark)).map(|known| known.who).collect()
+    fn whose(value: u32, under: u32) -> Vec<&'static str> {
+        let ours = Mark::new(value, under).unwrap();
+        WELL_KNOWN.iter().filter(|known| known.meets(ours)).map(|known| known.who).collect()
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(whose(0x0100, u32::MAX), [""; 0]);
         // Some mark has both: 0xa00, for example.
         assert_eq!(whose(0x0200, 0x0200), ["Cilium"]);
-        assert_eq!(whose(0x40000, 0xff0000), ["Calico", "Tailscale"]);
+        assert_eq!(whose(0x0004_0000, 0x00ff_0000), ["Calico", "Tailscale"]);
         assert_eq!(
             whose(0x00d0_c4e3, u32::MAX),
             ["kube-proxy", "the kubelet", "Calico", "Docker", "Tailscale"]

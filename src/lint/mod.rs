@@ -6,6 +6,7 @@
 mod captures;
 mod effect;
 mod marks;
+mod owners;
 
 use crate::Compilation;
 use crate::diag::{Diagnostic, Problem, in_order};
@@ -42,6 +43,7 @@ impl Compilation {
                 if found.iter().any(|it| matches!(it.problem, Problem::CapturesNothing { .. })) {
                     return Ok(found);
                 }
+                found.extend(owners::lint(&linted, &mut variant)?);
                 let is_known =
                     |clause: Span| known.iter().chain(&found).any(|known| known.is_in(clause));
                 let more = effect::lint(&linted, &mut variant, is_known)?;

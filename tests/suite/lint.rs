@@ -42,14 +42,11 @@ fn the_packet_of_a_clause_without_effect_would_have_needed_it() {
 
 #[test]
 fn what_is_shipped_has_nothing_that_is_not_meant() {
-    let root = crate::common::shipped::root();
-    let weir = |arguments: &[&str]| {
-        let mut weir = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
-        weir.args(arguments).current_dir(&root).output().unwrap()
-    };
-    let output = weir(&["lint", "--deny", "warnings", "rulesets", "examples"]);
+    let mut weir = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+    weir.args(["lint", "--deny", "warnings", "rulesets", "examples"]);
+    let output = weir.current_dir(crate::common::shipped::root()).output().unwrap();
     let said = stdout(&output);
-    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{said}");
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""), "{said}");
     assert!(said.ends_with(" files: 0 warnings\n") && said.lines().count() == 1, "{said}");
 }
 
@@ -64,7 +61,7 @@ fn warnings_are_denied_one_by_one_or_all() {
         (output.status.code(), said.lines().filter(|line| line.ends_with("denied")).count())
     };
     let lint = weir(&["lint", "."]);
-    assert_eq!((lint.status.code(), &*stderr(&lint)), (Some(0), ""));
+    assert_eq!((lint.status.code(), stderr(&lint)), (Some(0), ""));
     let said = stdout(&lint);
     assert!(said.contains("`outbound capture port 25` has no effect"), "{said}");
     assert!(said.ends_with("\n2 policies of 2 files: 2 warnings\n"), "{said}");
@@ -104,13 +101,13 @@ fn what_is_allowed_is_no_warning_and_changes_no_output() {
     repository.edit("web.weir", "capture port 25", "capture port 25 allow W509 \"for later\"");
     repository.edit("web.weir", "{\n  out", "{\n  allow W501 \"so it is\"\n  out");
     let output = weir(&["check", "web.weir", "--deny", "warnings"]);
-    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     let after = weir(&["compile", "web.weir"]);
-    assert_eq!((stdout(&after), &*stderr(&after)), (stdout(&before), ""));
+    assert_eq!((stdout(&after), stderr(&after)), (stdout(&before), ""));
     // Formatting leaves it where it is.
     assert_eq!(weir(&["format", "web.weir"]).status.code(), Some(0));
     let output = weir(&["check", "web.weir", "--deny", "warnings"]);
-    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     // Another clause, and another code, are not meant.
     repository.edit("web.weir", "W501", "W503");
     let output = weir(&["check", "web.weir", "--message-format", "short"]);

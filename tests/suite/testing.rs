@@ -45,7 +45,7 @@ fn each_expectation_has_a_line_and_a_broken_one_a_packet() {
     );
     repository.edit("policies/web.weir", "not proxy 15001", "proxy 15001");
     let bad = test(&repository, &["policies"]);
-    assert_eq!((bad.status.code(), &*stderr(&bad)), (Some(1), ""));
+    assert_eq!((bad.status.code(), stderr(&bad)), (Some(1), ""));
     assert_eq!(
         stdout(&bad),
         "holds      policies/web.weir:5:3 web: expect inbound tcp port 9090 => untouched\n\
@@ -71,7 +71,7 @@ fn what_is_about_no_packet_and_what_is_refused_is_no_success() {
     assert!(stderr(&output).contains("E102"), "{}", stderr(&output));
     assert!(stdout(&output).contains("1 file is refused"), "{}", stdout(&output));
     let nowhere = test(&refused, &["elsewhere"]);
-    assert_eq!((nowhere.status.code(), &*stdout(&nowhere)), (Some(2), ""));
+    assert_eq!((nowhere.status.code(), stdout(&nowhere)), (Some(2), ""));
 }
 
 #[test]

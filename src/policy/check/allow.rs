@@ -27,7 +27,7 @@ pub(crate) struct Allows {
 }
 
 /// The codes of what is only found out when rules are asked, which is later.
-const OF_RULES: &[&str] = &["W509", "W510", "W517", "W518"];
+const OF_RULES: &[&str] = &["W503", "W509", "W510", "W517", "W518"];
 
 /// The codes of what is only found out when policies are loaded together, or that says that not all
 /// is known.
