@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::ir::Clauses;
 use crate::net::Name;
-use crate::policy::{GroupIds, Policy, check};
+use crate::policy::{Detail, GroupIds, Policy, check, print};
 use crate::span::{Sources, Span};
 use crate::syntax::ast::{Clause, Comment, Item, Term};
 use crate::syntax::{self, Loaded, Loader};
@@ -180,6 +180,11 @@ impl Drop for Variant<'_, '_> {
             file.items.truncate(*outside);
         }
     }
+}
+
+/// All that a policy says but what it expects.
+pub(crate) fn said(policy: &Policy) -> String {
+    print(&Policy { expectations: Vec::new(), ..policy.clone() }, Detail::Everything)
 }
 
 /// The clauses in the block of `around`, each with its place.

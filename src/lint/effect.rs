@@ -5,10 +5,9 @@ use crate::diag::{Diagnostic, Problem};
 use crate::ir::{AddressSet, Chain, Hook, Ruleset};
 use crate::lower::{Claimed, Layout, Lowered, lower};
 use crate::net::{Families, Name};
-use crate::policy::{Detail, Policy, print};
 use crate::semantics::{self, Limit, compare, compare_beside};
 use crate::span::Span;
-use crate::variants::{Edit, Variant, Written};
+use crate::variants::{Edit, Variant, Written, said};
 
 /// Says which clauses of the policy could be left out with no packet faring otherwise, because of another
 /// clause: `W509`. One that says what is so by default, in whatever words, needs no warning, and those of
@@ -32,11 +31,6 @@ pub(super) fn lint(
         found.extend(shadowed(clause, &clauses, variant)?);
     }
     Ok(found)
-}
-
-/// All that a policy says but what it expects.
-pub(super) fn said(policy: &Policy) -> String {
-    print(&Policy { expectations: Vec::new(), ..policy.clone() }, Detail::Everything)
 }
 
 /// Whether every packet fares the same, and the namespace needs the same beside the rules.

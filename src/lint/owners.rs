@@ -1,12 +1,12 @@
 //! Workloads that run as the proxy's user.
 
 use super::Linted;
-use super::effect::{are_alike, said};
+use super::effect::are_alike;
 use crate::diag::{Diagnostic, Problem, shown};
 use crate::lower::{Layout, lower};
 use crate::semantics::Limit;
 use crate::syntax::ast::{Term, TermKind};
-use crate::variants::{Edit, Variant};
+use crate::variants::{Edit, Variant, said};
 
 /// Says which excluded users are the proxy's own, so that every packet fares the same without them:
 /// `W503`. Who runs as one of these is taken for the proxy.

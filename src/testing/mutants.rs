@@ -10,12 +10,12 @@ use crate::explain::Treatment;
 use crate::ir::CtState;
 use crate::ir::Hook;
 use crate::lower::{Layout, Lowered, lower};
-use crate::policy::{Detail, Policy, print};
+use crate::policy::Policy;
 use crate::prove;
 use crate::semantics::{Difference, Limit, Outcome, compare};
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
-use crate::variants::{Edit, Variants, Written};
+use crate::variants::{Edit, Variants, Written, said};
 
 /// Most values of a clause that are left out or changed.
 const MOST_VALUES: usize = 16;
@@ -61,7 +61,7 @@ impl Compilation {
         let mut variants = Variants::of(&self.sources, self.groups());
         let Some(mut variant) = variants.policy(&policy.name) else { return Ok(Vec::new()) };
         let original = lower(policy, Layout::Compact);
-        let mut seen = BTreeSet::from([meaning(policy)]);
+        let mut seen = BTreeSet::from([said(policy)]);
         let mut mutants = Vec::new();
         let clauses = variant.clauses();
         for clause in &clauses {
@@ -74,7 +74,7 @@ impl Compilation {
                     Some((variant.with(&[(clause.place, edit)])?, becomes))
                 });
                 let Some((mutant, becomes)) = policies.next() else { continue };
-                if seen.insert(meaning(&mutant)) {
+                if seen.insert(said(&mutant)) {
                     let words =
                         format!("{}`{}`", change.words.replace("{}", &becomes), clause.words);
                     let fate = fate(policy, &original, &mutant)?;
@@ -84,11 +84,6 @@ impl Compilation {
         }
         Ok(mutants)
     }
-}
-
-/// All that a policy says but what it expects.
-fn meaning(policy: &Policy) -> String {
-    print(&Policy { expectations: Vec::new(), ..policy.clone() }, Detail::Everything)
 }
 
 fn fate(policy: &Policy, original: &Lowered, mutant: &Policy) -> Result<Fate, Limit> {
