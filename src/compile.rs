@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::{Clauses, Ruleset};
 use crate::lower::{self, Layout, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
-use crate::policy::{Checked, Detail, GroupIds, Policy, check, print};
+use crate::policy::{Allows, Checked, Detail, GroupIds, Policy, check_and_allow, print};
 use crate::prove;
 use crate::span::{Sources, Span};
 use crate::syntax::{self, Loader};
@@ -53,6 +53,8 @@ pub struct Compilation {
     /// Where the names of the policies stand, in their order.
     names: Vec<Span>,
     options: Options,
+    /// Warnings that are no news.
+    allows: Allows,
     proved: prove::Proved,
 }
 
@@ -146,7 +148,7 @@ pub fn compile(
     options: &Options,
 ) -> Result<Compilation, Failure> {
     let input = syntax::load(name, text, loader);
-    let Checked { policies, diagnostics } = check(&input, &options.groups);
+    let (Checked { policies, diagnostics }, allows) = check_and_allow(&input, &options.groups);
     let (main, sources, files) = (input.main(), input.sources, input.files);
     let is_wrong = |diagnostics: &[Diagnostic]| {
         diagnostics.iter().any(|found| found.problem.severity() == Severity::Error)
@@ -175,6 +177,7 @@ pub fn compile(
         clauses: syntax::clauses(files.iter().map(|(_, file)| file)).collect(),
         names,
         options: options.clone(),
+        allows,
         proved: prove::Proved::default(),
     })
 }
@@ -301,6 +304,7 @@ impl Compilation {
             let loaded = loaded_together(policies);
             found.extend(prove::ties(&loaded));
         }
+        self.allows.clone().filter(&mut found);
         found
     }
 
@@ -369,6 +373,21 @@ impl Compilation {
             rule.origin.clause = rule.origin.clause.filter(|clause| self.sources.contains(*clause));
         }
         lowered
+    }
+
+    /// Where the names of the policies stand, in their order.
+    pub(crate) fn names(&self) -> &[Span] {
+        &self.names
+    }
+
+    /// What is allowed, as far as compiling has seen it.
+    pub(crate) fn allows(&self) -> Allows {
+        self.allows.clone()
+    }
+
+    /// The numbers of the groups that policies may name.
+    pub(crate) const fn groups(&self) -> &GroupIds {
+        &self.options.groups
     }
 
     fn routing(&self, policy: &Policy, view: View, form: Form) -> Result<String, Vec<Diagnostic>> {

@@ -48,6 +48,7 @@ pub mod explain;
 pub mod import;
 mod ip;
 pub mod ir;
+mod lint;
 pub mod lower;
 pub mod net;
 mod nft;
@@ -59,6 +60,8 @@ mod since;
 pub mod smt;
 pub mod span;
 pub mod syntax;
+pub mod testing;
+mod variants;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;

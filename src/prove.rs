@@ -16,7 +16,7 @@ use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
-    Difference, Limit, Outcome, Packet, Run, Translation, are_alike, compare_beside, find,
+    Difference, Limit, Outcome, Packet, Run, Translation, are_alike_beside, compare_beside, find,
     first_difference, order_dependent, run,
 };
 
@@ -175,7 +175,7 @@ fn prove_alike(
     shared: bool,
 ) -> Result<(), Diagnostic> {
     let entangled = |limit| too_entangled(target, &limit);
-    if are_alike(meaning, written, shared).map_err(entangled)? {
+    if are_alike_beside(meaning, written, shared).map_err(entangled)? {
         return Ok(());
     }
     if let Some(difference) = first_difference(meaning, written).map_err(entangled)? {
@@ -233,11 +233,18 @@ pub(crate) fn expectations(
     loaded: &Ruleset,
 ) -> Vec<Diagnostic> {
     let expectations = policy.expectations.iter();
-    let broken = expectations.filter_map(|expected| {
-        broken(policy, lowered, loaded, expected)
-            .unwrap_or_else(|limit| Some(too_entangled("what is expected", &limit)))
-    });
-    broken.collect()
+    expectations.filter_map(|expected| expectation(policy, lowered, loaded, expected)).collect()
+}
+
+/// What is wrong with one expectation of `policy`; `None` if it holds.
+pub(crate) fn expectation(
+    policy: &Policy,
+    lowered: &Lowered,
+    loaded: &Ruleset,
+    expected: &Setting<Expectation>,
+) -> Option<Diagnostic> {
+    broken(policy, lowered, loaded, expected)
+        .unwrap_or_else(|limit| Some(too_entangled("what is expected", &limit)))
 }
 
 fn broken(
@@ -246,16 +253,17 @@ fn broken(
     loaded: &Ruleset,
     expected: &Setting<Expectation>,
 ) -> Result<Option<Diagnostic>, Limit> {
-    let breaks = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
-        (Expected::Untouched, treatment) => treatment != Treatment::Untouched,
-        (Expected::Dropped, treatment) => treatment != Treatment::Dropped,
+    let becomes = |outcome: &Outcome| match (expected.becomes, Treatment::of(outcome)) {
+        (Expected::Untouched, treatment) => treatment == Treatment::Untouched,
+        (Expected::Dropped, treatment) => treatment == Treatment::Dropped,
         (Expected::Proxy(port), treatment) => {
-            !treatment.is_captured() || treatment.port() != Some(port)
+            treatment.is_captured() && treatment.port() == Some(port)
         }
         (Expected::To(to, port), treatment) => {
-            treatment != Treatment::DestinationTranslated { to, port }
+            treatment == Treatment::DestinationTranslated { to, port }
         }
     };
+    let breaks = |outcome: &Outcome| becomes(outcome) == expected.not;
     let others = loaded.others().into_iter().next();
     for question in &questions(lowered, expected) {
         if let Some(chain) = others {
@@ -286,7 +294,7 @@ fn unmet(
     let becomes = lowered.ports.words(Treatment::of(&run.outcome));
     let problem = Problem::Unmet {
         policy: policy.name.as_str().into(),
-        expected: expected.becomes.to_string().into(),
+        expected: expected.outcome().into(),
         packet: packet.to_string().into(),
         becomes: becomes.trim_start_matches("captured: ").into(),
     };
@@ -318,6 +326,25 @@ mod tests {
         assert!(text.contains(old), "{text}");
         let wrong = iptables(&meaning, Family::Ipv4, &text.replacen(old, new, 1));
         wrong.err().map(|problem| problem.problem.code())
+    }
+
+    #[test]
+    fn what_must_not_become_of_any_is_proved_too() {
+        let wrong = |expected: &str| {
+            let text = format!(
+                "sidecar s {{ outbound {{ exclude port 25 }}; expect outbound {expected} }}"
+            );
+            let compiled = compile("s.weir", &text, &NoIncludes, &Options::default());
+            compiled.err().map(|failure| failure.diagnostics[0].problem.to_string())
+        };
+        assert_eq!(wrong("tcp port 25 => not proxy 15001"), None);
+        assert_eq!(wrong("tcp port 26 => not untouched"), None);
+        assert_eq!(wrong("tcp => not dropped"), None);
+        let broken = wrong("tcp port 25, 26 => not proxy 15001").unwrap();
+        assert!(broken.starts_with("expected not proxy 15001, but `outbound tcp"), "{broken}");
+        assert!(broken.ends_with("is redirected to the outbound proxy port 15001"), "{broken}");
+        let broken = wrong("tcp port 25, 26 => not untouched").unwrap();
+        assert!(broken.contains(":25 "), "{broken}");
     }
 
     #[test]

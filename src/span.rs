@@ -24,6 +24,12 @@ impl Span {
         Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
+    /// Whether all of `other` lies in it.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.file == other.file && self.start <= other.start && other.end <= self.end
+    }
+
     /// The empty span behind the last byte.
     #[must_use]
     pub fn behind(self) -> Self {
@@ -109,6 +115,11 @@ impl Sources {
     #[must_use]
     pub fn file(&self, id: FileId) -> &Source {
         &self.files[id.0 as usize]
+    }
+
+    /// The files, in the order in which they were read.
+    pub fn files(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter()
     }
 
     /// What the files are called, in the order in which they were read.

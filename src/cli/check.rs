@@ -5,12 +5,16 @@ use std::io;
 use clap::Args;
 
 use super::Outcome;
+use super::deny::Deny;
+use super::files::{Files, name, read};
 use super::fix::fix;
 use super::input::Input;
 use super::report::Messages;
-use crate::Options;
+use crate::{Options, compile};
 
 /// Say what is wrong with a policy, and write nothing
+///
+/// Also what is right and probably not meant, as `weir lint` finds it.
 #[derive(Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -20,6 +24,8 @@ pub(super) struct Check {
     /// The rest is shown. Includes are not written to.
     #[arg(long)]
     fix: bool,
+    #[command(flatten)]
+    deny: Deny,
 }
 
 impl Check {
@@ -28,7 +34,16 @@ impl Check {
         if self.fix {
             fix(&self.input.file, &options, messages)?;
         }
-        let good = self.input.compile(&options, messages)?.is_some();
-        Ok(if good { Outcome::Good } else { Outcome::Bad })
+        let file = &self.input.file;
+        match compile(&name(file), &read(file)?, &Files, &options) {
+            Ok(compilation) => {
+                let found = compilation.all_warnings();
+                match messages.report(&compilation.sources, &found) {
+                    Outcome::Good => Ok(self.deny.judge(&found, messages)),
+                    Outcome::Bad => Ok(Outcome::Bad),
+                }
+            }
+            Err(failure) => Ok(messages.report(&failure.sources, &failure.diagnostics)),
+        }
     }
 }

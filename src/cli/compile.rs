@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::deny::Deny;
 use super::files::shown;
 use super::input::Input;
 use super::report::Messages;
@@ -53,6 +54,8 @@ pub(super) struct Compile {
     /// Write every view of every policy into this folder, as POLICY.nft, POLICY.json, and so on.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "emit"])]
     out_dir: Option<PathBuf>,
+    #[command(flatten)]
+    deny: Deny,
 }
 
 /// Which policies of the file.
@@ -149,12 +152,18 @@ impl Compile {
         let Some(compilation) = self.input.compile(&options, messages)? else {
             return Ok(Outcome::Bad);
         };
+        if self.deny.judge(&compilation.warnings, messages) == Outcome::Bad {
+            return Ok(Outcome::Bad);
+        }
         if let Some(folder) = &self.out_dir {
             return self.write_all(&compilation, folder, messages);
         }
         let policies = self.selected.together(&compilation)?;
         let conflicts = compilation.conflicts(&policies);
         if messages.report(&compilation.sources, &conflicts) == Outcome::Bad {
+            return Ok(Outcome::Bad);
+        }
+        if self.deny.judge(&conflicts, messages) == Outcome::Bad {
             return Ok(Outcome::Bad);
         }
         match compilation.emit_together(&policies, self.emit.into()) {

@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod deny;
 mod diff;
 mod differences;
 mod explain;
@@ -13,9 +14,11 @@ mod forms;
 mod golden;
 mod import;
 mod input;
+mod lint;
 mod live;
 mod numbers;
 mod output;
+mod page;
 mod paragraph;
 mod pod_address;
 mod project;
@@ -26,6 +29,7 @@ mod schema;
 mod script;
 mod show;
 mod subject;
+mod test;
 mod verify;
 
 use std::io;
@@ -77,6 +81,8 @@ Examples:
   weir verify policy.weir --live                whether what is loaded means the policy
   weir diff old.weir new.weir                   which traffic changes
   weir golden policies                          whether committed outputs are current
+  weir lint policies                            what is probably not meant
+  weir test policies                            whether policies do what they expect
 
 Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
@@ -104,6 +110,12 @@ Examples:
   Whether committed outputs are those of their policies, and which traffic changes:
     weir golden policies
     weir golden --bless policies
+
+  What policies do that is probably not meant, and that as a failure:
+    weir lint --deny warnings policies
+
+  Whether policies do what they expect, and which changes of them nobody would notice:
+    weir test --coverage --mutants policies
 
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
@@ -146,6 +158,8 @@ enum Command {
     Diff(diff::Diff),
     Format(format::Format),
     Golden(golden::Golden),
+    Lint(lint::Lint),
+    Test(test::Test),
     Import(import::Import),
     PodAddress(pod_address::PodAddress),
     ExplainCode(explain_code::ExplainCode),
@@ -218,6 +232,8 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.run(&messages),
         Command::Format(format) => format.run(&messages),
         Command::Golden(golden) => golden.run(&messages),
+        Command::Lint(lint) => lint.run(&messages),
+        Command::Test(test) => test.run(&messages),
         Command::Import(import) => import.run(&messages),
         Command::PodAddress(change) => change.run(&messages),
         Command::ExplainCode(explain) => explain.run(),
@@ -256,6 +272,8 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Format(_) => "format",
             Self::Golden(_) => "golden",
+            Self::Lint(_) => "lint",
+            Self::Test(_) => "test",
             Self::Import(_) => "import",
             Self::PodAddress(_) => "pod-address",
             Self::ExplainCode(_) => "explain-code",

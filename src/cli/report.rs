@@ -152,12 +152,25 @@ impl Messages {
 
     /// Makes known what a command looked at: to standard output, if nothing else was asked for.
     pub(super) fn present<R: Report>(&self, report: &R) -> io::Result<()> {
+        let mut text = String::new();
         if self.message_format != Form::Json {
             for (sources, diagnostics) in report.diagnostics() {
-                self.report(sources, diagnostics);
+                match self.message_format {
+                    Form::Human if R::IS_DIAGNOSTICS => text += &self.human(sources, diagnostics),
+                    Form::Short | Form::Github if R::IS_DIAGNOSTICS => {
+                        let records = diagnostics.iter().map(|one| Record::of(sources, one));
+                        text.extend(records.map(|record| self.line(R::KIND, &record)));
+                    }
+                    _ => {
+                        self.report(sources, diagnostics);
+                    }
+                }
             }
         }
-        let text = match self.message_format {
+        if !text.is_empty() && self.message_format == Form::Human {
+            text.push('\n');
+        }
+        text += &match self.message_format {
             Form::Human => report.human(),
             Form::Short | Form::Github => {
                 report.records().iter().map(|record| self.line(R::KIND, record)).collect()

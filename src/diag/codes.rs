@@ -60,19 +60,20 @@ impl Problem {
             Self::SharedRoute { .. } => "E332",
             Self::TooMuch { .. } => "E333",
             Self::MeshCannot { .. } => "E334",
+            Self::NotAWarning { .. } => "E335",
             Self::Unsupported { .. } => "E401",
             Self::NotProved { .. } => "E402",
             Self::Unmet { .. } => "E403",
             Self::TooEntangled { .. } => "E404",
             Self::CapturedAndExcluded { .. } => "W501",
             Self::UnusedLet { .. } => "W502",
-            Self::ProxyGroup { .. } => "W503",
+            Self::ProxyGroup { .. } | Self::ProxyUser { .. } => "W503",
             Self::ReroutedAndExcluded { .. } => "W504",
             Self::Repeated { .. } => "W505",
             Self::DnsExcluded => "W506",
             Self::SameMark { .. } => "W507",
             Self::SamePort { .. } => "W508",
-            Self::NoEffect { .. } => "W509",
+            Self::NoEffect { .. } | Self::Shadowed { .. } => "W509",
             Self::CapturesNothing { .. } => "W510",
             Self::NoPolicy => "W511",
             Self::TooMany { severity: Severity::Warning } => "W512",
@@ -80,6 +81,9 @@ impl Problem {
             Self::SharedBits { .. } => "W514",
             Self::Tie { .. } => "W515",
             Self::MeshFault { .. } => "W516",
+            Self::WellKnownMark { .. } => "W517",
+            Self::OpenFamily { .. } => "W518",
+            Self::IdleAllow { .. } => "W519",
             Self::NotToml { .. } => "E601",
             Self::UnknownKey { .. } => "E602",
             Self::NotASetting { .. } => "E603",
@@ -115,9 +119,9 @@ pages! {
     "E201" "E202" "E203" "E204" "E205" "E206" "E207"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
-    "E327" "E328" "E329" "E330" "E331" "E332" "E333" "E334"
+    "E327" "E328" "E329" "E330" "E331" "E332" "E333" "E334" "E335"
     "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
-    "W513" "W514" "W515" "W516"
+    "W513" "W514" "W515" "W516" "W517" "W518" "W519"
     "E601" "E602" "E603"
 }

@@ -1,7 +1,7 @@
 //! What to write instead, for every problem.
 
 use super::Problem;
-use crate::net::{Interface, Name};
+use crate::net::{Family, Interface, Name};
 use crate::span::Sources;
 
 impl Problem {
@@ -158,6 +158,10 @@ impl Problem {
                 format!("`exclude` always wins; remove `{value}` or narrow the exclude")
             }
             Self::UnusedLet { name } => format!("write `${name}` where it belongs, or remove it"),
+            Self::ProxyUser { .. } => {
+                "remove it; a workload that runs as this user is taken for the proxy: give it another"
+                    .to_owned()
+            }
             Self::ProxyGroup { .. } => {
                 "remove it: the proxy's own connections are never captured".to_owned()
             }
@@ -170,6 +174,24 @@ impl Problem {
             }
             Self::SamePort { .. } => "give each its own port".to_owned(),
             Self::NoEffect { reason, .. } => (*reason).to_owned(),
+            Self::Shadowed { by, packet, .. } => format!(
+                "remove it, or narrow `{by}`: without that, it would decide about `{packet}`"
+            ),
+            Self::WellKnownMark { .. } => {
+                "choose another mark, if the policy is for the network of a node on which it runs"
+                    .to_owned()
+            }
+            Self::OpenFamily { family, other } => {
+                let everywhere = if *family == Family::Ipv4 { "0.0.0.0/0" } else { "::/0" };
+                let other = other.keyword();
+                format!("capture `{everywhere}` too, or exclude it, or write `family {other}`")
+            }
+            Self::IdleAllow { .. } => "remove it: there is no such warning here".to_owned(),
+            Self::NotAWarning { .. } => {
+                "write the code of a warning, as messages show it: `allow W509 \"why\"`; an error \
+                 cannot be allowed"
+                    .to_owned()
+            }
             Self::NoPolicy => {
                 "write one: `sidecar istio {}` does what Istio does by default".to_owned()
             }

@@ -3,7 +3,7 @@
 use crate::syntax::MOST_TERMS;
 use std::fmt;
 
-use crate::net::{BadInterface, BadName, Family};
+use crate::net::{BadInterface, BadName, Family, Mark};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -440,6 +440,12 @@ pub enum Problem {
         /// What to write.
         instead: &'static str,
     },
+    /// `E335`: an `allow` of something that is no warning.
+    #[error("`{found}` is not the code of a warning")]
+    NotAWarning {
+        /// What was written.
+        found: String,
+    },
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
     Unsupported {
@@ -499,6 +505,12 @@ pub enum Problem {
         /// The group.
         group: u32,
     },
+    /// `W503`: the proxy's user among the users that are excluded.
+    #[error("user {user} is the proxy's own")]
+    ProxyUser {
+        /// The user as written, perhaps with a protocol and ports.
+        user: String,
+    },
     /// `W504`: an interface that is rerouted and excluded.
     #[error("interface `{name}` is both rerouted and excluded")]
     ReroutedAndExcluded {
@@ -537,6 +549,16 @@ pub enum Problem {
         clause: &'static str,
         /// Why, and what to do.
         reason: &'static str,
+    },
+    /// `W509`: a clause without which every packet fares the same, because of another one.
+    #[error("`{clause}` has no effect")]
+    Shadowed {
+        /// The clause, behind the words of its block.
+        clause: Box<str>,
+        /// The clause without which it would have one.
+        by: Box<str>,
+        /// A packet that would fare otherwise without both than without the other.
+        packet: Box<str>,
     },
     /// `W510`: a policy under which everything stays as it is.
     #[error("policy `{name}` captures nothing")]
@@ -579,6 +601,30 @@ pub enum Problem {
         what: &'static str,
         /// How to avoid it.
         instead: &'static str,
+    },
+    /// `W517`: a mark that a well-known program gives a meaning.
+    #[error("`{words} {mark}` has a meaning to {whose}")]
+    WellKnownMark {
+        /// The clause that sets it: `outbound-mark`.
+        words: &'static str,
+        /// The mark.
+        mark: Mark,
+        /// The programs, and what it means to them: `kube-proxy (masquerade)`.
+        whose: Box<str>,
+    },
+    /// `W518`: a family that is governed and not captured, where all of the other is.
+    #[error("everything of {other} is captured, and nothing of {family}")]
+    OpenFamily {
+        /// The family that is open.
+        family: Family,
+        /// The other.
+        other: Family,
+    },
+    /// `W519`: an `allow` of which there is no need.
+    #[error("`allow {code}` allows nothing")]
+    IdleAllow {
+        /// The code.
+        code: &'static str,
     },
     /// `E601`: a `weir.toml` that is no TOML.
     #[error("this is not TOML: {why}")]

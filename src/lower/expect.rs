@@ -22,8 +22,11 @@ pub struct Question {
 pub fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> {
     let hooks: &[Hook] = match (expectation.way, expectation.becomes) {
         (Way::Inbound, _) => &[Hook::Prerouting],
-        // A source that is translated is not untouched.
-        (Way::Outbound, Expected::Untouched) => &[Hook::Output, Hook::Postrouting],
+        // A source that is translated is not untouched. One that must not be untouched has to be
+        // touched where it leaves its process.
+        (Way::Outbound, Expected::Untouched) if !expectation.not => {
+            &[Hook::Output, Hook::Postrouting]
+        }
         (Way::Outbound, _) => &[Hook::Output],
     };
     let owners = match expectation.way {
@@ -42,6 +45,23 @@ pub fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> 
     questions
 }
 
+/// What any expectation could be about: the first packets of
+/// connections, without marks, whoever opens them.
+#[must_use]
+pub fn every_question() -> Vec<Question> {
+    let hooks = [Hook::Prerouting, Hook::Output, Hook::Postrouting];
+    hooks.into_iter().map(|hook| Question { hook, when: first().into() }).collect()
+}
+
+/// The first packets of connections, without marks.
+fn first() -> [Match; 3] {
+    [
+        Match::CtState { states: CtStates::from_iter([CtState::New]), not: false },
+        Match::Mark { mark: Mark::exactly(0), not: false },
+        Match::Connmark { mark: Mark::exactly(0), not: false },
+    ]
+}
+
 /// The conditions on packets of `family` but those on who sends them; `None` if the expectation is
 /// not about the family: it names addresses and none of them is of it, or it names none and the
 /// policy leaves the family alone.
@@ -51,11 +71,7 @@ fn common(governed: Families, expectation: &Expectation, family: Family) -> Opti
         return None;
     }
     let address = |of, nets, not| Match::Address { of, nets, not };
-    let mut when = vec![
-        Match::CtState { states: CtStates::from_iter([CtState::New]), not: false },
-        Match::Mark { mark: Mark::exactly(0), not: false },
-        Match::Connmark { mark: Mark::exactly(0), not: false },
-    ];
+    let mut when = first().to_vec();
     let protocol = protocol.map(|protocol| match protocol {
         Transport::Tcp => Protocol::Tcp,
         Transport::Udp => Protocol::Udp,

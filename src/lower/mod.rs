@@ -15,7 +15,7 @@ mod plan;
 mod together;
 mod when;
 
-pub use expect::{Question, questions};
+pub use expect::{Question, every_question, questions};
 pub use layout::Layout;
 pub use lowered::{Claim, Claimed, Lowered, Owners, Ports};
 pub(crate) use together::{Neighbour, conflicts};

@@ -37,6 +37,9 @@ pub struct Expectation {
     /// The interfaces on which they arrive or leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<Interface>,
+    /// Whether `becomes` must not become of any of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not: bool,
     /// What must become of them.
     pub becomes: Expected,
 }
@@ -120,6 +123,13 @@ impl fmt::Display for Expected {
 }
 
 impl Expectation {
+    /// What stands behind the arrow: `not proxy 15001`.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        let not = if self.not { "not " } else { "" };
+        format!("{not}{}", self.becomes)
+    }
+
     /// The clause, word for word; a list goes on behind a word that ends with a comma.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
@@ -133,7 +143,7 @@ impl Expectation {
         list(&mut words, "group", texts(&self.groups));
         list(&mut words, self.way.interface_keyword(), texts(&self.interfaces));
         words.push("=>".to_owned());
-        words.extend(self.becomes.to_string().split(' ').map(str::to_owned));
+        words.extend(self.outcome().split(' ').map(str::to_owned));
         words
     }
 }

@@ -155,35 +155,60 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
     Ok(all)
 }
 
-/// Whether [`compare`] and [`compare_beside`] find no difference, which is answered much faster than
-/// what the differences are.
+/// Whether [`compare`] finds nothing, which is known much earlier than what it finds.
 ///
 /// # Errors
 ///
 /// If the rulesets are too entangled to tell.
-pub(crate) fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, Limit> {
+pub fn are_alike(left: &Ruleset, right: &Ruleset) -> Result<bool, Limit> {
+    are_alike_in([left, right], |_| Vec::new())
+}
+
+/// Whether [`compare`] and [`compare_beside`] find nothing.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub(crate) fn are_alike_beside(
+    left: &Ruleset,
+    right: &Ruleset,
+    shared: bool,
+) -> Result<bool, Limit> {
     let bases = bases(&[left, right]);
+    are_alike_in([left, right], |hook| {
+        let here: Vec<Base> = bases.iter().filter(|base| base.hook == hook).copied().collect();
+        let is_compared = here.len() > 1 || shared;
+        let chains = here.into_iter().map(|base| Scope::Chain { base, shared });
+        chains.filter(|_| is_compared).collect()
+    })
+}
+
+/// Whether the two are alike as a whole, and in what `further` has of a hook.
+fn are_alike_in(
+    [left, right]: [&Ruleset; 2],
+    further: impl Fn(Hook) -> Vec<Scope>,
+) -> Result<bool, Limit> {
     for (hook, family) in places(&[left, right]) {
         let mut structure = Structure::of(family);
         let mut is_same = |scope: Scope| -> Result<bool, Limit> {
-            let schedules = [left, right].map(|side| scope.schedules(side, hook, family));
-            let [left, right] = schedules;
+            let [left, right] = [left, right].map(|side| scope.schedules(side, hook, family));
             Ok(structure.is_same([&left?, &right?]))
         };
         // What is the same as a whole is so chain by chain.
         if is_same(Scope::Alone)? {
             continue;
         }
-        let here: Vec<Base> = bases.iter().filter(|base| base.hook == hook).copied().collect();
-        let chains = here.iter().map(|base| Scope::Chain { base: *base, shared });
-        let chains = chains.filter(|_| here.len() > 1 || shared);
         let mut space = Space::of_classes(hook, family, &[left, right], &[]);
-        for scope in std::iter::once(Scope::Alone).chain(chains) {
+        for scope in std::iter::once(Scope::Alone).chain(further(hook)) {
             if matches!(scope, Scope::Chain { .. }) && is_same(scope)? {
                 continue;
             }
-            let pairs = pairs(&mut space, [left, right], scope)?;
-            if space.is_blurred() || pairs.iter().any(|pair| pair.differ != Function::FALSE) {
+            let mut pairs = pairs(&mut space, [left, right], scope)?;
+            if space.is_blurred() {
+                space = Space::new(hook, family, &[left, right], &[]);
+                pairs = self::pairs(&mut space, [left, right], scope)?;
+            }
+            if pairs.iter().any(|pair| pair.differ != Function::FALSE) {
                 return Ok(false);
             }
         }

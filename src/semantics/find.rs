@@ -49,16 +49,7 @@ fn found<'a>(
     wanted: &impl Fn(&Outcome) -> bool,
 ) -> Result<Option<(Function, Schedule<'a>)>, Limit> {
     for schedule in ruleset.schedules(space.hook, space.family)? {
-        let mut asked = super::symbolic::arriving(space, ruleset, when);
-        // A packet in state new is the first of its connection.
-        let new = space.new_connections();
-        let first = space.is(space.decided, NOTHING);
-        let later = space.diagrams.minus(new, first);
-        asked = space.diagrams.minus(asked, later);
-        for (_, listens) in space.listeners.clone() {
-            let listens = space.diagrams.variable(listens);
-            asked = space.diagrams.and(asked, listens);
-        }
+        let asked = asked(space, ruleset, when);
         if asked == Function::FALSE {
             return Ok(None);
         }
@@ -69,6 +60,21 @@ fn found<'a>(
         }
     }
     Ok(None)
+}
+
+/// The packets that all of `when` hold for as they arrive: those in state new begin their
+/// connections, and every transparent proxy listens.
+pub(super) fn asked(space: &mut Space, ruleset: &Ruleset, when: &[Match]) -> Function {
+    let mut asked = super::symbolic::arriving(space, ruleset, when);
+    let new = space.new_connections();
+    let first = space.is(space.decided, NOTHING);
+    let later = space.diagrams.minus(new, first);
+    asked = space.diagrams.minus(asked, later);
+    for (_, listens) in space.listeners.clone() {
+        let listens = space.diagrams.variable(listens);
+        asked = space.diagrams.and(asked, listens);
+    }
+    asked
 }
 
 /// What becomes of `packets`, marks aside, each with those of which it does.

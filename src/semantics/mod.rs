@@ -34,6 +34,7 @@ mod space;
 mod structure;
 mod symbolic;
 mod text;
+mod touched;
 mod traffic;
 mod vocabulary;
 mod way;
@@ -41,13 +42,15 @@ mod witness;
 
 pub use arrive::{Reached, reached};
 pub use compare::{
-    Comparison, Difference, Region, compare, compare_beside, compare_in_full, order_dependent,
+    Comparison, Difference, Region, are_alike, compare, compare_beside, compare_in_full,
+    order_dependent,
 };
-pub(crate) use compare::{are_alike, first_difference};
+pub(crate) use compare::{are_alike_beside, first_difference};
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use find::find;
 pub use packet::{Decided, End, InSet, Packet, Sender};
 pub use text::BadPacket;
+pub use touched::touched;
 pub use traffic::Traffic;
 pub use way::{Arrival, Host, Impossible, Leg, Way, follow};
 

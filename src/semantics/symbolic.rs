@@ -16,7 +16,9 @@ pub(super) use self::matching::arriving;
 use super::diagram::Function;
 use super::space::{BECOMES, Bits, NOTHING, Space, number};
 use super::{Limit, Translation};
-use crate::ir::{Action, Chain, ChainKind, Direction, Entry, Hook, Ruleset, Schedule, Step, Table};
+use crate::ir::{
+    Action, Chain, ChainKind, Direction, Entry, Hook, Rule, Ruleset, Schedule, Step, Table,
+};
 use crate::net::{Name, OnMiss};
 
 /// What becomes of all packets. Every packet is either dropped, or has at most one of each kind of
@@ -52,7 +54,28 @@ pub(super) fn fates(
     ruleset: &Ruleset,
     schedule: &Schedule<'_>,
 ) -> Result<Fates, Limit> {
-    let mut walk = Walk::new(space, ruleset);
+    walked(Walk::new(space, ruleset), schedule).map(|(fates, _)| fates)
+}
+
+/// The packets of `space` that each rule of `ruleset` meets and matches on the way through
+/// `schedule`; a rule that none does is not there.
+///
+/// # Errors
+///
+/// If it takes too long, or too much memory.
+pub(super) fn hits(
+    space: &mut Space,
+    ruleset: &Ruleset,
+    schedule: &Schedule<'_>,
+) -> Result<HashMap<*const Rule, Function>, Limit> {
+    let walk = Walk { hits: Some(HashMap::new()), ..Walk::new(space, ruleset) };
+    walked(walk, schedule).map(|(_, hits)| hits.unwrap_or_default())
+}
+
+/// What each rule has met, if that is asked.
+type Hits = Option<HashMap<*const Rule, Function>>;
+
+fn walked<'a>(mut walk: Walk<'a>, schedule: &Schedule<'a>) -> Result<(Fates, Hits), Limit> {
     let mut live = walk.space.all();
     for step in &schedule.steps {
         match step {
@@ -65,7 +88,8 @@ pub(super) fn fates(
     if walk.space.diagrams.is_full() {
         return Err(Limit::Memory);
     }
-    Ok(walk.finish(live))
+    let hits = walk.hits.take();
+    Ok((walk.finish(live), hits))
 }
 
 /// What translation makes of an end of a packet.
@@ -103,6 +127,7 @@ struct Walk<'a> {
     /// What chains did with packets.
     known: HashMap<(*const Chain, Function, usize), (Function, Taken)>,
     visits: usize,
+    hits: Hits,
 }
 
 /// Packets that run no further rules.
@@ -150,6 +175,7 @@ impl<'a> Walk<'a> {
             version: 0,
             known: HashMap::new(),
             visits: 0,
+            hits: None,
         }
     }
 
@@ -272,7 +298,9 @@ impl<'a> Walk<'a> {
         while live != Function::FALSE
             && let Some(first) = rules.first()
         {
-            let (alike, rest) = rules.split_at(self.alike(table, rules));
+            // What each rule meets is asked of each alone.
+            let alike = if self.hits.is_some() { 1 } else { self.alike(table, rules) };
+            let (alike, rest) = rules.split_at(alike);
             rules = rest;
             self.visits += alike.len();
             if self.visits > MOST_VISITS {
@@ -285,6 +313,10 @@ impl<'a> Walk<'a> {
             let hit = self.space.diagrams.and(live, matching);
             if hit == Function::FALSE {
                 continue;
+            }
+            if let Some(hits) = &mut self.hits {
+                let known = hits.entry(std::ptr::from_ref(first)).or_insert(Function::FALSE);
+                *known = self.space.diagrams.or(*known, hit);
             }
             let left = self.space.diagrams.minus(live, matching);
             let next = match &first.then {

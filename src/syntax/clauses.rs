@@ -17,7 +17,7 @@ pub fn clauses<'a>(
     let named = policies.filter_map(|policy| Some((policy, safe(policy.terms.get(1)?)?)));
     named.flat_map(|(policy, name)| {
         let of = move |block: &str, clause: &Clause| {
-            (clause.head(), ClauseText { policy: name.clone(), words: words(block, clause) })
+            (said_at(clause), ClauseText { policy: name.clone(), words: words(block, clause) })
         };
         inside(policy).flat_map(move |clause| {
             let block = clause.keyword().unwrap_or_default();
@@ -33,7 +33,8 @@ fn inside(clause: &Clause) -> impl Iterator<Item = &Clause> {
 
 /// `outbound exclude port 3306, 5432 and 10 more`.
 fn words(block: &str, clause: &Clause) -> String {
-    let (words, values) = clause.terms.split_at(clause.terms.len() - values(clause));
+    let said = said(clause);
+    let (words, values) = said.split_at(said.len() - values(said));
     let mut parts: Vec<String> = Vec::new();
     parts.extend(Some(block.to_owned()).filter(|block| !block.is_empty()));
     parts.extend(words.iter().map_while(safe));
@@ -56,10 +57,36 @@ fn words(block: &str, clause: &Clause) -> String {
     parts.join(" ")
 }
 
+/// The word that says which warnings are no news.
+pub(crate) const ALLOW: &str = "allow";
+
+/// Where an `allow` behind a clause begins, on its line: `exclude port 25 allow W501 "why"`.
+pub(crate) fn trailing_allow(terms: &[Term]) -> Option<usize> {
+    let is_allow = |at: &usize| {
+        let term = &terms[*at];
+        term.kind == TermKind::Word && &*term.text == ALLOW && !terms[at - 1].comma
+    };
+    (1..terms.len()).find(is_allow)
+}
+
+/// The terms of `clause`, without an `allow` behind it.
+pub(crate) fn said(clause: &Clause) -> &[Term] {
+    &clause.terms[..trailing_allow(&clause.terms).unwrap_or(clause.terms.len())]
+}
+
+/// The place of those.
+pub(crate) fn said_at(clause: &Clause) -> Span {
+    match said(clause) {
+        [first, .., last] => first.span.to(last.span),
+        [only] => only.span,
+        [] => clause.head(),
+    }
+}
+
 /// How many of the terms at the end are values: the last, and those with a comma behind them.
-fn values(clause: &Clause) -> usize {
-    let before = clause.terms.iter().rev().skip(1);
-    (1 + before.take_while(|term| term.comma).count()).min(clause.terms.len())
+pub(crate) fn values(terms: &[Term]) -> usize {
+    let before = terms.iter().rev().skip(1);
+    (1 + before.take_while(|term| term.comma).count()).min(terms.len())
 }
 
 /// The text of `term`, if it is short and each of its characters is safe wherever it is written.

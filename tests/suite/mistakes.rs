@@ -54,7 +54,7 @@ fn compiled(
 ) -> (Sources, Vec<Diagnostic>) {
     let options = Options { groups, ..Options::default() };
     match compile(name, text, files, &options) {
-        Ok(compilation) => (compilation.sources, compilation.warnings),
+        Ok(compilation) => (compilation.sources.clone(), compilation.all_warnings()),
         Err(failure) => (failure.sources, failure.diagnostics),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use netweir::ir::Ruleset;
 use netweir::lower::{Layout, lower};
 use netweir::reader::nft;
-use netweir::semantics::{Outcome, Packet, compare, compare_beside, run};
+use netweir::semantics::{Outcome, Packet, are_alike, compare, compare_beside, run};
 use netweir::{Options, View};
 
 use crate::common::mutants::mutants;
@@ -77,6 +77,7 @@ fn every_mutant_is_found_or_is_none() {
                 continue;
             };
             let differences = compare(&meaning, &read).unwrap();
+            assert_eq!(are_alike(&meaning, &read).unwrap(), differences.is_empty(), "{change}");
             for difference in &differences {
                 let outcome = |ruleset: &Ruleset| run(ruleset, &difference.packet).outcome;
                 assert_eq!(outcome(&meaning), difference.left, "{change}");

@@ -49,6 +49,9 @@ pub(in crate::cli) trait Report: Serialize {
     /// What its codes mean, of those that have no page.
     const CODES: &'static [(&'static str, &'static str)];
 
+    /// Whether what is wrong with the policies is what was asked for, and no news beside it.
+    const IS_DIAGNOSTICS: bool = false;
+
     /// It for people, with the end of its last line.
     fn human(&self) -> String;
 

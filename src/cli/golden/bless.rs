@@ -88,7 +88,7 @@ pub(super) fn bless(
 fn write(scope: &Scope, found: &Found, folder: &Path, stale: &BTreeSet<&str>) -> io::Result<usize> {
     let changed =
         || io::Error::other(format!("{} was changed meanwhile; run it again", found.name));
-    let compilation = look::compiled(found, scope)?.map_err(|_| changed())?;
+    let compilation = scope.compiled(found, true)?.map_err(|_| changed())?;
     let mut written = 0;
     for policy in &compilation.policies {
         for view in &found.project.settings.views {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::report::{Entry, Report, State};
 use crate::Way;
-use crate::cli::paragraph::paragraph as wrapped;
+use crate::cli::page::paragraph;
 use crate::diag::escape::on_one_line;
 use crate::explain::ClauseWords;
 
@@ -110,10 +110,4 @@ fn write_way(out: &mut String, way: &Way) {
             &format!("because of {}:{line}:{column} {}", on_one_line(file), on_one_line(text)),
         );
     }
-}
-
-/// Writes `text` at an indent, with its other lines further in.
-fn paragraph(out: &mut String, indent: usize, text: &str) {
-    let first = " ".repeat(indent);
-    wrapped(out, &first, text, &format!("{first}    "));
 }

@@ -8,12 +8,11 @@ use super::before::Before;
 use super::manifest::Manifest;
 use super::report::{Entry, Findings, State};
 use crate::cli::compile::Emit;
-use crate::cli::files::{FilesBelow, read_named};
 use crate::cli::project::{Found, Goldens, MANIFEST, Scope};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy::Policy;
 use crate::span::Sources;
-use crate::{Compilation, Options, Since, Telling, View, compile};
+use crate::{Compilation, Since, Telling, View};
 
 /// What was found about the policies of one file.
 pub(super) struct Looked {
@@ -35,14 +34,14 @@ pub(super) fn look(
     let folder = folder(found);
     let mut looked =
         Looked { entries: Vec::new(), findings: None, folder, goldens: Some(Vec::new()) };
-    let compilation = match compiled(found, scope)? {
+    let compilation = match scope.compiled(found, true)? {
         Ok(compilation) => compilation,
         Err((sources, diagnostics)) => {
             looked.refuse(found, sources, diagnostics);
             return Ok(looked);
         }
     };
-    let mut diagnostics = compilation.warnings.clone();
+    let mut diagnostics = compilation.all_warnings();
     // A file of lists for others is no policy, and need not be one.
     diagnostics.retain(|found_it| found.is_named || found_it.problem != Problem::NoPolicy);
     for policy in &compilation.policies {
@@ -70,24 +69,6 @@ pub(super) fn look(
         looked.findings = Some(findings);
     }
     Ok(looked)
-}
-
-/// Compiles the policies of a file, as `weir compile` does with the options of the settings.
-pub(super) fn compiled(
-    found: &Found,
-    scope: &Scope,
-) -> io::Result<Result<Compilation, (Sources, Vec<Diagnostic>)>> {
-    let name = Path::new(&found.name);
-    let text = read_named(&scope.root.join(name), name)?;
-    let settings = &found.project.settings;
-    let options = Options {
-        groups: found.project.groups.clone(),
-        layout: settings.layout,
-        nft: settings.nft,
-        verify: true,
-    };
-    let compiled = compile(&found.name, &text, &FilesBelow(&scope.root), &options);
-    Ok(compiled.map_err(|failure| (failure.sources, failure.diagnostics)))
 }
 
 /// The folder of the goldens of a file.

@@ -10,18 +10,15 @@ pub(super) mod report;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 
 use self::before::{Before, Revision};
 use self::look::{Listed, Looked};
 use self::report::{Blessed, Entry, Report, State};
+use super::deny::Deny;
 use super::project::{Found, Goldens, MANIFEST, NotFound, Scope};
 use super::report::Messages;
 use super::{Outcome, output};
@@ -50,6 +47,8 @@ pub(super) struct Golden {
     /// Write a summary in Markdown to this file, for a job or a pull request.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    #[command(flatten)]
+    deny: Deny,
 }
 
 const EXAMPLES: &str = "\
@@ -71,14 +70,8 @@ States:
 Exit status: 0 all are current, or were made so; 1 anything else; 2 bad usage
 or I/O.";
 
-/// Enough for the deepest comparison: what the main thread has.
-const STACK: usize = 8 * 1024 * 1024;
-
 /// Of how many files, whose goldens mean something else, everything is told.
 const MOST_TOLD: usize = 100;
-
-/// How long a run may take before a bar says how far it is.
-const A_MOMENT: Duration = Duration::from_millis(700);
 
 impl Golden {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
@@ -95,14 +88,16 @@ impl Golden {
             scope.spare(file)?;
             output::rewrite(file, &summary::text(&report))?;
         }
-        if self.bless && report.is_refused() {
+        let warned = report.findings.iter().flat_map(|findings| &findings.drawn.1);
+        let is_denied = self.deny.judge(warned, messages) == Outcome::Bad;
+        if self.bless && (report.is_refused() || is_denied) {
             report.blessed = Some(Blessed::default());
         } else if self.bless {
             report.blessed = Some(bless::bless(&scope, &report.entries, &lists)?);
         }
         messages.present(&report)?;
         let is_good = report.is_current() || self.bless && !report.is_refused();
-        Ok(if is_good { Outcome::Good } else { Outcome::Bad })
+        Ok(if is_good && !is_denied { Outcome::Good } else { Outcome::Bad })
     }
 
     fn before<'s>(&self, scope: &'s Scope) -> io::Result<Before<'s>> {
@@ -121,33 +116,16 @@ impl Golden {
         before: &Before<'_>,
         base: Option<&str>,
     ) -> io::Result<(Report, BTreeMap<PathBuf, Listed>)> {
-        let pool = ThreadPoolBuilder::new().stack_size(STACK).build().map_err(io::Error::other)?;
-        let (bar, begun) =
-            (ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), Instant::now());
-        bar.set_length(scope.files.len() as u64);
-        let looked: io::Result<Vec<Looked>> = pool.install(|| {
-            let look = |found| {
-                let looked = look::look(found, scope, before, Telling::OnePacket);
-                progress(&bar, begun);
-                looked
-            };
-            scope.files.par_iter().map(look).collect()
-        });
-        let mut looked = looked?;
+        let look = |telling| move |found: &Found| look::look(found, scope, before, telling);
+        let mut looked: Vec<Looked> = scope.each(look(Telling::OnePacket))?;
         // To tell everything takes long. That one change changes thousands is told of the first.
-        let others = scope.files.iter().zip(&mut looked).filter(|(_, it)| it.means_another());
-        let others: Vec<_> = others.take(MOST_TOLD).collect();
-        bar.inc_length(others.len() as u64);
-        let told: io::Result<Vec<()>> = pool.install(|| {
-            let tell = |(found, looked): (&Found, &mut Looked)| {
-                *looked = look::look(found, scope, before, Telling::Everything)?;
-                progress(&bar, begun);
-                Ok(())
-            };
-            others.into_par_iter().map(tell).collect()
-        });
-        told?;
-        bar.finish_and_clear();
+        let others = looked.iter().enumerate().filter(|(_, looked)| looked.means_another());
+        let others: Vec<usize> = others.map(|(at, _)| at).take(MOST_TOLD).collect();
+        let told =
+            Scope::some(others.iter().map(|at| &scope.files[*at]), look(Telling::Everything))?;
+        for (at, told) in others.into_iter().zip(told) {
+            looked[at] = told;
+        }
         let mut by_folder: BTreeMap<PathBuf, Vec<(&Found, &Looked)>> = BTreeMap::new();
         for (found, looked) in scope.files.iter().zip(&looked) {
             by_folder.entry(looked.folder.clone()).or_default().push((found, looked));
@@ -186,14 +164,4 @@ fn listed(scope: &Scope, before: &Before<'_>) -> io::Result<BTreeMap<PathBuf, Go
         }
     }
     Ok(all)
-}
-
-/// Says how far the run is, if it takes longer than a moment and somebody looks.
-fn progress(bar: &ProgressBar, begun: Instant) {
-    bar.inc(1);
-    if bar.is_hidden() && begun.elapsed() > A_MOMENT && io::stderr().is_terminal() {
-        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} files");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-    }
 }

@@ -96,7 +96,11 @@ pub(in crate::cli) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(source: &str, sources: Sources, diagnostics: Vec<Diagnostic>) -> Self {
+    pub(in crate::cli) fn new(
+        source: &str,
+        sources: Sources,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Self {
         let records = diagnostics.iter().map(|found| render::Record::of(&sources, found));
         Self {
             source: source.to_owned(),

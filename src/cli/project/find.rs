@@ -103,8 +103,8 @@ impl Scope {
             let folder = around(&here).find(|folder| folder.join(SETTINGS).is_file());
             named.push(folder.map(Path::to_owned).ok_or_else(|| {
                 io::Error::other(format!(
-                    "name policies or folders: `weir golden policies`; or write a {SETTINGS} beside \
-                     them, and none has to be named"
+                    "name policies or folders of them; or write a {SETTINGS} beside them, and none has \
+                     to be named"
                 ))
             })?);
         }

@@ -1,5 +1,6 @@
 //! A folder with policies: which there are, and how they are compiled.
 
+mod each;
 mod find;
 mod settings;
 

@@ -10,8 +10,8 @@ use crate::policy::clauses::spelling::{Spellings, article};
 use crate::policy::clauses::words::{Names, hint, suggest};
 use crate::policy::kinds::{Entry, KINDS};
 use crate::span::{Span, Spanned};
-use crate::syntax::Loaded;
 use crate::syntax::ast::{Clause, Term, TermKind};
+use crate::syntax::{ALLOW, Loaded};
 
 /// Most policies of a compilation.
 pub const MOST_POLICIES: usize = 100_000;
@@ -65,6 +65,8 @@ impl<'a> Headers<'a> {
                 (_, Some("let")) => lists.define(clause, report),
                 // Loading has read and checked it.
                 (_, Some("include")) => {}
+                // All of these are read together.
+                (_, Some(ALLOW)) if clause.block.is_none() => {}
                 _ => {
                     if let Some(first) = clause.terms.first() {
                         report.push_error(first.span, || unknown(clause, first, spellings));

@@ -1,7 +1,9 @@
 //! Makes policies out of what was written, and says everything that is wrong with it.
 
+mod allow;
 mod headers;
 
+pub(crate) use self::allow::Allows;
 pub use self::headers::MOST_POLICIES;
 
 use std::any::Any;
@@ -16,7 +18,7 @@ use super::clauses::spelling::Spellings;
 use super::clauses::values::GroupIds;
 use super::kinds::KINDS;
 use super::{Expectation, Policy, Setting, WrittenPolicy};
-use crate::diag::{Diagnostic, Problem, Report};
+use crate::diag::{Diagnostic, Problem, Report, in_order};
 use crate::span::{FileId, Span, Spanned};
 use crate::syntax::Loaded;
 
@@ -25,7 +27,7 @@ use crate::syntax::Loaded;
 pub struct Checked {
     /// Every policy without an error, of every file, in the order in which they were read.
     pub policies: Vec<WrittenPolicy>,
-    /// Every problem in source order, those of loading included.
+    /// Every problem in source order, those of loading included, and without what is allowed.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -34,6 +36,11 @@ pub struct Checked {
 /// Never fails: a policy with an error is left out, and everything that is wrong is reported.
 #[must_use]
 pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
+    check_and_allow(loaded, groups).0
+}
+
+/// The same, and what is allowed of that which is found later.
+pub(crate) fn check_and_allow(loaded: &Loaded, groups: &GroupIds) -> (Checked, Allows) {
     let mut report = Report::default();
     report.extend(loaded.diagnostics.iter().cloned());
     let is_unread = |diagnostic: &Diagnostic| {
@@ -56,6 +63,7 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     let mut headers = Headers::read(loaded, &spellings, &mut lets, &mut report);
     lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let order = headers.order(&mut report);
+    let mut allows = Allows::read(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let mut checking = Checking {
         misread: loaded
             .diagnostics
@@ -92,10 +100,16 @@ pub fn check(loaded: &Loaded, groups: &GroupIds) -> Checked {
     {
         report.push(Problem::NoPolicy.at(Span { file: *file, start: 0, end: 0 }, ""));
     }
-    Checked {
-        policies: policies.into_iter().flatten().collect(),
-        diagnostics: report.finish(&loaded.sources),
+    let mut diagnostics = report.finish(&loaded.sources);
+    allows.filter(&mut diagnostics);
+    // What is wrong may hide what would be allowed, and so may what is not shown.
+    let hides = |it: &Diagnostic| it.is_error() || matches!(it.problem, Problem::TooMany { .. });
+    if !diagnostics.iter().any(hides) {
+        diagnostics.extend(allows.idle(false));
+        diagnostics = in_order(diagnostics);
     }
+    let policies = policies.into_iter().flatten().collect();
+    (Checked { policies, diagnostics }, allows)
 }
 
 /// A compilation while its policies are checked.

@@ -30,10 +30,16 @@ pub(crate) fn read<'a>(
         return None;
     };
     let mut reading = Reading { context };
-    let becomes = reading.becomes(&terms[arrow], &terms[arrow + 1..]);
+    let outcome = &terms[arrow + 1..];
+    let (before, outcome) = match outcome.split_first() {
+        Some((first, rest)) if is(first, "not") => (first, rest),
+        _ => (&terms[arrow], outcome),
+    };
+    let not = before.kind == TermKind::Word;
+    let becomes = reading.becomes(before, outcome);
     let (way, rest) = reading.way(&terms[1..arrow], &terms[arrow])?;
     let expectation = reading.traffic(way, rest);
-    Some(Expectation { becomes: becomes?, ..expectation? })
+    Some(Expectation { not, becomes: becomes?, ..expectation? })
 }
 
 struct Reading<'c, 'a> {
@@ -71,6 +77,7 @@ impl<'a> Reading<'_, 'a> {
             users: Vec::new(),
             groups: Vec::new(),
             interfaces: Vec::new(),
+            not: false,
             becomes: Expected::Untouched,
         };
         let mut seen: Vec<&Term> = Vec::new();
@@ -151,15 +158,17 @@ impl<'a> Reading<'_, 'a> {
         is_whole && !list.is_none() && self.context.report.errors() == before
     }
 
-    fn becomes(&mut self, arrow: &Term, terms: &'a [Term]) -> Option<Expected> {
-        const WORDS: [&str; 4] = ["untouched", "dropped", "proxy", "to"];
+    /// Reads what stands behind `before`, which is the arrow or `not`.
+    fn becomes(&mut self, before: &Term, terms: &'a [Term]) -> Option<Expected> {
+        const WORDS: [&str; 5] = ["untouched", "dropped", "proxy", "to", "not"];
+        let words = if before.kind == TermKind::Word { &WORDS[..4] } else { &WORDS };
         let Some((first, rest)) = terms.split_first() else {
             let problem = Problem::Missing {
                 what: "outcome",
                 clause: "expect".to_owned(),
                 example: EXAMPLE.to_owned(),
             };
-            self.context.report.push(problem.at(arrow.span.behind(), hint("", &WORDS)));
+            self.context.report.push(problem.at(before.span.behind(), hint("", words)));
             return None;
         };
         let (becomes, rest) = match &*first.text {
@@ -171,7 +180,7 @@ impl<'a> Reading<'_, 'a> {
             }
             "to" => self.destination(first, rest),
             _ => {
-                self.unknown(first, &WORDS);
+                self.unknown(first, words);
                 return None;
             }
         };

@@ -16,6 +16,7 @@ use crate::policy::expectation::Expectation;
 use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
+use crate::syntax::{ALLOW, trailing_allow};
 
 /// How the clauses of a kind of policy are spelt.
 pub(crate) fn spellings<D: Draft>(kind: &'static str) -> Vec<Spelling> {
@@ -206,6 +207,14 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             };
             return self.spoiled(problem.at(first.span, ""));
         }
+        if is_word(first, ALLOW) && line.block.is_none() {
+            if also {
+                let instead = "leave out `also`: each `allow` stands for itself".to_owned();
+                let problem = Problem::AddsNothing { clause: ALLOW.to_owned(), instead };
+                return self.spoiled(problem.at(terms[0].span, ""));
+            }
+            return &[];
+        }
         if is_word(first, EXPECT) && line.block.is_none() {
             if also {
                 let instead = "leave out `also`: expectations are never replaced".to_owned();
@@ -255,7 +264,8 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             let problem = Problem::AddsNothing { clause: form.words.to_owned(), instead };
             return self.spoiled(problem.at(terms[0].span, "there is no list to add to"));
         }
-        let Ok((values, rest)) = self.values(block, &words[count..], last_word) else {
+        let said = trailing_allow(words).unwrap_or(words.len()).max(count);
+        let Ok((values, rest)) = self.values(block, &words[count..said], last_word) else {
             return &[];
         };
         let last = values.last().unwrap_or(last_word);

@@ -1,12 +1,13 @@
 //! How the clauses of all kinds of policies are spelt, to say what was meant.
 
+use crate::syntax::ALLOW;
 use crate::syntax::ast::{Term, TermKind};
 
 /// The word that an expectation begins with.
 pub(crate) const EXPECT: &str = "expect";
 
 /// The words that begin something other than a policy at the top level.
-const NO_POLICY: [&str; 2] = ["let", "include"];
+const NO_POLICY: [&str; 3] = ["let", "include", ALLOW];
 
 /// Where a clause belongs.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ impl Spellings {
 
     /// Whether a clause of some kind of policy begins with `word`.
     pub(crate) fn is_first_word(&self, word: &str) -> bool {
-        matches!(word, "also" | EXPECT)
+        matches!(word, "also" | EXPECT | ALLOW)
             || self.0.iter().any(|s| s.words.split(' ').next() == Some(word))
     }
 

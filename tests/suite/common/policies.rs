@@ -46,12 +46,13 @@ fn expectations() -> impl Strategy<Value = Expectation> {
     let protocol = prop::sample::select(vec![None, Some(Transport::Tcp), Some(Transport::Udp)]);
     let ids = || vec(owner(), 0..3);
     let lists = (vec(net(), 0..3), vec(net(), 0..3), ports(), vec(interface(), 0..2));
+    let becomes = (any::<bool>(), becomes);
     (any::<bool>(), protocol, lists, ids(), ids(), becomes).prop_map(
-        |(is_inbound, protocol, (from, to, ports, interfaces), users, groups, becomes)| {
+        |(is_inbound, protocol, (from, to, ports, interfaces), users, groups, (not, becomes))| {
             let way = if is_inbound { Way::Inbound } else { Way::Outbound };
             let sent = |ids| if is_inbound { Vec::new() } else { ids };
             let (users, groups) = (sent(users), sent(groups));
-            Expectation { way, protocol, from, to, ports, users, groups, interfaces, becomes }
+            Expectation { way, protocol, from, to, ports, users, groups, interfaces, not, becomes }
         },
     )
 }
@@ -422,6 +423,12 @@ fn interfaces() -> impl Strategy<Value = Interfaces> {
 fn addresses() -> impl Strategy<Value = PerFamily<Ipv4Addr, Ipv6Addr>> {
     (any::<[u8; 4]>(), any::<[u16; 8]>())
         .prop_map(|(ipv4, ipv6)| PerFamily { ipv4: ipv4.into(), ipv6: ipv6.into() })
+        .prop_filter("no packet has them", |addresses: &PerFamily<Ipv4Addr, Ipv6Addr>| {
+            let ipv6 = addresses.ipv6;
+            !addresses.ipv4.is_unspecified()
+                && !ipv6.is_unspecified()
+                && ipv6.to_ipv4_mapped().is_none()
+        })
 }
 
 /// `value` for the families governed, and the default for the other.

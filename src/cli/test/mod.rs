@@ -1,0 +1,76 @@
+//! `weir test`: whether policies do what they expect, and what nobody expects of them.
+
+mod human;
+mod lcov;
+mod look;
+mod records;
+pub(super) mod report;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::look::Wanted;
+use self::report::Report;
+use super::project::{NotFound, Scope};
+use super::report::Messages;
+use super::{Outcome, output};
+
+/// Say whether policies do what they expect, and what nobody expects of them
+///
+/// Every `expect` of every policy is proved for all packets that it is about. `--coverage` says which
+/// rungs and clauses none of these packets meets, and `--mutants` which changes of a policy would break
+/// no expectation.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Test {
+    /// Policies, and folders of them; without one, what the nearest weir.toml names.
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Say how many expectations touch each rung and each clause that has rules of its own.
+    #[arg(long)]
+    coverage: bool,
+    /// Write how many expectations touch each clause to this file, in the form of lcov.
+    #[arg(long, value_name = "FILE")]
+    lcov: Option<PathBuf>,
+    /// Leave out each clause and each value, or change it, and say which changes no expectation notices.
+    ///
+    /// Of a list, the first 16 values are left out and changed. A change that nothing notices is no
+    /// failure.
+    #[arg(long)]
+    mutants: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir test policies                      whether each expectation holds
+  weir test --coverage policies           and what none is about
+  weir test --mutants policies            and which changes none would notice
+  weir test --lcov weir.info policies     for a host of code that shows coverage
+
+An expectation: holds · is broken (with a packet) · is idle (about no packet at all).
+
+Exit status: 0 all expectations hold; 1 one is broken or idle, or a policy is refused; 2 bad usage or I/O.";
+
+impl Test {
+    pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
+        messages.will_present::<Report>();
+        let scope = match Scope::find(&self.paths) {
+            Ok(scope) => scope,
+            Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),
+            Err(NotFound::Failed(error)) => return Err(error),
+        };
+        let wanted =
+            Wanted { coverage: self.coverage || self.lcov.is_some(), mutants: self.mutants };
+        let files = scope.each(|found| look::look(found, &scope, wanted))?;
+        let report = Report { files, shows_coverage: self.coverage };
+        messages.read(scope.files.iter().map(|found| scope.root.join(&found.name)));
+        if let Some(file) = &self.lcov {
+            scope.spare(file)?;
+            output::rewrite(file, &lcov::text(&report))?;
+        }
+        messages.present(&report)?;
+        Ok(if report.is_good() { Outcome::Good } else { Outcome::Bad })
+    }
+}

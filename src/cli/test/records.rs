@@ -1,0 +1,90 @@
+//! The report of a run as records and cases, of which every form for programs is made.
+
+use super::report::{Expectation, Fate, File, Place, Report, State};
+use crate::cli::forms::{self, Case, Verdict};
+use crate::diag::Diagnostic;
+use crate::diag::render::{Extent, Level, Record, RecordLabel};
+use crate::span::Sources;
+
+impl forms::Report for Report {
+    const KIND: &'static str = "test";
+
+    const CODES: &'static [(&'static str, &'static str)] = &[
+        ("test/broken", "a policy does not do what it expects"),
+        ("test/idle", "an expectation is about no packet"),
+        ("test/unnoticed", "a change of a policy breaks no expectation"),
+    ];
+
+    fn human(&self) -> String {
+        super::human::text(self, self.shows_coverage)
+    }
+
+    fn diagnostics(&self) -> Vec<(&Sources, &[Diagnostic])> {
+        let drawn = self.findings().map(|findings| &findings.drawn);
+        drawn.map(|(sources, diagnostics)| (sources, diagnostics.as_slice())).collect()
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let policies = || self.policies();
+        let broken = policies().flat_map(|(file, policy)| {
+            policy.expectations.iter().filter_map(|expectation| expectation.record(file))
+        });
+        let unnoticed = policies().flat_map(|(_, policy)| policy.mutants.iter().flatten());
+        let unnoticed = unnoticed.filter_map(|mutant| {
+            let Fate::Unnoticed { packet, before, after } = &mutant.fate else { return None };
+            let message =
+                format!("{}: nobody notices; {packet}: {before} → {after}", mutant.change);
+            Some(Record {
+                code: Some("test/unnoticed".to_owned()),
+                labels: vec![mutant.place.label()],
+                ..Record::bare(Level::Warning, message)
+            })
+        });
+        broken.chain(unnoticed).collect()
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        let expectations = self.policies().flat_map(|(file, policy)| {
+            policy.expectations.iter().map(move |expectation| {
+                let name = format!("{}: {}", policy.name, expectation.words);
+                let suite = file.source.clone();
+                match expectation.record(file) {
+                    None => Case { suite, name, verdict: Verdict::Good },
+                    Some(record) => Case { suite, name, ..Case::of(&record, "") },
+                }
+            })
+        });
+        let records = self.findings().flat_map(|findings| &findings.diagnostics);
+        expectations.chain(records.map(|record| Case::of(record, Self::KIND))).collect()
+    }
+}
+
+impl Expectation {
+    /// What is to be said of it; `None` if it holds.
+    fn record(&self, file: &File) -> Option<Record> {
+        let code = match self.state {
+            State::Holds => return None,
+            State::Broken => "test/broken",
+            State::Idle => "test/idle",
+        };
+        let more = [&self.why, &self.because].into_iter().flatten();
+        let message = more
+            .fold(format!("{}: {}", self.words, self.state.words()), |all, line| all + "\n" + line);
+        let whole = || RecordLabel { file: file.source.clone(), at: None, text: String::new() };
+        Some(Record {
+            code: Some(code.to_owned()),
+            labels: vec![self.place.as_ref().map_or_else(whole, Place::label)],
+            ..Record::bare(Level::Error, message)
+        })
+    }
+}
+
+impl Place {
+    fn label(&self) -> RecordLabel {
+        let Self { line, column, .. } = *self;
+        // Where it ends is not known.
+        let at =
+            Extent { line, column, end_line: line, end_column: column, start: None, end: None };
+        RecordLabel { file: self.file.clone(), at: Some(at), text: String::new() }
+    }
+}
