@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::differences::Compared;
 use super::golden::report::Report;
 use super::report::ImportRecord;
+use super::{lint, test};
 use crate::diag::render::{Message, Record};
 use crate::explain::Explanation;
 
@@ -66,6 +67,14 @@ fn schemas_are_those_of_what_is_printed() {
             ),
         ),
         ("golden", schema::<Message<Report>>("What `weir golden` reports", &[("", &["golden"])])),
+        (
+            "lint",
+            schema::<Message<lint::report::Report>>("What `weir lint` reports", &[("", &["lint"])]),
+        ),
+        (
+            "test",
+            schema::<Message<test::report::Report>>("What `weir test` reports", &[("", &["test"])]),
+        ),
         (
             "explanation",
             schema::<Message<Explanation>>(

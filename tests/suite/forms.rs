@@ -367,3 +367,25 @@ fn a_report_is_written_whole_and_never_over_a_policy() {
     exits(&output, 2);
     assert!(stderr(&output).contains("cannot write no/such/folder"), "{}", stderr(&output));
 }
+
+#[test]
+fn lint_and_test_speak_to_machines_too() {
+    let repository = Repository::new();
+    repository.write(
+        "web.weir",
+        "sidecar web {\n  outbound { capture to 10.0.0.0/8; exclude to 10.0.0.0/8 }\n  expect outbound tcp \
+         to 10.0.0.1 port 443 => proxy 15001\n}\n",
+    );
+    for command in ["lint", "test"] {
+        let inside = |form: &str, more: &[&str]| {
+            let arguments = [&[command, "--message-format", form], more, &["."]].concat();
+            repository.weir_in("", &arguments)
+        };
+        let more: &[&str] = if command == "test" { &["--coverage", "--mutants"] } else { &[] };
+        let value: Value = serde_json::from_str(stdout(&inside("json", more))).unwrap();
+        assert_eq!(value["kind"], command);
+        assert_valid(&schema(command), &value);
+        assert!(sarif(stdout(&inside("sarif", &[])))["runs"][0]["results"].is_array());
+        assert!(junit(stdout(&inside("junit", &[]))).tests > 0);
+    }
+}

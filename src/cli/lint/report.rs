@@ -7,6 +7,7 @@ use crate::diag::Diagnostic;
 
 /// What `weir lint` found.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Report {
     /// By path.
@@ -15,6 +16,7 @@ pub(in crate::cli) struct Report {
 
 /// A file with policies.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct File {
     /// Its path, relative to the repository, with `/` between its parts.

@@ -6,6 +6,7 @@ use crate::cli::golden::report::Findings;
 
 /// What `weir test` found.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Report {
     /// By path.
@@ -17,6 +18,7 @@ pub(in crate::cli) struct Report {
 
 /// The policies of a file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct File {
     /// Its path, relative to the repository, with `/` between its parts.
@@ -29,6 +31,7 @@ pub(in crate::cli) struct File {
 
 /// A policy.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Policy {
     /// Its name.
@@ -43,6 +46,7 @@ pub(in crate::cli) struct Policy {
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Place {
     /// The path of the file.
@@ -55,6 +59,7 @@ pub(in crate::cli) struct Place {
 
 /// An expectation.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Expectation {
     /// Where it stands.
@@ -71,6 +76,7 @@ pub(in crate::cli) struct Expectation {
 
 /// What has become of an expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) enum State {
     /// It holds for every packet.
@@ -83,6 +89,7 @@ pub(in crate::cli) enum State {
 
 /// How often expectations touch the parts of a policy.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Coverage {
     /// Its rungs.
@@ -93,6 +100,7 @@ pub(in crate::cli) struct Coverage {
 
 /// How often expectations touch a part of a policy.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Covered {
     /// Where it stands, if it is a clause.
@@ -107,6 +115,7 @@ pub(in crate::cli) struct Covered {
 
 /// A change of a policy.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Mutant {
     /// The place of the clause.
@@ -119,6 +128,7 @@ pub(in crate::cli) struct Mutant {
 
 /// What has become of a change.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub(in crate::cli) enum Fate {
     /// An expectation breaks.
