@@ -91,8 +91,8 @@ fn combines_three(json: &Json<'_>) -> bool {
     match json {
         Json::List(list) => list.iter().any(combines_three),
         Json::Object(entries) => entries.iter().any(|(key, value)| {
-            let is_operator = Operator::ALL.iter().any(|operator| operator.word() == *key);
-            is_operator && value.list().is_some_and(|operands| operands.len() > 2)
+            let is_operator = || Operator::ALL.iter().any(|operator| operator.word() == *key);
+            value.list().is_some_and(|operands| operands.len() > 2) && is_operator()
                 || combines_three(value)
         }),
         _ => false,
