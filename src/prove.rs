@@ -16,7 +16,7 @@ use crate::nft::{self, Target};
 use crate::policy::{Expectation, Expected, Policy, Setting};
 use crate::reader;
 use crate::semantics::{
-    Difference, Limit, Outcome, Packet, Run, Translation, are_alike_beside, compare_beside, find,
+    Difference, Limit, Outcome, Packet, Run, Translation, are_alike, compare_beside, find,
     first_difference, order_dependent, run,
 };
 
@@ -175,7 +175,7 @@ fn prove_alike(
     shared: bool,
 ) -> Result<(), Diagnostic> {
     let entangled = |limit| too_entangled(target, &limit);
-    if are_alike_beside(meaning, written, shared).map_err(entangled)? {
+    if are_alike(meaning, written, shared).map_err(entangled)? {
         return Ok(());
     }
     if let Some(difference) = first_difference(meaning, written).map_err(entangled)? {

@@ -2,10 +2,8 @@
 
 use super::Linted;
 use crate::diag::{Diagnostic, Problem};
-use crate::ir::{AddressSet, Chain, Hook, Ruleset};
 use crate::lower::{Claimed, Layout, Lowered, lower};
-use crate::net::{Families, Name};
-use crate::semantics::{self, Limit, compare, compare_beside};
+use crate::semantics::{self, Limit, first_difference};
 use crate::span::Span;
 use crate::variants::{Edit, Variant, Written, said};
 
@@ -39,30 +37,7 @@ pub(super) fn are_alike(one: &Lowered, other: &Lowered) -> Result<bool, Limit> {
     if one.host != other.host || claims(one) != claims(other) {
         return Ok(false);
     }
-    // At hooks where the rules are the same, packets fare the same.
-    let is_same = |hook: &Hook| met_at(&one.ruleset, *hook) == met_at(&other.ruleset, *hook);
-    let same: Vec<Hook> = Hook::ALL.into_iter().filter(is_same).collect();
-    let [one, other] = [one, other].map(|lowered| without_hooks(&lowered.ruleset, &same));
-    Ok(semantics::are_alike(&one, &other)? && compare_beside(&one, &other, false)?.is_empty())
-}
-
-/// What packets may meet at a hook.
-fn met_at(ruleset: &Ruleset, hook: Hook) -> Vec<(&Name, Families, &[AddressSet], Vec<&Chain>)> {
-    let met = ruleset.tables.iter().map(|table| {
-        let reached = table.reached_from(|base| base.hook == hook);
-        let chains = table.chains.iter().filter(|chain| reached.contains(&chain.name));
-        (&table.name, table.families, &*table.sets, chains.collect())
-    });
-    met.filter(|(_, _, _, chains): &(_, _, _, Vec<&Chain>)| !chains.is_empty()).collect()
-}
-
-/// The rules without what is entered at `hooks`.
-fn without_hooks(ruleset: &Ruleset, hooks: &[Hook]) -> Ruleset {
-    let mut rest = ruleset.clone();
-    for table in &mut rest.tables {
-        table.chains.retain(|chain| chain.base.is_none_or(|base| !hooks.contains(&base.hook)));
-    }
-    rest
+    semantics::are_alike(&one.ruleset, &other.ruleset, false)
 }
 
 /// The warning about `clause`, with the clause that leaves it nothing to decide, and a packet about
@@ -77,8 +52,7 @@ fn shadowed(
         let neither = variant.with(&[(other.place, Edit::Drop), (clause.place, Edit::Drop)]);
         let (Some(rest), Some(neither)) = (rest, neither) else { continue };
         let [with, without] = [rest, neither].map(|policy| lower(&policy, Layout::Compact));
-        let differences = compare(&with.ruleset, &without.ruleset)?;
-        if let Some(difference) = differences.first() {
+        if let Some(difference) = first_difference(&with.ruleset, &without.ruleset)? {
             let problem = Problem::Shadowed {
                 clause: clause.words.as_str().into(),
                 by: other.words.as_str().into(),

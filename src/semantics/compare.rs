@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diagram::Function;
 use super::eval::run_in_order;
 use super::space::{Bits, Space};
-use super::structure::Structure;
 use super::symbolic::{Fates, fates};
 use super::traffic::{Traffic, kinds};
 use super::witness::packet;
@@ -155,70 +154,9 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
     Ok(all)
 }
 
-/// Whether [`compare`] finds nothing, which is known much earlier than what it finds.
-///
-/// # Errors
-///
-/// If the rulesets are too entangled to tell.
-pub fn are_alike(left: &Ruleset, right: &Ruleset) -> Result<bool, Limit> {
-    are_alike_in([left, right], |_| Vec::new())
-}
-
-/// Whether [`compare`] and [`compare_beside`] find nothing.
-///
-/// # Errors
-///
-/// If the rulesets are too entangled to tell.
-pub(crate) fn are_alike_beside(
-    left: &Ruleset,
-    right: &Ruleset,
-    shared: bool,
-) -> Result<bool, Limit> {
-    let bases = bases(&[left, right]);
-    are_alike_in([left, right], |hook| {
-        let here: Vec<Base> = bases.iter().filter(|base| base.hook == hook).copied().collect();
-        let is_compared = here.len() > 1 || shared;
-        let chains = here.into_iter().map(|base| Scope::Chain { base, shared });
-        chains.filter(|_| is_compared).collect()
-    })
-}
-
-/// Whether the two are alike as a whole, and in what `further` has of a hook.
-fn are_alike_in(
-    [left, right]: [&Ruleset; 2],
-    further: impl Fn(Hook) -> Vec<Scope>,
-) -> Result<bool, Limit> {
-    for (hook, family) in places(&[left, right]) {
-        let mut structure = Structure::of(family);
-        let mut is_same = |scope: Scope| -> Result<bool, Limit> {
-            let [left, right] = [left, right].map(|side| scope.schedules(side, hook, family));
-            Ok(structure.is_same([&left?, &right?]))
-        };
-        // What is the same as a whole is so chain by chain.
-        if is_same(Scope::Alone)? {
-            continue;
-        }
-        let mut space = Space::of_classes(hook, family, &[left, right], &[]);
-        for scope in std::iter::once(Scope::Alone).chain(further(hook)) {
-            if matches!(scope, Scope::Chain { .. }) && is_same(scope)? {
-                continue;
-            }
-            let mut pairs = pairs(&mut space, [left, right], scope)?;
-            if space.is_blurred() {
-                space = Space::new(hook, family, &[left, right], &[]);
-                pairs = self::pairs(&mut space, [left, right], scope)?;
-            }
-            if pairs.iter().any(|pair| pair.differ != Function::FALSE) {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
 /// What of rulesets is compared.
 #[derive(Clone, Copy)]
-enum Scope {
+pub(super) enum Scope {
     /// All of them.
     Alone,
     /// The base chains that are entered so.
@@ -238,7 +176,7 @@ impl Scope {
     }
 
     /// The orders of what is compared.
-    fn schedules(
+    pub(super) fn schedules(
         self,
         ruleset: &Ruleset,
         hook: Hook,
@@ -278,15 +216,16 @@ fn each<T>(
 }
 
 /// One order of the chains on each side, and what becomes of packets then.
-struct Pair<'a> {
+pub(super) struct Pair<'a> {
     schedules: [Schedule<'a>; 2],
     fates: [Fates; 2],
     supposes: Vec<String>,
-    differ: Function,
+    /// The packets of which not the same becomes.
+    pub(super) differ: Function,
 }
 
 /// What becomes of the packets of `space`, in each order that both sides have.
-fn pairs<'a>(
+pub(super) fn pairs<'a>(
     space: &mut Space,
     [left, right]: [&'a Ruleset; 2],
     scope: Scope,
@@ -454,7 +393,7 @@ fn marked_alike(
 }
 
 /// Where the base chains of `rulesets` are entered.
-fn bases(rulesets: &[&Ruleset]) -> BTreeSet<Base> {
+pub(super) fn bases(rulesets: &[&Ruleset]) -> BTreeSet<Base> {
     let chains =
         rulesets.iter().flat_map(|ruleset| &ruleset.tables).flat_map(|table| &table.chains);
     chains.filter(|chain| !chain.rules.is_empty()).filter_map(|chain| chain.base).collect()

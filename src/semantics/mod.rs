@@ -23,6 +23,7 @@
 mod arrive;
 mod compare;
 mod diagram;
+mod equality;
 mod eval;
 mod field;
 mod find;
@@ -41,11 +42,11 @@ mod way;
 mod witness;
 
 pub use arrive::{Reached, reached};
+pub(crate) use compare::first_difference;
 pub use compare::{
-    Comparison, Difference, Region, are_alike, compare, compare_beside, compare_in_full,
-    order_dependent,
+    Comparison, Difference, Region, compare, compare_beside, compare_in_full, order_dependent,
 };
-pub(crate) use compare::{are_alike_beside, first_difference};
+pub use equality::are_alike;
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use find::find;
 pub use packet::{Decided, End, InSet, Packet, Sender};

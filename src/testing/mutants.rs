@@ -12,7 +12,7 @@ use crate::ir::Hook;
 use crate::lower::{Layout, Lowered, lower};
 use crate::policy::Policy;
 use crate::prove;
-use crate::semantics::{Difference, Limit, Outcome, compare};
+use crate::semantics::{Difference, Limit, Outcome, are_alike, compare};
 use crate::span::Span;
 use crate::syntax::ast::TermKind;
 use crate::variants::{Edit, Variants, Written, said};
@@ -93,6 +93,9 @@ fn fate(policy: &Policy, original: &Lowered, mutant: &Policy) -> Result<Fate, Li
         |expected| prove::expectation(policy, &lowered, &lowered.ruleset, expected).is_some();
     if policy.expectations.iter().any(broken) {
         return Ok(Fate::Noticed);
+    }
+    if are_alike(&original.ruleset, &lowered.ruleset, false)? {
+        return Ok(Fate::Same);
     }
     let differences = compare(&original.ruleset, &lowered.ruleset)?;
     let told = differences.iter().find(|it| can_be_expected(it)).or(differences.first());

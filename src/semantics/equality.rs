@@ -1,0 +1,77 @@
+//! Whether two rulesets are alike, which is known much earlier than how they differ.
+//!
+//! What is built the same is not computed at all; of the rest, numbers are only known as one of those
+//! that no rule tells apart.
+
+use super::Limit;
+use super::compare::{Scope, bases, pairs, places};
+use super::diagram::Function;
+use super::space::Space;
+use super::structure::Structure;
+use crate::ir::{Base, Hook, Ruleset};
+use crate::net::Family;
+
+/// Whether the two do the same, alone and, chain by chain, beside any other chains: neither
+/// [`compare`](super::compare) nor [`compare_beside`](super::compare_beside), which says what `shared`
+/// is, finds a difference.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, Limit> {
+    let sides = [left, right];
+    let bases = bases(&sides);
+    for (hook, family) in places(&sides) {
+        let mut equality = Equality::at(sides, (hook, family));
+        // What is built the same as a whole is so chain by chain.
+        if equality.is_built_the_same(Scope::Alone)? {
+            continue;
+        }
+        let here: Vec<Base> = bases.iter().filter(|base| base.hook == hook).copied().collect();
+        let is_compared = here.len() > 1 || shared;
+        let chains = here.into_iter().map(|base| Scope::Chain { base, shared });
+        for scope in std::iter::once(Scope::Alone).chain(chains.filter(|_| is_compared)) {
+            if !equality.holds(scope)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Two rulesets for packets of a family at a hook.
+struct Equality<'a> {
+    sides: [&'a Ruleset; 2],
+    place: (Hook, Family),
+    structure: Structure,
+    /// The packets in classes, once they are asked for.
+    space: Option<Space>,
+}
+
+impl<'a> Equality<'a> {
+    fn at(sides: [&'a Ruleset; 2], place: (Hook, Family)) -> Self {
+        Self { sides, place, structure: Structure::of(place.1), space: None }
+    }
+
+    /// Whether what is compared does the same in both for every packet.
+    fn holds(&mut self, scope: Scope) -> Result<bool, Limit> {
+        if self.is_built_the_same(scope)? {
+            return Ok(true);
+        }
+        let ((hook, family), sides) = (self.place, self.sides);
+        let space = self.space.get_or_insert_with(|| Space::of_classes(hook, family, &sides, &[]));
+        let mut pairs = pairs(space, sides, scope)?;
+        if space.is_blurred() {
+            // Something was asked that classes of numbers cannot answer.
+            *space = Space::new(hook, family, &sides, &[]);
+            pairs = super::compare::pairs(space, sides, scope)?;
+        }
+        Ok(pairs.iter().all(|pair| pair.differ == Function::FALSE))
+    }
+
+    fn is_built_the_same(&mut self, scope: Scope) -> Result<bool, Limit> {
+        let (hook, family) = self.place;
+        let [left, right] = self.sides.map(|side| scope.schedules(side, hook, family));
+        Ok(self.structure.is_same([&left?, &right?]))
+    }
+}
