@@ -262,6 +262,21 @@ fn mistakes_in_the_settings_are_shown_where_they_are() {
 }
 
 #[test]
+fn a_setting_in_the_wrong_section_is_told_its_place() {
+    let repository = Repository::new();
+    repository.write("a.weir", "sidecar a {}\n");
+    for (settings, place) in [
+        ("views = [\"nft\"]\n", "its place is in `[golden]`"),
+        ("[golden]\npolicies = [\"a.weir\"]\n", "its place is above `[golden]`"),
+    ] {
+        repository.write("weir.toml", settings);
+        let output = repository.golden(&["."]);
+        exits(&output, 1);
+        assert!(stderr(&output).contains(place), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn the_pages_on_settings_have_a_mistake_and_its_correction() {
     let repository = Repository::new();
     repository.write("policies/a.weir", "sidecar a {}\n");

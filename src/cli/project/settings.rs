@@ -294,8 +294,17 @@ impl Reading {
     }
 
     fn unknown(&mut self, found: &str, at: &std::ops::Range<usize>, known: &[&str]) {
-        let label = nearest(found, known.iter().copied())
-            .map_or_else(Hint::default, |near| Hint::meant(near, false));
+        let near = nearest(found, known.iter().copied());
+        let label = match near {
+            Some(near) => Hint::meant(near, false),
+            None if known == KEYS && GOLDEN_KEYS.contains(&found) => {
+                "its place is in `[golden]`".into()
+            }
+            None if known == GOLDEN_KEYS && KEYS.contains(&found) => {
+                "its place is above `[golden]`".into()
+            }
+            None => Hint::default(),
+        };
         let mut list = String::new();
         for key in known {
             let _ = write!(list, "{}`{key}`", if list.is_empty() { "" } else { ", " });
