@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::Outcome;
-use super::page::counted;
 use super::report::Messages;
 use crate::diag::{CODES, Diagnostic, Severity};
 
@@ -37,11 +36,12 @@ impl Deny {
             it.problem.severity() == Severity::Warning
                 && self.deny.iter().any(|denied| denied == ALL || denied == it.problem.code())
         };
-        let count = found.into_iter().filter(is_denied).count();
-        if count == 0 {
+        let codes: Vec<&str> =
+            found.into_iter().filter(is_denied).map(|found| found.problem.code()).collect();
+        if codes.is_empty() {
             return Outcome::Good;
         }
-        messages.note(&counted(count, "warning is denied", "warnings are denied"));
+        messages.denied(codes.iter().copied().collect(), codes.len());
         Outcome::Bad
     }
 }

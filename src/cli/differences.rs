@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::paragraph::{WIDTH, paragraph};
+use super::page::{WIDTH, paragraph};
 use super::question::Form;
 use super::report::Messages;
 use super::subject::Subject;

@@ -125,7 +125,7 @@ fn unformatted(file: &str) -> Record {
     Record {
         code: Some("format/unformatted".to_owned()),
         help: Some("`weir format` formats it".to_owned()),
-        labels: vec![RecordLabel { file: file.to_owned(), at: None, text: String::new() }],
+        labels: vec![RecordLabel::of_file(file)],
         ..Record::bare(Level::Error, "it is not formatted")
     }
 }

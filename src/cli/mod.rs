@@ -19,7 +19,6 @@ mod live;
 mod numbers;
 mod output;
 mod page;
-mod paragraph;
 mod pod_address;
 mod project;
 mod question;
@@ -240,20 +239,15 @@ pub fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     };
-    // Whoever read the output has seen enough.
-    let is_over = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     let mut status = match &ended {
         Ok(Outcome::Good) => 0,
         Ok(Outcome::Bad) => 1,
-        Err(error) if is_over(error) => 0,
         Err(error) => {
             messages.failure(error);
             2
         }
     };
-    if let Err(error) = messages.finish(name)
-        && !is_over(&error)
-    {
+    if let Err(error) = messages.finish(name) {
         messages.unfinished(&error);
         status = 2;
     }

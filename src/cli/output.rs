@@ -19,12 +19,14 @@ pub(super) fn is_temporary(name: &str) -> bool {
     })
 }
 
-/// Writes to standard output.
+/// Writes to standard output. Whoever has read enough of it may close it: what the command found still
+/// decides how it exits.
 pub(super) fn print(bytes: &[u8]) -> io::Result<Outcome> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()?;
-    Ok(Outcome::Good)
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(Outcome::Good),
+    }
 }
 
 /// Writes a file, or standard output if there is no path or it is `-`.

@@ -1,11 +1,29 @@
-//! Paragraphs of a report, for people.
+//! Text for people, in lines that fit the terminal.
 
-use super::paragraph::paragraph as wrapped;
+use std::fmt::Write as _;
 
-/// Writes `text` at an indent, with its other lines further in.
-pub(super) fn paragraph(out: &mut String, indent: usize, text: &str) {
+/// Longest line in characters, where it can be broken.
+pub(super) const WIDTH: usize = 80;
+
+/// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
+/// spaces.
+pub(super) fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
+    let mut line = first.to_owned();
+    for word in text.split_inclusive(' ') {
+        let is_begun = !line.trim().is_empty();
+        if is_begun && line.chars().count() + word.trim_end().chars().count() > WIDTH {
+            let _ = writeln!(out, "{}", line.trim_end());
+            next.clone_into(&mut line);
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// `text` at an indent, with its other lines further in.
+pub(super) fn indented(out: &mut String, indent: usize, text: &str) {
     let first = " ".repeat(indent);
-    wrapped(out, &first, text, &format!("{first}    "));
+    paragraph(out, &first, text, &format!("{first}    "));
 }
 
 /// `1 policy`, `3 policies`.

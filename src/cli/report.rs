@@ -12,7 +12,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::files::{is_standard, name, shown};
-use super::forms::{Case, Form, Report, Verdict, github, junit, sarif};
+use super::forms::{Case, Findings, Form, Report, Verdict, github, junit, sarif};
+use super::page::counted;
 use super::{Outcome, output};
 use crate::diag::escape::harmless;
 use crate::diag::render::{self, Level, Message, Record, RecordLabel, short_line};
@@ -47,6 +48,10 @@ struct Kept {
     records: Vec<Record>,
     /// What a report looked at.
     cases: Vec<Case>,
+    /// What it found wrong with policies, by what it is called.
+    found: Vec<(&'static str, Record)>,
+    /// Codes of warnings that are as bad as errors.
+    denied: BTreeSet<&'static str>,
     /// What the codes of a report mean; `None` of a command without one.
     described: Option<&'static [(&'static str, &'static str)]>,
     /// Whether the cases are those of a report, which has everything in it.
@@ -125,16 +130,11 @@ impl Messages {
         let Some(first) = diagnostics.first() else { return String::new() };
         let shown = &diagnostics[..diagnostics.len().min(MOST)];
         let text = render::human(sources, shown, self.colour());
-        let counted = |severity, one: &str| match count(diagnostics, severity) {
-            0 => None,
-            1 => Some(format!("1 {one}")),
-            n => Some(format!("{n} {one}s")),
-        };
-        let total: Vec<_> =
-            [counted(Severity::Error, "error"), counted(Severity::Warning, "warning")]
-                .into_iter()
-                .flatten()
-                .collect();
+        let total =
+            [(Severity::Error, "error", "errors"), (Severity::Warning, "warning", "warnings")];
+        let total = total.map(|(severity, one, more)| (count(diagnostics, severity), one, more));
+        let total = total.into_iter().filter(|(count, ..)| *count > 0);
+        let total: Vec<_> = total.map(|(count, one, more)| counted(count, one, more)).collect();
         let shown = if shown.len() < diagnostics.len() {
             format!(" (the first {} are shown)", shown.len())
         } else {
@@ -154,7 +154,7 @@ impl Messages {
     pub(super) fn present<R: Report>(&self, report: &R) -> io::Result<()> {
         let mut text = String::new();
         if self.message_format != Form::Json {
-            for (sources, diagnostics) in report.diagnostics() {
+            for Findings { drawn: (sources, diagnostics), .. } in report.findings() {
                 match self.message_format {
                     Form::Human if R::IS_DIAGNOSTICS => text += &self.human(sources, diagnostics),
                     Form::Short | Form::Github if R::IS_DIAGNOSTICS => {
@@ -180,6 +180,8 @@ impl Messages {
                 let mut kept = self.kept.borrow_mut();
                 kept.records.extend(report.records());
                 kept.cases = report.cases();
+                let found = report.findings().flat_map(|findings| &findings.diagnostics);
+                kept.found = found.map(|record| (R::KIND, record.clone())).collect();
                 kept.is_presented = true;
                 return Ok(());
             }
@@ -195,8 +197,7 @@ impl Messages {
     /// Says of a file what standard output says in words, where what reads the form does not see that.
     pub(super) fn result(&self, code: &str, file: &Path, message: impl Into<String>) {
         if matches!(self.message_format, Form::Github | Form::Sarif | Form::Junit) {
-            let label =
-                RecordLabel { file: name(file).into_owned(), at: None, text: String::new() };
+            let label = RecordLabel::of_file(name(file));
             self.found(Record {
                 code: Some(code.to_owned()),
                 labels: vec![label],
@@ -237,6 +238,12 @@ impl Messages {
         self.say("note", vec![Record::bare(Level::Note, text)]);
     }
 
+    /// Says that warnings of these codes are as bad as errors, and how many there are.
+    pub(super) fn denied(&self, codes: BTreeSet<&'static str>, count: usize) {
+        self.kept.borrow_mut().denied = codes;
+        self.note(&counted(count, "warning is denied", "warnings are denied"));
+    }
+
     /// Whether people are told, and not programs.
     pub(super) fn is_human(&self) -> bool {
         self.message_format == Form::Human
@@ -270,8 +277,7 @@ impl Messages {
         if self.report.is_some() {
             self.kept.borrow_mut().text += text;
         } else {
-            // Nobody may be reading; the exit status says it all the same.
-            let _ = io::stderr().lock().write_all(text.as_bytes());
+            complain(text);
         }
     }
 
@@ -321,13 +327,13 @@ impl Messages {
 
     fn fail(&self, why: &str) {
         let line = self.line("failure", &Record::bare(Level::Error, why));
-        // Standard error is gone too; the exit status is all that is left.
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+        complain(&line);
     }
 
     /// Writes what was kept, at the end of `command`.
     pub(super) fn finish(&self, command: &str) -> io::Result<()> {
-        let kept = self.kept.take();
+        let mut kept = self.kept.take();
+        kept.raise();
         let text = match self.message_format {
             Form::Sarif => {
                 let described = kept.described.unwrap_or_default();
@@ -349,7 +355,10 @@ impl Messages {
             None if is_document && kept.described.is_some() => {
                 output::print(text.as_bytes()).map(drop)
             }
-            None if is_document => io::stderr().lock().write_all(text.as_bytes()),
+            None if is_document => {
+                complain(&text);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -367,10 +376,21 @@ impl Messages {
 }
 
 impl Kept {
+    /// Makes errors of warnings that are denied.
+    fn raise(&mut self) {
+        let found = self.found.iter_mut().map(|(_, record)| record);
+        for record in self.records.iter_mut().chain(found) {
+            if record.code.as_deref().is_some_and(|code| self.denied.contains(code)) {
+                record.severity = Level::Error;
+            }
+        }
+    }
+
     /// Everything that was looked at: what a report says of that, else every diagnostic, and every
     /// policy without an error.
     fn cases(&self, command: &str) -> Vec<Case> {
         let mut cases = self.cases.clone();
+        cases.extend(self.found.iter().map(|(kind, record)| Case::of(record, kind)));
         if !self.is_presented {
             cases.extend(self.records.iter().map(|record| Case::of(record, command)));
             let is_bad = |case: &&Case| matches!(case.verdict, Verdict::Bad { .. });
@@ -391,6 +411,11 @@ impl Kept {
         }));
         cases
     }
+}
+
+/// Writes to standard error. Nobody may be reading; the exit status says it all the same.
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {

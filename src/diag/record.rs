@@ -49,6 +49,22 @@ pub struct RecordLabel {
     pub text: String,
 }
 
+impl RecordLabel {
+    /// A whole file.
+    #[must_use]
+    pub fn of_file(file: impl Into<String>) -> Self {
+        Self { file: file.into(), at: None, text: String::new() }
+    }
+
+    /// A place of which only is known where it begins, from 1.
+    #[must_use]
+    pub fn beginning_at(file: impl Into<String>, line: usize, column: usize) -> Self {
+        let at =
+            Extent { line, column, end_line: line, end_column: column, start: None, end: None };
+        Self { at: Some(at), ..Self::of_file(file) }
+    }
+}
+
 /// A text to write in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

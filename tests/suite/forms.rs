@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use jsonschema::Validator;
 use quick_junit::{Report, TestCaseStatus};
@@ -387,5 +387,60 @@ fn lint_and_test_speak_to_machines_too() {
         assert_valid(&schema(command), &value);
         assert!(sarif(stdout(&inside("sarif", &[])))["runs"][0]["results"].is_array());
         assert!(junit(stdout(&inside("junit", &[]))).tests > 0);
+    }
+}
+
+#[test]
+fn a_warning_that_is_denied_is_no_success_in_any_form() {
+    let repository = Repository::new();
+    repository.write(
+        "web.weir",
+        "sidecar web { outbound { capture to 10.0.0.0/8; exclude to 0.0.0.0/0, ::/0 } }\n",
+    );
+    for command in ["check", "lint", "golden"] {
+        for (more, is_denied) in [(&[][..], false), (&["--deny", "W501"][..], true)] {
+            let said = |form: &str| {
+                let arguments = [&[command, "--message-format", form], more, &["web.weir"]];
+                let output = repository.weir_in("", &arguments.concat());
+                if command == "check" { stderr(&output) } else { stdout(&output) }.to_owned()
+            };
+            let suites = junit(&said("junit")).test_suites;
+            let mut cases = suites.iter().flat_map(|suite| &suite.test_cases);
+            let warned = cases.find(|case| case.name.as_str().ends_with("W501")).unwrap();
+            let is_bad = matches!(warned.status, TestCaseStatus::NonSuccess { .. });
+            assert_eq!(is_bad, is_denied, "{command}");
+            let document = sarif(&said("sarif"));
+            let results = document["runs"][0]["results"].as_array().unwrap();
+            let warned = results.iter().find(|result| result["ruleId"] == "W501").unwrap();
+            assert_eq!(warned["level"], if is_denied { "error" } else { "warning" }, "{command}");
+        }
+    }
+    let output = repository.golden(&["--bless", "--deny", "W501", "web.weir"]);
+    exits(&output, 1);
+    assert!(stdout(&output).ends_with("1 golden: 1 missing\nnothing is written\n"));
+    assert_eq!(repository.names(), ["web.weir"]);
+}
+
+#[test]
+fn who_reads_no_further_changes_no_verdict() {
+    let repository = Repository::new();
+    repository.write("web.weir", "sidecar web {\n  expect outbound tcp => untouched\n}\n");
+    let (old, new) =
+        (root().join("rulesets/istio/default.weir"), root().join("rulesets/kuma/kuma.weir"));
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    for (arguments, status) in [
+        (&["golden", "web.weir"][..], 1),
+        (&["lint", "web.weir"], 1),
+        (&["test", "web.weir"], 1),
+        (&["test", "web.weir", "--message-format", "junit"], 1),
+        (&["diff", old, new], 1),
+        (&["diff", old, old], 0),
+        (&["compile", old], 0),
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_weir"));
+        child.args(arguments).current_dir(repository.path("")).stdin(Stdio::null());
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{arguments:?}");
     }
 }

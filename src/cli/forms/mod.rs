@@ -4,6 +4,7 @@
 //! wrong. A command knows no form, and a form no command.
 
 pub(in crate::cli) mod escape;
+mod findings;
 pub(in crate::cli) mod github;
 pub(in crate::cli) mod junit;
 pub(in crate::cli) mod sarif;
@@ -11,9 +12,8 @@ pub(in crate::cli) mod sarif;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::diag::Diagnostic;
+pub(in crate::cli) use self::findings::Findings;
 use crate::diag::render::{Level, Record};
-use crate::span::Sources;
 
 /// How what was found looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -55,13 +55,13 @@ pub(in crate::cli) trait Report: Serialize {
     /// It for people, with the end of its last line.
     fn human(&self) -> String;
 
-    /// What is wrong with the policies, in order; as JSON, the report has it in itself.
-    fn diagnostics(&self) -> Vec<(&Sources, &[Diagnostic])>;
+    /// What is wrong with the policies, by file; as JSON, the report has it in itself.
+    fn findings(&self) -> impl Iterator<Item = &Findings>;
 
-    /// What is not as it should be, beside the diagnostics.
+    /// What is not as it should be, beside the findings.
     fn records(&self) -> Vec<Record>;
 
-    /// Everything that was looked at, whether or not it is as it should be.
+    /// Everything that was looked at, whether or not it is as it should be, beside the findings.
     fn cases(&self) -> Vec<Case>;
 }
 

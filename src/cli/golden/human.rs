@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::report::{Entry, Report, State};
 use crate::Way;
-use crate::cli::page::paragraph;
+use crate::cli::page::{counted, indented};
 use crate::diag::escape::on_one_line;
 use crate::explain::ClauseWords;
 
@@ -30,14 +30,14 @@ pub(super) fn text(report: &Report) -> String {
         }
         let _ = writeln!(out, "{:STATE$}{}", entry.state.words(), on_one_line(&entry.path));
         for words in &entry.words {
-            paragraph(&mut out, 2, &on_one_line(words));
+            indented(&mut out, 2, &on_one_line(words));
         }
         if entry.ways.is_empty() {
             continue;
         }
         let policy = (entry.source.as_deref(), entry.policy.as_deref());
         if let Some(first) = told.get(&policy).filter(|first| first.ways == entry.ways) {
-            paragraph(&mut out, 2, &format!("as {}", on_one_line(&first.path)));
+            indented(&mut out, 2, &format!("as {}", on_one_line(&first.path)));
             continue;
         }
         entry.ways.iter().for_each(|way| write_way(&mut out, way));
@@ -52,7 +52,7 @@ pub(super) fn text(report: &Report) -> String {
     if !out.is_empty() {
         out.push('\n');
     }
-    paragraph(&mut out, 0, &totals(report));
+    indented(&mut out, 0, &totals(report));
     match &report.blessed {
         Some(_) if report.is_refused() => out.push_str("nothing is written\n"),
         Some(done) => {
@@ -70,7 +70,6 @@ pub(super) fn totals(report: &Report) -> String {
     let refused = counts.iter().find(|(state, _)| *state == State::Refused);
     let refused = refused.map_or(0, |(_, count)| *count);
     let all = report.entries.len() - refused;
-    let goldens = if all == 1 { "golden" } else { "goldens" };
     let base = report.base.as_ref().map(|base| format!(" as of {}", on_one_line(base)));
     let base = base.unwrap_or_default();
     let mut parts: Vec<String> = counts
@@ -79,32 +78,31 @@ pub(super) fn totals(report: &Report) -> String {
         .map(|(state, count)| format!("{count} {}", state.words()))
         .collect();
     if refused > 0 {
-        let policies = if refused == 1 { "file is" } else { "files are" };
-        parts.push(format!("{refused} {policies} refused"));
+        parts.push(counted(refused, "file is refused", "files are refused"));
     }
     if parts.is_empty() {
         parts.push("none".to_owned());
     }
-    format!("{all} {goldens}{base}: {}", parts.join(", "))
+    format!("{}{base}: {}", counted(all, "golden", "goldens"), parts.join(", "))
 }
 
 fn write_way(out: &mut String, way: &Way) {
-    paragraph(out, 2, &way.words);
+    indented(out, 2, &way.words);
     for traffic in &way.traffic {
-        paragraph(out, 4, traffic);
+        indented(out, 4, traffic);
     }
     if way.and_more {
         out.push_str("    and more\n");
     }
     for supposed in &way.supposes {
-        paragraph(out, 4, &format!("if {supposed}, which no listing tells"));
+        indented(out, 4, &format!("if {supposed}, which no listing tells"));
     }
-    paragraph(out, 4, &format!("for example {}", way.packet));
+    indented(out, 4, &format!("for example {}", way.packet));
     if !way.reached {
         out.push_str("    though no packet was found that gets there\n");
     }
     if let Some(ClauseWords { file, line, column, text }) = &way.clause {
-        paragraph(
+        indented(
             out,
             4,
             &format!("because of {}:{line}:{column} {}", on_one_line(file), on_one_line(text)),

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::before::Before;
 use super::manifest::Manifest;
-use super::report::{Entry, Findings, State};
+use super::report::{Entry, State};
 use crate::cli::compile::Emit;
+use crate::cli::forms::Findings;
 use crate::cli::project::{Found, Goldens, MANIFEST, Scope};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy::Policy;

@@ -19,7 +19,7 @@ use self::before::{Before, Revision};
 use self::look::{Listed, Looked};
 use self::report::{Blessed, Entry, Report, State};
 use super::deny::Deny;
-use super::project::{Found, Goldens, MANIFEST, NotFound, Scope};
+use super::project::{Found, Goldens, MANIFEST, Scope};
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::Telling;
@@ -76,28 +76,23 @@ const MOST_TOLD: usize = 100;
 impl Golden {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         messages.will_present::<Report>();
-        let scope = match Scope::find(&self.paths) {
-            Ok(scope) => scope,
-            Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),
-            Err(NotFound::Failed(error)) => return Err(error),
-        };
+        let Some(scope) = Scope::asked(&self.paths, messages)? else { return Ok(Outcome::Bad) };
         let before = self.before(&scope)?;
         let (mut report, lists) = Self::find(&scope, &before, self.base.as_deref())?;
-        messages.read(scope.files.iter().map(|found| scope.root.join(&found.name)));
         if let Some(file) = &self.summary {
             scope.spare(file)?;
             output::rewrite(file, &summary::text(&report))?;
         }
         let warned = report.findings.iter().flat_map(|findings| &findings.drawn.1);
-        let is_denied = self.deny.judge(warned, messages) == Outcome::Bad;
-        if self.bless && (report.is_refused() || is_denied) {
+        report.denied = self.deny.judge(warned, messages) == Outcome::Bad;
+        if self.bless && report.is_refused() {
             report.blessed = Some(Blessed::default());
         } else if self.bless {
             report.blessed = Some(bless::bless(&scope, &report.entries, &lists)?);
         }
         messages.present(&report)?;
-        let is_good = report.is_current() || self.bless && !report.is_refused();
-        Ok(if is_good && !is_denied { Outcome::Good } else { Outcome::Bad })
+        let is_good = (report.is_current() || self.bless) && !report.is_refused();
+        Ok(if is_good { Outcome::Good } else { Outcome::Bad })
     }
 
     fn before<'s>(&self, scope: &'s Scope) -> io::Result<Before<'s>> {
@@ -147,7 +142,13 @@ impl Golden {
         }
         look::collide(&mut entries);
         let findings = looked.into_iter().filter_map(|looked| looked.findings).collect();
-        let report = Report { base: base.map(str::to_owned), entries, findings, blessed: None };
+        let report = Report {
+            base: base.map(str::to_owned),
+            entries,
+            findings,
+            denied: false,
+            blessed: None,
+        };
         Ok((report, lists.into_iter().map(|(folder, (_, list))| (folder, list)).collect()))
     }
 }

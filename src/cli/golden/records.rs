@@ -4,10 +4,8 @@ use std::fmt::Write as _;
 
 use super::report::{Entry, Report, State};
 use crate::Way;
-use crate::cli::forms::{self, Case, Verdict};
-use crate::diag::Diagnostic;
-use crate::diag::render::{Extent, Level, Record, RecordLabel};
-use crate::span::Sources;
+use crate::cli::forms::{self, Case, Findings, Verdict};
+use crate::diag::render::{Level, Record, RecordLabel};
 
 impl forms::Report for Report {
     const KIND: &'static str = "golden";
@@ -25,9 +23,8 @@ impl forms::Report for Report {
         super::human::text(self)
     }
 
-    fn diagnostics(&self) -> Vec<(&Sources, &[Diagnostic])> {
-        let drawn = self.findings.iter().map(|findings| &findings.drawn);
-        drawn.map(|(sources, diagnostics)| (sources, diagnostics.as_slice())).collect()
+    fn findings(&self) -> impl Iterator<Item = &Findings> {
+        self.findings.iter()
     }
 
     fn records(&self) -> Vec<Record> {
@@ -43,8 +40,7 @@ impl forms::Report for Report {
                 Some(record) => Case { suite, name: entry.path.clone(), ..Case::of(&record, "") },
             }
         });
-        let records = self.findings.iter().flat_map(|findings| &findings.diagnostics);
-        goldens.chain(records.map(|record| Case::of(record, "golden"))).collect()
+        goldens.collect()
     }
 }
 
@@ -87,15 +83,10 @@ impl Entry {
     /// the golden itself if it has none.
     fn label(&self) -> RecordLabel {
         let clause = self.ways.iter().find_map(|way| way.clause.as_ref());
-        let Some(clause) = clause else {
-            let file = self.source.as_ref().unwrap_or(&self.path).clone();
-            return RecordLabel { file, at: None, text: String::new() };
-        };
-        // Where it ends is not known.
-        let (line, column) = (clause.line, clause.column);
-        let at =
-            Extent { line, column, end_line: line, end_column: column, start: None, end: None };
-        RecordLabel { file: clause.file.clone(), at: Some(at), text: String::new() }
+        match clause {
+            Some(clause) => RecordLabel::beginning_at(&clause.file, clause.line, clause.column),
+            None => RecordLabel::of_file(self.source.as_ref().unwrap_or(&self.path)),
+        }
     }
 }
 

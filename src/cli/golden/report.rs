@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::Way;
-use crate::diag::{Diagnostic, render};
-use crate::span::Sources;
+use crate::cli::forms::Findings;
 
 /// What `weir golden` found.
 #[derive(Debug, Serialize)]
@@ -20,7 +19,9 @@ pub(in crate::cli) struct Report {
     pub(in crate::cli) entries: Vec<Entry>,
     /// What is wrong with policies, by file.
     pub(in crate::cli) findings: Vec<Findings>,
-    /// What was written, if that was asked for; nothing where a policy is refused.
+    /// Whether a warning is denied, so that nothing may be written.
+    pub(in crate::cli) denied: bool,
+    /// What was written, if that was asked for; nothing where something is refused or denied.
     pub(in crate::cli) blessed: Option<Blessed>,
 }
 
@@ -81,35 +82,6 @@ pub(in crate::cli) enum State {
     Refused,
 }
 
-/// What is wrong with the policies of a file.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::cli) struct Findings {
-    /// The file.
-    pub(in crate::cli) source: String,
-    /// What is wrong, for programs.
-    pub(in crate::cli) diagnostics: Vec<render::Record>,
-    /// The same, to be drawn.
-    #[serde(skip)]
-    pub(in crate::cli) drawn: (Sources, Vec<Diagnostic>),
-}
-
-impl Findings {
-    pub(in crate::cli) fn new(
-        source: &str,
-        sources: Sources,
-        diagnostics: Vec<Diagnostic>,
-    ) -> Self {
-        let records = diagnostics.iter().map(|found| render::Record::of(&sources, found));
-        Self {
-            source: source.to_owned(),
-            diagnostics: records.collect(),
-            drawn: (sources, diagnostics),
-        }
-    }
-}
-
 impl Entry {
     /// The folder that it is in.
     pub(super) fn folder(&self) -> Option<PathBuf> {
@@ -133,7 +105,7 @@ impl Report {
     /// Whether nothing may be written, because something would be wrong.
     pub(in crate::cli) fn is_refused(&self) -> bool {
         let refuses = |entry: &Entry| matches!(entry.state, State::Collision | State::Refused);
-        self.entries.iter().any(refuses)
+        self.denied || self.entries.iter().any(refuses)
     }
 }
 
@@ -201,6 +173,7 @@ mod tests {
             base: Some("main".to_owned()),
             entries: vec![entry],
             findings: vec![Findings::new("b.weir", failure.sources, failure.diagnostics)],
+            denied: false,
             blessed: None,
         };
         let json = serde_json::to_value(&report).unwrap();

@@ -11,9 +11,9 @@ use clap::Args;
 use self::report::{File, Report};
 use super::Outcome;
 use super::deny::Deny;
-use super::golden::report::Findings;
+use super::forms::{Findings, Report as _};
 use super::page::counted;
-use super::project::{Found, NotFound, Scope};
+use super::project::{Found, Scope};
 use super::report::Messages;
 use crate::diag::{Diagnostic, Problem};
 
@@ -44,13 +44,8 @@ denied; 2 bad usage or I/O.";
 impl Lint {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         messages.will_present::<Report>();
-        let scope = match Scope::find(&self.paths) {
-            Ok(scope) => scope,
-            Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),
-            Err(NotFound::Failed(error)) => return Err(error),
-        };
+        let Some(scope) = Scope::asked(&self.paths, messages)? else { return Ok(Outcome::Bad) };
         let report = Report { files: scope.each(|found| look(found, &scope))? };
-        messages.read(scope.files.iter().map(|found| scope.root.join(&found.name)));
         messages.present(&report)?;
         let all = || report.findings().flat_map(|findings| &findings.drawn.1);
         if all().any(Diagnostic::is_error) {

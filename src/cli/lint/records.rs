@@ -1,10 +1,8 @@
 //! The report of a run for programs. All that it has to say is diagnostics.
 
 use super::report::Report;
-use crate::cli::forms::{self, Case, Verdict};
-use crate::diag::Diagnostic;
+use crate::cli::forms::{self, Case, Findings, Verdict};
 use crate::diag::render::Record;
-use crate::span::Sources;
 
 impl forms::Report for Report {
     const KIND: &'static str = "lint";
@@ -17,9 +15,8 @@ impl forms::Report for Report {
         super::totals(self)
     }
 
-    fn diagnostics(&self) -> Vec<(&Sources, &[Diagnostic])> {
-        let drawn = self.findings().map(|findings| &findings.drawn);
-        drawn.map(|(sources, diagnostics)| (sources, diagnostics.as_slice())).collect()
+    fn findings(&self) -> impl Iterator<Item = &Findings> {
+        self.files.iter().filter_map(|file| file.findings.as_ref())
     }
 
     fn records(&self) -> Vec<Record> {
@@ -32,7 +29,6 @@ impl forms::Report for Report {
             let (suite, name) = (file.source.clone(), "nothing to say".to_owned());
             Case { suite, name, verdict: Verdict::Good }
         });
-        let records = self.findings().flat_map(|findings| &findings.diagnostics);
-        clean.chain(records.map(|record| Case::of(record, Self::KIND))).collect()
+        clean.collect()
     }
 }

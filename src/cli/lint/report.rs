@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::golden::report::Findings;
+use crate::cli::forms::{Findings, Report as _};
 use crate::diag::Diagnostic;
 
 /// What `weir lint` found.
@@ -28,11 +28,6 @@ pub(in crate::cli) struct File {
 }
 
 impl Report {
-    /// What there is to say, by file.
-    pub(in crate::cli) fn findings(&self) -> impl Iterator<Item = &Findings> {
-        self.files.iter().filter_map(|file| file.findings.as_ref())
-    }
-
     /// How many errors and how many warnings there are.
     pub(in crate::cli) fn counts(&self) -> (usize, usize) {
         let all = || self.findings().flat_map(|findings| &findings.drawn.1);

@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 use super::{SETTINGS, Settings};
 use crate::cli::files::{read_named, shown};
 use crate::cli::numbers;
+use crate::cli::report::Messages;
 use crate::diag::Diagnostic;
 use crate::policy::GroupIds;
 use crate::span::Sources;
@@ -84,6 +85,29 @@ impl From<io::Error> for NotFound {
 }
 
 impl Scope {
+    /// What [`find`](Self::find) finds, whose files are not to be written to; `None` if settings are
+    /// wrong, which is said.
+    ///
+    /// # Errors
+    ///
+    /// If a path cannot be read, or there is no policy.
+    pub(in crate::cli) fn asked(
+        paths: &[PathBuf],
+        messages: &Messages,
+    ) -> io::Result<Option<Self>> {
+        match Self::find(paths) {
+            Ok(scope) => {
+                messages.read(scope.files.iter().map(|found| scope.root.join(&found.name)));
+                Ok(Some(scope))
+            }
+            Err(NotFound::Wrong(sources, found)) => {
+                messages.report(&sources, &found);
+                Ok(None)
+            }
+            Err(NotFound::Failed(error)) => Err(error),
+        }
+    }
+
     /// Finds the policies that `paths` name: files, and what the settings select in folders. Without
     /// one, all of the nearest settings around the working directory.
     ///

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::report::{Coverage, Covered, Fate, File, Place, Policy, Report, State};
-use crate::cli::page::{counted, paragraph};
+use crate::cli::forms::Report as _;
+use crate::cli::page::{counted, indented};
 use crate::diag::escape::on_one_line;
 
 /// Widest word for a state, and the space behind it.
@@ -28,7 +29,7 @@ pub(super) fn text(report: &Report, coverage: bool) -> String {
     }
     gap(&mut out);
     for line in totals(report, coverage) {
-        paragraph(&mut out, 0, &line);
+        indented(&mut out, 0, &line);
     }
     out
 }
@@ -55,7 +56,7 @@ fn expectations(out: &mut String, policy: &Policy) {
             on_one_line(&expectation.words),
         );
         for line in [&expectation.why, &expectation.because].into_iter().flatten() {
-            paragraph(out, 2, &on_one_line(line));
+            indented(out, 2, &on_one_line(line));
         }
     }
 }
@@ -82,7 +83,7 @@ fn mutants(out: &mut String, policy: &Policy) {
             let place = at(&mutant.place);
             let change = on_one_line(&mutant.change);
             let _ = writeln!(out, "{:STATE$}{place} {}: {change}", "unnoticed", policy.name);
-            paragraph(out, 2, &format!("`{packet}` is {before}, and would be {after}"));
+            indented(out, 2, &format!("`{packet}` is {before}, and would be {after}"));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::report::{Coverage, Covered, Expectation, Fate, File, Mutant, Place, Policy, State};
 use crate::Compilation;
-use crate::cli::golden::report::Findings;
+use crate::cli::forms::Findings;
 use crate::cli::project::{Found, Scope};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy;

@@ -13,7 +13,7 @@ use clap::Args;
 
 use self::look::Wanted;
 use self::report::Report;
-use super::project::{NotFound, Scope};
+use super::project::Scope;
 use super::report::Messages;
 use super::{Outcome, output};
 
@@ -56,16 +56,11 @@ Exit status: 0 all expectations hold; 1 one is broken or idle, or a policy is re
 impl Test {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         messages.will_present::<Report>();
-        let scope = match Scope::find(&self.paths) {
-            Ok(scope) => scope,
-            Err(NotFound::Wrong(sources, found)) => return Ok(messages.report(&sources, &found)),
-            Err(NotFound::Failed(error)) => return Err(error),
-        };
+        let Some(scope) = Scope::asked(&self.paths, messages)? else { return Ok(Outcome::Bad) };
         let wanted =
             Wanted { coverage: self.coverage || self.lcov.is_some(), mutants: self.mutants };
         let files = scope.each(|found| look::look(found, &scope, wanted))?;
         let report = Report { files, shows_coverage: self.coverage };
-        messages.read(scope.files.iter().map(|found| scope.root.join(&found.name)));
         if let Some(file) = &self.lcov {
             scope.spare(file)?;
             output::rewrite(file, &lcov::text(&report))?;

@@ -1,10 +1,8 @@
 //! The report of a run as records and cases, of which every form for programs is made.
 
 use super::report::{Expectation, Fate, File, Place, Report, State};
-use crate::cli::forms::{self, Case, Verdict};
-use crate::diag::Diagnostic;
-use crate::diag::render::{Extent, Level, Record, RecordLabel};
-use crate::span::Sources;
+use crate::cli::forms::{self, Case, Findings, Verdict};
+use crate::diag::render::{Level, Record, RecordLabel};
 
 impl forms::Report for Report {
     const KIND: &'static str = "test";
@@ -19,9 +17,8 @@ impl forms::Report for Report {
         super::human::text(self, self.shows_coverage)
     }
 
-    fn diagnostics(&self) -> Vec<(&Sources, &[Diagnostic])> {
-        let drawn = self.findings().map(|findings| &findings.drawn);
-        drawn.map(|(sources, diagnostics)| (sources, diagnostics.as_slice())).collect()
+    fn findings(&self) -> impl Iterator<Item = &Findings> {
+        self.files.iter().filter_map(|file| file.findings.as_ref())
     }
 
     fn records(&self) -> Vec<Record> {
@@ -54,8 +51,7 @@ impl forms::Report for Report {
                 }
             })
         });
-        let records = self.findings().flat_map(|findings| &findings.diagnostics);
-        expectations.chain(records.map(|record| Case::of(record, Self::KIND))).collect()
+        expectations.collect()
     }
 }
 
@@ -70,7 +66,7 @@ impl Expectation {
         let more = [&self.why, &self.because].into_iter().flatten();
         let message = more
             .fold(format!("{}: {}", self.words, self.state.words()), |all, line| all + "\n" + line);
-        let whole = || RecordLabel { file: file.source.clone(), at: None, text: String::new() };
+        let whole = || RecordLabel::of_file(&file.source);
         Some(Record {
             code: Some(code.to_owned()),
             labels: vec![self.place.as_ref().map_or_else(whole, Place::label)],
@@ -81,10 +77,6 @@ impl Expectation {
 
 impl Place {
     fn label(&self) -> RecordLabel {
-        let Self { line, column, .. } = *self;
-        // Where it ends is not known.
-        let at =
-            Extent { line, column, end_line: line, end_column: column, start: None, end: None };
-        RecordLabel { file: self.file.clone(), at: Some(at), text: String::new() }
+        RecordLabel::beginning_at(&self.file, self.line, self.column)
     }
 }

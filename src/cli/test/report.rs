@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::golden::report::Findings;
+use crate::cli::forms::{Findings, Report as _};
 
 /// What `weir test` found.
 #[derive(Debug, Serialize)]
@@ -157,11 +157,6 @@ impl State {
 }
 
 impl Report {
-    /// What is wrong with policies, by file.
-    pub(in crate::cli) fn findings(&self) -> impl Iterator<Item = &Findings> {
-        self.files.iter().filter_map(|file| file.findings.as_ref())
-    }
-
     /// Every policy, with its file.
     pub(in crate::cli) fn policies(&self) -> impl Iterator<Item = (&File, &Policy)> {
         self.files.iter().flat_map(|file| file.policies.iter().map(move |policy| (file, policy)))
