@@ -142,11 +142,8 @@ impl fmt::Display for Step {
         match self.0.adds {
             HostPart::Address(address) => write!(f, "{} dev lo", IpNet::from(address)),
             HostPart::LocalRoute { table } => {
-                let everything = match self.0.family {
-                    Family::Ipv4 => "0.0.0.0/0",
-                    Family::Ipv6 => "::/0",
-                };
-                write!(f, "local {everything} dev lo table {table}")
+                let everywhere = self.0.family.everywhere();
+                write!(f, "local {everywhere} dev lo table {table}")
             }
             HostPart::MarkRule { mark, table, priority } => {
                 // Where no mask is given, `ip` lists and flushes rules of every mask.

@@ -1,7 +1,7 @@
 //! What to write instead, for every problem.
 
 use super::Problem;
-use crate::net::{Family, Interface, Name};
+use crate::net::{Interface, Name};
 use crate::span::Sources;
 
 impl Problem {
@@ -182,7 +182,7 @@ impl Problem {
                     .to_owned()
             }
             Self::OpenFamily { family, other } => {
-                let everywhere = if *family == Family::Ipv4 { "0.0.0.0/0" } else { "::/0" };
+                let everywhere = family.everywhere();
                 let other = other.keyword();
                 format!("capture `{everywhere}` too, or exclude it, or write `family {other}`")
             }

@@ -127,12 +127,3 @@ impl fmt::Display for Rule {
         write!(f, "{priority}: fwmark {mark:#x}/{mask:#x} table {table}")
     }
 }
-
-/// The network that stands for every destination of a family.
-pub(crate) fn everything(family: Family) -> IpNet {
-    let any = match family {
-        Family::Ipv4 => std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        Family::Ipv6 => std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-    };
-    IpNet::new(any, 0).expect("no prefix is shorter than 0")
-}

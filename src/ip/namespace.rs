@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{Change, Command, Route, Rule, Selector, Statement, everything};
+use super::{Change, Command, Route, Rule, Selector, Statement};
 use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
 use crate::nft::{At, Place, ReadError, ReadProblem, State, absent, refused};
@@ -99,7 +99,7 @@ impl Stack {
         match step.adds {
             HostPart::Address(address) => self.addresses.contains(&IpNet::from(address)),
             HostPart::LocalRoute { table } => {
-                self.routes.get(&(table, everything(step.family))) == Some(&true)
+                self.routes.get(&(table, step.family.everywhere())) == Some(&true)
             }
             HostPart::MarkRule { .. } => self.rules.iter().any(|rule| rule.is(step)),
         }
@@ -112,7 +112,7 @@ impl Stack {
                 self.addresses.insert(IpNet::from(address));
             }
             HostPart::LocalRoute { table } => {
-                self.routes.insert((table, everything(step.family)), true);
+                self.routes.insert((table, step.family.everywhere()), true);
             }
             HostPart::MarkRule { .. } => {
                 if !self.holds(step) {
@@ -130,7 +130,7 @@ impl Stack {
                 self.addresses.remove(&IpNet::from(address));
             }
             HostPart::LocalRoute { table } => {
-                self.routes.remove(&(table, everything(step.family)));
+                self.routes.remove(&(table, step.family.everywhere()));
             }
             HostPart::MarkRule { .. } => self.rules.retain(|rule| !rule.is(step)),
         }

@@ -30,7 +30,7 @@ pub(super) fn lint(linted: &Linted<'_>) -> Result<Vec<Diagnostic>, Limit> {
     }
     let mut found = Vec::new();
     for (family, other) in [(Family::Ipv6, Family::Ipv4), (Family::Ipv4, Family::Ipv6)] {
-        if captured(linted, everywhere(family))?.is_none()
+        if captured(linted, family.everywhere())?.is_none()
             && !is_excluded(linted, family)?
             && let Some(Capture { clause }) = captures_the_unlisted(linted, other)?
         {
@@ -64,7 +64,7 @@ struct Capture {
 
 /// Whether every connection keeps its addresses and reaches no proxy, but for those of the proxy itself.
 fn captures_nothing(linted: &Linted<'_>) -> Result<bool, Limit> {
-    let anywhere: Vec<IpNet> = Family::ALL.map(everywhere).to_vec();
+    let anywhere: Vec<IpNet> = Family::ALL.map(Family::everywhere).to_vec();
     for way in [Way::Inbound, Way::Outbound] {
         for interfaces in [Vec::new(), vec![Interface::lo()]] {
             let about = Expectation { interfaces, ..connections(way, anywhere.clone()) };
@@ -120,13 +120,6 @@ fn is_excluded(linted: &Linted<'_>, family: Family) -> Result<bool, Limit> {
     Ok(false)
 }
 
-fn everywhere(family: Family) -> IpNet {
-    match family {
-        Family::Ipv4 => IpNet::new_assert([0, 0, 0, 0].into(), 0),
-        Family::Ipv6 => IpNet::new_assert([0_u16; 8].into(), 0),
-    }
-}
-
 /// Whether some TCP connection of the workload to an address in `to` is captured.
 fn captured(linted: &Linted<'_>, to: IpNet) -> Result<Option<Capture>, Limit> {
     for question in questions(linted.lowered, &outbound(to)) {
@@ -147,16 +140,5 @@ fn outbound(to: IpNet) -> Expectation {
 
 /// Connections to addresses in `to`, wherever it can be told what becomes of them.
 fn connections(way: Way, to: Vec<IpNet>) -> Expectation {
-    Expectation {
-        way,
-        protocol: None,
-        from: Vec::new(),
-        to,
-        ports: Vec::new(),
-        users: Vec::new(),
-        groups: Vec::new(),
-        interfaces: Vec::new(),
-        not: false,
-        becomes: Expected::Untouched,
-    }
+    Expectation { to, ..Expectation::of(way, Expected::Untouched) }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// A network-layer protocol.
@@ -34,6 +35,15 @@ impl Family {
         match self {
             Self::Ipv4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
             Self::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        }
+    }
+
+    /// The network of all addresses: `0.0.0.0/0` or `::/0`.
+    #[must_use]
+    pub const fn everywhere(self) -> IpNet {
+        match self {
+            Self::Ipv4 => IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+            Self::Ipv6 => IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
         }
     }
 

@@ -123,6 +123,23 @@ impl fmt::Display for Expected {
 }
 
 impl Expectation {
+    /// That `becomes` becomes of all connections of the workload itself.
+    #[must_use]
+    pub const fn of(way: Way, becomes: Expected) -> Self {
+        Self {
+            way,
+            protocol: None,
+            from: Vec::new(),
+            to: Vec::new(),
+            ports: Vec::new(),
+            users: Vec::new(),
+            groups: Vec::new(),
+            interfaces: Vec::new(),
+            not: false,
+            becomes,
+        }
+    }
+
     /// What stands behind the arrow: `not proxy 15001`.
     #[must_use]
     pub fn outcome(&self) -> String {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::ip::{Change, Command, Namespace, Route, Rule, Stack, Statement, everything};
+use crate::ip::{Change, Command, Namespace, Route, Rule, Stack, Statement};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
 use crate::nft::{At, Place, State};
@@ -30,7 +30,7 @@ fn is_about(command: &Command, step: &HostStep) -> bool {
         (
             Change::ReplaceRoute(route) | Change::DeleteRoute(route),
             HostPart::LocalRoute { table },
-        ) => route == Route { table, to: everything(step.family) },
+        ) => route == Route { table, to: step.family.everywhere() },
         (
             Change::AddRule(selector) | Change::FlushRules(selector),
             HostPart::MarkRule { mark, table, .. },
@@ -106,14 +106,14 @@ impl Needs {
                 stack.addresses.extend(neighbours(address).map(IpNet::from));
             }
             HostPart::LocalRoute { table } => {
-                let half = everything(step.family).subnets(1).into_iter().flatten();
+                let half = step.family.everywhere().subnets(1).into_iter().flatten();
                 stack.routes.extend(half.map(|half| ((table, half), true)));
                 for table in [table.wrapping_add(1), 254] {
                     let is_free = !self.steps.iter().any(|other| {
                         other.adds == HostPart::LocalRoute { table } && other.family == step.family
                     });
                     if is_free {
-                        stack.routes.insert((table, everything(step.family)), table != 254);
+                        stack.routes.insert((table, step.family.everywhere()), table != 254);
                     }
                 }
             }
@@ -151,7 +151,7 @@ impl Needs {
         for step in &self.steps {
             let HostPart::LocalRoute { table } = step.adds else { continue };
             if let Some(stack) = other.stack_mut(step.family) {
-                stack.routes.insert((table, everything(step.family)), false);
+                stack.routes.insert((table, step.family.everywhere()), false);
             }
         }
         all.push(other);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 use crate::Compilation;
 use crate::explain::Treatment;
@@ -32,7 +33,9 @@ pub struct Mutant {
 }
 
 /// What has become of a changed policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Fate {
     /// An expectation does not hold any longer.
     Noticed,

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Coverage, Covered, Fate, File, Place, Policy, Report, State};
+use super::report::{Coverage, Covered, File, Place, Policy, Report, State};
 use crate::cli::forms::Report as _;
 use crate::cli::page::{counted, indented};
 use crate::diag::escape::on_one_line;
+use crate::testing::Fate;
 
 /// Widest word for a state, and the space behind it.
 const STATE: usize = 11;

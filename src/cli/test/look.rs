@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::report::{Coverage, Covered, Expectation, Fate, File, Mutant, Place, Policy, State};
+use super::report::{Coverage, Covered, Expectation, File, Mutant, Place, Policy, State};
 use crate::Compilation;
 use crate::cli::forms::Findings;
 use crate::cli::project::{Found, Scope};
@@ -10,7 +10,7 @@ use crate::diag::{Diagnostic, Problem};
 use crate::policy;
 use crate::semantics::Limit;
 use crate::span::Span;
-use crate::testing::{self, Tested, Verdict};
+use crate::testing::{Tested, Verdict};
 
 /// What is asked beside whether expectations hold.
 #[derive(Clone, Copy)]
@@ -71,13 +71,7 @@ fn tested(
         let mutants = compilation.mutants(policy)?.into_iter().map(|mutant| Mutant {
             place: place(compilation, mutant.clause),
             change: mutant.change,
-            fate: match mutant.fate {
-                testing::Fate::Noticed => Fate::Noticed,
-                testing::Fate::Unnoticed { packet, before, after } => {
-                    Fate::Unnoticed { packet, before, after }
-                }
-                testing::Fate::Same => Fate::Same,
-            },
+            fate: mutant.fate,
         });
         Ok(mutants.collect())
     };

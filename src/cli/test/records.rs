@@ -1,8 +1,9 @@
 //! The report of a run as records and cases, of which every form for programs is made.
 
-use super::report::{Expectation, Fate, File, Place, Report, State};
+use super::report::{Expectation, File, Place, Report, State};
 use crate::cli::forms::{self, Case, Findings, Verdict};
 use crate::diag::render::{Level, Record, RecordLabel};
+use crate::testing::Fate;
 
 impl forms::Report for Report {
     const KIND: &'static str = "test";

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::forms::{Findings, Report as _};
+use crate::testing::Fate;
 
 /// What `weir test` found.
 #[derive(Debug, Serialize)]
@@ -124,26 +125,6 @@ pub(in crate::cli) struct Mutant {
     pub(in crate::cli) change: String,
     /// What has become of it.
     pub(in crate::cli) fate: Fate,
-}
-
-/// What has become of a change.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(tag = "is", rename_all = "kebab-case")]
-pub(in crate::cli) enum Fate {
-    /// An expectation breaks.
-    Noticed,
-    /// None does, and a packet fares otherwise.
-    Unnoticed {
-        /// The packet.
-        packet: String,
-        /// What becomes of it.
-        before: String,
-        /// What would.
-        after: String,
-    },
-    /// Every packet fares the same.
-    Same,
 }
 
 impl State {

@@ -68,18 +68,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn traffic(&mut self, way: Way, mut terms: &'a [Term]) -> Option<Expectation> {
-        let mut expectation = Expectation {
-            way,
-            protocol: None,
-            from: Vec::new(),
-            to: Vec::new(),
-            ports: Vec::new(),
-            users: Vec::new(),
-            groups: Vec::new(),
-            interfaces: Vec::new(),
-            not: false,
-            becomes: Expected::Untouched,
-        };
+        let mut expectation = Expectation::of(way, Expected::Untouched);
         let mut seen: Vec<&Term> = Vec::new();
         let mut is_whole = true;
         while let Some((word, rest)) = terms.split_first() {
