@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::files::{Files, is_standard, name, read_whole, shown};
 use super::output;
+use super::page::counted;
 use super::report::Messages;
 use crate::diag::{Diagnostic, Suggestion, apply};
 use crate::policy::{Detail, print};
@@ -64,7 +65,7 @@ pub(super) fn fix(file: &Path, options: &Options, messages: &Messages) -> io::Re
     }
     if fixed != text {
         output::rewrite(file, &format!("{mark}{fixed}"))?;
-        let what = if count == 1 { "1 fix".to_owned() } else { format!("{count} fixes") };
+        let what = counted(count, "fix", "fixes");
         messages.note(&format!("{}: {what} written", shown(file)));
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use crate::cli::files::shown;
+use crate::diag::escape::on_one_line;
 use crate::span::Sources;
 
 /// Where goldens are read from, by their paths below the root.
@@ -162,8 +163,7 @@ fn ask(root: &Path, arguments: &[&str], question: &str) -> io::Result<String> {
              `git config --global --add safe.directory '{place}'`"
         )
     } else {
-        let first = said.lines().next().unwrap_or_default();
-        let first: String = first.chars().filter(|c| !c.is_control()).collect();
+        let first = on_one_line(said.lines().next().unwrap_or_default());
         format!("git cannot read the repository at {place}: {first}")
     }))
 }
