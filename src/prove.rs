@@ -291,7 +291,7 @@ fn unmet(
     packet: &Packet,
     run: &Run<'_>,
 ) -> Diagnostic {
-    let becomes = lowered.ports.words(Treatment::of(&run.outcome));
+    let becomes = lowered.ports.words(&Treatment::of(&run.outcome));
     let problem = Problem::Unmet {
         policy: policy.name.as_str().into(),
         expected: expected.outcome().into(),

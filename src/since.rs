@@ -295,7 +295,7 @@ impl Way {
         let Difference { packet, left, right, supposes } = difference;
         let ports = lower(policy, Layout::default()).ports;
         let [was, is] = [&left, &right].map(Treatment::of);
-        let (mut before, mut after) = (Ports::default().words(was), ports.words(is));
+        let (mut before, mut after) = (Ports::default().words(&was), ports.words(&is));
         if was == is {
             // They differ in marks or zones, or nothing but where the chain is left.
             (before, after) = (left.to_string(), right.to_string());

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 use crate::ir::{
     Action, Base, Chain, Clauses, CtStates, Direction, MarkChange, Match, Origin, Owner, OwnerIs,
-    Protocol, Rule, Ruleset,
+    Protocol, Rule, Ruleset, Target,
 };
 use crate::net::{Destination, Families, OnMiss};
 
@@ -131,16 +131,14 @@ impl fmt::Display for Words<'_, Match> {
                 write!(f, "{}{} an address of this machine", not(*n), end(*of))
             }
             Match::TransparentSocket => f.write_str("for a transparent socket"),
+            Match::Opaque { condition, not: n } => write!(f, "{}`{}`", not(*n), condition.text),
         }
     }
 }
 
 impl fmt::Display for Words<'_, Protocol> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        })
+        f.write_str(&self.0.name())
     }
 }
 
@@ -216,6 +214,7 @@ impl fmt::Display for Words<'_, Action> {
             ),
             Action::SetZone(zone) => write!(f, "track in zone {zone}"),
             Action::Log => f.write_str("log"),
+            Action::Opaque(Target { text, .. }) => write!(f, "`{text}`"),
         }
     }
 }

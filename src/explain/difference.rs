@@ -26,12 +26,14 @@ pub enum Change {
     DestinationChanged,
     /// Its source is translated otherwise.
     SourceChanged,
+    /// A target takes it on one side only, or another one, that is not followed.
+    TakenOtherwise,
     /// It goes the same way with other marks, or in another connection-tracking zone.
     MarkedOtherwise,
 }
 
 impl Change {
-    fn of(left: Treatment, right: Treatment) -> Self {
+    fn of(left: &Treatment, right: &Treatment) -> Self {
         match (left, right) {
             _ if left == right => Self::MarkedOtherwise,
             _ if left.is_captured() && right.is_captured() => Self::CapturedElsewhere,
@@ -39,6 +41,7 @@ impl Change {
             _ if left.is_captured() => Self::NoLongerCaptured,
             _ if right.is_captured() => Self::NewlyCaptured,
             (Treatment::Dropped, _) => Self::NoLongerDropped,
+            (Treatment::Taken { .. }, _) | (_, Treatment::Taken { .. }) => Self::TakenOtherwise,
             (Treatment::DestinationTranslated { .. }, _)
             | (_, Treatment::DestinationTranslated { .. }) => Self::DestinationChanged,
             _ => Self::SourceChanged,
@@ -56,6 +59,7 @@ impl Change {
             Self::NoLongerDropped => "no longer dropped",
             Self::DestinationChanged => "destination translated otherwise",
             Self::SourceChanged => "source translated otherwise",
+            Self::TakenOtherwise => "taken by another target",
             Self::MarkedOtherwise => "marked otherwise",
         }
     }
@@ -109,7 +113,7 @@ pub fn differences(
     for Region { difference, traffic, and_more } in found.ways {
         let reached = reached([left, right], [&hosts[0], &hosts[1]], &difference);
         let words = DifferenceWords {
-            change: Change::of(Treatment::of(&difference.left), Treatment::of(&difference.right)),
+            change: Change::of(&Treatment::of(&difference.left), &Treatment::of(&difference.right)),
             traffic: traffic.iter().map(ToString::to_string).collect(),
             and_more,
             of_a_proxy: !and_more && traffic.iter().all(|traffic| only_they_send(&owners, traffic)),

@@ -121,26 +121,26 @@ fn told(ruleset: &Ruleset, legs: &[Leg<'_>], ports: &Ports, context: &Context<'_
     let first = &legs[0];
     let treatments: Vec<_> = legs.iter().map(|leg| Treatment::of(&leg.run.outcome)).collect();
     let is = |wanted: fn(&Treatment) -> bool| treatments.iter().position(wanted);
-    let dropped = is(|treatment| *treatment == Treatment::Dropped);
-    let captured = is(|treatment| treatment.is_captured());
+    let dropped = is(Treatment::ends);
+    let captured = is(Treatment::is_captured);
     let touched = is(|treatment| *treatment != Treatment::Untouched);
     let ruled = legs.iter().position(|leg| path::deciding(&leg.run).is_some());
     let at = dropped.or(captured).or(touched).or(ruled).unwrap_or_default();
-    let treatment = treatments[at];
+    let treatment = &treatments[at];
     let mut outcome = ports.words(treatment);
     let mut also: Vec<_> =
         legs.iter().flat_map(|leg| treatment::effects(&leg.packet, &leg.run.outcome)).collect();
-    if at > 0 && treatment == Treatment::Dropped {
+    if at > 0 && *treatment == Treatment::Dropped {
         let hook = legs[at].packet.hook.name();
         outcome = format!("dropped at {hook}");
         if let Some(before) = captured {
-            also.insert(0, ports.words(treatments[before]).replacen(": ", " before: ", 1));
+            also.insert(0, ports.words(&treatments[before]).replacen(": ", " before: ", 1));
         }
     }
     also.dedup();
     let family = first.packet.family();
     let ungoverned = context.policy.filter(|policy| !policy.families().has(family));
-    if ungoverned.is_some() && treatment == Treatment::Untouched {
+    if ungoverned.is_some() && *treatment == Treatment::Untouched {
         outcome = format!("untouched: {family} is not governed");
     }
     let origin = origin(&legs[at].run);

@@ -89,10 +89,11 @@ pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
             run.outcome.translation.is_some()
         }
         Action::Tproxy { .. } => run.outcome.tproxy.is_some(),
+        Action::Opaque(_) => run.outcome.translation.is_some() && step.rule.then.ends_base_chain(),
         _ => false,
     };
     let last = run.trace.len().checked_sub(1);
-    let end = if run.outcome.verdict == Verdict::Drop {
+    let end = if run.outcome.verdict != Verdict::Accept {
         last
     } else if run.outcome.translation.is_some() || run.outcome.tproxy.is_some() {
         run.trace.iter().rposition(ends)

@@ -1,5 +1,8 @@
 //! Conditions on packets.
 
+use std::borrow::Cow;
+
+use super::Condition;
 use crate::net::{Interface, Mark, Name, Nets, PortSet};
 
 /// One condition on a packet.
@@ -99,6 +102,14 @@ pub enum Match {
     /// A transparent socket of this machine that is bound to an address of its own takes the
     /// packet (iptables `-m socket --transparent`, nft `socket transparent 1 socket wildcard 0`).
     TransparentSocket,
+    /// The answer to a question that the model leaves open. Rules of others only: no policy comes to
+    /// it, and no backend writes it.
+    Opaque {
+        /// The question.
+        condition: Condition,
+        /// Whether the opposite answer is meant.
+        not: bool,
+    },
 }
 
 /// A layer-4 protocol that rulesets tell apart.
@@ -108,7 +119,74 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// Another, by its number (IANA's), which is neither 6 nor 17. Rules of others only.
+    Other(u8),
 }
+
+impl Protocol {
+    /// The protocol of a number.
+    #[must_use]
+    pub const fn of(number: u8) -> Self {
+        match number {
+            6 => Self::Tcp,
+            17 => Self::Udp,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Whether rules see ports of its packets.
+    #[must_use]
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp)
+    }
+
+    /// Its name, as nft and iptables have it; of one without a name, its number.
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        let number = match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Other(number) => number,
+        };
+        let named = NAMES.iter().find(|(_, of)| *of == number);
+        named.map_or_else(|| number.to_string().into(), |(name, _)| (*name).into())
+    }
+
+    /// The protocol that is called so, or has that number.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        let known = NAMES.iter().chain(ALIASES).find(|(name, _)| name.eq_ignore_ascii_case(text));
+        known.map(|(_, number)| *number).or_else(|| text.parse().ok()).map(Self::of)
+    }
+}
+
+/// Names of protocols and their numbers (IANA, 2026). The first of a number is the one that
+/// iptables-save 1.8.9 and nft 1.0.6 print.
+const NAMES: &[(&str, u8)] = &[
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ipencap", 4),
+    ("tcp", 6),
+    ("udp", 17),
+    ("dccp", 33),
+    ("ipv6", 41),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("ipv6-icmp", 58),
+    ("ospf", 89),
+    ("pim", 103),
+    ("comp", 108),
+    ("vrrp", 112),
+    ("l2tp", 115),
+    ("sctp", 132),
+    ("mobility-header", 135),
+    ("udplite", 136),
+];
+
+/// Other names.
+const ALIASES: &[(&str, u8)] =
+    &[("icmpv6", 58), ("ipip", 4), ("ipcomp", 108), ("ipv6-mh", 135), ("mh", 135)];
 
 /// Which end of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -42,6 +42,7 @@ mod builtin;
 mod clauses;
 mod host;
 mod matches;
+mod opaque;
 mod origin;
 mod reach;
 mod schedule;
@@ -52,6 +53,7 @@ pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use clauses::{ClauseText, Clauses};
 pub use host::{HostPart, HostStep};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
+pub use opaque::{Condition, Effect, Target};
 pub(crate) use origin::ladder;
 pub use origin::{Origin, Rung};
 pub use schedule::{Entry, Schedule, Step, TRACKING, TooManyTies};
@@ -217,6 +219,9 @@ pub enum Action {
     SetZone(u16),
     /// Writes to the kernel log. Changes nothing that is compared.
     Log,
+    /// Does something that the model does not follow. Rules of others only: no policy comes to it,
+    /// and no backend writes it.
+    Opaque(Target),
 }
 
 impl Action {
@@ -233,6 +238,9 @@ impl Action {
             | Self::Snat { .. }
             | Self::Dnat { .. } => true,
             Self::Tproxy { on_miss, .. } => matches!(on_miss, crate::net::OnMiss::Drop),
+            Self::Opaque(Target { effect, .. }) => {
+                matches!(effect, Effect::Takes | Effect::Translates { .. })
+            }
             _ => false,
         }
     }

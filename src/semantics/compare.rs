@@ -309,7 +309,13 @@ fn at<T>(
 /// The packets that have two fates.
 fn differing(space: &mut Space, [left, right]: [&Fates; 2]) -> Function {
     let all = space.all();
-    let mut parts = vec![space.diagrams.differ(left.accepted, right.accepted)];
+    let mut parts = vec![
+        space.diagrams.differ(left.accepted, right.accepted),
+        space.diagrams.differ(left.taken, right.taken),
+    ];
+    each_key(&left.targets, &right.targets, |one, other| {
+        parts.push(space.diagrams.differ(one, other));
+    });
     each_key(&left.translations, &right.translations, |one, other| {
         parts.push(space.diagrams.differ(one, other));
     });
@@ -346,13 +352,16 @@ fn each_key<K: Ord>(
 
 /// Those of `packets` that fare like one of them, of which `outcome` becomes.
 fn alike(space: &mut Space, fates: &Fates, outcome: &Outcome, packets: Function) -> Function {
-    let accepted = fates.accepted.negated_if(outcome.verdict == Verdict::Drop);
+    let accepted = fates.accepted.negated_if(outcome.verdict != Verdict::Accept);
     let mut alike = space.diagrams.and(packets, accepted);
+    let taken = fates.taken.negated_if(outcome.verdict != Verdict::Taken);
+    alike = space.diagrams.and(alike, taken);
+    let targets = fates.targets.iter().map(|(text, at)| (outcome.targets.contains(text), *at));
     let translations =
-        fates.translations.iter().map(|(to, at)| (outcome.translation == Some(*to), *at));
+        fates.translations.iter().map(|(to, at)| (outcome.translation.as_ref() == Some(to), *at));
     let proxies = fates.proxies.iter().map(|(to, at)| (outcome.tproxy == Some(*to), *at));
     let zones = fates.zones.iter().map(|(to, at)| (outcome.zone == Some(*to), *at));
-    for (is, at) in translations.chain(proxies).chain(zones) {
+    for (is, at) in targets.chain(translations).chain(proxies).chain(zones) {
         alike = space.diagrams.and(alike, at.negated_if(!is));
     }
     let [mark, connmark] = space.marks();

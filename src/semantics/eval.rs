@@ -1,14 +1,15 @@
 //! One packet, with its trace.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::symbolic::DEEPEST;
-use super::{Decided, End, InSet, Limit, Packet, Sender};
+use super::{Decided, End, Holds, InSet, Limit, Packet, Sender};
 use crate::ir::{
-    self, Action, Chain, ChainKind, CtState, Direction, Entry, Hook, MarkChange, Match, Owner,
-    OwnerIs, Rule, Ruleset, Schedule, Table,
+    self, Action, Chain, ChainKind, CtState, Direction, Effect, Entry, Hook, MarkChange, Match,
+    Owner, OwnerIs, Rule, Ruleset, Schedule, Table,
 };
 use crate::net::{Destination, Name, OnMiss};
 
@@ -29,6 +30,9 @@ pub struct Outcome {
     pub connmark: u32,
     /// The zone that its connection is tracked in, if one was set. `None` if it was dropped.
     pub zone: Option<u16>,
+    /// The targets of [`Effect::Takes`] and [`Effect::Unknown`] that it met, as they were written;
+    /// those of a packet that was dropped are not told.
+    pub targets: BTreeSet<Arc<str>>,
 }
 
 /// Whether a packet goes on.
@@ -38,10 +42,13 @@ pub enum Verdict {
     Accept,
     /// It does not.
     Drop,
+    /// A target takes it that the model does not follow: the last of [`Outcome::targets`] that it
+    /// met.
+    Taken,
 }
 
 /// How the addresses of a connection change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Translation {
     /// It goes to this port of this machine.
     Redirect {
@@ -60,6 +67,13 @@ pub enum Translation {
         /// The port; `None`: its own.
         port: Option<u16>,
     },
+    /// It goes to, or comes from, what the rule does not say: see [`Effect::Translates`].
+    Opaque {
+        /// The target, as it was written.
+        text: Arc<str>,
+        /// Whether the address surely is this machine's.
+        to_this_machine: bool,
+    },
 }
 
 impl Translation {
@@ -69,6 +83,7 @@ impl Translation {
             Self::Redirect { .. } => true,
             Self::Dnat { to, .. } => to.is_loopback(),
             Self::Snat { .. } => false,
+            Self::Opaque { to_this_machine, .. } => *to_this_machine,
         }
     }
 }
@@ -153,6 +168,7 @@ pub(super) fn run_in_order<'a>(
         routed: packet.mark,
         connmark: packet.connmark,
         zone: None,
+        targets: BTreeSet::new(),
     };
     let after = packet.clone();
     let is_tracked = !packet.hook.tracks() || is_looped(packet);
@@ -177,10 +193,12 @@ pub(super) fn run_in_order<'a>(
             ir::Step::Chain(entry) => walk.base_chain(*entry),
             ir::Step::Translate(entries) => walk.translate(entries),
         };
-        if flow == Flow::Drop {
-            walk.drop();
-            break;
+        match flow {
+            Flow::Drop => walk.drop(),
+            Flow::Taken => walk.run.outcome.verdict = Verdict::Taken,
+            Flow::Accept | Flow::Return => continue,
         }
+        break;
     }
     walk.finish()
 }
@@ -198,6 +216,7 @@ const MOST_VISITS: usize = 2_000_000;
 enum Flow {
     Accept,
     Drop,
+    Taken,
     Return,
 }
 
@@ -245,11 +264,12 @@ impl<'a> Walk<'a, '_> {
                     if self.run.outcome.translation.is_some() {
                         break;
                     }
-                    if self.base_chain(*entry) == Flow::Drop {
-                        return Flow::Drop;
+                    let flow = self.base_chain(*entry);
+                    if matches!(flow, Flow::Drop | Flow::Taken) {
+                        return flow;
                     }
                 }
-                self.run.outcome.translation.map(|translation| match translation {
+                self.run.outcome.translation.as_ref().map(|translation| match *translation {
                     Translation::Redirect { port } => {
                         let is_sent = self.packet.hook == Hook::Output;
                         let family = self.packet.family();
@@ -259,6 +279,9 @@ impl<'a> Walk<'a, '_> {
                     }
                     Translation::Snat { to } => (to, None),
                     Translation::Dnat { to, port } => (to, port),
+                    Translation::Opaque { .. } => {
+                        (self.packet.interface_address, Some(self.packet.translated_port))
+                    }
                 })
             }
         };
@@ -272,16 +295,18 @@ impl<'a> Walk<'a, '_> {
     fn becomes(&mut self, address: IpAddr, port: Option<u16>) {
         let Some((end, _)) = self.packet.hook.translates() else { return };
         let (outcome, after) = (&mut self.run.outcome, &mut self.run.after);
-        let decided = matches!(self.packet.translation, Decided::Becomes(..));
+        // Where it is not known which address it becomes, it counts as another.
+        let is_another = matches!(self.packet.translation, Decided::Becomes(..))
+            || matches!(outcome.translation, Some(Translation::Opaque { .. }));
         let (old, old_port) = match end {
             Direction::Source => (&mut after.source, &mut after.source_port),
             Direction::Destination => (&mut after.destination, &mut after.destination_port),
         };
-        if self.packet.hook == Hook::Output && (decided || *old != address) {
+        if self.packet.hook == Hook::Output && (is_another || *old != address) {
             outcome.routed = outcome.mark;
         }
         *old = address;
-        if let (Some(port), true) = (port, self.packet.protocol.is_some()) {
+        if let (Some(port), true) = (port, self.packet.has_ports()) {
             *old_port = port;
         }
         self.is_translated = true;
@@ -384,6 +409,24 @@ impl<'a> Walk<'a, '_> {
             | Action::RestoreMark(_)
             | Action::SetZone(_)
             | Action::Log => {}
+            Action::Opaque(ir::Target { text, effect }) => match effect {
+                Effect::Stays => {}
+                Effect::Takes => {
+                    outcome.targets.insert(Arc::clone(text));
+                    return Some(Flow::Taken);
+                }
+                Effect::Translates { to_this_machine } => {
+                    outcome.translation = Some(Translation::Opaque {
+                        text: Arc::clone(text),
+                        to_this_machine: *to_this_machine,
+                    });
+                    return Some(Flow::Accept);
+                }
+                Effect::Unknown(condition) => {
+                    outcome.targets.insert(Arc::clone(text));
+                    return self.holds(condition).then_some(Flow::Taken);
+                }
+            },
         }
         None
     }
@@ -411,7 +454,7 @@ impl<'a> Walk<'a, '_> {
 
     fn is_local(&self, of: Direction) -> bool {
         let end = self.end(of);
-        match self.run.outcome.translation {
+        match &self.run.outcome.translation {
             Some(to) if end == End::Translated && to.is_local() => true,
             _ => self.packet.local.contains(&end),
         }
@@ -428,7 +471,7 @@ impl<'a> Walk<'a, '_> {
         match when {
             Match::Protocol { protocol, not } => (packet.protocol == Some(*protocol)) != *not,
             Match::Port { of, ports, not } => {
-                packet.protocol.is_some() && ports.contains(seen.port(*of)) != *not
+                packet.has_ports() && ports.contains(seen.port(*of)) != *not
             }
             Match::Address { of, nets, not } => {
                 nets.family() == packet.family() && nets.contains(seen.address(*of)) != *not
@@ -451,7 +494,13 @@ impl<'a> Walk<'a, '_> {
             Match::CtState { states, not } => states.has(self.state()) != *not,
             Match::Local { of, not } => self.is_local(*of) != *not,
             Match::TransparentSocket => packet.transparent_socket,
+            Match::Opaque { condition, not } => self.holds(condition) != *not,
         }
+    }
+
+    /// The answer to a question that the model leaves open.
+    fn holds(&self, condition: &ir::Condition) -> bool {
+        self.packet.holds.contains(&Holds::asked(condition, self.is_translated))
     }
 
     fn drop(&mut self) {
@@ -465,6 +514,7 @@ impl<'a> Walk<'a, '_> {
             routed: self.packet.mark,
             connmark: if began { self.packet.connmark } else { outcome.connmark },
             zone: None,
+            targets: BTreeSet::new(),
         };
     }
 
@@ -499,13 +549,18 @@ impl fmt::Display for Outcome {
         f.write_str(match self.verdict {
             Verdict::Accept => "accepted",
             Verdict::Drop => "dropped",
+            Verdict::Taken => "taken",
         })?;
-        match self.translation {
+        for target in &self.targets {
+            write!(f, ", by `{target}`")?;
+        }
+        match &self.translation {
             Some(Translation::Redirect { port }) => write!(f, ", redirected to port {port}")?,
             Some(Translation::Snat { to }) => write!(f, ", source {to}")?,
             Some(Translation::Dnat { to, port }) => {
-                write!(f, ", destination {}", Destination { address: to, port })?;
+                write!(f, ", destination {}", Destination { address: *to, port: *port })?;
             }
+            Some(Translation::Opaque { text, .. }) => write!(f, ", translated by `{text}`")?,
             None => {}
         }
         if let Some(port) = self.tproxy {

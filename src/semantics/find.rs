@@ -1,5 +1,8 @@
 //! A packet of which something becomes.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::diagram::Function;
 use super::eval::run_in_order;
 use super::space::{NOTHING, Space};
@@ -87,10 +90,13 @@ fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome
         routed: 0,
         connmark: 0,
         zone: None,
+        targets: BTreeSet::new(),
     };
     let accepted = space.diagrams.and(packets, fates.accepted);
+    let taken = space.diagrams.and(packets, fates.taken);
     let dropped = space.diagrams.minus(packets, fates.accepted);
-    let mut all = vec![(outcome(Verdict::Accept), accepted)];
+    let dropped = space.diagrams.minus(dropped, taken);
+    let mut all = vec![(outcome(Verdict::Accept), accepted), (outcome(Verdict::Taken), taken)];
     let split = |space: &mut Space,
                  all: Vec<(Outcome, Function)>,
                  at: Function,
@@ -105,8 +111,14 @@ fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome
         parts.retain(|(_, packets)| *packets != Function::FALSE);
         parts
     };
+    for (text, at) in &fates.targets {
+        let meets = |outcome: &mut Outcome| {
+            outcome.targets.insert(Arc::clone(text));
+        };
+        all = split(space, all, *at, &meets);
+    }
     for (to, at) in &fates.translations {
-        let becomes = |outcome: &mut Outcome| outcome.translation = Some::<Translation>(*to);
+        let becomes = |outcome: &mut Outcome| outcome.translation = Some::<Translation>(to.clone());
         all = split(space, all, *at, &becomes);
     }
     for (to, at) in &fates.proxies {

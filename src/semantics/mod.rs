@@ -49,11 +49,12 @@ pub use compare::{
 pub use equality::are_alike;
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
 pub use find::find;
-pub use packet::{Decided, End, InSet, Packet, Sender};
+pub use packet::{Decided, End, Holds, InSet, Packet, Sender};
 pub use text::BadPacket;
 pub use touched::touched;
 pub use traffic::Traffic;
 pub use way::{Arrival, Host, Impossible, Leg, Way, follow};
+pub(crate) use witness::DECIDED_PORT;
 
 use crate::ir::TooManyTies;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::ir::{CtState, Direction, Hook, Protocol, Ruleset, Table};
+use crate::ir::{Condition, CtState, Direction, Hook, Protocol, Ruleset, Table};
 use crate::net::{Families, Family, Name};
 
 /// What rules can see of a packet.
@@ -11,7 +11,7 @@ use crate::net::{Families, Family, Name};
 pub struct Packet {
     /// Where it is.
     pub hook: Hook,
-    /// TCP, UDP, or (`None`) anything else.
+    /// Its layer-4 protocol; `None`: one that no rule names.
     pub protocol: Option<Protocol>,
     /// Where it comes from; of the same family as `destination`.
     pub source: IpAddr,
@@ -37,8 +37,10 @@ pub struct Packet {
     /// What is decided of its connection's translation.
     pub translation: Decided,
     /// The first address of the interface that it came in on, to which a redirect at prerouting
-    /// leads.
+    /// leads, and any translation that does not say which address it leads to.
     pub interface_address: IpAddr,
+    /// The port to which a translation leads that does not say which.
+    pub translated_port: u16,
     /// Ports on which no transparent proxy listens that would take it. One does on all others.
     pub no_listener: BTreeSet<u16>,
     /// The named sets that its addresses are in.
@@ -47,6 +49,26 @@ pub struct Packet {
     pub local: BTreeSet<End>,
     /// Whether a transparent socket that is bound to an address takes it.
     pub transparent_socket: bool,
+    /// Which of the questions that the model leaves open have the answer yes.
+    pub holds: BTreeSet<Holds>,
+}
+
+/// The answer to a [`Condition`] is yes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Holds {
+    /// The question.
+    pub condition: Condition,
+    /// Whether it is asked of the packet as translation leaves it, which is another packet.
+    pub translated: bool,
+}
+
+impl Holds {
+    /// `condition`, as it is asked of a packet that is translated or not. What more than the packet
+    /// decides does not depend on that.
+    pub(super) fn asked(condition: &Condition, translated: bool) -> Self {
+        let translated = translated && condition.asked_by.is_none();
+        Self { condition: condition.clone(), translated }
+    }
 }
 
 /// What is decided of the translation of a packet's connection, at the end that its hook
@@ -153,6 +175,12 @@ impl Packet {
             Direction::Source => self.source,
             Direction::Destination => self.destination,
         }
+    }
+
+    /// Whether it has ports that rules see.
+    #[must_use]
+    pub fn has_ports(&self) -> bool {
+        self.protocol.is_some_and(Protocol::has_ports)
     }
 
     /// The port at one end.

@@ -1,6 +1,6 @@
 //! All packets at one hook, of one family, as values of Boolean variables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::diagram::{Diagrams, Function};
@@ -8,7 +8,7 @@ use super::field::Field;
 use super::interfaces::Interfaces;
 use super::lanes::Lanes;
 use super::vocabulary::{Classes, Numbers, Vocabulary, in_set};
-use super::{End, InSet};
+use super::{End, Holds, InSet};
 use crate::ir::{
     CtState, CtStates, Direction, Hook, MarkChange, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
 };
@@ -24,8 +24,10 @@ pub(super) struct Space {
     pub(super) hook: Hook,
     pub(super) family: Family,
     pub(super) diagrams: Diagrams,
-    /// See [`PROTOCOLS`].
+    /// A place in `protocols`.
     pub(super) protocol: Field,
+    /// The protocols that rules tell apart: TCP and UDP first, "none of those" last.
+    pub(super) protocols: Vec<Option<Protocol>>,
     /// A place in [`CtState::ALL`].
     pub(super) state: Field,
     /// One of [`PROCESS`], [`KERNEL`], [`NOBODY`].
@@ -67,11 +69,9 @@ pub(super) struct Space {
     /// "The address is this machine's".
     pub(super) local: [(End, u32); 3],
     pub(super) transparent_socket: u32,
+    /// The questions that the model leaves open, each with "the answer is yes".
+    pub(super) holds: BTreeMap<Holds, u32>,
 }
-
-/// The protocols in the order of their numbers.
-pub(super) const PROTOCOLS: [Option<Protocol>; 3] =
-    [Some(Protocol::Tcp), Some(Protocol::Udp), None];
 
 /// The packet was sent by a process.
 pub(super) const PROCESS: u128 = 0;
@@ -111,7 +111,7 @@ impl Space {
             next += bits;
             Field::of_variables(next - bits, bits)
         };
-        let protocol = field(2);
+        let protocol = field(field_bits(words.protocols.len()));
         let state = field(3);
         let sender = field(2);
         let decided = field(2);
@@ -121,6 +121,7 @@ impl Space {
         let sets = words.sets.into_iter().map(|set| (set, field(1).first)).collect();
         let local = ENDS.map(|end| (end, field(1).first));
         let transparent_socket = field(1).first;
+        let holds = words.holds.into_iter().map(|holds| (holds, field(1).first)).collect();
         let mut classes = Vec::new();
         let mut number = |bits, in_classes: Option<Classes>| match in_classes {
             None => field(bits),
@@ -159,6 +160,7 @@ impl Space {
             family,
             diagrams: Diagrams::new(),
             protocol,
+            protocols: words.protocols,
             state,
             sender,
             input,
@@ -184,6 +186,7 @@ impl Space {
             all: None,
             local,
             transparent_socket,
+            holds,
         }
     }
 
@@ -222,7 +225,7 @@ impl Space {
         // The kernel has no owner with the highest number: it stands for "none".
         let owners = (0, u128::from(u32::MAX) - 1);
         let ranges = [
-            (self.protocol, (0, PROTOCOLS.len() as u128 - 1)),
+            (self.protocol, (0, self.protocols.len() as u128 - 1)),
             (self.state, (0, CtState::ALL.len() as u128 - 1)),
             (self.decided, decided),
             (self.input, inputs),
@@ -400,7 +403,7 @@ impl Space {
 
     /// The packets of `protocol`.
     pub(super) fn protocol(&mut self, protocol: Protocol) -> Function {
-        let place = PROTOCOLS.iter().position(|known| *known == Some(protocol));
+        let place = self.protocols.iter().position(|known| *known == Some(protocol));
         self.is(self.protocol, place.unwrap_or_default() as u128)
     }
 
@@ -425,6 +428,12 @@ impl Space {
     pub(super) fn is_local(&mut self, end: End) -> Function {
         let variable = self.local.iter().find(|(known, _)| *known == end);
         let variable = variable.map(|(_, variable)| *variable);
+        variable.map_or(Function::FALSE, |variable| self.diagrams.variable(variable))
+    }
+
+    /// The packets that answer a question with yes.
+    pub(super) fn holds(&mut self, holds: &Holds) -> Function {
+        let variable = self.holds.get(holds).copied();
         variable.map_or(Function::FALSE, |variable| self.diagrams.variable(variable))
     }
 

@@ -10,6 +10,7 @@ mod matching;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use self::alike::marking_chains;
 pub(super) use self::alike::{changes_marks, is_once_enough};
@@ -23,11 +24,15 @@ use crate::ir::{
 use crate::net::Name;
 
 /// What becomes of all packets. Every packet is either dropped, or has at most one of each kind of
-/// thing.
+/// thing; of targets it can have met several.
 #[derive(Clone)]
 pub(super) struct Fates {
     /// The packets that go on.
     pub(super) accepted: Function,
+    /// Those that a target takes.
+    pub(super) taken: Function,
+    /// Those that met each target that the model does not follow.
+    pub(super) targets: BTreeMap<Arc<str>, Function>,
     pub(super) translations: BTreeMap<Translation, Function>,
     pub(super) proxies: BTreeMap<u16, Function>,
     pub(super) zones: BTreeMap<u16, Function>,
@@ -136,9 +141,12 @@ struct Walk<'a> {
 struct Taken {
     accepted: Function,
     dropped: Function,
+    /// Those that a target takes.
+    elsewhere: Function,
 }
 
-const NONE: Taken = Taken { accepted: Function::FALSE, dropped: Function::FALSE };
+const NONE: Taken =
+    Taken { accepted: Function::FALSE, dropped: Function::FALSE, elsewhere: Function::FALSE };
 
 impl<'a> Walk<'a> {
     fn new(space: &'a mut Space, ruleset: &'a Ruleset) -> Self {
@@ -162,6 +170,8 @@ impl<'a> Walk<'a> {
             chains,
             fates: Fates {
                 accepted: Function::FALSE,
+                taken: Function::FALSE,
+                targets: BTreeMap::new(),
                 translations: BTreeMap::new(),
                 proxies: BTreeMap::new(),
                 zones: BTreeMap::new(),
@@ -215,6 +225,7 @@ impl<'a> Walk<'a> {
             self.version += 1;
         }
         let becomes = self.space.is(self.space.decided, BECOMES);
+        let becomes = self.space.diagrams.and(becomes, live);
         let decided = Landing { address: None, port: Port::Decided };
         self.land(decided, becomes, becomes);
         for (translation, packets) in self.fates.translations.clone() {
@@ -228,6 +239,7 @@ impl<'a> Walk<'a> {
                 (Translation::Dnat { to, port }, _) => {
                     (Some(to), port.map_or(Port::Same, Port::This))
                 }
+                (Translation::Opaque { .. }, _) => (None, Port::Decided),
             };
             let moved = match address {
                 Some(address) if self.space.hook == Hook::Output => {
@@ -282,7 +294,8 @@ impl<'a> Walk<'a> {
         Ok(returned)
     }
 
-    fn take(&mut self, Taken { accepted, dropped }: Taken) {
+    fn take(&mut self, Taken { accepted, dropped, elsewhere }: Taken) {
+        self.taken.elsewhere = self.space.diagrams.or(self.taken.elsewhere, elsewhere);
         self.taken.accepted = self.space.diagrams.or(self.taken.accepted, accepted);
         self.taken.dropped = self.space.diagrams.or(self.taken.dropped, dropped);
     }
@@ -365,14 +378,13 @@ impl<'a> Walk<'a> {
         let dropped = space.diagrams.and(all, taken.dropped);
         let began = space.new_connections();
         let began = space.diagrams.and(dropped, began);
+        fates.taken = space.diagrams.and(all, taken.elsewhere);
+        let kept = space.diagrams.or(live, fates.taken);
         let [mark, connmark] = space.marks();
-        for map in [&mut fates.proxies, &mut fates.zones] {
-            for packets in map.values_mut() {
-                *packets = space.diagrams.and(*packets, live);
-            }
-        }
-        for packets in fates.translations.values_mut() {
-            *packets = space.diagrams.and(*packets, live);
+        let numbered = fates.proxies.values_mut().chain(fates.zones.values_mut());
+        let named = fates.translations.values_mut().chain(fates.targets.values_mut());
+        for packets in numbered.chain(named) {
+            *packets = space.diagrams.and(*packets, kept);
         }
         if space.hook != Hook::Output {
             fates.routed = fates.mark;

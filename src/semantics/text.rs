@@ -13,7 +13,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::{Decided, End, InSet, Packet, Sender};
+use super::{DECIDED_PORT, Decided, End, InSet, Packet, Sender};
 use crate::ir::{CtState, Hook, Protocol};
 use crate::net::{Interface, Name};
 
@@ -34,13 +34,13 @@ pub enum BadPacket {
     )]
     Hook,
     /// Behind that stands no protocol.
-    #[error("expected `tcp`, `udp` or `other` as the second word")]
+    #[error("expected a protocol (`tcp`, `udp`, `icmp`, a number), or `other`, as the second word")]
     Protocol,
     /// A word that has no meaning.
     #[error(
         "unknown word `{word}`; the words are `from`, `to`, `user`, `group`, `kernel-socket`, \
          `no-socket`, `proxy-user`, `proxy-group`, `in`, `out`, `mark`, `connmark`, `state`, `not-translated`, \
-         `translation-open`, `translated-to`, `interface-address`, `no-listener`, `from-set`, \
+         `translation-open`, `translated-to`, `translated-port`, `interface-address`, `no-listener`, `from-set`, \
          `to-set`, `translated-set`, `from-local`, `to-local`, `translated-local`, \
          `from-foreign`, `to-foreign`, `transparent-socket`"
     )]
@@ -106,12 +106,9 @@ const HOOKS: [(Hook, &str); 5] = [
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(hook_word(self.hook))?;
-        f.write_str(match self.protocol {
-            Some(Protocol::Tcp) => " tcp",
-            Some(Protocol::Udp) => " udp",
-            None => " other",
-        })?;
-        let has_ports = self.protocol.is_some();
+        let protocol = self.protocol.map_or_else(|| "other".into(), Protocol::name);
+        write!(f, " {protocol}")?;
+        let has_ports = self.has_ports();
         let source_port =
             (has_ports && self.source_port != DEFAULT_SOURCE_PORT).then_some(self.source_port);
         write!(f, " from {}", Endpoint(self.source, source_port))?;
@@ -149,6 +146,9 @@ impl fmt::Display for Packet {
         }
         if self.interface_address != self.destination {
             write!(f, " interface-address {}", self.interface_address)?;
+        }
+        if self.translated_port != DECIDED_PORT {
+            write!(f, " translated-port {}", self.translated_port)?;
         }
         for port in &self.no_listener {
             write!(f, " no-listener {port}")?;
@@ -223,10 +223,9 @@ impl FromStr for Packet {
         let (hook, _) =
             HOOKS.into_iter().find(|(_, word)| *word == first).ok_or(BadPacket::Hook)?;
         let protocol = match words.next() {
-            Some("tcp") => Some(Protocol::Tcp),
-            Some("udp") => Some(Protocol::Udp),
             Some("other") => None,
-            _ => return Err(BadPacket::Protocol),
+            Some(word) => Some(Protocol::named(word).ok_or(BadPacket::Protocol)?),
+            None => return Err(BadPacket::Protocol),
         };
         let mut draft = Draft::new(hook, protocol);
         while let Some(word) = words.next() {
@@ -252,7 +251,8 @@ struct Draft {
 impl Draft {
     fn new(hook: Hook, protocol: Option<Protocol>) -> Self {
         let interface = |exists: bool| exists.then(|| DEFAULT_INTERFACE.to_owned());
-        let port = |port| if protocol.is_some() { port } else { 0 };
+        let has_ports = protocol.is_some_and(Protocol::has_ports);
+        let port = |port| if has_ports { port } else { 0 };
         let sender = if hook == Hook::Output {
             Sender::Process { user: DEFAULT_ID, group: DEFAULT_ID }
         } else {
@@ -273,10 +273,12 @@ impl Draft {
             state: CtState::New,
             translation: Decided::Nothing,
             interface_address: Ipv4Addr::UNSPECIFIED.into(),
+            translated_port: DECIDED_PORT,
             no_listener: BTreeSet::new(),
             sets: BTreeSet::new(),
             local: BTreeSet::new(),
             transparent_socket: false,
+            holds: BTreeSet::new(),
         };
         Self {
             packet,
@@ -306,7 +308,7 @@ impl Draft {
             "to" => {
                 let Endpoint(address, port) = value(word, words, AN_END)?;
                 once(word, &mut self.destination, address)?;
-                if port.is_none() && packet.protocol.is_some() {
+                if port.is_none() && packet.has_ports() {
                     return Err(without_port(address));
                 }
                 set_port(word, packet.protocol, &mut packet.destination_port, port)?;
@@ -464,7 +466,9 @@ fn set_port(
     port: Option<u16>,
 ) -> Result<(), BadPacket> {
     match port {
-        Some(_) if protocol.is_none() => Err(bad(word, "an address without a port")),
+        Some(_) if !protocol.is_some_and(Protocol::has_ports) => {
+            Err(bad(word, "an address without a port"))
+        }
         Some(port) => {
             *slot = port;
             Ok(())

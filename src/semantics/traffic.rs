@@ -6,11 +6,8 @@ use ipnet::IpNet;
 
 use super::diagram::Function;
 use super::field::Field;
-use super::space::{
-    BECOMES, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
-};
+use super::space::{BECOMES, KERNEL, NOBODY, NOTHING, PROCESS, Space, UNCHANGED, number};
 use super::text::hook_word;
-use super::witness::DECIDED_PORT;
 use super::{Decided, Packet, Sender};
 use crate::ir::{CtState, Hook, Protocol};
 use crate::net::Family;
@@ -176,6 +173,12 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
         let what = fact(&format!("listener {port}"), &format!("no-listener {port}"));
         facts(what, *variable, !packet.no_listener.contains(port));
     }
+    for (holds, variable) in &space.holds {
+        let is = if holds.translated { " behind the translation" } else { "" };
+        let text = &holds.condition.text;
+        let what = fact(&format!("if `{text}` holds{is}"), &format!("unless `{text}` holds{is}"));
+        facts(what, *variable, packet.holds.contains(holds));
+    }
     let place = |name: &Option<String>| {
         let name = name.as_deref().unwrap_or_default();
         space.interfaces.names().iter().position(|known| known == name).unwrap_or_default() as u128
@@ -186,10 +189,11 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
         Sender::Nobody => (NOBODY, 0, 0),
     };
     let state = CtState::ALL.iter().position(|state| *state == packet.state).unwrap_or_default();
-    let protocol = PROTOCOLS.iter().position(|known| *known == packet.protocol).unwrap_or_default();
+    let protocols = &space.protocols;
+    let protocol = protocols.iter().position(|known| *known == packet.protocol).unwrap_or_default();
     let (decided, address, to_port) = match packet.translation {
-        Decided::Nothing => (NOTHING, packet.interface_address, DECIDED_PORT),
-        Decided::Unchanged => (UNCHANGED, packet.interface_address, DECIDED_PORT),
+        Decided::Nothing => (NOTHING, packet.interface_address, packet.translated_port),
+        Decided::Unchanged => (UNCHANGED, packet.interface_address, packet.translated_port),
         Decided::Becomes(address, to_port) => (BECOMES, address, to_port),
     };
     part(About::Number, What::TranslatedPort, space.translated_port, to_port.into());
@@ -356,19 +360,7 @@ impl Part {
             }
             What::Input => format!("in {}", self.interfaces(space)?),
             What::Output => format!("out {}", self.interfaces(space)?),
-            What::Protocol => match PROTOCOLS.map(|protocol| {
-                let place = PROTOCOLS.iter().position(|known| *known == protocol);
-                (has(place.unwrap_or_default() as u128), protocol)
-            }) {
-                [(true, _), (false, _), (false, _)] => "tcp",
-                [(false, _), (true, Some(Protocol::Udp)), (false, _)] => "udp",
-                [(true, _), (true, _), (false, _)] => "tcp or udp",
-                [(false, _), (true, _), (true, _)] => "not tcp",
-                [(true, _), (false, _), (true, _)] => "not udp",
-                [(false, _), (false, _), (true, _)] => "other",
-                _ => return None,
-            }
-            .to_owned(),
+            What::Protocol => self.protocols(space)?,
         })
     }
 
@@ -419,6 +411,25 @@ impl Part {
         let net = IpNet::new(address, length).ok()?;
         let prefix = if u32::from(length) == bits { address.to_string() } else { net.to_string() };
         Some(format!("{not}{prefix}"))
+    }
+
+    /// `tcp`, `tcp or udp`, `not udp`; `other` for those that no rule names.
+    fn protocols(&self, space: &Space) -> Option<String> {
+        let places = (0..).zip(&space.protocols);
+        let (has, lacks): (Vec<_>, Vec<_>) =
+            places.partition(|(place, _)| self.ranges.contains(&(*place, *place)));
+        let names = |some: &[(u128, &Option<Protocol>)]| {
+            let names = some.iter().filter_map(|(_, protocol)| protocol.map(Protocol::name));
+            names.collect::<Vec<_>>().join(" or ")
+        };
+        match (&has[..], &lacks[..]) {
+            ([], _) | (_, []) => None,
+            ([(_, None)], _) => Some("other".to_owned()),
+            (has, lacks) if has.iter().any(|(_, protocol)| protocol.is_none()) => {
+                Some(format!("not {}", names(lacks)))
+            }
+            (has, _) => Some(names(has)),
+        }
     }
 
     /// `lo`, `not lo`. The second name of a space means every interface that no rule names.

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use super::interfaces::Interfaces;
 use super::lanes::{Lanes, Marks};
 use super::space::{address_ranges, number};
-use super::{End, InSet};
-use crate::ir::{Action, Direction, Hook, Match, Owner, OwnerIs, Ruleset, Table};
+use super::{End, Holds, InSet};
+use crate::ir::{
+    Action, Condition, Direction, Effect, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
+    Target,
+};
 use crate::net::{Family, Interface, Name};
 
 /// What rulesets name.
@@ -15,6 +18,9 @@ pub(super) struct Vocabulary {
     pub(super) interfaces: Interfaces,
     pub(super) listeners: BTreeSet<u16>,
     pub(super) sets: BTreeSet<InSet>,
+    /// TCP and UDP first, and "none of those" last.
+    pub(super) protocols: Vec<Option<Protocol>>,
+    pub(super) holds: BTreeSet<Holds>,
     /// Names of sets that several tables of one ruleset have.
     pub(super) namesakes: BTreeSet<Name>,
 }
@@ -24,13 +30,23 @@ impl Vocabulary {
         let mut listeners = BTreeSet::new();
         let mut sets = BTreeSet::new();
         let mut interfaces = BTreeSet::new();
+        let (mut others, mut holds) = (BTreeSet::new(), BTreeSet::new());
+        let mut asked = |condition: &Condition| {
+            holds.extend([false, true].map(|translated| Holds::asked(condition, translated)));
+        };
         let namesakes = namesakes(rulesets);
         for ruleset in rulesets {
             for table in &ruleset.tables {
                 let rules = || table.chains.iter().flat_map(|chain| &chain.rules);
                 for rule in rules() {
-                    if let Action::Tproxy { port, .. } = rule.then {
-                        listeners.insert(port);
+                    match &rule.then {
+                        Action::Tproxy { port, .. } => {
+                            listeners.insert(*port);
+                        }
+                        Action::Opaque(Target { effect: Effect::Unknown(condition), .. }) => {
+                            asked(condition);
+                        }
+                        _ => {}
                     }
                 }
                 for when in rules().flat_map(|rule| &rule.when).chain(when) {
@@ -41,6 +57,10 @@ impl Vocabulary {
                             }
                         }
                         Match::Interface { names, .. } => interfaces.extend(names),
+                        Match::Protocol { protocol, .. } if !protocol.has_ports() => {
+                            others.insert(*protocol);
+                        }
+                        Match::Opaque { condition, .. } => asked(condition),
                         _ => {}
                     }
                 }
@@ -50,7 +70,9 @@ impl Vocabulary {
         let lo = Interface::lo();
         interfaces.insert(&lo);
         let interfaces = Interfaces::told_apart_by(&interfaces);
-        Self { interfaces, listeners, sets, namesakes }
+        let protocols = [Protocol::Tcp, Protocol::Udp].into_iter().chain(others);
+        let protocols = protocols.map(Some).chain([None]).collect();
+        Self { interfaces, listeners, sets, protocols, holds, namesakes }
     }
 }
 
@@ -238,7 +260,8 @@ impl Starts {
             | Match::Connmark { .. }
             | Match::CtState { .. }
             | Match::Local { .. }
-            | Match::TransparentSocket => {}
+            | Match::TransparentSocket
+            | Match::Opaque { .. } => {}
         }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::eval::run_in_order;
-use super::{Decided, End, InSet, Limit, Packet, Run, Sender, Translation, Verdict};
+use super::{Decided, End, Holds, InSet, Limit, Packet, Run, Sender, Translation, Verdict};
 use crate::ir::{CtState, Direction, Hook, HostPart, HostStep, Ruleset, Schedule};
 use crate::net::{Interface, Mark};
 
@@ -71,6 +72,13 @@ pub enum Arrival {
     },
     /// Nowhere: it was dropped at the last hook.
     Dropped,
+    /// Where a target sends it that is not followed.
+    Taken,
+    /// Where a translation leads that does not say where.
+    Translated {
+        /// The target, as it was written.
+        by: Arc<str>,
+    },
     /// Nowhere: it came in on a link and is for a loopback address of IPv4. The kernel takes such a
     /// packet only if `route_localnet` is set. One for `::1` is no packet for this machine, and is
     /// forwarded (Linux 6.18).
@@ -98,6 +106,8 @@ impl fmt::Display for Arrival {
             Self::Proxy { port } => write!(f, "at the transparent proxy on port {port}"),
             Self::Sent { interface } => write!(f, "out of {interface}"),
             Self::Dropped => f.write_str("nowhere"),
+            Self::Taken => f.write_str("where that target sends it"),
+            Self::Translated { by } => write!(f, "where `{by}` sends it"),
             Self::Martian { address } => {
                 write!(f, "nowhere, unless `route_localnet` is set: from outside to {address}")
             }
@@ -185,12 +195,21 @@ struct Traveller<'a> {
 impl Traveller<'_> {
     /// The packet at the next hook, or where its way ends.
     fn next(&mut self, packet: &Packet, run: &Run<'_>) -> Result<Packet, Arrival> {
-        if run.outcome.verdict == Verdict::Drop {
-            return Err(Arrival::Dropped);
+        match run.outcome.verdict {
+            Verdict::Accept => {}
+            Verdict::Drop => return Err(Arrival::Dropped),
+            Verdict::Taken => return Err(Arrival::Taken),
         }
         let mut next = Self::carried(packet, run);
-        if let Some(Translation::Redirect { .. }) = run.outcome.translation {
-            self.locals.insert(next.destination);
+        let is_destination = matches!(packet.hook, Hook::Prerouting | Hook::Output);
+        match &run.outcome.translation {
+            Some(Translation::Opaque { text, to_this_machine: false }) if is_destination => {
+                return Err(Arrival::Translated { by: Arc::clone(text) });
+            }
+            Some(to) if to.is_local() => {
+                self.locals.insert(next.destination);
+            }
+            _ => {}
         }
         match packet.hook {
             Hook::Prerouting => {
@@ -246,7 +265,9 @@ impl Traveller<'_> {
             }
             _ => Decided::Unchanged,
         };
-        next.interface_address = next.destination;
+        // A source that becomes another one of which nothing is known is taken to stay.
+        next.interface_address =
+            if next.hook == Hook::Postrouting { next.source } else { next.destination };
         self.say_local(&mut next);
         Ok(next)
     }
@@ -268,6 +289,13 @@ impl Traveller<'_> {
             next.sets.extend(moved);
         }
         next.sets.retain(|set| set.end != End::Translated);
+        if run.outcome.translation.is_some() || matches!(packet.translation, Decided::Becomes(..)) {
+            next.holds.retain(|holds| holds.translated || holds.condition.asked_by.is_some());
+            let behind = std::mem::take(&mut next.holds).into_iter();
+            next.holds = behind.map(|holds| Holds { translated: false, ..holds }).collect();
+        } else {
+            next.holds.retain(|holds| !holds.translated);
+        }
         next
     }
 

@@ -4,9 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::diagram::Function;
 use super::field::Field;
-use super::space::{
-    BECOMES, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
-};
+use super::space::{BECOMES, KERNEL, NOBODY, NOTHING, PROCESS, Space, UNCHANGED, number};
 use super::text::{DEFAULT_ID, DEFAULT_SOURCE_PORT};
 use super::{Decided, Packet, Sender};
 use crate::ir::{CtState, Direction, Hook, Protocol};
@@ -21,7 +19,8 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let possible = space.diagrams.and(packets, possible);
     let packets = if possible == Function::FALSE { packets } else { possible };
     let mut choice = Choice { space, packets };
-    let protocol = PROTOCOLS[choice.place(choice.space.protocol)];
+    let protocol = choice.place(choice.space.protocol);
+    let protocol = choice.space.protocols[protocol];
     // New first: it is what translations see.
     let new = CtState::ALL.iter().position(|state| *state == CtState::New).unwrap_or_default();
     let state = choice.pick(choice.space.state, &[new as u128]);
@@ -61,6 +60,7 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let listeners = choice.space.listeners.clone();
     let sets = choice.space.sets.clone();
     let local = choice.space.local;
+    let holds = choice.space.holds.clone();
     Packet {
         hook: choice.space.hook,
         protocol,
@@ -84,6 +84,7 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
             _ => Decided::Unchanged,
         },
         interface_address: if decided == BECOMES { destination } else { translated },
+        translated_port: if decided == BECOMES { DECIDED_PORT } else { translated_port },
         no_listener: listeners
             .into_iter()
             .filter(|(_, variable)| !choice.is_set(*variable, true))
@@ -100,11 +101,16 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
             .map(|(end, _)| end)
             .collect(),
         transparent_socket: choice.is_set(choice.space.transparent_socket, false),
+        holds: holds
+            .into_iter()
+            .filter(|(holds, variable)| choice.is_set(*variable, holds.condition.is_usual))
+            .map(|(holds, _)| holds)
+            .collect(),
     }
 }
 
 /// The port to which a connection is translated if any will do.
-pub(super) const DECIDED_PORT: u16 = 15001;
+pub(crate) const DECIDED_PORT: u16 = 15001;
 
 /// The packets that are left after the choices so far. There is always one.
 struct Choice<'a> {
@@ -163,7 +169,7 @@ impl Choice<'_> {
     /// Source and destination port.
     fn ports(&mut self, protocol: Option<Protocol>) -> (u16, u16) {
         let (source, destination) = match (protocol, self.space.hook) {
-            (None, _) => (0, [0, 0, 0]),
+            (None | Some(Protocol::Other(_)), _) => (0, [0, 0, 0]),
             (Some(Protocol::Udp), _) => (DEFAULT_SOURCE_PORT, [53, 443, 80]),
             (_, Hook::Prerouting | Hook::Input) => (DEFAULT_SOURCE_PORT, [8080, 80, 443]),
             _ => (DEFAULT_SOURCE_PORT, [443, 80, 8080]),

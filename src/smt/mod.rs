@@ -45,6 +45,12 @@ pub enum NoQuestion {
     /// There are too many rules, each counted as often as chains lead to it.
     #[error("more than 200000 rules have to be written, each as often as chains lead to it")]
     Rules,
+    /// A rule asks or does what the model leaves open.
+    #[error("a rule that is not followed: `{rule}`")]
+    Opaque {
+        /// The rule.
+        rule: String,
+    },
 }
 
 /// What a packet can have come to on its way through a hook, with the bits that hold it, the
@@ -80,8 +86,13 @@ const KERNEL: &str = include_str!("kernel.smt2");
 ///
 /// # Errors
 ///
-/// If chains tie in too many ways, or jumps lead in a circle, too deep, or to too many rules.
+/// If chains tie in too many ways, jumps lead in a circle, too deep, or to too many rules, or a rule is
+/// [opaque](crate::ir::Rule::is_opaque).
 pub fn question(left: (&str, &Ruleset), right: (&str, &Ruleset)) -> Result<String, NoQuestion> {
+    let rules = [left.1, right.1].into_iter().flat_map(rules::rules);
+    if let Some((_, rule)) = rules.into_iter().find(|(_, rule)| rule.is_opaque()) {
+        return Err(NoQuestion::Opaque { rule: Words(rule).to_string() });
+    }
     let namesakes = &rules::namesakes(&[left.1, right.1]);
     let sides = [
         Side { word: "left", ruleset: left.1, namesakes },

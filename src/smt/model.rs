@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ir::{CtState, Hook, Protocol};
 use crate::net::Name;
-use crate::semantics::{Decided, End, InSet, Packet, Sender};
+use crate::semantics::{DECIDED_PORT, Decided, End, InSet, Packet, Sender};
 
 /// A model that is none of a question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,7 @@ pub fn packet(answer: &str) -> Result<(Packet, usize), BadModel> {
         state,
         translation,
         interface_address: values.address("interface-address")?,
+        translated_port: DECIDED_PORT,
         no_listener: values.deaf()?,
         sets: values.sets(&ends)?,
         local: ends
@@ -68,6 +69,7 @@ pub fn packet(answer: &str) -> Result<(Packet, usize), BadModel> {
             .map(|(end, _)| *end)
             .collect(),
         transparent_socket: values.is("transparent-socket"),
+        holds: BTreeSet::new(),
     };
     Ok((packet, values.small::<u16>("case")?.into()))
 }

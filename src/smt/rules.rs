@@ -6,9 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::ir::{
-    Action, Direction, MarkChange, Match, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
-};
+use crate::ir::{Action, Direction, MarkChange, Match, Owner, OwnerIs, Rule, Ruleset, Table};
 use crate::net::{Families, Family, Interface, Mark, Name, OnMiss};
 use crate::semantics::InSet;
 
@@ -41,11 +39,7 @@ impl Side<'_> {
     fn condition(&self, table: &Table, when: &Match) -> String {
         match when {
             Match::Protocol { protocol, not } => {
-                let word = match protocol {
-                    Protocol::Tcp => "tcp",
-                    Protocol::Udp => "udp",
-                };
-                unless(*not, format!("(= protocol {word})"))
+                unless(*not, format!("(= protocol {})", protocol.name()))
             }
             Match::Port { of, ports, not } => {
                 let port = format!("({}-port-of w)", end(*of));
@@ -92,6 +86,8 @@ impl Side<'_> {
             }
             Match::Local { of, not } => unless(*not, format!("(is-{}-local w)", end(*of))),
             Match::TransparentSocket => "transparent-socket".to_owned(),
+            // Refused before.
+            Match::Opaque { .. } => "false".to_owned(),
         }
     }
 
@@ -136,7 +132,8 @@ pub(super) fn action(then: &Action) -> String {
             format!("(restore-mark w #x{:08x} #x{:08x})", masks.packet, masks.connection)
         }
         Action::SetZone(zone) => format!("(set-zone w #x{zone:04x})"),
-        Action::Jump(_) | Action::Log => "w".to_owned(),
+        // Opaque ones are refused before.
+        Action::Jump(_) | Action::Log | Action::Opaque(_) => "w".to_owned(),
     }
 }
 
@@ -170,7 +167,7 @@ pub(super) fn write_variables(out: &mut String, sides: &[Side<'_>; 2]) -> fmt::R
 }
 
 /// Every rule, with its table.
-fn rules(ruleset: &Ruleset) -> impl Iterator<Item = (&Table, &Rule)> {
+pub(super) fn rules(ruleset: &Ruleset) -> impl Iterator<Item = (&Table, &Rule)> {
     ruleset.tables.iter().flat_map(|table| {
         let rules = table.chains.iter().flat_map(|chain| &chain.rules);
         rules.map(move |rule| (table, rule))

@@ -116,7 +116,7 @@ fn words(lowered: &Lowered, outcome: &Outcome, other: &Outcome) -> String {
     if treatment == Treatment::of(other) {
         return outcome.to_string();
     }
-    lowered.ports.words(treatment).trim_start_matches("captured: ").to_owned()
+    lowered.ports.words(&treatment).trim_start_matches("captured: ").to_owned()
 }
 
 /// Whether an expectation could say what becomes of the packet.

@@ -116,6 +116,7 @@ impl Protocols {
         let (tcp, udp) = match protocol {
             Protocol::Tcp => (true, false),
             Protocol::Udp => (false, true),
+            Protocol::Other(_) => (false, false),
         };
         self.tcp &= tcp != not;
         self.udp &= udp != not;
@@ -169,6 +170,7 @@ fn choices(when: &Match, named: &mut Vec<Direction>) -> Result<Vec<String>, &'st
             vec![format!("-m addrtype {}--{of}-type LOCAL ", bang(*not))]
         }
         Match::TransparentSocket => vec!["-m socket --transparent ".to_owned()],
+        Match::Opaque { .. } => return Err("a match that is not followed"),
     })
 }
 
@@ -362,6 +364,7 @@ fn action(then: &Action, kernel: BuiltInTable) -> Result<String, &'static str> {
             format!("-j CT --zone {zone}")
         }
         Action::Log => "-j LOG".to_owned(),
+        Action::Opaque(_) => return Err("a target that is not followed"),
     })
 }
 

@@ -196,7 +196,7 @@ impl<'a> Statements<'a, '_> {
                 if has_port {
                     return None;
                 }
-                compare(*not, meta("l4proto"), word_is(word(*protocol)))
+                compare(*not, meta("l4proto"), word_is(protocol.name()))
             }
             // What says that the packet is TCP or UDP says this.
             Match::Port { ports, not: false, .. } if is_all_ports(ports) => return None,
@@ -255,8 +255,8 @@ impl<'a> Statements<'a, '_> {
                 };
                 local(*not, flag)
             }
-            // `legal` has refused it.
-            Match::TransparentSocket => return None,
+            // `legal` has refused them.
+            Match::TransparentSocket | Match::Opaque { .. } => return None,
         })
     }
 
@@ -265,7 +265,7 @@ impl<'a> Statements<'a, '_> {
             Direction::Source => "sport",
             Direction::Destination => "dport",
         };
-        let protocol = self.protocol().map_or("th", word);
+        let protocol = self.protocol().map_or(Cow::Borrowed("th"), Protocol::name);
         let right = self.right("inet_service", Values::Ports(ports));
         compare(not, payload(protocol, field), right)
     }
@@ -318,6 +318,8 @@ impl<'a> Statements<'a, '_> {
                 set(Expr::Ct(Cow::Borrowed("zone")), zone)
             }
             Action::Log => Statement::Log,
+            // `legal` has refused it.
+            Action::Opaque(_) => return,
         };
         statements.push(last);
     }
@@ -368,12 +370,12 @@ fn connmark<'a>() -> Expr<'a> {
     Expr::Ct(Cow::Borrowed("mark"))
 }
 
-fn payload<'a>(protocol: &'static str, field: &'static str) -> Expr<'a> {
-    Expr::Payload { protocol: Cow::Borrowed(protocol), field: Cow::Borrowed(field) }
+fn payload<'a>(protocol: impl Into<Cow<'a, str>>, field: &'static str) -> Expr<'a> {
+    Expr::Payload { protocol: protocol.into(), field: Cow::Borrowed(field) }
 }
 
-fn word_is<'a>(word: &'static str) -> Right<'a> {
-    Right::One(Value::Word(Cow::Borrowed(word)))
+fn word_is<'a>(word: impl Into<Cow<'a, str>>) -> Right<'a> {
+    Right::One(Value::Word(word.into()))
 }
 
 /// Whether the address that `flag` means is one of this machine's.
@@ -430,13 +432,6 @@ fn copied<'a>((into, clear): (Expr<'a>, u32), (from, mask): (Expr<'a>, u32)) -> 
 
 fn and(field: Expr<'_>, mask: u32) -> Expr<'_> {
     Expr::binary(Operator::And, field, Expr::mark(mask))
-}
-
-const fn word(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    }
 }
 
 fn address<'a>(of: Direction, family: Family) -> Expr<'a> {

@@ -127,7 +127,8 @@ pub(super) fn address_family(condition: &Match, sets: &[AddressSet]) -> Option<F
         | Match::Connmark { .. }
         | Match::CtState { .. }
         | Match::Local { .. }
-        | Match::TransparentSocket => None,
+        | Match::TransparentSocket
+        | Match::Opaque { .. } => None,
     }
 }
 
@@ -239,7 +240,8 @@ fn simplify(condition: &Match, protocols: &Protocols, owned: bool) -> Simple {
         | Match::Mark { .. }
         | Match::Connmark { .. }
         | Match::Local { .. }
-        | Match::TransparentSocket => Simple::One(condition.clone()),
+        | Match::TransparentSocket
+        | Match::Opaque { .. } => Simple::One(condition.clone()),
     }
 }
 
@@ -322,6 +324,9 @@ fn place(condition: &Match) -> u8 {
         Match::Connmark { .. } => 6,
         Match::Owner { .. } => 7,
         Match::InSet { .. } => 8,
-        Match::SocketExists { .. } | Match::Local { .. } | Match::TransparentSocket => 9,
+        Match::SocketExists { .. }
+        | Match::Local { .. }
+        | Match::TransparentSocket
+        | Match::Opaque { .. } => 9,
     }
 }

@@ -125,7 +125,8 @@ fn leaves_to_caller(action: &Action) -> bool {
         | Action::SaveMark(_)
         | Action::RestoreMark(_)
         | Action::SetZone(_)
-        | Action::Log => false,
+        | Action::Log
+        | Action::Opaque(_) => false,
     }
 }
 

@@ -63,6 +63,9 @@ pub fn legal(ruleset: &Ruleset, target: Target) -> Result<Legal, Vec<Diagnostic>
                 if rule.when.iter().any(|one| matches!(one, Match::SocketExists { .. })) && !exact {
                     report("whether a socket exists, other than for TCP in postrouting nat", at);
                 }
+                if rule.is_opaque() {
+                    report("a rule that is not followed", at);
+                }
                 if rule.when.contains(&Match::TransparentSocket) {
                     report("whether a transparent socket takes the packet", at);
                 }
@@ -117,7 +120,8 @@ fn combines_marks(action: &Action) -> bool {
         | Action::SetMark(_)
         | Action::SetConnmark(_)
         | Action::SetZone(_)
-        | Action::Log => false,
+        | Action::Log
+        | Action::Opaque(_) => false,
     }
 }
 

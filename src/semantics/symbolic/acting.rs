@@ -1,7 +1,9 @@
 //! What actions do to packets.
 
+use std::sync::Arc;
+
 use super::{Fates, Walk};
-use crate::ir::{Action, MarkChange};
+use crate::ir::{Action, Effect, MarkChange, Target};
 use crate::net::OnMiss;
 use crate::semantics::Translation;
 use crate::semantics::diagram::{Diagrams, Function};
@@ -87,9 +89,29 @@ impl Walk<'_> {
                 }
                 return packets;
             }
+            Action::Opaque(target) => return self.opaque(target, packets),
             Action::Return | Action::Jump(_) | Action::Goto(_) | Action::Log => return packets,
         }
         Function::FALSE
+    }
+
+    /// Does to `packets` what is known of a target; those for the next rule.
+    fn opaque(&mut self, Target { text, effect }: &Target, packets: Function) -> Function {
+        let taken = match effect {
+            Effect::Stays => return packets,
+            Effect::Translates { to_this_machine } => {
+                let (text, to_this_machine) = (Arc::clone(text), *to_this_machine);
+                self.translated(Translation::Opaque { text, to_this_machine }, packets);
+                return Function::FALSE;
+            }
+            Effect::Takes => Function::TRUE,
+            Effect::Unknown(condition) => self.holds(condition),
+        };
+        let at = self.fates.targets.entry(Arc::clone(text)).or_insert(Function::FALSE);
+        *at = self.space.diagrams.or(*at, packets);
+        let hit = self.space.diagrams.and(packets, taken);
+        self.taken.elsewhere = self.space.diagrams.or(self.taken.elsewhere, hit);
+        self.space.diagrams.minus(packets, taken)
     }
 
     fn accept(&mut self, packets: Function) {

@@ -40,7 +40,8 @@ pub(in crate::semantics) fn is_once_enough(
         | Action::Snat { .. }
         | Action::Dnat { .. }
         | Action::SetZone(_)
-        | Action::Log => true,
+        | Action::Log
+        | Action::Opaque(_) => true,
         // Who comes back from such a chain comes back unchanged, so a second visit ends as the
         // first did.
         Action::Jump(to) => !is_marking(to),

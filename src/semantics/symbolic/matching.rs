@@ -1,12 +1,12 @@
 //! Which packets a match holds for, at a place where rules have changed them.
 
 use super::{Landing, Port, Walk};
-use crate::ir::{CtState, Direction, Hook, Match, Rule, Ruleset, Table};
+use crate::ir::{Condition, CtState, Direction, Hook, Match, Rule, Ruleset, Table};
 use crate::net::PortSet;
-use crate::semantics::End;
 use crate::semantics::diagram::Function;
 use crate::semantics::pool::{List, Pool};
 use crate::semantics::space::{NOBODY, Space, address_ranges, number};
+use crate::semantics::{End, Holds};
 
 /// The packets that all of `when` hold for as they arrive. A set is one of any of the tables of
 /// `ruleset`.
@@ -152,7 +152,20 @@ impl Walk<'_> {
                 self.seen(*of, came, now).negated_if(*not)
             }
             Match::TransparentSocket => self.space.diagrams.variable(self.space.transparent_socket),
+            Match::Opaque { condition, not } => self.holds(condition).negated_if(*not),
         }
+    }
+
+    /// The packets that answer a question with yes by now.
+    pub(super) fn holds(&mut self, condition: &Condition) -> Function {
+        let came = self.space.holds(&Holds::asked(condition, false));
+        if condition.asked_by.is_some() {
+            return came;
+        }
+        let landed: Vec<_> = self.landed.iter().map(|(_, packets)| *packets).collect();
+        let landed = self.space.diagrams.any(landed);
+        let now = self.space.holds(&Holds::asked(condition, true));
+        self.space.diagrams.either(landed, now, came)
     }
 
     /// The packets whose socket, if they have one, rules see.

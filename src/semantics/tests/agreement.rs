@@ -3,16 +3,18 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::arbitrary::{packet, ruleset};
+use super::arbitrary::{packet, packet_of_others, ruleset, ruleset_of_others};
 use crate::ir::{CtState, Direction, Match, OwnerIs, Rule, Ruleset};
 use crate::net::{Families, Name};
 use crate::semantics::diagram::Function;
 use crate::semantics::field::Field;
 use crate::semantics::space::{
-    BECOMES, Bits, KERNEL, NOBODY, NOTHING, PROCESS, PROTOCOLS, Space, UNCHANGED, number,
+    BECOMES, Bits, KERNEL, NOBODY, NOTHING, PROCESS, Space, UNCHANGED, number,
 };
 use crate::semantics::symbolic::fates;
-use crate::semantics::{Decided, Outcome, Packet, Sender, Verdict, compare, compare_beside, run};
+use crate::semantics::{
+    Decided, Outcome, Packet, Sender, Verdict, are_alike, compare, compare_beside, run,
+};
 
 /// The values of the variables that stand for `packet`.
 fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool> {
@@ -24,7 +26,10 @@ fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool>
         }
     };
     let place = |found: Option<usize>| found.unwrap() as u128;
-    set(space.protocol, place(PROTOCOLS.iter().position(|p| *p == packet.protocol)));
+    // A protocol that no rule names is none of those that rules tell apart.
+    let protocols = &space.protocols;
+    let protocol = protocols.iter().position(|known| *known == packet.protocol);
+    set(space.protocol, place(protocol.or(protocols.len().checked_sub(1))));
     set(space.state, place(CtState::ALL.iter().position(|state| *state == packet.state)));
     let (sender, user, group) = match packet.sender {
         Sender::Process { user, group } => (PROCESS, user, group),
@@ -55,8 +60,8 @@ fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool>
     set(space.mark, packet.mark.into());
     set(space.connmark, packet.connmark.into());
     let (decided, address, port) = match packet.translation {
-        Decided::Nothing => (NOTHING, packet.interface_address, 0),
-        Decided::Unchanged => (UNCHANGED, packet.interface_address, 0),
+        Decided::Nothing => (NOTHING, packet.interface_address, packet.translated_port),
+        Decided::Unchanged => (UNCHANGED, packet.interface_address, packet.translated_port),
         Decided::Becomes(address, port) => (BECOMES, address, port),
     };
     set(space.decided, decided);
@@ -73,6 +78,9 @@ fn variables(space: &Space, rulesets: &[&Ruleset], packet: &Packet) -> Vec<bool>
         values[variable as usize] = packet.local.contains(&of);
     }
     values[space.transparent_socket as usize] = packet.transparent_socket;
+    for (holds, variable) in &space.holds {
+        values[*variable as usize] = packet.holds.contains(holds);
+    }
     values
 }
 
@@ -103,9 +111,20 @@ fn looked_up(ruleset: &Ruleset, packet: &Packet) -> Outcome {
     let proxies: Vec<_> = fates.proxies.iter().collect();
     let zones: Vec<_> = fates.zones.iter().collect();
     Outcome {
-        verdict: if holds(fates.accepted) { Verdict::Accept } else { Verdict::Drop },
+        verdict: match [fates.accepted, fates.taken].map(holds) {
+            [true, false] => Verdict::Accept,
+            [false, true] => Verdict::Taken,
+            [false, false] => Verdict::Drop,
+            [true, true] => panic!("accepted and taken: {packet}"),
+        },
+        targets: fates
+            .targets
+            .iter()
+            .filter(|(_, at)| holds(**at))
+            .map(|(text, _)| text.clone())
+            .collect(),
         translation: only(translations.iter().map(|(_, at)| **at).collect())
-            .map(|at| *translations[at].0),
+            .map(|at| translations[at].0.clone()),
         tproxy: only(proxies.iter().map(|(_, at)| **at).collect()).map(|at| *proxies[at].0),
         zone: only(zones.iter().map(|(_, at)| **at).collect()).map(|at| *zones[at].0),
         mark: mark(&fates.mark),
@@ -191,7 +210,8 @@ fn negate(when: &mut Match) {
         | Match::Mark { not, .. }
         | Match::Connmark { not, .. }
         | Match::CtState { not, .. }
-        | Match::Local { not, .. } => *not = !*not,
+        | Match::Local { not, .. }
+        | Match::Opaque { not, .. } => *not = !*not,
         Match::Owner { is, .. } => {
             *is = match is.clone() {
                 OwnerIs::In(ids) => OwnerIs::NotIn { ids, ownerless: true },
@@ -209,6 +229,38 @@ proptest! {
     fn one_packet_and_all_packets_agree(ruleset in ruleset(), packets in vec(packet(), 20)) {
         for packet in packets {
             prop_assert_eq!(looked_up(&ruleset, &packet), run(&ruleset, &packet).outcome);
+        }
+    }
+
+    #[test]
+    fn they_agree_on_rules_of_others(
+        ruleset in ruleset_of_others(),
+        packets in vec(packet_of_others(), 20),
+    ) {
+        for packet in packets {
+            prop_assert_eq!(looked_up(&ruleset, &packet), run(&ruleset, &packet).outcome);
+        }
+    }
+
+    #[test]
+    fn a_mutant_of_rules_of_others_is_found_or_does_the_same(
+        ruleset in ruleset_of_others(),
+        mutation in mutation(),
+        at in 0_usize..100,
+        packets in vec(packet_of_others(), 100),
+    ) {
+        let mutant = mutate(&ruleset, &mutation, at);
+        let differences = compare(&ruleset, &mutant).unwrap();
+        for difference in &differences {
+            prop_assert_ne!(&difference.left, &difference.right);
+        }
+        if are_alike(&ruleset, &mutant, false).unwrap() {
+            prop_assert_eq!(&differences, &vec![]);
+        }
+        if differences.is_empty() {
+            for packet in packets {
+                prop_assert_eq!(run(&ruleset, &packet).outcome, run(&mutant, &packet).outcome);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Small rulesets and packets that meet: few values, so that rules often match.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use proptest::collection::{btree_set, vec};
@@ -7,13 +8,13 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::ir::{
-    Action, AddressSet, Base, BuiltInTable, Chain, CtState, Direction, Hook, MarkChange, MaskPair,
-    Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
+    Action, AddressSet, Base, BuiltInTable, Chain, Condition, CtState, Direction, Effect, Hook,
+    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table, Target,
 };
 use crate::net::{
     Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet, aggregate,
 };
-use crate::semantics::{Decided, End, InSet, Packet, Sender};
+use crate::semantics::{Decided, End, Holds, InSet, Packet, Sender};
 
 const HOOKS: [Hook; 4] = [Hook::Prerouting, Hook::Output, Hook::Input, Hook::Postrouting];
 const PORTS: [u16; 5] = [0, 53, 80, 15001, 65535];
@@ -211,6 +212,72 @@ pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
     })
 }
 
+/// A question that rules of others ask: one that the packet alone decides, or a rule's own.
+fn condition(text: &str, asked_by: Option<&str>) -> Condition {
+    let asked_by = asked_by.map(Into::into);
+    Condition { text: text.into(), asked_by, is_understood: true, is_usual: false }
+}
+
+fn conditions() -> [Condition; 3] {
+    [condition("-m bpf", None), condition("-m recent", None), condition("-m limit", Some("here"))]
+}
+
+/// What makes a rule one of others, that no backend writes.
+fn opaque() -> impl Strategy<Value = (Option<Match>, Option<Action>)> {
+    let asked = (select(conditions().to_vec()), any::<bool>());
+    let asked = asked.prop_map(|(condition, not)| Match::Opaque { condition, not });
+    let other = select(&[1, 58]).prop_map(Protocol::Other);
+    let other = (other, any::<bool>());
+    let other = other.prop_map(|(protocol, not)| Match::Protocol { protocol, not });
+    let effect = prop_oneof![
+        Just(Effect::Stays),
+        Just(Effect::Takes),
+        any::<bool>().prop_map(|to_this_machine| Effect::Translates { to_this_machine }),
+        select(conditions().to_vec()).prop_map(Effect::Unknown),
+    ];
+    let target = (select(&["REJECT", "NFQUEUE"]), effect);
+    let target =
+        target.prop_map(|(text, effect)| Action::Opaque(Target { text: text.into(), effect }));
+    let when = prop_oneof![asked, other];
+    prop_oneof![
+        when.clone().prop_map(|when| (Some(when), None)),
+        target.clone().prop_map(|then| (None, Some(then))),
+        (when, target).prop_map(|(when, then)| (Some(when), Some(then))),
+    ]
+}
+
+/// The same as [`ruleset`], with rules that only others write.
+pub(super) fn ruleset_of_others() -> impl Strategy<Value = Ruleset> {
+    (ruleset(), vec((any::<prop::sample::Index>(), opaque()), 1..6)).prop_map(
+        |(mut ruleset, changes)| {
+            for (at, (when, then)) in changes {
+                let mut rules: Vec<&mut Rule> = ruleset.rules_mut().collect();
+                if rules.is_empty() {
+                    break;
+                }
+                let count = rules.len();
+                let rule = &mut *rules[at.index(count)];
+                rule.when.extend(when);
+                rule.then = then.unwrap_or_else(|| rule.then.clone());
+            }
+            ruleset
+        },
+    )
+}
+
+/// The same as [`packet`], with answers to what the model leaves open.
+pub(super) fn packet_of_others() -> impl Strategy<Value = Packet> {
+    let holds = (select(conditions().to_vec()), any::<bool>());
+    let holds = holds.prop_map(|(condition, translated)| Holds::asked(&condition, translated));
+    let protocol = select(&[None, None, Some(Protocol::Other(1)), Some(Protocol::Other(58))]);
+    (packet(), protocol, select(&PORTS), btree_set(holds, 0..5)).prop_map(
+        |(packet, protocol, translated_port, holds)| {
+            let protocol = packet.protocol.or(protocol);
+            Packet { protocol, translated_port, holds, ..packet }
+        },
+    )
+}
+
 fn sender() -> impl Strategy<Value = Sender> {
     prop_oneof![
         3 => (select(&IDS), select(&IDS))
@@ -270,9 +337,11 @@ pub(super) fn packet() -> impl Strategy<Value = Packet> {
                 no_listener: rest.0,
                 translation: Decided::Unchanged,
                 interface_address: address(from),
+                translated_port: 15001,
                 sets: rest.1.into_iter().map(in_pods).collect(),
                 local: rest.2,
                 transparent_socket: rest.3,
+                holds: BTreeSet::new(),
             }
         },
     );

@@ -126,7 +126,7 @@ fn chains_that_tie_run_in_any_order() {
     let tied = two(to_1, to_2);
     let asked = packet("outbound tcp to 10.96.0.1:80");
     let all = runs(&tied, &asked).unwrap();
-    let ports: Vec<_> = all.iter().map(|(run, _)| run.outcome.translation).collect();
+    let ports: Vec<_> = all.iter().map(|(run, _)| run.outcome.translation.clone()).collect();
     let redirected = |port| Some(Translation::Redirect { port });
     assert_eq!(ports, [redirected(1), redirected(2)]);
     assert_eq!(all[1].1, ["chain o of table b was registered after chain o of table a"],);

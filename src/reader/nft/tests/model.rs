@@ -105,10 +105,12 @@ fn packets() -> impl Strategy<Value = Packet> {
             state,
             translation: Decided::Unchanged,
             interface_address: address.parse().unwrap(),
+            translated_port: 0,
             no_listener: BTreeSet::new(),
             sets: BTreeSet::new(),
             local: BTreeSet::new(),
             transparent_socket: false,
+            holds: BTreeSet::new(),
         },
     )
 }
