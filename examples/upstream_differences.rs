@@ -100,7 +100,7 @@ fn entry_differences(entry: &Value) -> Result<BTreeMap<&'static str, Example>, B
         let goes_elsewhere = Treatment::of(left) != Treatment::of(right);
         let words = |outcome| {
             if goes_elsewhere {
-                Ports::default().words(Treatment::of(outcome))
+                Ports::default().words(&Treatment::of(outcome))
             } else {
                 outcome.to_string()
             }
@@ -124,14 +124,14 @@ fn entry_differences(entry: &Value) -> Result<BTreeMap<&'static str, Example>, B
 /// What the difference is about.
 fn kind(difference: &Difference, has_ipv6: bool) -> &'static str {
     let Difference { packet, left, right, .. } = difference;
-    let (before, after) = (Treatment::of(left), Treatment::of(right));
+    let (before, after) = (&Treatment::of(left), &Treatment::of(right));
     if packet.family() == Family::Ipv6 && !has_ipv6 {
         return "IPv6 is not left alone where it is off";
     }
-    if !packet.no_listener.is_empty() && before == Treatment::Dropped {
+    if !packet.no_listener.is_empty() && *before == Treatment::Dropped {
         return "TPROXY fails open while no proxy listens";
     }
-    if packet.state == CtState::Invalid && [before, after].contains(&Treatment::Dropped) {
+    if packet.state == CtState::Invalid && [before, after].contains(&&Treatment::Dropped) {
         return if packet.protocol == Some(Protocol::Tcp) {
             "Invalid TCP packets are not dropped in the same places"
         } else {
@@ -143,7 +143,7 @@ fn kind(difference: &Difference, has_ipv6: bool) -> &'static str {
     {
         return "A negated owner does not match packets that no process owns";
     }
-    match (left.translation, right.translation) {
+    match (&left.translation, &right.translation) {
         (Some(Translation::Snat { .. }), _) | (_, Some(Translation::Snat { .. })) => {
             "Probes keep their source, unless root sends them"
         }

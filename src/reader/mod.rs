@@ -4,8 +4,37 @@ pub mod iptables;
 pub mod nft;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::net::Name;
+use crate::ir::{Action, Condition, Effect, Origin, Rule, Ruleset, Target};
+use crate::net::{Families, Name};
+
+/// Rules that were read, and what was passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The rules. Where something was left out, a rule stands of which only is known that it may take
+    /// packets.
+    pub ruleset: Ruleset,
+    /// What was left out as it was asked for: `chain DOCKER of nat`, `table ip docker`.
+    pub left_out: Vec<String>,
+    /// What was asked to be left out, and is not there.
+    pub unused: BTreeSet<String>,
+    /// What no packet of a question meets, and was not read: `table bridge filter`.
+    pub passed_over: Vec<String>,
+}
+
+/// A rule that stands for what was left out, which `what` names: it may take any packet.
+fn left_out(what: &str, families: Families) -> Rule {
+    let text: Arc<str> = format!("{what}, left out").into();
+    let condition = Condition {
+        text: Arc::clone(&text),
+        asked_by: Some(Arc::clone(&text)),
+        is_understood: false,
+        is_usual: false,
+    };
+    let then = Action::Opaque(Target { text, effect: Effect::Unknown(condition) });
+    Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN }
+}
 
 /// Whether one of `patterns` is `name`, where a `*` at the end stands for any rest.
 fn is_among(patterns: &BTreeSet<String>, name: &str) -> bool {

@@ -261,10 +261,12 @@ fn follow(ruleset: &Ruleset, probe: &Probe, start: &Start) -> Way {
         state: start.state,
         translation: Decided::Nothing,
         interface_address: address_of(start.input.unwrap_or_default(), probe.family()),
+        translated_port: 0,
         no_listener: NO_PROXIES.into(),
         sets: BTreeSet::new(),
         local: BTreeSet::new(),
         transparent_socket: false,
+        holds: BTreeSet::new(),
     };
     let Start { decided, receiver, .. } = *start;
     let mut walk = Walk { ruleset, trail: Trail::new(), decided, receiver, is_taken: false };

@@ -339,6 +339,7 @@ impl World {
                     let _ = socket.send_to(&port.to_be_bytes(), to);
                     sent.sockets.insert(port, (probe.from, to, socket));
                 }
+                Protocol::Other(number) => unreachable!("no probe is of protocol {number}"),
                 Protocol::Tcp => {
                     let _ = socket.connect(&to.into());
                     sent.connecting.insert(port, socket);
@@ -445,6 +446,7 @@ fn open(at: SocketAddr, protocol: Protocol) -> Socket {
     let kind = match protocol {
         Protocol::Tcp => Type::STREAM,
         Protocol::Udp => Type::DGRAM,
+        Protocol::Other(number) => unreachable!("no probe is of protocol {number}"),
     };
     let socket = Socket::new(Domain::for_address(at), kind, None).unwrap();
     socket.set_nonblocking(true).unwrap();
