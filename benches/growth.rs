@@ -89,7 +89,7 @@ fn chains_in_a_row(bencher: Bencher, count: usize) {
     let options = iptables::Options::default();
     bencher.counter(ItemsCount::new(count)).bench(|| {
         let ruleset = iptables::read(Some(divan::black_box(&text)), None, &options);
-        let ruleset = ruleset.expect("the rules are good");
+        let ruleset = ruleset.expect("the rules are good").ruleset;
         ruleset.tables[0].reached_from(|_| true).len()
     });
 }
@@ -125,7 +125,9 @@ fn mebibytes_of(bencher: Bencher, (mebibytes, sign): (usize, &str)) {
 }
 
 fn rules(text: &str) -> Ruleset {
-    iptables::read(Some(text), None, &iptables::Options::default()).expect("the rules are good")
+    iptables::read(Some(text), None, &iptables::Options::default())
+        .expect("the rules are good")
+        .ruleset
 }
 
 fn comparing(bencher: Bencher, count: usize, left: &Ruleset, right: &Ruleset) {

@@ -65,7 +65,8 @@ fn iptables(bencher: divan::Bencher, excluded: u32) {
     });
     bencher.counter(ItemsCount::new(excluded)).bench(|| {
         let options = reader::iptables::Options::default();
-        let read = reader::iptables::read(Some(&v4), Some(&v6), &options).expect("our own text");
+        let read =
+            reader::iptables::read(Some(&v4), Some(&v6), &options).expect("our own text").ruleset;
         let meaning = lower(policy, Layout::Upstream).ruleset;
         assert_eq!(compare(&meaning, &read), Ok(vec![]));
     });

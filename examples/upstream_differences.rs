@@ -69,7 +69,7 @@ fn entry_differences(entry: &Value) -> Result<BTreeMap<&'static str, Example>, B
     let groups = BTreeMap::from([("java".to_owned(), 3001), ("ftp".to_owned(), 3002)]);
     let options = iptables::Options { groups: groups.clone(), ..iptables::Options::default() };
     let left =
-        iptables::read(Some(text("iptables")), v6, &options).map_err(|e| e[0].to_string())?;
+        iptables::read(Some(text("iptables")), v6, &options).map_err(|e| e[0].to_string())?.ruleset;
     let script = groups.iter().fold(text("nft").to_owned(), |script, (group, number)| {
         let script = script.replace(&format!("skgid {group} "), &format!("skgid {number} "));
         script.replace(&format!("skgid != {group} "), &format!("skgid != {number} "))

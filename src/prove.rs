@@ -142,7 +142,7 @@ pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<
         let why = errors.first().map_or_else(String::new, ToString::to_string);
         Problem::NotProved { target, why }.of(None)
     })?;
-    prove(&meaning.only(family), &read, target, true)
+    prove(&meaning.only(family), &read.ruleset, target, true)
 }
 
 /// Proves that what was read back does as is meant, alone and beside anything else. `shared` says

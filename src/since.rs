@@ -341,7 +341,8 @@ fn read_iptables(policy: &Policy, family: Family, text: &str) -> Result<Ruleset,
         Family::Ipv4 => (Some(text), None),
         Family::Ipv6 => (None, Some(text)),
     };
-    reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors))
+    let found = reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors))?;
+    Ok(found.ruleset)
 }
 
 fn first<E: ToString>(errors: &[E]) -> String {

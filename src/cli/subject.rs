@@ -259,8 +259,9 @@ impl Reading {
             leave_out: self.leave_out.iter().cloned().collect(),
             ..iptables::Options::default()
         };
-        let ruleset =
+        let found =
             iptables::read(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
+        let ruleset = found.ruleset;
         let families = match (v4, v6) {
             (Some(_), None) => Families::Ipv4,
             (None, Some(_)) => Families::Ipv6,

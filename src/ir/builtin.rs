@@ -14,11 +14,13 @@ pub enum BuiltInTable {
     Nat,
     /// Everything else.
     Filter,
+    /// What mandatory access control does.
+    Security,
 }
 
 impl BuiltInTable {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Raw, Self::Mangle, Self::Nat, Self::Filter];
+    pub const ALL: [Self; 5] = [Self::Raw, Self::Mangle, Self::Nat, Self::Filter, Self::Security];
 
     /// As iptables calls it.
     #[must_use]
@@ -28,6 +30,7 @@ impl BuiltInTable {
             Self::Mangle => "mangle",
             Self::Nat => "nat",
             Self::Filter => "filter",
+            Self::Security => "security",
         }
     }
 
@@ -43,6 +46,7 @@ impl BuiltInTable {
             (Self::Nat, Hook::Prerouting | Hook::Output) => (ChainKind::Nat, -100),
             (Self::Nat, Hook::Input | Hook::Postrouting) => (ChainKind::Nat, 100),
             (Self::Filter, Hook::Input | Hook::Forward | Hook::Output) => (ChainKind::Filter, 0),
+            (Self::Security, Hook::Input | Hook::Forward | Hook::Output) => (ChainKind::Filter, 50),
             _ => return None,
         };
         Some(Base { kind, hook, priority })

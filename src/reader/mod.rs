@@ -6,7 +6,7 @@ pub mod nft;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ir::{Action, Condition, Effect, Origin, Rule, Ruleset, Target};
+use crate::ir::{Action, Chain, Condition, Effect, Origin, Rule, Ruleset, Target};
 use crate::net::{Families, Name};
 
 /// Rules that were read, and what was passed over.
@@ -34,6 +34,24 @@ fn left_out(what: &str, families: Families) -> Rule {
     };
     let then = Action::Opaque(Target { text, effect: Effect::Unknown(condition) });
     Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN }
+}
+
+/// Makes `chain`, a base chain, drop what comes to its end, also by returning. Needs another chain, for
+/// which `name` makes a name, if something returns.
+fn drop_at_end(
+    chain: &mut Chain,
+    families: Families,
+    name: impl FnOnce() -> Name,
+) -> Option<Chain> {
+    let plain = |then| Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN };
+    let returns = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
+    let helper = chain.rules.iter().any(returns).then(|| {
+        let name = name();
+        let jump = plain(Action::Jump(name.clone()));
+        Chain { name, base: None, rules: std::mem::replace(&mut chain.rules, vec![jump]) }
+    });
+    chain.rules.push(plain(Action::Drop));
+    helper
 }
 
 /// Whether one of `patterns` is `name`, where a `*` at the end stands for any rest.

@@ -165,7 +165,7 @@ fn chains_in_a_long_row() {
     let jumps = lines(count - 1, |n| format!("-A C{n} -j C{}\n", n + 1));
     let text = format!("*nat\n{declared}-A OUTPUT -j C0\n{jumps}COMMIT\n");
     let options = iptables::Options::default();
-    let ruleset = iptables::read(Some(&text), None, &options).unwrap();
+    let ruleset = iptables::read(Some(&text), None, &options).unwrap().ruleset;
     assert_eq!(ruleset.tables[0].reached_from(|_| true).len(), count + 1);
     let back = text.replace("COMMIT\n", &format!("-A C{} -j C0\nCOMMIT\n", count - 1));
     let errors = iptables::read(Some(&back), None, &options).unwrap_err();

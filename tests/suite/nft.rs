@@ -274,7 +274,8 @@ fn every_text_of_upstream_that_loads_is_read() {
         let back = assert_read_alike(&netns, name, &commands);
         let back = back.unwrap_or_else(|error| panic!("{name}: {error}"));
         netns.flush();
-        let standard = iptables::read(text("iptables"), text("ip6tables"), &options).unwrap();
+        let standard =
+            iptables::read(text("iptables"), text("ip6tables"), &options).unwrap().ruleset;
         for difference in compare(&back, &standard).unwrap() {
             let Difference { packet, left, right, .. } = &difference;
             let why = known_difference(&difference, text("ip6tables").is_some())

@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::Spec;
+use super::opaque;
+use super::rule::{Place, Spec};
 use super::words::Words;
 use super::{Options, ReadError, ReadProblem};
 use crate::ir::{
-    Action, AddressSet, BuiltInTable, Chain, Hook, Match, Rule, Ruleset, Table, from_iptables_chain,
+    Action, AddressSet, BuiltInTable, Chain, Condition, Hook, Match, Rule, Table,
+    from_iptables_chain,
 };
 use crate::net::{Families, Family, Name};
-use crate::reader::{circle, is_among};
+use crate::reader::{Found, circle, drop_at_end, is_among, left_out};
 
 /// One family's text.
 #[derive(Default)]
 pub(super) struct Text {
     tables: BTreeMap<BuiltInTable, TableText>,
+    /// `chain DOCKER of nat`.
+    left_out: Vec<String>,
 }
 
 /// What a text says of one table.
@@ -33,6 +37,8 @@ struct ChainText {
     /// What each line came to: several rules where the IR needs them, none where it has no effect.
     /// Positions in `-I` count lines.
     lines: Vec<(usize, Vec<Rule>)>,
+    /// Whether what comes to its end is dropped.
+    drops: bool,
 }
 
 impl TableText {
@@ -55,7 +61,12 @@ impl TableText {
 
     fn add(&mut self, name: &str, line: usize) -> &mut ChainText {
         self.by_name.insert(name.to_owned(), self.chains.len());
-        self.chains.push(ChainText { name: name.to_owned(), line, lines: Vec::new() });
+        self.chains.push(ChainText {
+            name: name.to_owned(),
+            line,
+            lines: Vec::new(),
+            drops: false,
+        });
         self.chains.last_mut().expect("one was pushed")
     }
 }
@@ -65,15 +76,31 @@ fn built_in(table: BuiltInTable, name: &str) -> Option<Hook> {
     Hook::ALL.into_iter().find(|hook| hook.built_in_chain() == name && table.base(*hook).is_some())
 }
 
-/// The IR's name for a chain.
-pub(super) fn chain_name(text: &str) -> Result<Name, ReadProblem> {
-    Name::new(&from_iptables_chain(text))
-        .map_err(|why| ReadProblem::ChainName { chain: text.to_owned(), why: why.to_string() })
+/// The IR's name for a chain: as it is written, but for our own and built-in ones. What is in no name of
+/// ours becomes `_`.
+pub(super) fn chain_name(text: &str, options: &Options) -> Result<Name, ReadProblem> {
+    let wrong = |why: &dyn ToString| ReadProblem::ChainName {
+        chain: text.to_owned(),
+        why: why.to_string(),
+    };
+    if options.to_load || is_any_built_in(text) {
+        return Name::new(&from_iptables_chain(text)).map_err(|why| wrong(&why));
+    }
+    if text.len() > LONGEST_NAME {
+        return Err(wrong(&"the longest name has 28 characters"));
+    }
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = text.chars().map(plain).collect();
+    let start = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { "" } else { "x" };
+    Name::new(&format!("{start}{name}")).map_err(|why| wrong(&why))
 }
 
+/// Longest name of a chain (iptables 1.8.9, `XT_EXTENSION_MAXNAMELEN` without its end).
+const LONGEST_NAME: usize = 28;
+
 /// Checks the name of a chain that is about to be made.
-fn check_new(text: &str) -> Result<(), ReadProblem> {
-    chain_name(text)?;
+fn check_new(text: &str, options: &Options) -> Result<(), ReadProblem> {
+    chain_name(text, options)?;
     if Hook::ALL.iter().any(|hook| hook.built_in_chain().eq_ignore_ascii_case(text)) {
         let why = "a built-in chain has this name".to_owned();
         return Err(ReadProblem::ChainName { chain: text.to_owned(), why });
@@ -99,8 +126,11 @@ pub(super) fn parse(
     if parser.table.is_some() || parser.skipping {
         errors.push(ReadError { family, line: parser.line, problem: ReadProblem::NoCommit });
     }
-    for table in parser.text.tables.values() {
-        errors.extend(table.loose_ends(family, options));
+    for (table, text) in &mut parser.text.tables {
+        if !options.to_load {
+            text.name_targets(*table, options);
+        }
+        errors.extend(text.loose_ends(family, options));
     }
     parser.text
 }
@@ -150,10 +180,10 @@ impl Parser<'_> {
     fn declare(&mut self, table: BuiltInTable, declaration: &str) -> Result<(), ReadProblem> {
         let mut words = Words::split(declaration)?;
         let name = words.value(":")?;
-        if self.is_left_out(&name) {
+        let policy = words.value(&name)?;
+        if self.leave_out(table, &name)? {
             return Ok(());
         }
-        let policy = words.value(&name)?;
         let chains = self.text.tables.entry(table).or_default();
         match (built_in(table, &name), policy.as_str()) {
             (Some(_), _) if self.options.to_load => {
@@ -161,12 +191,13 @@ impl Parser<'_> {
                 return Err(ReadProblem::ChainName { chain: name, why });
             }
             (Some(_), "ACCEPT" | "-") => {}
+            (Some(_), "DROP") => chains.chain(table, &name, self.line)?.drops = true,
             (Some(_), _) => return Err(ReadProblem::Policy { policy }),
             (None, "-") => {
                 if let Ok(chain) = chains.chain(table, &name, self.line) {
                     chain.lines.clear();
                 } else {
-                    check_new(&name)?;
+                    check_new(&name, self.options)?;
                     chains.add(&name, self.line);
                 }
             }
@@ -191,12 +222,12 @@ impl Parser<'_> {
             }
             "-N" | "--new-chain" => {
                 let name = words.value(&command)?;
-                let chains = self.text.tables.entry(table).or_default();
-                if !self.options.leaves_out(&name) {
+                if !self.leave_out(table, &name)? {
+                    let chains = self.text.tables.entry(table).or_default();
                     if chains.chain(table, &name, self.line).is_ok() {
                         return Err(ReadProblem::Twice { word: name });
                     }
-                    check_new(&name)?;
+                    check_new(&name, self.options)?;
                     chains.add(&name, self.line);
                 }
                 end(&mut words)
@@ -208,15 +239,15 @@ impl Parser<'_> {
                     return Err(ReadProblem::Needs { word: command, needs });
                 }
                 let name = words.value(&command)?;
-                if self.is_left_out(&name) {
+                if self.leave_out(table, &name)? {
                     return Ok(());
                 }
                 let at = if insert { Some(words.number().unwrap_or(1)) } else { None };
-                let rules = if self.leads_away(words.rest()) {
-                    Vec::new()
-                } else {
-                    Spec::read(words, self.family, self.options)?.rules(table, self.family)?
-                };
+                if let Some(to) = leads_to(words.rest()) {
+                    self.leave_out(table, &to)?;
+                }
+                let place = Place { table, family: self.family, named: &name };
+                let rules = Spec::read(words, self.family, self.options)?.rules(place)?;
                 let line = (self.line, rules);
                 let lines = &mut self
                     .text
@@ -242,27 +273,36 @@ impl Parser<'_> {
         }
     }
 
-    fn is_left_out(&self, chain: &str) -> bool {
-        self.options.leaves_out(chain)
-    }
-
-    /// Whether the rule of these words leads to a chain that is left out.
-    fn leads_away(&self, words: &[String]) -> bool {
-        words.windows(2).any(|pair| {
-            matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto")
-                && self.is_left_out(&pair[1])
-        })
+    /// Whether a chain is left out. Then it is there, with a rule of which nothing is known.
+    fn leave_out(&mut self, table: BuiltInTable, chain: &str) -> Result<bool, ReadProblem> {
+        if !is_among(&self.options.leave_out, chain) {
+            return Ok(false);
+        }
+        let what = format!("chain {chain} of {}", table.name());
+        if !self.text.left_out.contains(&what) {
+            if built_in(table, chain).is_none() {
+                check_new(chain, self.options)?;
+            }
+            let rule = left_out(&what, self.family.into());
+            let text = self.text.tables.entry(table).or_default().add(chain, self.line);
+            text.lines.push((self.line, vec![rule]));
+            self.text.left_out.push(what);
+        }
+        Ok(true)
     }
 }
 
-impl Options {
-    fn leaves_out(&self, chain: &str) -> bool {
-        is_among(&self.leave_out, chain)
-    }
+/// The chain that the rule of these words leads to, if it is one and no target.
+fn leads_to(words: &[String]) -> Option<String> {
+    let mut pairs = words.windows(2);
+    let pair = pairs.find(|pair| matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto"))?;
+    Some(pair[1].clone())
+}
 
+impl Options {
     /// Whether the chain is one of someone else's.
     fn is_other(&self, chain: &Name) -> bool {
-        self.others.iter().any(|other| chain_name(other).as_ref() == Ok(chain))
+        self.others.iter().any(|other| chain_name(other, self).as_ref() == Ok(chain))
     }
 }
 
@@ -281,6 +321,29 @@ fn end(words: &mut Words) -> Result<(), ReadProblem> {
 }
 
 impl TableText {
+    /// Makes targets of jumps to what is no chain of the table: such a text is of a kernel that knows
+    /// them.
+    fn name_targets(&mut self, table: BuiltInTable, options: &Options) {
+        let names: BTreeSet<Name> = self
+            .chains
+            .iter()
+            .filter(|chain| !is_any_built_in(&chain.name))
+            .filter_map(|chain| chain_name(&chain.name, options).ok())
+            .collect();
+        for chain in &mut self.chains {
+            let lines = chain.lines.iter_mut();
+            for rule in lines.flat_map(|(_, rules)| rules) {
+                if let Action::Jump(to) = &rule.then
+                    && !names.contains(to)
+                    && !is_any_built_in(&to.as_str().to_ascii_uppercase())
+                {
+                    let place = format!("{} {}", table.name(), chain.name);
+                    rule.then = Action::Opaque(opaque::target(to.as_str(), &[], &place));
+                }
+            }
+        }
+    }
+
     /// Jumps to chains that the table does not have, and circles, which the kernel refuses.
     fn loose_ends(&self, family: Family, options: &Options) -> Vec<ReadError> {
         let mut errors = Vec::new();
@@ -288,12 +351,13 @@ impl TableText {
         let declared: BTreeMap<Name, &ChainText> = self
             .chains
             .iter()
-            .filter_map(|chain| Some((chain_name(&chain.name).ok()?, chain)))
+            .filter_map(|chain| Some((chain_name(&chain.name, options).ok()?, chain)))
             .collect();
         for chain in &self.chains {
-            let Ok(name) = chain_name(&chain.name) else { continue };
+            let Ok(name) = chain_name(&chain.name, options) else { continue };
             if declared.get(&name).is_some_and(|known| known.name != chain.name) {
-                let why = "another chain has this name but for case, `_` and `-`".to_owned();
+                let why = "another chain is called so but for signs that weir does not tell apart"
+                    .to_owned();
                 let problem = ReadProblem::ChainName { chain: chain.name.clone(), why };
                 errors.push(ReadError { family, line: chain.line, problem });
             }
@@ -318,7 +382,7 @@ impl TableText {
         errors.extend(
             self.chains
                 .iter()
-                .find(|chain| circle.is_some() && chain_name(&chain.name).ok() == circle)
+                .find(|chain| circle.is_some() && chain_name(&chain.name, options).ok() == circle)
                 .map(|chain| {
                     let problem = ReadProblem::Circle { chain: chain.name.clone() };
                     ReadError { family, line: chain.line, problem }
@@ -332,12 +396,24 @@ fn is_any_built_in(name: &str) -> bool {
     Hook::ALL.iter().any(|hook| hook.built_in_chain() == name)
 }
 
-/// The ruleset of both texts.
-pub(super) fn join(texts: [Text; 2], errors: &mut Vec<ReadError>) -> Ruleset {
-    let [mut v4, mut v6] = texts;
-    let mut ruleset = Ruleset::default();
+/// The rules of both texts.
+pub(super) fn join(texts: [Text; 2], options: &Options, errors: &mut Vec<ReadError>) -> Found {
+    let mut found = Found::default();
+    let mut tables = texts.map(|text| {
+        found.left_out.extend(text.left_out);
+        text.tables
+    });
+    found.left_out.sort();
+    found.left_out.dedup();
+    let names = |what: &String| what.split(' ').nth(1).map(str::to_owned);
+    let left_out: Vec<String> = found.left_out.iter().filter_map(names).collect();
+    let is_used = |pattern: &&String| {
+        let pattern = BTreeSet::from([(*pattern).clone()]);
+        left_out.iter().any(|chain| is_among(&pattern, chain))
+    };
+    found.unused = options.leave_out.iter().filter(|pattern| !is_used(pattern)).cloned().collect();
     for kernel in BuiltInTable::ALL {
-        let (v4, v6) = (v4.tables.remove(&kernel), v6.tables.remove(&kernel));
+        let [v4, v6] = tables.each_mut().map(|tables| tables.remove(&kernel));
         let families = match (&v4, &v6) {
             (None, None) => continue,
             (Some(_), None) => Families::Ipv4,
@@ -352,23 +428,66 @@ pub(super) fn join(texts: [Text; 2], errors: &mut Vec<ReadError>) -> Ruleset {
             .chain(v6.map(|table| (Family::Ipv6, table)))
             .collect();
         let sets = sets(&tables, errors);
-        for text in tables.into_iter().flat_map(|(_, table)| table.chains) {
-            let Ok(name) = chain_name(&text.name) else { continue };
+        for (family, text) in tables
+            .into_iter()
+            .flat_map(|(family, table)| table.chains.into_iter().map(move |chain| (family, chain)))
+        {
+            let Ok(name) = chain_name(&text.name, options) else { continue };
             let base = built_in(kernel, &text.name).and_then(|hook| kernel.base(hook));
-            let rules = text.lines.into_iter().flat_map(|(_, rules)| rules);
-            if let Some(&at) = by_name.get(&name) {
-                chains[at].rules.extend(rules);
+            let rules = text.lines.into_iter().flat_map(|(_, rules)| rules).collect();
+            let mut chain = Chain { name, base, rules };
+            if text.drops {
+                let helper =
+                    format!("{}-rules-{}", text.name, if family == Family::Ipv4 { 4 } else { 6 });
+                let helper = Name::new(&helper).expect("built-in chains have plain names");
+                chains.extend(drop_at_end(&mut chain, family.into(), || helper));
+            }
+            if let Some(&at) = by_name.get(&chain.name) {
+                chains[at].rules.extend(chain.rules);
             } else {
-                by_name.insert(name.clone(), chains.len());
-                chains.push(Chain { name, base, rules: rules.collect() });
+                by_name.insert(chain.name.clone(), chains.len());
+                chains.push(chain);
             }
         }
         chains.retain(|chain| chain.base.is_none() || !chain.rules.is_empty());
         chains.sort_by_key(|chain| (chain.base.is_none(), chain.base.map(|base| base.hook)));
         let name = Name::new(kernel.name()).expect("the kernel's table names are names");
-        ruleset.tables.push(Table { name, families, sets, chains });
+        found.ruleset.tables.push(Table { name, families, sets, chains });
     }
-    ruleset
+    tell_apart(&mut found);
+    found
+}
+
+/// Gives each rule questions of its own where it could be answered otherwise than another: where
+/// chance or time decides, and, if targets change what is asked for, everywhere.
+fn tell_apart(found: &mut Found) {
+    let targets = found.ruleset.rules_mut().filter_map(|rule| match &rule.then {
+        Action::Opaque(target) if opaque::rewrites(target) => Some(opaque::name(target) == "SET"),
+        _ => None,
+    });
+    let rewriting: Vec<bool> = targets.collect();
+    let is_rewritten = !rewriting.is_empty();
+    // Sets change while rules run.
+    if rewriting.contains(&true) {
+        let whens = found.ruleset.rules_mut().flat_map(|rule| &mut rule.when);
+        whens.for_each(opaque::unsettle);
+    }
+    for table in &mut found.ruleset.tables {
+        for chain in &mut table.chains {
+            let mut asked: BTreeMap<Condition, usize> = BTreeMap::new();
+            for when in chain.rules.iter_mut().flat_map(|rule| &mut rule.when) {
+                let Match::Opaque { condition, .. } = when else { continue };
+                if condition.asked_by.is_none() && !is_rewritten {
+                    continue;
+                }
+                // Counted by text, so that the same rule asks the same in another ruleset.
+                let count = asked.entry(condition.clone()).or_default();
+                *count += 1;
+                let place = format!("{} {} {count}", table.name, chain.name);
+                condition.asked_by = Some(place.into());
+            }
+        }
+    }
 }
 
 /// The sets that the rules name. A set's family is that of the rules that use it.

@@ -1,14 +1,15 @@
 //! What `iptables-save` prints and `iptables-restore` takes.
 //!
 //! The texts of both families become one ruleset: tables and chains of the same name are one, with
-//! the IPv4 rules before the IPv6 ones, which never meet the same packet. Chain names take the
-//! form that nft rulesets use: `ISTIO_OUTPUT` becomes `istio-output`, `PREROUTING` becomes
-//! `prerouting`. A built-in chain without rules is left out: it does nothing.
+//! the IPv4 rules before the IPv6 ones, which never meet the same packet. Built-in chains are called
+//! as nft calls their hooks, `prerouting` for `PREROUTING`; others keep their names. A built-in chain without rules is left out: it does nothing.
 //!
-//! What a word means was checked against iptables 1.8.9. A word that is not known here is an
-//! error, never a guess; so is one that the kernel would take but that the IR cannot say.
+//! What a word means was checked against iptables 1.8.9. A match or target that is not known here, or that
+//! the IR cannot say, is read as [opaque](crate::ir::Match::Opaque): a question without an answer, an
+//! outcome of its own. What cannot be read at all is an error, never a guess.
 
 mod chains;
+mod opaque;
 mod rule;
 mod target;
 mod value;
@@ -16,7 +17,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ir::Ruleset;
+use super::Found;
 use crate::net::Family;
 
 pub(super) use rule::joined;
@@ -28,11 +29,11 @@ pub struct Options {
     pub users: BTreeMap<String, u32>,
     /// Numbers of the groups that `--gid-owner` names.
     pub groups: BTreeMap<String, u32>,
-    /// Chains that are someone else's, by name (`KUBE-SERVICES`): they and every jump to them are
-    /// passed over unread. A `*` at the end stands for any rest.
+    /// Chains that are someone else's, by name (`KUBE-SERVICES`), and are not read. A `*` at the end
+    /// stands for any rest.
     pub leave_out: BTreeSet<String>,
     /// Whether the text is to be loaded, again too, beside rules of others. Then it is an error if a
-    /// rule is inserted, so that it would stand before theirs; if it sets the policy of a built-in chain;
+    /// rule has what the IR cannot say; if one is inserted, so that it would stand before theirs; if it sets the policy of a built-in chain;
     /// if it makes a chain in a way that fails where the chain is there; and if a rule leads to a chain
     /// that only a later line makes.
     pub to_load: bool,
@@ -131,7 +132,7 @@ pub enum ReadProblem {
         chain: String,
     },
     /// A policy that the IR cannot say.
-    #[error("policy `{policy}` of a built-in chain; only ACCEPT can be read")]
+    #[error("policy `{policy}` of a built-in chain, which has ACCEPT or DROP")]
     Policy {
         /// The policy.
         policy: String,
@@ -144,7 +145,7 @@ pub enum ReadProblem {
     },
 }
 
-/// The ruleset of an IPv4 text, an IPv6 text, or both.
+/// The rules of an IPv4 text, an IPv6 text, or both.
 ///
 /// # Errors
 ///
@@ -153,13 +154,13 @@ pub fn read(
     v4: Option<&str>,
     v6: Option<&str>,
     options: &Options,
-) -> Result<Ruleset, Vec<ReadError>> {
+) -> Result<Found, Vec<ReadError>> {
     let mut errors = Vec::new();
     let texts = [(Family::Ipv4, v4), (Family::Ipv6, v6)].map(|(family, text)| {
         text.map(|text| chains::parse(text, family, options, &mut errors)).unwrap_or_default()
     });
-    let ruleset = chains::join(texts, &mut errors);
-    if errors.is_empty() { Ok(ruleset) } else { Err(errors) }
+    let found = chains::join(texts, options, &mut errors);
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
 #[cfg(test)]

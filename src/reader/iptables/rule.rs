@@ -2,14 +2,18 @@
 
 use ipnet::IpNet;
 
+use super::opaque::{Question, is_exact};
 use super::target::Target;
 use super::value::Value;
 use super::words::Words;
 use super::{Options, ReadProblem};
-use crate::ir::{BuiltInTable, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule};
+use crate::ir::{
+    BuiltInTable, CtState, CtStates, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule,
+};
 use crate::net::{Family, Interface, Name, Nets, PortSet};
 
-const MODULES: [&str; 12] = [
+/// The modules of which something can be said exactly.
+const MODULES: [&str; 13] = [
     "tcp",
     "udp",
     "multiport",
@@ -22,6 +26,7 @@ const MODULES: [&str; 12] = [
     "addrtype",
     "socket",
     "comment",
+    "iprange",
 ];
 
 /// A rule as its line says it.
@@ -42,6 +47,17 @@ pub(super) struct Spec {
     /// Whether the match of the protocol is there, with its options for one port.
     knows_ports: bool,
     target: Option<Target>,
+    /// What the IR cannot say, unless the text is to be loaded: then it is an error.
+    asked: Vec<Question>,
+}
+
+/// Where a rule stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) table: BuiltInTable,
+    pub(super) family: Family,
+    /// What tells it from other rules, where chance or time decides.
+    pub(super) named: &'a str,
 }
 
 impl Spec {
@@ -58,7 +74,8 @@ impl Spec {
                 not = true;
                 continue;
             }
-            if not && !can_be_negated(&word) {
+            let is_known = can_be_negated(&word) || options.to_load || is_plain(&word);
+            if not && is_known && !can_be_negated(&word) {
                 return Err(ReadProblem::Negated { word });
             }
             spec.option(&word, std::mem::take(&mut not), &mut words, family, options)?;
@@ -81,8 +98,13 @@ impl Spec {
         match word {
             "-m" | "--match" => {
                 let module = words.value(word)?;
-                if !MODULES.contains(&module.as_str()) {
+                let is_known = MODULES.contains(&module.as_str());
+                if !is_known && options.to_load {
                     return Err(ReadProblem::Unknown { what: "match", word: module });
+                }
+                if !options.to_load && !is_exact(&module, words.rest(), self.one_protocol()) {
+                    self.asked.push(Question::of_block(&module, words));
+                    return Ok(());
                 }
                 self.knows_ports |= matches!(module.as_str(), "tcp" | "udp");
                 self.modules.push(module);
@@ -100,7 +122,12 @@ impl Spec {
             "-j" | "--jump" | "-g" | "--goto" => {
                 let name = words.value(word)?;
                 let goto = matches!(word, "-g" | "--goto");
-                return once(word, &mut self.target, Target::new(&name, goto)?);
+                let target = if options.to_load {
+                    Target::new(&name, goto, options)?
+                } else {
+                    Target::of_others(&name, goto, words, family, options)?
+                };
+                return once(word, &mut self.target, target);
             }
             "--transparent" => {
                 self.needs(word, "socket", "`-m socket`")?;
@@ -115,8 +142,22 @@ impl Spec {
             _ => {}
         }
         if let Some(target) = &mut self.target
+            && options.to_load
             && target.option(word, words, family)?
         {
+            return Ok(());
+        }
+        if !options.to_load && matches!(word, "-f" | "--fragment") {
+            self.asked.push(Question { module: "frag".to_owned(), text: "-f".to_owned(), not });
+            return Ok(());
+        }
+        if !options.to_load && !is_valued(word) && word.starts_with("--") {
+            // An option of the module named last, or of the protocol.
+            let protocol = self.one_protocol().map(|protocol| protocol.name().into_owned());
+            let Some(module) = self.modules.last().cloned().or(protocol) else {
+                return Err(ReadProblem::Unknown { what: "option", word: word.to_owned() });
+            };
+            self.asked.push(Question::of_option(&module, word, not, words));
             return Ok(());
         }
         self.valued(word, not, words, family, options)
@@ -137,7 +178,7 @@ impl Spec {
         let value = Value::of(word, words)?;
         match word {
             "-p" | "--protocol" => {
-                if let Some(protocol) = protocol(&value)? {
+                if let Some(protocol) = protocol(&value, options.to_load)? {
                     once(word, &mut self.protocol, (protocol, not))?;
                 } else if not {
                     return Err(value.bad("no packet has none of all protocols"));
@@ -198,18 +239,12 @@ impl Spec {
                     None => return Err(needs(word, "`-m mark` or `-m connmark`")),
                 });
             }
-            "--ctstate" | "--state" => {
-                let module = if word == "--state" { "state" } else { "conntrack" };
-                self.needs(word, module, "its `-m`")?;
-                let states = value
-                    .text
-                    .split(',')
-                    .map(|name| {
-                        let known = |state: &CtState| state.name().eq_ignore_ascii_case(name);
-                        CtState::ALL.into_iter().find(known).ok_or_else(|| value.bad("not a state"))
-                    })
-                    .collect::<Result<_, _>>()?;
-                self.rest.push(Match::CtState { states, not });
+            "--ctstate" | "--state" => self.states(&value, not, options.to_load)?,
+            "--src-range" | "--dst-range" => {
+                self.needs(word, "iprange", "`-m iprange`")?;
+                let of =
+                    if word == "--src-range" { Direction::Source } else { Direction::Destination };
+                self.rest.push(Match::Address { of, nets: value.net_range(family)?, not });
             }
             "--match-set" => {
                 self.needs(word, "set", "`-m set`")?;
@@ -234,6 +269,32 @@ impl Spec {
             _ => self.needs(word, "comment", "`-m comment`")?,
         }
         Ok(())
+    }
+
+    fn states(&mut self, value: &Value<'_>, not: bool, to_load: bool) -> Result<(), ReadProblem> {
+        let module = if value.option == "--state" { "state" } else { "conntrack" };
+        self.needs(value.option, module, "its `-m`")?;
+        let known = |name: &str| {
+            CtState::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(name))
+        };
+        match value.text.split(',').map(known).collect::<Option<CtStates>>() {
+            Some(states) => self.rest.push(Match::CtState { states, not }),
+            None if to_load => return Err(value.bad("not a state")),
+            // SNAT and DNAT are no states of a packet, but facts about its connection.
+            None => {
+                let text = format!("-m {module} {} {}", value.option, value.text);
+                self.asked.push(Question { module: module.to_owned(), text, not });
+            }
+        }
+        Ok(())
+    }
+
+    /// The protocol, if it is one.
+    fn one_protocol(&self) -> Option<Protocol> {
+        match self.protocol {
+            Some((protocol, false)) => Some(protocol),
+            _ => None,
+        }
     }
 
     /// Whether `--dport` is the beginning of multiport's `--dports`.
@@ -293,10 +354,7 @@ impl Spec {
 
     /// Whether a port means something: for `-p tcp` and `-p udp` only.
     fn check(&self) -> Result<(), ReadProblem> {
-        let protocol = match self.protocol {
-            Some((protocol, false)) => Some(protocol),
-            _ => None,
-        };
+        let protocol = self.one_protocol();
         for module in &self.modules {
             let fits = match module.as_str() {
                 "tcp" => protocol == Some(Protocol::Tcp),
@@ -315,7 +373,7 @@ impl Spec {
         if let Some(module) = bare {
             return Err(needs(&format!("-m {module}"), "`--transparent`"));
         }
-        if protocol.is_none() {
+        if !protocol.is_some_and(Protocol::has_ports) {
             if self.source_port.is_some() {
                 return Err(needs("--sport", "`-p tcp` or `-p udp`"));
             }
@@ -327,14 +385,10 @@ impl Spec {
     }
 
     /// The IR's rules for it: none if it has no effect, two if either port may match.
-    pub(super) fn rules(
-        self,
-        table: BuiltInTable,
-        family: Family,
-    ) -> Result<Vec<Rule>, ReadProblem> {
+    pub(super) fn rules(self, place: Place<'_>) -> Result<Vec<Rule>, ReadProblem> {
+        let has_protocol = self.one_protocol().is_some_and(Protocol::has_ports);
         let Some(target) = self.target else { return Ok(Vec::new()) };
-        let has_protocol = matches!(self.protocol, Some((_, false)));
-        let then = target.action(table, has_protocol)?;
+        let then = target.action(place, has_protocol)?;
         let mut when = Vec::new();
         when.extend(self.protocol.map(|(protocol, not)| Match::Protocol { protocol, not }));
         for (of, net) in
@@ -354,11 +408,12 @@ impl Spec {
         let (ports, others): (Vec<_>, Vec<_>) =
             self.rest.into_iter().partition(|when| matches!(when, Match::Port { .. }));
         when.extend(ports.into_iter().chain(others));
-        if table == BuiltInTable::Raw && when.iter().any(is_about_connection) {
-            return Err(needs("a match on the connection", "a table behind raw"));
-        }
+        when.extend(self.asked.iter().map(|asked| Match::Opaque {
+            condition: asked.condition(place.named),
+            not: asked.not,
+        }));
         let rule = |extra: Vec<Match>| Rule {
-            families: family.into(),
+            families: place.family.into(),
             when: when.iter().cloned().chain(extra).collect(),
             then: then.clone(),
             origin: Origin::FOREIGN,
@@ -376,17 +431,14 @@ impl Spec {
     }
 }
 
-/// Before connection tracking, at raw's priority, such a match says nothing of the connection.
-fn is_about_connection(when: &Match) -> bool {
-    matches!(when, Match::Connmark { .. } | Match::CtState { .. })
-}
-
-fn protocol(value: &Value<'_>) -> Result<Option<Protocol>, ReadProblem> {
-    match value.text.to_ascii_lowercase().as_str() {
-        "tcp" | "6" => Ok(Some(Protocol::Tcp)),
-        "udp" | "17" => Ok(Some(Protocol::Udp)),
-        "all" | "0" => Ok(None),
-        _ => Err(value.bad("only tcp, udp and all can be read")),
+fn protocol(value: &Value<'_>, to_load: bool) -> Result<Option<Protocol>, ReadProblem> {
+    if matches!(value.text.to_ascii_lowercase().as_str(), "all" | "0") {
+        return Ok(None);
+    }
+    match Protocol::named(&value.text) {
+        Some(protocol) if protocol.has_ports() || !to_load => Ok(Some(protocol)),
+        Some(_) => Err(value.bad("only tcp, udp and all can be read")),
+        None => Err(value.bad("not a protocol that is known by name; write its number")),
     }
 }
 
@@ -401,7 +453,22 @@ pub(super) fn needs(word: &str, needs: &'static str) -> ReadProblem {
     ReadProblem::Needs { word: word.to_owned(), needs }
 }
 
-fn is_valued(word: &str) -> bool {
+/// Whether the word is an option of every rule that cannot be negated.
+fn is_plain(word: &str) -> bool {
+    matches!(
+        word,
+        "-m" | "--match"
+            | "-j"
+            | "--jump"
+            | "-g"
+            | "--goto"
+            | "-c"
+            | "--set-counters"
+            | "--comment"
+    )
+}
+
+pub(super) fn is_valued(word: &str) -> bool {
     can_be_negated(word) && word != "--socket-exists" || word == "--comment"
 }
 
@@ -434,6 +501,8 @@ fn can_be_negated(word: &str) -> bool {
             | "--mark"
             | "--ctstate"
             | "--state"
+            | "--src-range"
+            | "--dst-range"
             | "--match-set"
             | "--src-type"
             | "--dst-type"

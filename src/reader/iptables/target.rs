@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::ReadProblem;
 use super::chains::chain_name;
-use super::rule::{needs, once};
+use super::opaque;
+use super::rule::{Place, is_valued, needs, once};
 use super::value::Value;
 use super::words::Words;
+use super::{Options, ReadProblem};
 use crate::ir::{Action, BuiltInTable, MarkChange, MaskPair};
 use crate::net::{Destination, Family, OnMiss};
 
@@ -28,6 +29,11 @@ pub(super) enum Target {
         masks: MaskPair,
     },
     Zone(Option<u16>),
+    /// One that the IR cannot say, with its options as they are written.
+    Opaque {
+        name: String,
+        options: Vec<String>,
+    },
 }
 
 /// What CONNMARK does.
@@ -38,9 +44,10 @@ pub(super) enum ConnmarkMode {
 }
 
 impl Target {
-    pub(super) fn new(name: &str, goto: bool) -> Result<Self, ReadProblem> {
+    pub(super) fn new(name: &str, goto: bool, options: &Options) -> Result<Self, ReadProblem> {
+        let opaque = || Self::Opaque { name: name.to_owned(), options: Vec::new() };
         Ok(match name {
-            _ if goto => Self::Plain(Action::Goto(chain_name(name)?)),
+            _ if goto => Self::Plain(Action::Goto(chain_name(name, options)?)),
             "ACCEPT" => Self::Plain(Action::Accept),
             "DROP" => Self::Plain(Action::Drop),
             "RETURN" => Self::Plain(Action::Return),
@@ -52,11 +59,50 @@ impl Target {
             "MARK" => Self::Mark(None),
             "CONNMARK" => Self::Connmark { mode: None, masks: MaskPair::FULL },
             "CT" => Self::Zone(None),
-            _ if OTHERS.contains(&name) => {
+            _ if !OTHERS.contains(&name) => Self::Plain(Action::Jump(chain_name(name, options)?)),
+            _ if options.to_load => {
                 return Err(ReadProblem::Unknown { what: "target", word: name.to_owned() });
             }
-            _ => Self::Plain(Action::Jump(chain_name(name)?)),
+            _ => opaque(),
         })
+    }
+
+    /// Reads the target called `name` with the options that stand behind it in `words`. What the IR
+    /// cannot say of them makes it opaque.
+    pub(super) fn of_others(
+        name: &str,
+        goto: bool,
+        words: &mut Words,
+        family: Family,
+        options: &Options,
+    ) -> Result<Self, ReadProblem> {
+        let start = words.clone();
+        let mut target = Self::new(name, goto, options)?;
+        loop {
+            let before = words.clone();
+            let Some(word) = words.next() else { break };
+            if target.option(&word, words, family) == Ok(true) || target.is_moot(&word) {
+                continue;
+            }
+            *words = before;
+            // Options of matches may stand behind the target.
+            if word.starts_with("--") && !is_valued(&word) {
+                target = Self::Opaque { name: name.to_owned(), options: Vec::new() };
+            }
+            break;
+        }
+        if let Self::Redirect(None) | Self::Zone(None) | Self::Opaque { .. } = target {
+            *words = start;
+            let options = words.until(opaque::is_of_every_rule);
+            return Ok(Self::Opaque { name: name.to_owned(), options });
+        }
+        Ok(target)
+    }
+
+    /// Whether an option says how a port is chosen, where the rule leaves no choice.
+    fn is_moot(&self, word: &str) -> bool {
+        matches!(self, Self::Redirect(_) | Self::Snat(_) | Self::Dnat(_))
+            && matches!(word, "--random" | "--random-fully" | "--persistent")
     }
 
     /// Reads the option `word` if the target has it.
@@ -130,7 +176,7 @@ impl Target {
     /// The IR's action, if the kernel takes the target in `table` and it has what it needs.
     pub(super) fn action(
         self,
-        table: BuiltInTable,
+        Place { table, named, .. }: Place<'_>,
         has_protocol: bool,
     ) -> Result<Action, ReadProblem> {
         let in_table = |name: &str, wanted: BuiltInTable, what: &'static str| {
@@ -142,6 +188,9 @@ impl Target {
         Ok(match self {
             Self::Plain(action) => action,
             Self::Log => Action::Log,
+            Self::Opaque { name, options } => {
+                Action::Opaque(opaque::target(&name, &options, named))
+            }
             Self::Redirect(port) => {
                 in_table("REDIRECT", BuiltInTable::Nat, "table nat")?;
                 with_protocol("REDIRECT")?;
@@ -166,13 +215,9 @@ impl Target {
                 Action::Tproxy { port, mark, on_miss: OnMiss::Drop }
             }
             Self::Mark(change) => {
-                in_table("MARK", BuiltInTable::Mangle, "table mangle")?;
                 Action::SetMark(change.ok_or_else(|| needs("MARK", "what to set"))?)
             }
             Self::Connmark { mode, masks } => {
-                if table == BuiltInTable::Raw {
-                    return Err(needs("CONNMARK", "a table behind raw"));
-                }
                 match mode.ok_or_else(|| needs("CONNMARK", "what to do"))? {
                     ConnmarkMode::Set(_) if masks != MaskPair::FULL => {
                         return Err(needs("--mask", "`--save-mark` or `--restore-mark`"));

@@ -2,13 +2,18 @@
 
 use super::{Options, ReadError, ReadProblem, read};
 use crate::ir::{
-    Action, ChainKind, CtState, Direction, Hook, MarkChange, MaskPair, Match, Owner, OwnerIs,
-    Protocol, Rule, Ruleset,
+    Action, ChainKind, CtState, Direction, Effect, Hook, MarkChange, MaskPair, Match, Owner,
+    OwnerIs, Protocol, Rule, Ruleset, Target,
 };
 use crate::net::{Families, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
 
 /// The rules that `line` comes to in a chain of `table`, which has the chain `OTHER` as well.
 fn rules(table: &str, line: &str) -> Result<Vec<Rule>, Vec<ReadError>> {
+    rules_read(table, line, false)
+}
+
+/// The same, of a text that is to be loaded or not.
+fn rules_read(table: &str, line: &str, to_load: bool) -> Result<Vec<Rule>, Vec<ReadError>> {
     let text =
         format!("*{table}\n:OTHER - [0:0]\n:ISTIO_TEST - [0:0]\n-A ISTIO_TEST {line}\nCOMMIT\n");
     let options = Options {
@@ -16,9 +21,9 @@ fn rules(table: &str, line: &str) -> Result<Vec<Rule>, Vec<ReadError>> {
         groups: [("java".to_owned(), 3001)].into(),
         leave_out: ["KUBE-*".to_owned()].into(),
         others: ["DOCKER_OUTPUT".to_owned()].into(),
-        ..Options::default()
+        to_load,
     };
-    let mut ruleset = read(Some(&text), None, &options)?;
+    let mut ruleset = read(Some(&text), None, &options)?.ruleset;
     Ok(ruleset.tables.remove(0).chains.pop().unwrap().rules)
 }
 
@@ -203,7 +208,7 @@ fn targets() {
     let all = u32::MAX;
     let change = |clear, flip| MarkChange { clear, flip };
     let masks = |packet, connection| MaskPair { packet, connection };
-    let other = Name::new("other").unwrap();
+    let other = Name::new("OTHER").unwrap();
     let dnat = |to: &str, port| Action::Dnat { to: to.parse().unwrap(), port };
     for (table, line, then) in [
         ("raw", "-j ACCEPT", Action::Accept),
@@ -212,7 +217,6 @@ fn targets() {
         ("raw", "-j OTHER", Action::Jump(other.clone())),
         ("raw", "-g OTHER", Action::Goto(other)),
         // A chain of others, which no line makes.
-        ("nat", "-j DOCKER_OUTPUT", Action::Jump(Name::new("docker-output").unwrap())),
         ("raw", "-p udp -j CT --zone 2", Action::SetZone(2)),
         ("filter", "-j LOG --log-prefix \"x y\" --log-level 4", Action::Log),
         ("nat", "-p tcp -j REDIRECT --to-ports 15001", Action::Redirect { port: 15001 }),
@@ -295,11 +299,6 @@ fn what_is_not_known_is_an_error_with_its_word() {
         ("nat", "-j DNAT --to-destination ::1", "`--to-destination ::1`: not one IPv4 address"),
         ("mangle", "-j DNAT --to-destination 10.0.0.1", "`DNAT` needs table nat"),
         ("mangle", "-j CT --zone 1", "`CT` needs table raw"),
-        (
-            "raw",
-            "-m conntrack --ctstate NEW -j DROP",
-            "`a match on the connection` needs a table behind raw",
-        ),
         ("raw", "-j NOWHERE", "no chain `nowhere` in this table"),
         ("raw", "-s ::1 -j DROP", "`-s ::1`: an address of the other family"),
         ("raw", "-s example.org -j DROP", "`-s example.org`: not an address"),
@@ -332,7 +331,7 @@ fn what_is_not_known_is_an_error_with_its_word() {
         ),
         ("raw", "-m comment --comment \"x -j DROP", "a quotation mark is not closed"),
     ] {
-        let errors = rules(table, line).expect_err(line);
+        let errors = rules_read(table, line, true).expect_err(line);
         let message = format!("IPv4 line 4: {message}");
         assert_eq!(errors[0].to_string(), message, "{line}");
     }
@@ -346,15 +345,15 @@ fn chains_and_lines() {
         *mangle\n-A OUTPUT -j KUBE-FIREWALL -m statistic --mode random\nCOMMIT\n";
     let v6 = "*nat\n:ISTIO_OUTPUT - [0:0]\n-A ISTIO_OUTPUT -j ACCEPT\nCOMMIT\n";
     let options = Options { leave_out: ["KUBE-FIREWALL".to_owned()].into(), ..Options::default() };
-    let Ruleset { tables } = read(Some(v4), Some(v6), &options).unwrap();
+    let Ruleset { tables } = read(Some(v4), Some(v6), &options).unwrap().ruleset;
     let [mangle, nat] = tables.as_slice() else { panic!("{tables:?}") };
-    assert_eq!((mangle.families, mangle.chains.len()), (Families::Ipv4, 0));
+    assert_eq!((mangle.families, mangle.chains.len()), (Families::Ipv4, 2));
     assert_eq!((nat.families, nat.name.as_str()), (Families::Both, "nat"));
     let [output, ours] = nat.chains.as_slice() else { panic!("{:?}", nat.chains) };
     let base = output.base.unwrap();
     assert_eq!((output.name.as_str(), base.hook), ("output", Hook::Output));
     assert_eq!((base.kind, base.priority), (ChainKind::Nat, -100));
-    assert_eq!((ours.name.as_str(), ours.base), ("istio-output", None));
+    assert_eq!((ours.name.as_str(), ours.base), ("ISTIO_OUTPUT", None));
     let actions: Vec<_> = ours.rules.iter().map(|rule| (rule.families, &rule.then)).collect();
     assert_eq!(
         actions,
@@ -372,7 +371,7 @@ fn a_text_that_the_kernel_would_refuse_is_an_error() {
     for (text, message) in [
         ("-A OUTPUT -j DROP\n", "IPv4 line 1: not in a table"),
         ("*nat\n", "IPv4 line 1: the table ends without COMMIT"),
-        ("*security\nCOMMIT\n", "IPv4 line 1: unknown table `security`"),
+        ("*broute\nCOMMIT\n", "IPv4 line 1: unknown table `broute`"),
         ("*nat\n-A ISTIO -j DROP\nCOMMIT\n", "IPv4 line 2: no chain `ISTIO` in this table"),
         ("*nat\n-A FORWARD -j DROP\nCOMMIT\n", "IPv4 line 2: no chain `FORWARD` in this table"),
         ("*nat\n-N A\n-N A\nCOMMIT\n", "IPv4 line 3: `A` is given twice"),
@@ -382,8 +381,8 @@ fn a_text_that_the_kernel_would_refuse_is_an_error() {
             "IPv4 line 3: `-I A 2`: the chain has 0 rules",
         ),
         (
-            "*nat\n-N A_B\n-N A-b\nCOMMIT\n",
-            "IPv4 line 2: chain `A_B`: another chain has this name but for case, `_` and `-`",
+            "*nat\n-N A_B\n-N A.B\nCOMMIT\n",
+            "IPv4 line 2: chain `A_B`: another chain is called so but for signs that weir does not tell apart",
         ),
         (
             "*nat\n-N output\nCOMMIT\n",
@@ -395,8 +394,8 @@ fn a_text_that_the_kernel_would_refuse_is_an_error() {
         ),
         ("*nat\n-N A\n-A A -j OUTPUT\nCOMMIT\n", "IPv4 line 3: no chain `output` in this table"),
         (
-            "*filter\n:INPUT DROP [0:0]\nCOMMIT\n",
-            "IPv4 line 2: policy `DROP` of a built-in chain; only ACCEPT can be read",
+            "*filter\n:INPUT REJECT [0:0]\nCOMMIT\n",
+            "IPv4 line 2: policy `REJECT` of a built-in chain, which has ACCEPT or DROP",
         ),
     ] {
         let errors = read(Some(text), None, &Options::default()).expect_err(text);
@@ -406,4 +405,193 @@ fn a_text_that_the_kernel_would_refuse_is_an_error() {
     let set = "*nat\n-A POSTROUTING -m set --match-set pods dst -j RETURN\nCOMMIT\n";
     let errors = read(Some(set), Some(set), &Options::default()).unwrap_err();
     assert!(matches!(errors[0].problem, ReadProblem::SetFamily { .. }), "{errors:?}");
+}
+
+/// What a line of others comes to: each question, with `!` before one that is negated and `own` behind one
+/// that is the rule's own, then the action.
+fn told(table: &str, line: &str) -> String {
+    let rules = rules(table, line).unwrap_or_else(|errors| panic!("{line}: {}", errors[0]));
+    let [rule] = &rules[..] else { panic!("{line}: {rules:?}") };
+    let asked = rule.when.iter().map(|when| match when {
+        Match::Opaque { condition, not } => {
+            let own = if condition.asked_by.is_some() { " own" } else { "" };
+            let usual = if condition.is_usual { " usual" } else { "" };
+            let known = if condition.is_understood { "" } else { " ?" };
+            format!("{}{}{own}{usual}{known}", if *not { "! " } else { "" }, condition.text)
+        }
+        Match::Protocol { protocol, not } => {
+            format!("{}{}", if *not { "! " } else { "" }, protocol.name())
+        }
+        when => format!("{when:?}").split([' ', '{']).next().unwrap().to_owned(),
+    });
+    let then = match &rule.then {
+        Action::Opaque(Target { text, effect }) => {
+            let effect = format!("{effect:?}");
+            format!("{text} {}", effect.split([' ', '(']).next().unwrap())
+        }
+        then => format!("{then:?}").split([' ', '(']).next().unwrap().to_owned(),
+    };
+    asked.chain([then]).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn what_the_ir_cannot_say_is_a_question_or_an_outcome_of_its_own() {
+    for (table, line, said) in [
+        ("filter", "-p icmp -j ACCEPT", "icmp, Accept"),
+        ("filter", "! -p esp -j ACCEPT", "! esp, Accept"),
+        ("filter", "-p 103 -j ACCEPT", "pim, Accept"),
+        ("filter", "-p icmp -m icmp --icmp-type 8 -j DROP", "icmp, -m icmp --icmp-type 8, Drop"),
+        ("filter", "-p icmp --icmp-type 8 -j DROP", "icmp, -m icmp --icmp-type 8, Drop"),
+        ("filter", "-p sctp -m sctp --dport 22 -j DROP", "sctp, -m sctp --dport 22, Drop"),
+        (
+            "filter",
+            "-p sctp -m multiport --dports 22,23 -j DROP",
+            "sctp, -m multiport --dports 22,23, Drop",
+        ),
+        ("filter", "-p tcp --syn -j DROP", "tcp, -m tcp --syn usual, Drop"),
+        (
+            "filter",
+            "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP",
+            "tcp, CtState, ! -m tcp --tcp-flags FIN,SYN,RST,ACK SYN usual, Drop",
+        ),
+        (
+            "nat",
+            "-m comment --comment \"a b\" -m statistic --mode random --probability 0.5 -j OTHER",
+            "-m statistic --mode random --probability 0.5 own, Jump",
+        ),
+        ("filter", "-m limit --limit 1/s -j ACCEPT", "-m limit --limit 1/s own usual, Accept"),
+        (
+            "filter",
+            "-m conntrack ! --ctstate DNAT --ctproto tcp -j DROP",
+            "! -m conntrack --ctstate DNAT, -m conntrack --ctproto tcp, Drop",
+        ),
+        ("filter", "-m addrtype --dst-type LOCAL -j DROP", "Local, Drop"),
+        (
+            "filter",
+            "-m addrtype ! --dst-type LOCAL --limit-iface-in -j DROP",
+            "-m addrtype ! --dst-type LOCAL --limit-iface-in, Drop",
+        ),
+        ("filter", "-m set --match-set a src,dst -j DROP", "-m set --match-set a src,dst, Drop"),
+        ("filter", "-m set ! --match-set a src -j DROP", "InSet, Drop"),
+        ("mangle", "-m socket --transparent -j DROP", "TransparentSocket, Drop"),
+        (
+            "mangle",
+            "-m socket --transparent --nowildcard -j DROP",
+            "-m socket --transparent --nowildcard, Drop",
+        ),
+        ("filter", "-m iprange --src-range 10.0.0.1-10.0.0.9 -j DROP", "Address, Drop"),
+        (
+            "filter",
+            "-m physdev --physdev-is-bridged ! -d 10.0.0.1 -j DROP",
+            "Address, -m physdev --physdev-is-bridged, Drop",
+        ),
+        (
+            "filter",
+            "-m bpf --bytecode \"4,48 0 0\" -j DROP",
+            "-m bpf --bytecode \"4,48 0 0\" own ?, Drop",
+        ),
+        ("filter", "! -f -j DROP", "! -f, Drop"),
+        ("nat", "-j MASQUERADE", "MASQUERADE Translates"),
+        ("nat", "-j MASQUERADE --random-fully", "MASQUERADE --random-fully Translates"),
+        ("nat", "-p tcp -j REDIRECT", "tcp, REDIRECT Translates"),
+        ("nat", "-p tcp -j REDIRECT --to-ports 1-2", "tcp, REDIRECT --to-ports 1-2 Translates"),
+        ("nat", "-p tcp -j REDIRECT --to-ports 1 --random", "tcp, Redirect"),
+        (
+            "nat",
+            "-j SNAT --to-source 10.0.0.1-10.0.0.9",
+            "SNAT --to-source 10.0.0.1-10.0.0.9 Translates",
+        ),
+        (
+            "nat",
+            "-p tcp -j DNAT --to-destination 10.0.0.1:53-54",
+            "tcp, DNAT --to-destination 10.0.0.1:53-54 Translates",
+        ),
+        ("nat", "-j DNAT --to-destination 10.0.0.1 --persistent", "Dnat"),
+        ("nat", "-j NETMAP --to 10.0.0.0/24", "NETMAP --to 10.0.0.0/24 Translates"),
+        ("nat", "-j MARK --set-xmark 0x4000/0x4000", "SetMark"),
+        ("raw", "-j MARK --or-mark 0x1", "SetMark"),
+        ("raw", "-m conntrack --ctstate NEW -j DROP", "CtState, Drop"),
+        (
+            "filter",
+            "-j REJECT --reject-with icmp-port-unreachable",
+            "REJECT --reject-with icmp-port-unreachable Takes",
+        ),
+        ("filter", "-j NFQUEUE --queue-num 3", "NFQUEUE --queue-num 3 Takes"),
+        ("filter", "-j NFLOG --nflog-prefix \"a b\"", "NFLOG --nflog-prefix \"a b\" Stays"),
+        ("mangle", "-j TCPMSS --clamp-mss-to-pmtu", "TCPMSS --clamp-mss-to-pmtu Stays"),
+        (
+            "mangle",
+            "-p tcp -j TPROXY --on-port 1 --on-ip 127.0.0.1 --tproxy-mark 0x200/0xffffffff",
+            "tcp, TPROXY --on-port 1 --on-ip 127.0.0.1 --tproxy-mark 0x200/0xffffffff Unknown",
+        ),
+        ("raw", "-j CT --helper ftp", "CT --helper ftp Unknown"),
+        ("nat", "-j FULLCONENAT --to-ports 1", "FULLCONENAT --to-ports 1 Unknown"),
+        ("nat", "-j FULLCONENAT", "FULLCONENAT Unknown"),
+    ] {
+        assert_eq!(told(table, line), said, "{line}");
+    }
+}
+
+#[test]
+fn what_is_left_out_may_take_every_packet() {
+    let text = "*nat\n:DOCKER - [0:0]\n-A OUTPUT -j DOCKER\n-A OUTPUT -p tcp -j DROP\n\
+        -A DOCKER -m something -j RETURN\nCOMMIT\n";
+    let options =
+        Options { leave_out: ["DOCK*".to_owned(), "typo".to_owned()].into(), ..Options::default() };
+    let found = read(Some(text), None, &options).unwrap();
+    assert_eq!(found.left_out, ["chain DOCKER of nat"]);
+    assert_eq!(found.unused, ["typo".to_owned()].into());
+    let chains: Vec<_> = found.ruleset.tables[0].chains.iter().map(|it| it.rules.len()).collect();
+    assert_eq!(chains, [2, 1]);
+    let Action::Opaque(Target { text, effect: Effect::Unknown(condition) }) =
+        &found.ruleset.tables[0].chains[1].rules[0].then
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((&**text, condition.is_understood), ("chain DOCKER of nat, left out", false));
+}
+
+#[test]
+fn a_policy_ends_a_built_in_chain() {
+    let text = "*filter\n:INPUT DROP [0:0]\n:OUTPUT DROP [0:0]\n-A INPUT -p tcp -j RETURN\n\
+        -A OUTPUT -p tcp -j ACCEPT\nCOMMIT\n";
+    let found = read(Some(text), None, &Options::default()).unwrap();
+    let chains = &found.ruleset.tables[0].chains;
+    let told: Vec<_> = chains
+        .iter()
+        .map(|chain| (chain.name.as_str(), chain.rules.iter().map(|it| &it.then).collect()))
+        .collect::<Vec<(_, Vec<_>)>>();
+    let rules = Name::new("INPUT-rules-4").unwrap();
+    assert_eq!(
+        told,
+        [
+            ("input", vec![&Action::Jump(rules), &Action::Drop]),
+            ("output", vec![&Action::Accept, &Action::Drop]),
+            ("INPUT-rules-4", vec![&Action::Return]),
+        ]
+    );
+}
+
+#[test]
+fn the_same_question_has_the_same_answer_unless_chance_decides() {
+    let asked = |lines: &str| -> Vec<bool> {
+        let text = format!("*mangle\n:A - [0:0]\n{lines}\nCOMMIT\n");
+        let found = read(Some(&text), None, &Options::default()).unwrap();
+        let conditions: Vec<_> = found.ruleset.tables[0]
+            .chains
+            .iter()
+            .flat_map(|chain| &chain.rules)
+            .flat_map(|rule| &rule.when)
+            .filter_map(|when| match when {
+                Match::Opaque { condition, .. } => Some(condition),
+                _ => None,
+            })
+            .collect();
+        conditions.windows(2).map(|pair| pair[0] == pair[1]).collect()
+    };
+    let dscp = "-A A -m dscp --dscp 0x01 -j DROP\n-A OUTPUT -m dscp --dscp 0x01 -j DROP";
+    assert_eq!(asked(dscp), [true]);
+    assert_eq!(asked(&format!("{dscp}\n-A A -j DSCP --set-dscp 0x01")), [false]);
+    let limit = "-A A -m limit --limit 1/s -j DROP";
+    assert_eq!(asked(&format!("{limit}\n{limit}")), [false]);
 }

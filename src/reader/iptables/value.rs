@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Subnets};
 
 use super::ReadProblem;
 use super::words::Words;
-use crate::net::{Destination, Family, Interface, Mark, PortRange, PortSet};
+use crate::net::{Destination, Family, Interface, Mark, Nets, PortRange, PortSet, aggregate};
 
 /// A text and the option that it is the value of, for messages.
 pub(super) struct Value<'a> {
@@ -104,6 +104,23 @@ impl<'a> Value<'a> {
                 .map_err(|_| self.bad("the prefix is longer than an address"))?,
         };
         IpNet::new(address, prefix).map_err(|_| self.bad("the prefix is longer than an address"))
+    }
+
+    /// The addresses from one to another: `10.0.0.1-10.0.0.9`.
+    pub(super) fn net_range(&self, family: Family) -> Result<Nets, ReadProblem> {
+        let (first, last) =
+            self.text.split_once('-').ok_or_else(|| self.bad("not two addresses"))?;
+        let nets: Vec<IpNet> =
+            match (self.address_of(first, family)?, self.address_of(last, family)?) {
+                (IpAddr::V4(first), IpAddr::V4(last)) => {
+                    Ipv4Subnets::new(first, last, 0).map(IpNet::V4).collect()
+                }
+                (IpAddr::V6(first), IpAddr::V6(last)) => {
+                    Ipv6Subnets::new(first, last, 0).map(IpNet::V6).collect()
+                }
+                _ => Vec::new(),
+            };
+        aggregate(&nets, family).ok_or_else(|| self.bad("the first address is above the last"))
     }
 
     /// One address of `family`.

@@ -3,6 +3,7 @@
 use super::ReadProblem;
 
 /// The words of a line, and a place among them.
+#[derive(Clone)]
 pub(super) struct Words {
     words: Vec<String>,
     at: usize,
@@ -54,6 +55,21 @@ impl Words {
         let number = self.words.get(self.at)?.parse().ok()?;
         self.at += 1;
         Some(number)
+    }
+
+    /// The words up to the first that `is_end` holds for, or to the end of the line. The place moves
+    /// behind them.
+    pub(super) fn until(&mut self, is_end: impl Fn(&str) -> bool) -> Vec<String> {
+        let rest = self.words.get(self.at..).unwrap_or_default();
+        let count = rest.iter().take_while(|word| !is_end(word)).count();
+        let words = rest[..count].to_vec();
+        self.at += count;
+        words
+    }
+
+    /// Goes back by one word, which was not taken with [`next`](Self::next).
+    pub(super) fn back(&mut self) {
+        self.at -= 1;
     }
 
     /// The words from the place on.

@@ -7,13 +7,13 @@ use super::loadable::{check_actions, check_depth};
 use super::managed::is_of_iptables;
 use super::rule::{self, Spec};
 use super::{OfIptables, Options, Place, ReadError, ReadProblem};
-use crate::ir::{Action, AddressSet, Base, Chain, Hook, Origin, Rule, Ruleset, TRACKING, Table};
-use crate::net::{Families, Family, Name};
+use crate::ir::{Action, AddressSet, Base, Chain, Hook, Rule, Ruleset, TRACKING, Table};
+use crate::net::{Family, Name};
 use crate::nft::{
     At, ChainState, Names, Right, Rule as NftRule, SetState, TableState, Value, Verdict, absent,
     bad,
 };
-use crate::reader::circle;
+use crate::reader::{circle, drop_at_end};
 
 /// The named sets and maps of a table.
 pub(super) struct Sets<'v, 't> {
@@ -175,7 +175,8 @@ impl Reader<'_, '_> {
         let base = chain.base.filter(|_| !self.table.dormant);
         let mut read = Chain { name, base, rules };
         if chain.drops && base.is_some() {
-            helpers.extend(drop_at_end(&mut read, place.families, &mut found.names));
+            let name = || found.names.fresh(chain.name, "rules");
+            helpers.extend(drop_at_end(&mut read, place.families, name));
         }
         found.chains.push(read);
         found.chains.append(&mut helpers);
@@ -272,18 +273,4 @@ fn targets(chain: &Chain) -> impl Iterator<Item = &Name> {
         Action::Jump(name) | Action::Goto(name) => Some(name),
         _ => None,
     })
-}
-
-/// Makes `chain`, a base chain, drop what comes to its end, also by returning. Needs another chain
-/// if something returns.
-fn drop_at_end(chain: &mut Chain, families: Families, names: &mut Names) -> Option<Chain> {
-    let plain = |then| Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN };
-    let returns = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
-    let helper = chain.rules.iter().any(returns).then(|| {
-        let name = names.fresh(chain.name.as_str(), "rules");
-        let jump = plain(Action::Jump(name.clone()));
-        Chain { name, base: None, rules: std::mem::replace(&mut chain.rules, vec![jump]) }
-    });
-    chain.rules.push(plain(Action::Drop));
-    helper
 }

@@ -5,7 +5,7 @@ use crate::reader::iptables::{Options, read};
 use crate::semantics::{BadPacket, Packet, Translation, compare, find, run};
 
 fn rules(v4: &str) -> Ruleset {
-    read(Some(v4), None, &Options::default()).unwrap()
+    read(Some(v4), None, &Options::default()).unwrap().ruleset
 }
 
 fn mangle(lines: &str) -> Ruleset {

@@ -99,7 +99,7 @@ proptest! {
         let options = reader::iptables::Options::default();
         let read = reader::iptables::read(Some(&v4), Some(&v6), &options);
         let read = read.unwrap_or_else(|errors| panic!("{}\n{v4}{v6}", errors[0]));
-        prop_assert_eq!(compare(&ruleset, &read), Ok(vec![]), "{}{}", v4, v6);
+        prop_assert_eq!(compare(&ruleset, &read.ruleset), Ok(vec![]), "{}{}", v4, v6);
     }
 
     #[test]

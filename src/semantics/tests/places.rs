@@ -19,7 +19,7 @@ fn packet(text: &str) -> Packet {
 }
 
 fn iptables(text: &str) -> Ruleset {
-    reader::iptables::read(Some(text), None, &reader::iptables::Options::default()).unwrap()
+    reader::iptables::read(Some(text), None, &reader::iptables::Options::default()).unwrap().ruleset
 }
 
 /// A table `t` with a chain for each pair of a type with its place, and a rule.

@@ -39,7 +39,8 @@ impl Texts {
     pub(crate) fn read(&self) -> Result<Ruleset, Vec<iptables::ReadError>> {
         let others = ["DOCKER_OUTPUT".to_owned()].into();
         let options = iptables::Options { groups: groups(), others, ..Default::default() };
-        iptables::read(self.ipv4.as_deref(), self.ipv6.as_deref(), &options)
+        let found = iptables::read(self.ipv4.as_deref(), self.ipv6.as_deref(), &options)?;
+        Ok(found.ruleset)
     }
 }
 

@@ -76,7 +76,7 @@ fn read_iptables(family: Family, text: &str) -> Ruleset {
         Family::Ipv4 => (Some(text), None),
         Family::Ipv6 => (None, Some(text)),
     };
-    iptables::read(v4, v6, &options).unwrap()
+    iptables::read(v4, v6, &options).unwrap().ruleset
 }
 
 /// What the kernel has when the text is loaded, twice, over a table of someone else, without comments and

@@ -93,7 +93,7 @@ pub(crate) fn read(world: &World, texts: &[Text]) -> Ruleset {
                 let [v4, v6] = ["iptables", "ip6tables"]
                     .map(|program| save(&format!("{program}-{variant}-save")));
                 let tables = iptables::read(Some(&v4), Some(&v6), &iptables::Options::default());
-                tables.unwrap_or_else(|errors| panic!("{errors:?}\n{v4}\n{v6}"))
+                tables.unwrap_or_else(|errors| panic!("{errors:?}\n{v4}\n{v6}")).ruleset
             }
         };
         for (at, mut table) in tables.tables.into_iter().enumerate() {

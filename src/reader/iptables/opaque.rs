@@ -1,0 +1,284 @@
+//! Matches and targets that the IR cannot say: what is known of them.
+//!
+//! The lists are those of iptables 1.8.9 and its extensions (`libxt_*`, `libipt_*`, `libip6t_*`). What
+//! stands in none of them is not understood.
+
+use std::sync::Arc;
+
+use super::words::Words;
+use crate::ir::{Condition, Direction, Effect, Match, Protocol, Target};
+
+/// Matches that the packet alone decides, with its connection, its socket and the routes: asked
+/// twice, they answer the same.
+const OF_THE_PACKET: &[&str] = &[
+    "addrtype",
+    "ah",
+    "cgroup",
+    "cluster",
+    "connlabel",
+    "connmark",
+    "conntrack",
+    "dccp",
+    "devgroup",
+    "dscp",
+    "dst",
+    "ecn",
+    "esp",
+    "eui64",
+    "frag",
+    "hbh",
+    "helper",
+    "hl",
+    "icmp",
+    "icmp6",
+    "icmpv6",
+    "ipcomp",
+    "iprange",
+    "ipv6header",
+    "ipvs",
+    "length",
+    "mac",
+    "mark",
+    "mh",
+    "multiport",
+    "osf",
+    "owner",
+    "physdev",
+    "pkttype",
+    "policy",
+    "realm",
+    "rpfilter",
+    "rt",
+    "sctp",
+    "set",
+    "socket",
+    "srh",
+    "state",
+    "string",
+    "tcp",
+    "tcpmss",
+    "time",
+    "tos",
+    "ttl",
+    "udp",
+    "udplite",
+];
+
+/// Matches that chance decides, or a rate, or what came before.
+const OF_MORE: &[&str] = &[
+    "bandwidth",
+    "connbytes",
+    "connlimit",
+    "cpu",
+    "hashlimit",
+    "limit",
+    "nfacct",
+    "nth",
+    "quota",
+    "quota2",
+    "random",
+    "rateest",
+    "recent",
+    "statistic",
+];
+
+/// Targets that change nothing that is compared, after which the next rule runs.
+const STAYING: &[&str] = &[
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNSECMARK",
+    "DSCP",
+    "ECN",
+    "HL",
+    "IDLETIMER",
+    "LED",
+    "NFLOG",
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "TEE",
+    "TOS",
+    "TRACE",
+    "TTL",
+    "ULOG",
+];
+
+/// Those of them that change what opaque matches ask for.
+const REWRITING: &[&str] =
+    &["CLASSIFY", "DSCP", "ECN", "HL", "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TOS", "TTL"];
+
+/// Targets that take the packet: they answer it, or hand it to a program that decides.
+const TAKING: &[&str] = &["NFQUEUE", "QUEUE", "REJECT", "SYNPROXY", "TARPIT"];
+
+/// A question of a line, and whether the opposite answer is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) module: String,
+    /// With `-m` and the module: `-m tcp --tcp-flags SYN,RST SYN`.
+    pub(super) text: String,
+    pub(super) not: bool,
+}
+
+impl Question {
+    /// The options of a module, which stand in `words` up to the next option that every rule has.
+    pub(super) fn of_block(module: &str, words: &mut Words) -> Self {
+        let mut block = words.until(is_of_every_rule);
+        if block.last().is_some_and(|word| word == "!") {
+            block.pop();
+            words.back();
+        }
+        // A question of one option is negated as a whole.
+        let options = block.iter().filter(|word| word.starts_with("--")).count();
+        let not = options <= 1 && block.first().is_some_and(|word| word == "!");
+        let asked = if not { &block[1..] } else { &block[..] };
+        Self { module: module.to_owned(), text: text(module, asked), not }
+    }
+
+    /// One option of a module, with its values.
+    pub(super) fn of_option(module: &str, option: &str, not: bool, words: &mut Words) -> Self {
+        let values = words.until(|word| word.starts_with('-') || word == "!");
+        let asked: Vec<String> = std::iter::once(option.to_owned()).chain(values).collect();
+        Self { module: module.to_owned(), text: text(module, &asked), not }
+    }
+
+    /// What is asked, by a rule that `place` names.
+    pub(super) fn condition(&self, place: &str) -> Condition {
+        let module = self.module.as_str();
+        let is_of_more = !OF_THE_PACKET.contains(&module);
+        Condition {
+            text: self.text.as_str().into(),
+            asked_by: is_of_more.then(|| place.into()),
+            is_understood: !is_of_more || OF_MORE.contains(&module),
+            is_usual: is_usual(module, &self.text),
+        }
+    }
+}
+
+/// Whether the usual answer is yes: a rate is not exceeded, and what begins a connection of TCP is a
+/// SYN.
+fn is_usual(module: &str, text: &str) -> bool {
+    match module {
+        "limit" => true,
+        "hashlimit" => !text.contains("--hashlimit-above"),
+        "connlimit" => text.contains("--connlimit-upto"),
+        "rpfilter" => !text.contains("--invert"),
+        "policy" => text.contains("--pol none"),
+        "tcp" => {
+            text.ends_with("--syn")
+                || text.ends_with("--tcp-flags FIN,SYN,RST,ACK SYN")
+                || text.ends_with("--tcp-flags SYN SYN")
+                || text.ends_with("--tcp-flags SYN,RST SYN")
+        }
+        _ => false,
+    }
+}
+
+fn text(module: &str, words: &[String]) -> String {
+    let words = words.iter().map(|word| quoted(word));
+    std::iter::once(format!("-m {module}")).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// `word`, between quotation marks if it has a space in it.
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains(char::is_whitespace) {
+        format!("\"{word}\"")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// Whether the options of a module say exactly what the IR can. Of most modules, each option is a
+/// condition of its own; of these, they bear on each other.
+pub(super) fn is_exact(module: &str, words: &[String], protocol: Option<Protocol>) -> bool {
+    let mut block = words.iter().map(String::as_str).take_while(|word| !is_of_every_rule(word));
+    match module {
+        "multiport" => protocol.is_none_or(Protocol::has_ports),
+        "socket" => block.eq(["--transparent"]),
+        "set" => {
+            let named: Vec<_> = block.filter(|word| *word != "!").collect();
+            matches!(named[..], ["--match-set", _, "src" | "dst"])
+        }
+        "addrtype" => block.all(|word| matches!(word, "!" | "--src-type" | "--dst-type" | "LOCAL")),
+        "owner" => !block.any(|word| word == "--suppl-groups"),
+        "tcp" | "udp" | "mark" | "connmark" | "conntrack" | "state" | "comment" | "iprange" => true,
+        _ => false,
+    }
+}
+
+/// Whether an option ends those of a module.
+pub(super) fn is_of_every_rule(word: &str) -> bool {
+    matches!(
+        word,
+        "-p" | "--protocol"
+            | "-s"
+            | "--source"
+            | "--src"
+            | "-d"
+            | "--destination"
+            | "--dst"
+            | "-i"
+            | "--in-interface"
+            | "-o"
+            | "--out-interface"
+            | "-m"
+            | "--match"
+            | "-j"
+            | "--jump"
+            | "-g"
+            | "--goto"
+            | "-f"
+            | "--fragment"
+            | "-c"
+            | "--set-counters"
+    )
+}
+
+/// What is known of the target `name` with these options, of a rule that `place` names.
+pub(super) fn target(name: &str, options: &[String], place: &str) -> Target {
+    let words = options.iter().map(|word| quoted(word));
+    let text = std::iter::once(name.to_owned()).chain(words).collect::<Vec<_>>().join(" ");
+    let text: Arc<str> = text.into();
+    let effect = match name {
+        _ if STAYING.contains(&name) => Effect::Stays,
+        _ if TAKING.contains(&name) => Effect::Takes,
+        "MASQUERADE" | "REDIRECT" => Effect::Translates { to_this_machine: true },
+        "SNAT" | "DNAT" | "NETMAP" => Effect::Translates { to_this_machine: false },
+        _ => Effect::Unknown(Condition {
+            text: Arc::clone(&text),
+            asked_by: Some(place.into()),
+            // Known, though not what the IR can say.
+            is_understood: matches!(
+                name,
+                "TPROXY" | "CLUSTERIP" | "DNPT" | "SNPT" | "HMARK" | "CT"
+            ),
+            is_usual: false,
+        }),
+    };
+    Target { text, effect }
+}
+
+/// The first word of a target.
+pub(super) fn name(target: &Target) -> &str {
+    target.text.split(' ').next().unwrap_or_default()
+}
+
+/// Makes a question without an answer of what is asked of a set.
+pub(super) fn unsettle(when: &mut Match) {
+    if let Match::InSet { of, set, not } = when {
+        let of = match of {
+            Direction::Source => "src",
+            Direction::Destination => "dst",
+        };
+        let text = format!("-m set --match-set {set} {of}");
+        let asked = Question { module: "set".to_owned(), text, not: *not };
+        *when = Match::Opaque { condition: asked.condition(""), not: *not };
+    }
+}
+
+/// Whether the target changes what opaque matches ask a packet for.
+pub(super) fn rewrites(target: &Target) -> bool {
+    REWRITING.contains(&name(target)) || matches!(target.effect, Effect::Unknown(_))
+}
