@@ -123,13 +123,11 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// The options of a module, which stand in `words` up to the next option that every rule has.
-    pub(super) fn of_block(module: &str, words: &mut Words) -> Self {
-        let mut block = words.until(is_of_every_rule);
-        if block.last().is_some_and(|word| word == "!") {
-            block.pop();
-            words.back();
-        }
+    /// The options of a module in a rule of `protocol`, which stand in `words` up to the next option
+    /// that every such rule has.
+    pub(super) fn of_block(module: &str, protocol: Option<Protocol>, words: &mut Words) -> Self {
+        let count = block(words.rest(), protocol).len();
+        let block: Vec<String> = (0..count).filter_map(|_| words.next()).collect();
         // A question of one option is negated as a whole.
         let options = block.iter().filter(|word| word.starts_with("--")).count();
         let not = options <= 1 && block.first().is_some_and(|word| word == "!");
@@ -193,7 +191,7 @@ fn quoted(word: &str) -> String {
 /// Whether the options of a module say exactly what the IR can. Of most modules, each option is a
 /// condition of its own; of these, they bear on each other.
 pub(super) fn is_exact(module: &str, words: &[String], protocol: Option<Protocol>) -> bool {
-    let mut block = words.iter().map(String::as_str).take_while(|word| !is_of_every_rule(word));
+    let mut block = block(words, protocol).iter().map(String::as_str);
     match module {
         "multiport" => protocol.is_none_or(Protocol::has_ports),
         "socket" => block.eq(["--transparent"]),
@@ -208,7 +206,24 @@ pub(super) fn is_exact(module: &str, words: &[String], protocol: Option<Protocol
     }
 }
 
-/// Whether an option ends those of a module.
+/// The options of a module at the beginning of `words`, in a rule of `protocol`.
+fn block(words: &[String], protocol: Option<Protocol>) -> &[String] {
+    let count = words.iter().take_while(|word| !ends_block(word, protocol)).count();
+    match &words[..count] {
+        // What comes next is negated.
+        [block @ .., not] if not == "!" => block,
+        block => block,
+    }
+}
+
+/// Whether an option ends those of a module, in a rule of `protocol`: every rule has it, or every one of
+/// that protocol.
+fn ends_block(word: &str, protocol: Option<Protocol>) -> bool {
+    let is_port = matches!(word, "--sport" | "--source-port" | "--dport" | "--destination-port");
+    is_of_every_rule(word) || is_port && protocol.is_some_and(Protocol::has_ports)
+}
+
+/// Whether every rule can have the option.
 pub(super) fn is_of_every_rule(word: &str) -> bool {
     matches!(
         word,

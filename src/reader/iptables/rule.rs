@@ -103,7 +103,8 @@ impl Spec {
                     return Err(ReadProblem::Unknown { what: "match", word: module });
                 }
                 if !options.to_load && !is_exact(&module, words.rest(), self.one_protocol()) {
-                    self.asked.push(Question::of_block(&module, words));
+                    let protocol = self.one_protocol();
+                    self.asked.push(Question::of_block(&module, protocol, words));
                     return Ok(());
                 }
                 self.knows_ports |= matches!(module.as_str(), "tcp" | "udp");

@@ -473,6 +473,11 @@ fn what_the_ir_cannot_say_is_a_question_or_an_outcome_of_its_own() {
         ),
         ("filter", "-m set --match-set a src,dst -j DROP", "-m set --match-set a src,dst, Drop"),
         ("filter", "-m set ! --match-set a src -j DROP", "InSet, Drop"),
+        (
+            "filter",
+            "-p tcp -m addrtype --dst-type LOCAL --dport 1 -j DROP",
+            "tcp, Port, Local, Drop",
+        ),
         ("mangle", "-m socket --transparent -j DROP", "TransparentSocket, Drop"),
         (
             "mangle",

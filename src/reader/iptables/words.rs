@@ -67,11 +67,6 @@ impl Words {
         words
     }
 
-    /// Goes back by one word, which was not taken with [`next`](Self::next).
-    pub(super) fn back(&mut self) {
-        self.at -= 1;
-    }
-
     /// The words from the place on.
     pub(super) fn rest(&self) -> &[String] {
         self.words.get(self.at..).unwrap_or_default()
