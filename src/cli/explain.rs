@@ -13,7 +13,7 @@ use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
-use crate::explain::{Explanation, StepWords, explain, explain_way};
+use crate::explain::{Explanation, OpenRule, StepWords, Unless, explain_hook, explain_way};
 use crate::semantics::Packet;
 
 /// Say what becomes of a packet, and why
@@ -97,7 +97,7 @@ impl Explain {
         }
         let context = subject.context();
         let explanation = if self.hook {
-            explain(&subject.ruleset, &packet, &context)
+            explain_hook(&subject.ruleset, &packet, &context)
         } else {
             explain_way(&subject.ruleset, &packet, &context).map_err(io::Error::other)?
         };
@@ -111,7 +111,11 @@ impl Explain {
 }
 
 fn words(explanation: &Explanation) -> String {
-    let mut out = format!("{}\n\n", explanation.outcome);
+    let mut out = explanation.outcome.clone();
+    if explanation.unless.iter().any(|other| other.rules.iter().any(|rule| !rule.is_understood)) {
+        out += ", unless a rule that is not understood decides otherwise";
+    }
+    out += "\n\n";
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "{name:<8}{value}");
     };
@@ -141,10 +145,33 @@ fn words(explanation: &Explanation) -> String {
     if let Some(end) = explanation.end.as_ref().filter(|_| explanation.outcome != "dropped") {
         line("ends", end);
     }
+    for other in &explanation.unless {
+        line("unless", &unless(other));
+    }
+    if explanation.unless_more {
+        line("", "or other rules that are open decide otherwise");
+    }
     for supposed in &explanation.supposes {
         line("if", &format!("{supposed}, which no listing tells"));
     }
     out
+}
+
+/// ``filter INPUT 3 (`-m bpf …`, not understood) matches: dropped``.
+fn unless(Unless { rules, outcome, end }: &Unless) -> String {
+    let rules =
+        rules.iter().map(|OpenRule { table, chain, rule, text, is_understood, matches }| {
+            let known = if *is_understood { "" } else { ", not understood" };
+            let does = match (matches, text.starts_with('-') || text.starts_with('!')) {
+                (true, true) => "matches",
+                (true, false) => "takes it",
+                (false, _) => "does not match",
+            };
+            format!("{table} {chain} {rule} (`{}`{known}) {does}", on_one_line(text))
+        });
+    let rules = rules.collect::<Vec<_>>().join(", and ");
+    let end = end.as_ref().map_or_else(String::new, |end| format!(", ends {end}"));
+    format!("{rules}: {outcome}{end}")
 }
 
 /// The rules in columns. A table is named where it is another than before.

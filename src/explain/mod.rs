@@ -4,6 +4,7 @@
 mod difference;
 mod path;
 mod treatment;
+mod unless;
 
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::span::Sources;
 pub use difference::{Change, DifferenceWords, differences};
 pub use path::{ClauseWords, RungWords, StepWords};
 pub use treatment::Treatment;
+pub use unless::{OpenRule, Unless};
 
 pub use crate::lower::Ports;
 
@@ -26,7 +28,7 @@ pub struct Context<'a> {
     pub policy: Option<&'a Policy>,
     /// What the clauses of the policy lie in.
     pub sources: Option<&'a Sources>,
-    /// Whether chains are called as iptables calls them: `ISTIO_OUTPUT`.
+    /// Whether built-in chains are called as iptables calls them: `OUTPUT`.
     pub is_iptables: bool,
 }
 
@@ -56,6 +58,11 @@ pub struct Explanation {
     /// What all that supposes about the order of chains that tie, of which no text tells. Empty if
     /// every order leads to the same.
     pub supposes: Vec<String>,
+    /// What else may become of it, by answers to what rules of others ask and the packet does not tell.
+    /// All else is by the usual answers.
+    pub unless: Vec<Unless>,
+    /// Whether there may be more than that.
+    pub unless_more: bool,
 }
 
 impl Explanation {
@@ -79,11 +86,31 @@ pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {
 /// the first order that is possible counts.
 #[must_use]
 pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
-    let leg = Leg { packet: packet.clone(), run: run(ruleset, packet), supposes: Vec::new() };
-    told(ruleset, &[leg], &context.ports(), context)
+    at_hook(ruleset, packet, &context.ports(), context).1
 }
 
-/// Follows `packet` from its hook to where it ends, and says why it fares so. Routing is as the
+/// The same as [`explain`], by the usual answers to what rules of others ask and the packet does not tell,
+/// and with what else may become of it.
+#[must_use]
+pub fn explain_hook(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
+    let ports = context.ports();
+    let go = |packet: &Packet| Ok(at_hook(ruleset, packet, &ports, context));
+    with_alternatives(ruleset, packet, go).unwrap_or_else(|_| explain(ruleset, packet, context))
+}
+
+fn at_hook<'a>(
+    ruleset: &'a Ruleset,
+    packet: &Packet,
+    ports: &Ports,
+    context: &Context<'_>,
+) -> unless::Told<'a> {
+    let leg = Leg { packet: packet.clone(), run: run(ruleset, packet), supposes: Vec::new() };
+    let told = told(ruleset, std::slice::from_ref(&leg), ports, context);
+    (vec![leg], told)
+}
+
+/// Follows `packet` from its hook to where it ends, and says why it fares so, by the usual answers to what
+/// rules of others ask and the packet does not tell, and what else may become of it. Routing is as the
 /// policy asks for.
 ///
 /// # Errors
@@ -94,10 +121,25 @@ pub fn explain_way(
     packet: &Packet,
     context: &Context<'_>,
 ) -> Result<Explanation, Limit> {
-    let way = follow(ruleset, packet, &context.host())?;
-    let mut told = told(ruleset, &way.legs, &context.ports(), context);
-    told.end = Some(way.arrival.to_string());
-    Ok(told)
+    let (host, ports) = (context.host(), context.ports());
+    with_alternatives(ruleset, packet, |packet| {
+        let way = follow(ruleset, packet, &host)?;
+        let mut told = told(ruleset, &way.legs, &ports, context);
+        told.end = Some(way.arrival.to_string());
+        Ok((way.legs, told))
+    })
+}
+
+/// What becomes of `packet` by the usual answers to what `ruleset` asks, and what else may.
+fn with_alternatives<'a>(
+    ruleset: &Ruleset,
+    packet: &Packet,
+    go: impl Fn(&Packet) -> Result<unless::Told<'a>, Limit>,
+) -> Result<Explanation, Limit> {
+    let packet = unless::usual(ruleset, packet);
+    let first = go(&packet)?;
+    let (unless, unless_more) = unless::alternatives(&packet, &first, go)?;
+    Ok(Explanation { unless, unless_more, ..first.1 })
 }
 
 impl Context<'_> {
@@ -163,6 +205,8 @@ fn told(ruleset: &Ruleset, legs: &[Leg<'_>], ports: &Ports, context: &Context<'_
             .iter()
             .flat_map(|leg| leg.supposes.iter().cloned().chain(chains_of_others(leg, ruleset)))
             .collect(),
+        unless: Vec::new(),
+        unless_more: false,
     }
 }
 

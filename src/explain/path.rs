@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Context;
 use crate::backend::dump::Words;
-use crate::ir::{Action, Hook, Rung, to_iptables_chain};
+use crate::ir::{Action, Hook, Rung};
 use crate::semantics::{Leg, Run, Step, Verdict};
 use crate::span::{Sources, Span};
 
@@ -149,7 +149,8 @@ pub(super) fn words(
 
 fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {
     let named = |name: &str| {
-        if context.is_iptables { to_iptables_chain(name) } else { name.to_owned() }
+        let is_built_in = Hook::ALL.iter().any(|hook| hook.name() == name);
+        if context.is_iptables && is_built_in { name.to_ascii_uppercase() } else { name.to_owned() }
     };
     let mut does = Words(step.rule).to_string();
     let mut is_jump = false;

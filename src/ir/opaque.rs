@@ -51,6 +51,26 @@ pub enum Effect {
 }
 
 impl Rule {
+    /// The questions that decide whether the rule matches a packet that fits it otherwise, or what it
+    /// does then.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let asked = self.when.iter().filter_map(|when| match when {
+            Match::Opaque { condition, .. } => Some(condition),
+            _ => None,
+        });
+        let decides = match &self.then {
+            Action::Opaque(Target { effect: Effect::Unknown(condition), .. }) => Some(condition),
+            _ => None,
+        };
+        asked.chain(decides)
+    }
+
+    /// Whether there are such questions.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.conditions().next().is_some()
+    }
+
     /// Whether it has what only rules of others have, and no backend writes.
     #[must_use]
     pub fn is_opaque(&self) -> bool {

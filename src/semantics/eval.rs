@@ -95,6 +95,9 @@ pub struct Run<'a> {
     pub outcome: Outcome,
     /// The rules that matched, in the order in which they ran.
     pub trace: Vec<Step<'a>>,
+    /// The rules that it met and of which questions that the model leaves open decide whether they
+    /// match or what they do, in the order in which they were asked.
+    pub open: Vec<Step<'a>>,
     /// The packet as the next hook sees it, but for its place and interfaces. If it was dropped,
     /// as it was then.
     pub after: Packet,
@@ -103,7 +106,7 @@ pub struct Run<'a> {
 }
 
 /// A rule that matched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
     /// The table.
     pub table: &'a Name,
@@ -172,7 +175,7 @@ pub(super) fn run_in_order<'a>(
     };
     let after = packet.clone();
     let is_tracked = !packet.hook.tracks() || is_looped(packet);
-    let run = Run { outcome, trace: Vec::new(), after, cut: None };
+    let run = Run { outcome, trace: Vec::new(), open: Vec::new(), after, cut: None };
     let mut walk = Walk {
         ruleset,
         packet,
@@ -338,13 +341,20 @@ impl<'a> Walk<'a, '_> {
             if self.run.cut.is_some() {
                 return Flow::Accept;
             }
-            if !rule.families.has(self.packet.family())
-                || !rule.when.iter().all(|when| self.matches(place.table, when))
-            {
+            let fits = |when: &Match| self.matches(place.table, when);
+            let mut known = rule.when.iter().filter(|when| !matches!(when, Match::Opaque { .. }));
+            if !rule.families.has(self.packet.family()) || !known.all(fits) {
                 continue;
             }
-            let (table, name) = (&place.table.name, &chain.name);
-            self.run.trace.push(Step { table, chain: name, index, rule });
+            let does_match = rule.when.iter().all(fits);
+            let step = Step { table: &place.table.name, chain: &chain.name, index, rule };
+            if rule.is_open() {
+                self.run.open.push(step);
+            }
+            if !does_match {
+                continue;
+            }
+            self.run.trace.push(step);
             let before = self.run.outcome.clone();
             let flow = self.act(place, &rule.then);
             self.version += usize::from(self.run.outcome != before);

@@ -1,0 +1,171 @@
+//! What else may become of a packet, where the answers to open questions decide.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::Serialize;
+
+use super::Explanation;
+use crate::ir::{Action, Effect, Match, Ruleset, Target};
+use crate::semantics::{Holds, Leg, Limit, Packet, Step};
+
+/// Another end of a packet, and what it supposes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Unless {
+    /// The rules that decide otherwise than usual, in the order in which they are asked.
+    pub rules: Vec<OpenRule>,
+    /// What becomes of the packet then.
+    pub outcome: String,
+    /// Where its way ends then. `None` if only one hook was asked.
+    pub end: Option<String>,
+}
+
+/// A rule of which it is open whether it matches, or what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct OpenRule {
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// The place of the rule in its chain, from 1.
+    pub rule: usize,
+    /// What is asked there, as it is written: `-m statistic --mode random --probability 0.5`.
+    pub text: String,
+    /// Whether it is known what is asked, though not what the answer is.
+    pub is_understood: bool,
+    /// Whether the rule is supposed to match, or its target to take the packet.
+    pub matches: bool,
+}
+
+/// Most ends that are told.
+const MOST: usize = 16;
+
+/// Most ways that are tried.
+const MOST_WAYS: usize = 256;
+
+/// A way that a packet goes by some answers, and how it is told.
+pub(super) type Told<'a> = (Vec<Leg<'a>>, Explanation);
+
+/// `packet` with the usual answers to what `ruleset` asks.
+pub(super) fn usual(ruleset: &Ruleset, packet: &Packet) -> Packet {
+    let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|it| &it.rules);
+    let usual = rules.flat_map(|rule| rule.conditions()).filter(|condition| condition.is_usual);
+    let mut packet = packet.clone();
+    packet.holds.extend(usual.flat_map(|condition| {
+        [false, true].map(|translated| Holds { condition: condition.clone(), translated })
+    }));
+    packet
+}
+
+/// What else may become of `packet`, of which `first` is told by the usual answers; and whether there may be
+/// more.
+pub(super) fn alternatives<'a>(
+    packet: &Packet,
+    first: &Told<'a>,
+    go: impl Fn(&Packet) -> Result<Told<'a>, Limit>,
+) -> Result<(Vec<Unless>, bool), Limit> {
+    let mut seen = BTreeSet::from([key(&first.1)]);
+    let mut tried = BTreeSet::from([packet.holds.clone()]);
+    let mut found = Vec::new();
+    let mut open = VecDeque::new();
+    push(&mut open, &mut tried, packet, &first.0, &[]);
+    let mut count = 0;
+    while let Some((packet, rules)) = open.pop_front() {
+        count += 1;
+        if count > MOST_WAYS || found.len() == MOST {
+            return Ok((found, true));
+        }
+        let (legs, told) = go(&packet)?;
+        if seen.insert(key(&told)) {
+            let rules = rules.clone();
+            found.push(Unless { rules, outcome: told.words(), end: told.end.clone() });
+        }
+        push(&mut open, &mut tried, &packet, &legs, &rules);
+    }
+    Ok((found, false))
+}
+
+/// What tells one end from another.
+fn key(told: &Explanation) -> (String, Option<String>) {
+    (told.words(), told.end.clone())
+}
+
+/// The same packet with one rule after another of those that it met decided otherwise.
+fn push(
+    open: &mut VecDeque<(Packet, Vec<OpenRule>)>,
+    tried: &mut BTreeSet<BTreeSet<Holds>>,
+    packet: &Packet,
+    legs: &[Leg<'_>],
+    rules: &[OpenRule],
+) {
+    for leg in legs {
+        for step in &leg.run.open {
+            let matched = leg.run.trace.contains(step);
+            for (rule, change) in otherwise(step, matched) {
+                let mut other = packet.clone();
+                change.iter().for_each(|(holds, is)| answer(&mut other, holds, *is));
+                if tried.insert(other.holds.clone()) {
+                    let rules = rules.iter().cloned().chain([rule]).collect();
+                    open.push_back((other, rules));
+                }
+            }
+        }
+    }
+}
+
+/// Answers that are to change, each with what it becomes.
+type Change = Vec<(Holds, bool)>;
+
+/// What a rule may decide otherwise: to match or not, and, if it does, what to do.
+fn otherwise(step: &Step<'_>, matched: bool) -> Vec<(OpenRule, Change)> {
+    let rule = |text: &str, is_understood, matches| OpenRule {
+        table: step.table.to_string(),
+        chain: step.chain.to_string(),
+        rule: step.index + 1,
+        text: text.to_owned(),
+        is_understood,
+        matches,
+    };
+    let both = |condition: &crate::ir::Condition, is| {
+        let asked = |translated| (Holds { condition: condition.clone(), translated }, is);
+        [false, true].map(asked)
+    };
+    let asked: Vec<_> = step
+        .rule
+        .when
+        .iter()
+        .filter_map(|when| match when {
+            Match::Opaque { condition, not } => Some((condition, *not)),
+            _ => None,
+        })
+        .collect();
+    let mut all = Vec::new();
+    if let Some((first, not)) = asked.first() {
+        let texts: Vec<_> = asked
+            .iter()
+            .map(|(condition, not)| format!("{}{}", if *not { "! " } else { "" }, condition.text))
+            .collect();
+        let is_understood = asked.iter().all(|(condition, _)| condition.is_understood);
+        let change = if matched {
+            both(first, *not).to_vec()
+        } else {
+            asked.iter().flat_map(|(condition, not)| both(condition, !not)).collect()
+        };
+        all.push((rule(&texts.join(" "), is_understood, !matched), change));
+    }
+    if let (true, Action::Opaque(Target { text, effect: Effect::Unknown(condition) })) =
+        (matched, &step.rule.then)
+    {
+        all.push((rule(text, condition.is_understood, true), both(condition, true).to_vec()));
+    }
+    all
+}
+
+fn answer(packet: &mut Packet, holds: &Holds, is: bool) {
+    if is {
+        packet.holds.insert(holds.clone());
+    } else {
+        packet.holds.remove(holds);
+    }
+}
