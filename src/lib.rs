@@ -62,6 +62,7 @@ pub mod span;
 pub mod syntax;
 pub mod testing;
 mod variants;
+pub mod verify;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
 pub use lower::Layout;

@@ -40,7 +40,7 @@ impl Check {
                 let found = compilation.all_warnings();
                 match messages.report(&compilation.sources, &found) {
                     Outcome::Good => Ok(self.deny.judge(&found, messages)),
-                    Outcome::Bad => Ok(Outcome::Bad),
+                    Outcome::Bad | Outcome::Unknown => Ok(Outcome::Bad),
                 }
             }
             Err(failure) => Ok(messages.report(&failure.sources, &failure.diagnostics)),

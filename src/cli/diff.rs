@@ -11,6 +11,7 @@ use super::differences::Answer;
 use super::report::Messages;
 use super::subject::{Reading, Side};
 use crate::policy::Policy;
+use crate::verify::compared;
 
 /// Say which traffic two policies, or rules, treat differently
 ///
@@ -50,7 +51,7 @@ Examples:
 A family is compared if both sides say something about it: a policy, JSON and a script do about
 both, and an empty file of iptables means that its family is untouched.
 Exit status, as of diff(1) but for a wrong policy: 0 equal, 1 different or a policy is wrong,
-2 bad usage or I/O.";
+2 bad usage or I/O, 3 equal as far as known.";
 
 impl Diff {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
@@ -65,8 +66,8 @@ impl Diff {
             let called = |policy: &Policy| format!("{} `{}`", policy.kind.keyword(), policy.name);
             (old.name, new.name) = (called(one), called(other));
         }
-        let equal = |families: &str| format!("equal for every packet of {families}");
+        let equal = |families: &str| format!(" for every packet of {families}");
         let asked = (messages, "diff/different", self.new.as_path());
-        self.answer.print([&old, &new], equal, |_| String::new(), asked)
+        self.answer.print([&old, &new], &compared, equal, |_| String::new(), asked)
     }
 }

@@ -14,10 +14,11 @@ use super::subject::Subject;
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
-use crate::explain::{DifferenceWords, Explanation, differences};
+use crate::explain::{Change, DifferenceWords, Explanation, OpenRule};
 use crate::lower::Owners;
 use crate::net::{Families, Family};
-use crate::semantics::{Comparison, Difference, compare_beside};
+use crate::semantics::{Comparison, Difference, Limit};
+use crate::verify::{self, Apart, Elsewhere, Side, Verdict};
 
 /// What `--json` says of two rulesets.
 #[derive(Serialize)]
@@ -29,12 +30,18 @@ pub(super) struct Compared<'a> {
     right: &'a str,
     /// The families that were compared: `ipv4`, `ipv6`.
     families: Vec<&'static str>,
-    /// Whether all packets of them fare alike.
+    /// Whether all packets of them fare alike, whatever is not understood does.
     equal: bool,
-    /// In which ways they do not.
+    /// Whether they do, if what is not understood does nothing.
+    equal_as_far_as_known: bool,
+    /// In which ways they do not; or, if they are equal as far as known, would not.
     differences: &'a [DifferenceWords],
     /// Whether there are more of them.
     and_more: bool,
+    /// The rules that are not understood, or stand for what was left out.
+    not_understood: &'a [OpenRule],
+    /// What rules do at hooks that were left aside: `drop at forward`.
+    elsewhere: Vec<String>,
 }
 
 /// Most differences that are told in full.
@@ -52,12 +59,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Prints what differs between the two, below `head` if it is given in how many ways. Where nothing
-    /// does, `equal` is a line about these families. That something does is also a message, by a name,
-    /// about the file that was `asked` about.
+    /// Prints what differs between the two by `compare`, below `head` if it is given in how many ways. Where
+    /// nothing does, `equal` is the rest of a line about these families. That something does
+    /// is also a message, by a name, about the file that was `asked` about.
     pub(super) fn print(
         &self,
         [left, right]: [&Subject; 2],
+        compare: Compare<'_>,
         equal: impl FnOnce(&str) -> String,
         head: impl FnOnce(&str) -> String,
         asked: (&Messages, &'static str, &Path),
@@ -65,50 +73,128 @@ impl Answer {
         if let Some(form) = self.emit {
             return form.print(left, right);
         }
-        let (families, all) = between(left, right)?;
+        let (families, verdict) = between(left, right, compare)?;
+        let all = &verdict.ways;
         if self.json {
-            print_json(families, left, right, &all)?;
-        } else if all.ways.is_empty() {
+            print_json(families, left, right, &verdict)?;
+        } else if verdict.answer != verify::Answer::Different {
+            let mut text = String::new();
             let line = equal(families_words(families));
-            output::print(format!("{line}\n{}", beside(left, right, families)?).as_bytes())?;
+            if verdict.answer == verify::Answer::Equal {
+                paragraph(&mut text, "", &format!("equal{line}"), "  ");
+                text += &apart(&verdict.apart);
+            } else {
+                text += &as_far_as_known(&line, &verdict);
+            }
+            elsewhere(&mut text, &verdict.elsewhere);
+            passed_over(&mut text, [left, right]);
+            output::print(text.as_bytes())?;
         } else {
             let ways = match (all.ways.len(), all.and_more) {
                 (1, false) => "1 way".to_owned(),
                 (count, false) => format!("{count} ways"),
                 (count, true) => format!("more than {count} ways"),
             };
-            let text = head(&ways) + &words(&all, left, right);
+            let mut text = head(&ways) + &words(all, left, right);
+            elsewhere(&mut text, &verdict.elsewhere);
+            passed_over(&mut text, [left, right]);
             output::print(text.trim_start().as_bytes())?;
         }
-        if all.ways.is_empty() {
-            return Ok(Outcome::Good);
-        }
         let (messages, name, file) = asked;
-        let said = format!("{} differs from {}", right.name, left.name);
-        messages.result(name, file, said + &brief(&all));
-        Ok(Outcome::Bad)
+        let (outcome, differs) = match verdict.answer {
+            verify::Answer::Equal => return Ok(Outcome::Good),
+            verify::Answer::EqualAsFarAsKnown => (Outcome::Unknown, "may differ from"),
+            verify::Answer::Different => (Outcome::Bad, "differs from"),
+        };
+        let said = format!("{} {differs} {}", right.name, left.name);
+        messages.result(name, file, said + &brief(all));
+        Ok(outcome)
     }
 }
 
-/// The families about which both say something, and every way in which they differ there.
-fn between(left: &Subject, right: &Subject) -> io::Result<(Families, Comparison<DifferenceWords>)> {
+/// How two sides are compared.
+pub(super) type Compare<'f> = &'f dyn Fn(Side<'_>, Side<'_>) -> Result<Verdict, Limit>;
+
+/// That `line` holds, unless rules that are not understood decide otherwise.
+fn as_far_as_known(line: &str, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let head = format!(
+        "equal as far as known{line}, but for what is not understood or was left out, and can \
+         decide first"
+    );
+    paragraph(&mut out, "", &head, "  ");
+    for OpenRule { table, chain, rule, text, .. } in verdict.not_understood.iter().take(MOST) {
+        let text = on_one_line(text);
+        paragraph(&mut out, "  ", &format!("{table} {chain} {rule}  `{text}`"), "      ");
+    }
+    let more = verdict.not_understood.len().saturating_sub(MOST);
+    if more > 0 {
+        let _ = writeln!(out, "  and {more} more");
+    }
+    for difference in verdict.ways.ways.iter().take(2) {
+        let example = difference.begins.as_ref().unwrap_or(&difference.packet);
+        let text = format!("for example {example}: perhaps {}", outcomes(difference));
+        paragraph(&mut out, "  ", &text, "    ");
+    }
+    out
+}
+
+/// What rules do at hooks that were left aside, in a line.
+fn elsewhere(out: &mut String, all: &[Elsewhere]) {
+    if all.is_empty() {
+        return;
+    }
+    let words: Vec<_> = all.iter().map(elsewhere_words).collect();
+    let line = format!(
+        "elsewhere, of other traffic, rules {} (`--all-hooks` compares that, too)",
+        words.join(", ")
+    );
+    paragraph(out, "", &line, "  ");
+}
+
+/// `drop at forward`.
+fn elsewhere_words(Elsewhere { hook, change }: &Elsewhere) -> String {
+    let does = match change {
+        Change::NewlyCaptured | Change::NoLongerCaptured | Change::CapturedElsewhere => "redirect",
+        Change::NewlyDropped | Change::NoLongerDropped => "drop",
+        Change::DestinationChanged => "translate destinations",
+        Change::SourceChanged => "translate sources",
+        Change::TakenOtherwise => "take or translate packets",
+        Change::MarkedOtherwise => "mark",
+    };
+    format!("{does} at {}", hook.name())
+}
+
+/// What was not read because no packet of a question meets it, in a line.
+fn passed_over(out: &mut String, sides: [&Subject; 2]) {
+    let all: Vec<_> = sides.iter().flat_map(|side| &side.passed_over).cloned().collect();
+    if !all.is_empty() {
+        paragraph(out, "", &format!("passed over: {}", on_one_line(&all.join(", "))), "  ");
+    }
+}
+
+/// The families about which both say something, and whether they differ there.
+fn between(
+    left: &Subject,
+    right: &Subject,
+    compare: Compare<'_>,
+) -> io::Result<(Families, Verdict)> {
     let families = common_families(left, right)?;
     let (ours, theirs) = (left.only(families), right.only(families));
     known(left)?;
     known(right)?;
-    let all = differences((&ours, &left.context()), (&theirs, &right.context()))
-        .map_err(io::Error::other)?;
-    Ok((families, all))
+    let verdict = compare((&ours, &left.context()), (&theirs, &right.context()));
+    Ok((families, verdict.map_err(io::Error::other)?))
 }
 
-/// Whether two that are equal alone are so beside any other chains: a line that says it. Who shares
-/// iptables' own chains with others must also leave them alike.
-fn beside(left: &Subject, right: &Subject, families: Families) -> io::Result<String> {
-    let (ours, theirs) = (left.only(families), right.only(families));
-    let shared = left.is_iptables() && right.is_iptables();
-    let found = compare_beside(&ours, &theirs, shared).map_err(io::Error::other)?;
-    let Some((base, Difference { packet, left: one, right: other, .. })) = found.first() else {
-        return Ok("beside other chains, too: each hook and priority does the same\n".to_owned());
+/// Whether two that are equal are so beside any other chains: a line that says it.
+fn apart(apart: &Apart) -> String {
+    let (base, Difference { packet, left: one, right: other, .. }) = match apart {
+        Apart::NotAsked => return String::new(),
+        Apart::Equal => {
+            return "beside other chains, too: each hook and priority does the same\n".to_owned();
+        }
+        Apart::Different(found) => &**found,
     };
     let (hook, priority) = (base.hook.name(), base.priority);
     let kind = base.kind.name();
@@ -117,10 +203,10 @@ fn beside(left: &Subject, right: &Subject, families: Families) -> io::Result<Str
     } else {
         format!("is {one} | {other}")
     };
-    Ok(format!(
+    format!(
         "alone only: beside other chains they may differ, as at {hook} in {kind} chains of priority \
          {priority}\n  `{packet}` {what}\n"
-    ))
+    )
 }
 
 /// Refuses rules that lead into a chain of others, of which nobody knows what it does.
@@ -157,15 +243,18 @@ fn print_json(
     families: Families,
     left: &Subject,
     right: &Subject,
-    all: &Comparison<DifferenceWords>,
+    verdict: &Verdict,
 ) -> io::Result<()> {
     let compared = Compared {
         left: &left.name,
         right: &right.name,
         families: families.iter().map(Family::keyword).collect(),
-        equal: all.ways.is_empty(),
-        differences: &all.ways,
-        and_more: all.and_more,
+        equal: verdict.answer == verify::Answer::Equal,
+        equal_as_far_as_known: verdict.answer != verify::Answer::Different,
+        differences: &verdict.ways.ways,
+        and_more: verdict.ways.and_more,
+        not_understood: &verdict.not_understood,
+        elsewhere: verdict.elsewhere.iter().map(elsewhere_words).collect(),
     };
     output::print(Message::new("comparison", compared).pretty().as_bytes()).map(drop)
 }

@@ -159,16 +159,17 @@ fn words(explanation: &Explanation) -> String {
 
 /// ``filter INPUT 3 (`-m bpf …`, not understood) matches: dropped``.
 fn unless(Unless { rules, outcome, end }: &Unless) -> String {
-    let rules =
-        rules.iter().map(|OpenRule { table, chain, rule, text, is_understood, matches }| {
+    let rules = rules.iter().map(
+        |OpenRule { table, chain, rule, text, is_target, is_understood, matches }| {
             let known = if *is_understood { "" } else { ", not understood" };
-            let does = match (matches, text.starts_with('-') || text.starts_with('!')) {
-                (true, true) => "matches",
-                (true, false) => "takes it",
+            let does = match (matches, is_target) {
+                (true, false) => "matches",
+                (true, true) => "takes it",
                 (false, _) => "does not match",
             };
             format!("{table} {chain} {rule} (`{}`{known}) {does}", on_one_line(text))
-        });
+        },
+    );
     let rules = rules.collect::<Vec<_>>().join(", and ");
     let end = end.as_ref().map_or_else(String::new, |end| format!(", ends {end}"));
     format!("{rules}: {outcome}{end}")

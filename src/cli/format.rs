@@ -60,7 +60,7 @@ impl Format {
             for file in files {
                 match self.format(&file, messages) {
                     Ok(Outcome::Good) => {}
-                    Ok(Outcome::Bad) => outcome = Outcome::Bad,
+                    Ok(Outcome::Bad | Outcome::Unknown) => outcome = Outcome::Bad,
                     Err(error) => keep(&mut failed, error, messages),
                 }
             }

@@ -45,6 +45,8 @@ enum Outcome {
     Good,
     /// The policy is wrong, and diagnostics say why; or what was compared differs.
     Bad,
+    /// What was compared is equal as far as known.
+    Unknown,
 }
 
 /// Compiles interception policies to Linux packet-filter rules.
@@ -213,7 +215,8 @@ impl Man {
 
 /// Runs the command that the arguments name.
 ///
-/// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.
+/// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O, 3 equal as far as
+/// known.
 #[must_use]
 pub fn main() -> ExitCode {
     let Weir { command, messages } = Weir::parse();
@@ -242,6 +245,7 @@ pub fn main() -> ExitCode {
     let mut status = match &ended {
         Ok(Outcome::Good) => 0,
         Ok(Outcome::Bad) => 1,
+        Ok(Outcome::Unknown) => 3,
         Err(error) => {
             messages.failure(error);
             2

@@ -20,7 +20,7 @@ use crate::ir::Ruleset;
 use crate::lower::lower;
 use crate::net::{Families, Family, Name};
 use crate::policy::{GroupIds, Policy};
-use crate::reader::{iptables, nft};
+use crate::reader::{Found, iptables, nft};
 use crate::{Compilation, Options};
 
 /// How rules are read.
@@ -66,6 +66,8 @@ pub(super) struct Subject {
     pub(super) ruleset: Ruleset,
     /// The families that it says something about.
     pub(super) families: Families,
+    /// What was not read because no packet of a question meets it.
+    pub(super) passed_over: Vec<String>,
     form: Form,
 }
 
@@ -98,6 +100,36 @@ impl Rules {
 }
 
 impl Subject {
+    /// Rules that were found. What was to be left out must be there.
+    fn read(name: String, found: Found, families: Families, form: Form) -> io::Result<Self> {
+        if let Some(pattern) = found.unused.first() {
+            let pattern = on_one_line(pattern);
+            return Err(io::Error::other(format!(
+                "{name} has no table or chain `{pattern}`, which is to be left out"
+            )));
+        }
+        let Found { ruleset, passed_over, .. } = found;
+        Ok(Self { name, ruleset, families, passed_over, form })
+    }
+
+    /// Rules of several, loaded together; `None` of none.
+    pub(super) fn together(all: Vec<Self>) -> Option<Self> {
+        let mut all = all.into_iter();
+        let mut first = all.next()?;
+        for other in all {
+            first.name = format!("{} and {}", first.name, other.name);
+            first.ruleset.tables.extend(other.ruleset.tables);
+            if first.families != other.families {
+                first.families = Families::Both;
+            }
+            first.passed_over.extend(other.passed_over);
+            if !matches!((&first.form, &other.form), (Form::Iptables, Form::Iptables)) {
+                first.form = Form::Nft;
+            }
+        }
+        Some(first)
+    }
+
     /// What its rules are told with.
     pub(super) fn context(&self) -> Context<'_> {
         match &self.form {
@@ -109,11 +141,6 @@ impl Subject {
             Form::Iptables => Context { is_iptables: true, ..Context::default() },
             Form::Nft => Context::default(),
         }
-    }
-
-    /// Whether its base chains are iptables' own.
-    pub(super) const fn is_iptables(&self) -> bool {
-        matches!(self.form, Form::Iptables)
     }
 
     /// Its policy, if it is one.
@@ -229,6 +256,7 @@ impl Reading {
             name: format!("policy `{}`", policy.name),
             ruleset: lower(policy, layout.into()).ruleset,
             families: Families::Both,
+            passed_over: Vec::new(),
             form: Form::Policy(Box::new(compilation), at.unwrap_or_default()),
         }))
     }
@@ -261,13 +289,12 @@ impl Reading {
         };
         let found =
             iptables::read(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
-        let ruleset = found.ruleset;
         let families = match (v4, v6) {
             (Some(_), None) => Families::Ipv4,
             (None, Some(_)) => Families::Ipv6,
             _ => Families::Both,
         };
-        Ok(Subject { name, ruleset, families, form: Form::Iptables })
+        Subject::read(name, found, families, Form::Iptables)
     }
 
     /// Reads libnftables JSON, or what a script of nft leaves.
@@ -275,7 +302,8 @@ impl Reading {
         let options = self.nft_options(filled);
         let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
         let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
-        Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
+        let found = Found { ruleset, ..Found::default() };
+        Subject::read(name, found, Families::Both, Form::Nft)
     }
 
     fn nft_options(&self, filled: &BTreeSet<String>) -> nft::Options {
@@ -312,7 +340,7 @@ impl Reading {
             }
             ruleset.tables.extend(saved.tables);
         }
-        Ok(Subject { name, ruleset, families: Families::Both, form })
+        Subject::read(name, Found { ruleset, ..Found::default() }, Families::Both, form)
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Context, Explanation, Treatment, explain};
+use super::{Context, Explanation, Treatment, explain_as};
 use crate::ir::Ruleset;
 use crate::lower::Owners;
-use crate::semantics::{Comparison, Limit, Reached, Region, Traffic, compare_in_full, reached};
+use crate::semantics::{
+    Comparison, Limit, Reached, Region, Traffic, compare_in_full, compare_touched, reached,
+};
 
 /// How the treatment of a packet changes from one ruleset to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -99,11 +101,30 @@ pub struct DifferenceWords {
 ///
 /// If the rulesets are too entangled to tell.
 pub fn differences(
+    left: (&Ruleset, &Context<'_>),
+    right: (&Ruleset, &Context<'_>),
+) -> Result<Comparison<DifferenceWords>, Limit> {
+    told(left, right, compare_in_full(left.0, right.0)?)
+}
+
+/// The same for packets only to which `left` does something.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn differences_touched(
+    left: (&Ruleset, &Context<'_>),
+    right: (&Ruleset, &Context<'_>),
+) -> Result<Comparison<DifferenceWords>, Limit> {
+    told(left, right, compare_touched(left.0, right.0)?)
+}
+
+fn told(
     (left, left_context): (&Ruleset, &Context<'_>),
     (right, right_context): (&Ruleset, &Context<'_>),
+    found: Comparison<Region>,
 ) -> Result<Comparison<DifferenceWords>, Limit> {
     let mut both: Vec<(Vec<Traffic>, DifferenceWords)> = Vec::new();
-    let found = compare_in_full(left, right)?;
     let hosts = [left_context.host(), right_context.host()];
     // Rules alone do not say who the proxy is.
     let owners = match (left_context.policy, right_context.policy) {
@@ -124,8 +145,8 @@ pub fn differences(
                 Reached::Begins | Reached::NotFound => None,
             },
             supposes: difference.supposes.clone(),
-            left: explain(left, &difference.packet, left_context),
-            right: explain(right, &difference.packet, right_context),
+            left: explain_as(left, &difference.packet, &difference.left, left_context),
+            right: explain_as(right, &difference.packet, &difference.right, right_context),
         };
         // What is true of IPv4 and of IPv6 is said once.
         let same = both.iter_mut().find(|(known, said)| {

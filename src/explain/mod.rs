@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::ir::{Action, Origin, Ruleset};
 use crate::lower::{Layout, Owners, lower};
 use crate::policy::Policy;
-use crate::semantics::{Host, Leg, Limit, Packet, Run, follow, run};
+use crate::semantics::{Host, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
 use crate::span::Sources;
 
-pub use difference::{Change, DifferenceWords, differences};
+pub use difference::{Change, DifferenceWords, differences, differences_touched};
 pub use path::{ClauseWords, RungWords, StepWords};
 pub use treatment::Treatment;
 pub use unless::{OpenRule, Unless};
@@ -87,6 +87,20 @@ pub(crate) fn origin(run: &Run<'_>) -> Option<Origin> {
 #[must_use]
 pub fn explain(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
     at_hook(ruleset, packet, &context.ports(), context).1
+}
+
+/// The same as [`explain`], in the order of chains that tie in which `outcome` becomes of the packet.
+fn explain_as(
+    ruleset: &Ruleset,
+    packet: &Packet,
+    outcome: &Outcome,
+    context: &Context<'_>,
+) -> Explanation {
+    let orders = runs(ruleset, packet).unwrap_or_default();
+    let found = orders.into_iter().find(|(run, _)| run.outcome == *outcome);
+    let Some((run, _)) = found else { return explain(ruleset, packet, context) };
+    let leg = Leg { packet: packet.clone(), run, supposes: Vec::new() };
+    told(ruleset, &[leg], &context.ports(), context)
 }
 
 /// The same as [`explain`], by the usual answers to what rules of others ask and the packet does not tell,

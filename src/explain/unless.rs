@@ -32,7 +32,9 @@ pub struct OpenRule {
     pub rule: usize,
     /// What is asked there, as it is written: `-m statistic --mode random --probability 0.5`.
     pub text: String,
-    /// Whether it is known what is asked, though not what the answer is.
+    /// Whether it is the target, of which is asked whether it takes the packet.
+    pub is_target: bool,
+    /// Whether it is known that each answer is possible.
     pub is_understood: bool,
     /// Whether the rule is supposed to match, or its target to take the packet.
     pub matches: bool,
@@ -119,7 +121,8 @@ type Change = Vec<(Holds, bool)>;
 
 /// What a rule may decide otherwise: to match or not, and, if it does, what to do.
 fn otherwise(step: &Step<'_>, matched: bool) -> Vec<(OpenRule, Change)> {
-    let rule = |text: &str, is_understood, matches| OpenRule {
+    let rule = |text: &str, is_target, is_understood, matches| OpenRule {
+        is_target,
         table: step.table.to_string(),
         chain: step.chain.to_string(),
         rule: step.index + 1,
@@ -152,12 +155,12 @@ fn otherwise(step: &Step<'_>, matched: bool) -> Vec<(OpenRule, Change)> {
         } else {
             asked.iter().flat_map(|(condition, not)| both(condition, !not)).collect()
         };
-        all.push((rule(&texts.join(" "), is_understood, !matched), change));
+        all.push((rule(&texts.join(" "), false, is_understood, !matched), change));
     }
     if let (true, Action::Opaque(Target { text, effect: Effect::Unknown(condition) })) =
         (matched, &step.rule.then)
     {
-        all.push((rule(text, condition.is_understood, true), both(condition, true).to_vec()));
+        all.push((rule(text, true, condition.is_understood, true), both(condition, true).to_vec()));
     }
     all
 }

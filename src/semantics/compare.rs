@@ -79,10 +79,22 @@ pub(crate) fn first_difference(
 ///
 /// If the rulesets are too entangled to tell.
 pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Region>, Limit> {
-    each(left, right, Scope::Alone, MOST_WAYS, &|space, packets, difference| {
-        let (traffic, is_all) = kinds(space, packets, &difference.packet);
-        Region { difference, traffic, and_more: !is_all }
-    })
+    each(left, right, Scope::Alone, MOST_WAYS, &region)
+}
+
+fn region(space: &mut Space, packets: Function, difference: Difference) -> Region {
+    let (traffic, is_all) = kinds(space, packets, &difference.packet);
+    Region { difference, traffic, and_more: !is_all }
+}
+
+/// The same as [`compare_in_full`], for packets only to which `left` does something: that it drops,
+/// translates, hands to a proxy, marks, or tracks in a zone, in some order of chains that tie.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub fn compare_touched(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Region>, Limit> {
+    each(left, right, Scope::Touched, MOST_WAYS, &region)
 }
 
 /// Ways in which the two rulesets differ chain by chain: none if, whatever other chains are loaded
@@ -159,6 +171,8 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
 pub(super) enum Scope {
     /// All of them.
     Alone,
+    /// What becomes of packets to which the first does something.
+    Touched,
     /// The base chains that are entered so.
     Chain {
         base: Base,
@@ -170,7 +184,7 @@ pub(super) enum Scope {
 impl Scope {
     fn has(self, hook: Hook) -> bool {
         match self {
-            Self::Alone => true,
+            Self::Alone | Self::Touched => true,
             Self::Chain { base, .. } => base.hook == hook,
         }
     }
@@ -243,6 +257,10 @@ pub(super) fn pairs<'a>(
     for (one, other) in Schedule::pairs(&schedules[0], &schedules[1]) {
         let pair = [&sides[0][one], &sides[1][other]];
         let mut differ = differing(space, pair);
+        if let Scope::Touched = scope {
+            let touched = touched(space, pair[0]);
+            differ = space.diagrams.and(differ, touched);
+        }
         if let Scope::Chain { shared: true, .. } = scope {
             let early = space.diagrams.differ(pair[0].left_early, pair[1].left_early);
             differ = space.diagrams.or(differ, early);
@@ -335,6 +353,19 @@ fn differing(space: &mut Space, [left, right]: [&Fates; 2]) -> Function {
     let differ = space.diagrams.any(parts);
     // Without a connection, what is called its mark means nothing.
     space.diagrams.and(all, differ)
+}
+
+/// The packets to which something happens.
+fn touched(space: &mut Space, fates: &Fates) -> Function {
+    let mut parts = vec![fates.accepted.not()];
+    parts.extend(fates.targets.values());
+    parts.extend(fates.translations.values());
+    parts.extend(fates.proxies.values());
+    parts.extend(fates.zones.values());
+    let [mark, connmark] = space.marks();
+    parts.push(space.differing(&mark, &fates.mark));
+    parts.push(space.differing(&connmark, &fates.connmark));
+    space.diagrams.any(parts)
 }
 
 fn each_key<K: Ord>(

@@ -44,7 +44,8 @@ mod witness;
 pub use arrive::{Reached, reached};
 pub(crate) use compare::first_difference;
 pub use compare::{
-    Comparison, Difference, Region, compare, compare_beside, compare_in_full, order_dependent,
+    Comparison, Difference, Region, compare, compare_beside, compare_in_full, compare_touched,
+    order_dependent,
 };
 pub use equality::are_alike;
 pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};

@@ -8,18 +8,12 @@ use std::sync::Arc;
 use super::words::Words;
 use crate::ir::{Condition, Direction, Effect, Match, Protocol, Target};
 
-/// Matches that the packet alone decides, with its connection, its socket and the routes: asked
-/// twice, they answer the same.
-const OF_THE_PACKET: &[&str] = &[
-    "addrtype",
+/// Matches that the packet alone decides, by what the IR's packet does not have: asked twice, they
+/// answer the same, and each answer is possible whatever else the packet is.
+const OF_OTHER_FIELDS: &[&str] = &[
     "ah",
     "cgroup",
-    "cluster",
-    "connlabel",
-    "connmark",
-    "conntrack",
     "dccp",
-    "devgroup",
     "dscp",
     "dst",
     "ecn",
@@ -27,33 +21,22 @@ const OF_THE_PACKET: &[&str] = &[
     "eui64",
     "frag",
     "hbh",
-    "helper",
     "hl",
     "icmp",
     "icmp6",
     "icmpv6",
     "ipcomp",
-    "iprange",
     "ipv6header",
-    "ipvs",
     "length",
     "mac",
-    "mark",
     "mh",
     "multiport",
     "osf",
-    "owner",
-    "physdev",
     "pkttype",
     "policy",
-    "realm",
-    "rpfilter",
     "rt",
     "sctp",
-    "set",
-    "socket",
     "srh",
-    "state",
     "string",
     "tcp",
     "tcpmss",
@@ -62,6 +45,25 @@ const OF_THE_PACKET: &[&str] = &[
     "ttl",
     "udp",
     "udplite",
+];
+
+/// Matches that the packet alone decides, with its connection, its socket and the routes, of which the IR's
+/// packet says something: how the answer depends on that is not followed.
+const OF_KNOWN_FIELDS: &[&str] = &[
+    "addrtype",
+    "cluster",
+    "connlabel",
+    "conntrack",
+    "devgroup",
+    "helper",
+    "ipvs",
+    "owner",
+    "physdev",
+    "realm",
+    "rpfilter",
+    "set",
+    "socket",
+    "state",
 ];
 
 /// Matches that chance decides, or a rate, or what came before.
@@ -145,11 +147,12 @@ impl Question {
     /// What is asked, by a rule that `place` names.
     pub(super) fn condition(&self, place: &str) -> Condition {
         let module = self.module.as_str();
-        let is_of_more = !OF_THE_PACKET.contains(&module);
+        let is_of_other_fields = OF_OTHER_FIELDS.contains(&module);
+        let is_of_more = !is_of_other_fields && !OF_KNOWN_FIELDS.contains(&module);
         Condition {
             text: self.text.as_str().into(),
             asked_by: is_of_more.then(|| place.into()),
-            is_understood: !is_of_more || OF_MORE.contains(&module),
+            is_understood: is_of_other_fields || OF_MORE.contains(&module),
             is_usual: is_usual(module, &self.text),
         }
     }

@@ -463,15 +463,15 @@ fn what_the_ir_cannot_say_is_a_question_or_an_outcome_of_its_own() {
         (
             "filter",
             "-m conntrack ! --ctstate DNAT --ctproto tcp -j DROP",
-            "! -m conntrack --ctstate DNAT, -m conntrack --ctproto tcp, Drop",
+            "! -m conntrack --ctstate DNAT ?, -m conntrack --ctproto tcp ?, Drop",
         ),
         ("filter", "-m addrtype --dst-type LOCAL -j DROP", "Local, Drop"),
         (
             "filter",
             "-m addrtype ! --dst-type LOCAL --limit-iface-in -j DROP",
-            "-m addrtype ! --dst-type LOCAL --limit-iface-in, Drop",
+            "-m addrtype ! --dst-type LOCAL --limit-iface-in ?, Drop",
         ),
-        ("filter", "-m set --match-set a src,dst -j DROP", "-m set --match-set a src,dst, Drop"),
+        ("filter", "-m set --match-set a src,dst -j DROP", "-m set --match-set a src,dst ?, Drop"),
         ("filter", "-m set ! --match-set a src -j DROP", "InSet, Drop"),
         (
             "filter",
@@ -482,13 +482,13 @@ fn what_the_ir_cannot_say_is_a_question_or_an_outcome_of_its_own() {
         (
             "mangle",
             "-m socket --transparent --nowildcard -j DROP",
-            "-m socket --transparent --nowildcard, Drop",
+            "-m socket --transparent --nowildcard ?, Drop",
         ),
         ("filter", "-m iprange --src-range 10.0.0.1-10.0.0.9 -j DROP", "Address, Drop"),
         (
             "filter",
             "-m physdev --physdev-is-bridged ! -d 10.0.0.1 -j DROP",
-            "Address, -m physdev --physdev-is-bridged, Drop",
+            "Address, -m physdev --physdev-is-bridged ?, Drop",
         ),
         (
             "filter",
