@@ -10,7 +10,7 @@ use crate::ir::{Action, Ruleset, to_iptables_chain};
 use crate::lower::{Layout, Lowered, lower};
 use crate::net::Family;
 use crate::policy::Policy;
-use crate::semantics::{Comparison, Difference, Limit, compare_beside, first_difference};
+use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside, first_difference};
 use crate::syntax::NoIncludes;
 use crate::{Compilation, Options, View, compile, reader};
 
@@ -175,7 +175,8 @@ impl Compilation {
         }
         let before = Context { is_iptables: shared, ..Context::default() };
         let after = Context { policy: Some(policy), sources: Some(&self.sources), ..before };
-        let Comparison { ways, and_more } = differences((old, &before), (new, &after))?;
+        let Comparison { ways, and_more } =
+            differences((old, &before), (new, &after), Question::default())?;
         if !ways.is_empty() {
             let mut ways = joined(ways.into_iter().map(Way::of));
             let and_more = and_more || ways.len() > MOST;
