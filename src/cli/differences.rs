@@ -81,7 +81,7 @@ impl Answer {
             let mut text = String::new();
             let line = equal(families_words(families));
             if verdict.answer == verify::Answer::Equal {
-                paragraph(&mut text, "", &format!("equal{line}"), "  ");
+                let _ = writeln!(text, "equal{line}");
                 text += &apart(&verdict.apart);
             } else {
                 text += &as_far_as_known(&line, &verdict);
