@@ -24,6 +24,9 @@ use crate::{Compilation, Layout, Options, View};
 /// that replaces exactly the tables of this kind of policy; load it with `nft -f`. With several
 /// --policy, it loads them all into one namespace, and it is an error if two of them claim the same
 /// tables, marks or routing table.
+///
+/// If anything fails, standard output gets one line that nothing loads, unless it is a terminal; a
+/// file is not touched.
 #[derive(Args)]
 pub(super) struct Compile {
     #[command(flatten)]
@@ -228,7 +231,7 @@ impl Selected {
     ///
     /// # Errors
     ///
-    /// If the file has none, several and none is named, or none of a name.
+    /// If the file has several and none is named, or none of a name.
     pub(super) fn together<'a>(&self, compilation: &'a Compilation) -> io::Result<Vec<&'a Policy>> {
         let policies = self.some(compilation)?;
         if self.policies.is_empty() && policies.len() > 1 {
@@ -256,18 +259,11 @@ impl Selected {
     ///
     /// # Errors
     ///
-    /// If there is none, or one is named twice.
+    /// If there is none of a name, or one is named twice.
     pub(super) fn some<'a>(&self, compilation: &'a Compilation) -> io::Result<Vec<&'a Policy>> {
         let all: Vec<&Policy> = compilation.policies.iter().collect();
         if self.policies.is_empty() {
-            return if all.is_empty() {
-                Err(io::Error::other(
-                    "the file has no policy of its own; those of included files are there to be \
-                     extended",
-                ))
-            } else {
-                Ok(all)
-            };
+            return Ok(all);
         }
         let by_name: BTreeMap<&str, &Policy> =
             all.iter().map(|policy| (policy.name.as_str(), *policy)).collect();

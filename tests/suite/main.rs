@@ -31,6 +31,7 @@ mod nft;
 mod provenance;
 mod random_kernel;
 mod reality;
+mod refusal;
 mod rulesets;
 mod smt;
 mod testing;
