@@ -204,8 +204,9 @@ impl Compilation {
             View::Routing => self.routing(policy, view, Form::Shell),
             View::RoutingBatch(family) => self.routing(policy, view, Form::Batch(family)),
             View::Teardown => {
-                let Lowered { owned, host, .. } = self.lowered(policy);
-                self.proved(policy, view, teardown::emit(&policy.name, &owned, &host))
+                let lowered = self.lowered(policy);
+                let needs = routing::Needs::of(&lowered);
+                self.proved(policy, view, teardown::emit(&policy.name, &lowered.owned, needs))
             }
         }
     }
@@ -391,7 +392,9 @@ impl Compilation {
     }
 
     fn routing(&self, policy: &Policy, view: View, form: Form) -> Result<String, Vec<Diagnostic>> {
-        self.proved(policy, view, routing::emit(&policy.name, &self.lowered(policy).host, form))
+        let lowered = self.lowered(policy);
+        let needs = routing::Needs::of(&lowered);
+        self.proved(policy, view, routing::emit(&policy.name, needs, form))
     }
 
     /// The text, if it is proved.
@@ -466,8 +469,8 @@ fn spelling(view: View) -> Result<prove::Nft, Vec<Diagnostic>> {
 /// What the policies have in a namespace.
 fn parts(policies: &[&Policy]) -> Vec<prove::host::Part> {
     let part = |policy: &&Policy| {
-        let Lowered { owned, host, .. } = lower(policy, Layout::Upstream);
-        prove::host::Part { owned, steps: host }
+        let Lowered { owned, host, protocol, .. } = lower(policy, Layout::Upstream);
+        prove::host::Part { owned, steps: host, protocol }
     };
     policies.iter().map(part).collect()
 }

@@ -2,8 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::routing;
-use crate::ir::HostStep;
+use super::routing::{self, Needs};
 use crate::net::Name;
 
 /// A POSIX shell script that removes what the policy called `name` added: the nft tables that it
@@ -12,13 +11,13 @@ use crate::net::Name;
 /// It does nothing where they are not there. The tables go first and in one transaction, so that
 /// no packet meets half of them.
 #[must_use]
-pub fn emit(name: &Name, owned: &[Name], needs: &[HostStep]) -> String {
+pub fn emit(name: &Name, owned: &[Name], needs: Needs<'_>) -> String {
     let mut script = String::new();
     write(&mut script, name, owned, needs).expect("a String takes every write");
     script
 }
 
-fn write(out: &mut String, name: &Name, owned: &[Name], needs: &[HostStep]) -> fmt::Result {
+fn write(out: &mut String, name: &Name, owned: &[Name], needs: Needs<'_>) -> fmt::Result {
     writeln!(out, "#!/bin/sh")?;
     writeln!(out, "# Removes policy `{name}`. Does nothing where it is not loaded.")?;
     writeln!(out, "set -eu")?;
@@ -35,7 +34,7 @@ fn write(out: &mut String, name: &Name, owned: &[Name], needs: &[HostStep]) -> f
 
 #[cfg(test)]
 mod tests {
-    use super::emit;
+    use super::{Needs, emit};
     use crate::lower::{Layout, lower};
     use crate::net::Name;
     use crate::policy::{Kind, Policy};
@@ -46,8 +45,10 @@ mod tests {
         let kind = Kind::AmbientPod(Box::default());
         let policy = Policy { name, kind, expectations: Vec::new() };
         let lowered = lower(&policy, Layout::default());
-        let script = emit(&policy.name, &lowered.owned, &lowered.host);
-        insta::assert_snapshot!(script, @r#"
+        let script = emit(&policy.name, &lowered.owned, Needs::of(&lowered));
+        let sweep = crate::ip::sweep::definition(88);
+        assert!(script.contains(&sweep), "{script}");
+        insta::assert_snapshot!(script.replace(&sweep, "…\n"), @r#"
         #!/bin/sh
         # Removes policy `reviews`. Does nothing where it is not loaded.
         set -eu
@@ -63,13 +64,17 @@ mod tests {
         add table ip istio-ambient-nat; delete table ip istio-ambient-nat
         add table ip6 istio-ambient-nat; delete table ip6 istio-ambient-nat
         END
+        # Takes away what an older version routed by other numbers.
+        …
         ip -4 rule flush fwmark 0x111/0xfff table 100 priority 32764
+        sweep -4 '' ''
         ip -4 route replace local 0.0.0.0/0 dev lo table 100
         ip -4 route del local 0.0.0.0/0 dev lo table 100
         # Where IPv6 is off, it has no addresses, routes or rules.
         off=/proc/sys/net/ipv6/conf/lo/disable_ipv6
         if [ -e $off ] && [ "$(cat $off)" = 0 ]; then
             ip -6 rule flush fwmark 0x111/0xfff table 100 priority 32764
+            sweep -6 '' ''
             ip -6 route replace local ::/0 dev lo table 100
             ip -6 route del local ::/0 dev lo table 100
         fi

@@ -19,6 +19,9 @@ pub struct Lowered {
     pub owned: Vec<Name>,
     /// What the namespace needs beside the ruleset, in the order in which it may appear.
     pub host: Vec<HostStep>,
+    /// The protocol number (`rtnetlink(7)`, `rtm_protocol`) that its routes and routing rules bear, in any
+    /// version of it, so that those of an older version are found by it; `None` if no version has any.
+    pub protocol: Option<u8>,
     /// What no other policy of the namespace may use.
     pub claims: Vec<Claim>,
     /// What the ports of the proxy are for.

@@ -84,6 +84,7 @@ impl Plan {
             owned: tables.iter().map(|table| table_name(self.prefix, *table)).collect(),
             ruleset: self.into_ruleset(layout),
             host: Vec::new(),
+            protocol: None,
             claims: Vec::new(),
             ports,
             owners,

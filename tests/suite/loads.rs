@@ -1,6 +1,7 @@
 //! Every policy that ships and random ones, loaded by the real nft into the real kernel: script and
 //! JSON give the same ruleset, loading twice is loading once, and teardown leaves nothing.
 
+use netweir::backend::routing::Needs;
 use netweir::backend::{nft, teardown};
 use netweir::ir::Clauses;
 use netweir::lower::{Layout, Lowered, lower};
@@ -20,8 +21,8 @@ const LAYOUTS: [Layout; 2] = [Layout::Compact, Layout::Upstream];
 fn load(netns: &Netns, policy: &Policy, script: &str, json: &str) {
     same_ruleset(netns, script, json);
     netns.load(script);
-    let Lowered { owned, host, .. } = lower(policy, Layout::Compact);
-    let teardown = teardown::emit(&policy.name, &owned, &host);
+    let lowered = lower(policy, Layout::Compact);
+    let teardown = teardown::emit(&policy.name, &lowered.owned, Needs::of(&lowered));
     for _ in 0..2 {
         let done = netns.run("sh", &["-s"], &teardown);
         assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}");

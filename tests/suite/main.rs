@@ -32,6 +32,7 @@ mod provenance;
 mod random_kernel;
 mod reality;
 mod refusal;
+mod routing;
 mod rulesets;
 mod smt;
 mod testing;

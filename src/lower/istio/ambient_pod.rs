@@ -29,6 +29,7 @@ impl Lower for AmbientPod {
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, *self.dns);
         Lowered {
             host: self.families.iter().flat_map(|family| host_steps(self, family)).collect(),
+            protocol: Some(names::AMBIENT_PROTOCOL),
             claims: vec![
                 mark("mark", proxy.mark),
                 mark("connmark", proxy.connmark),

@@ -22,6 +22,7 @@ impl Lower for Sidecar {
         let owners = Owners { users: proxy.users.to_vec(), groups: proxy.groups.to_vec() };
         Lowered {
             host: self.families.iter().flat_map(|family| host(self, family)).collect(),
+            protocol: Some(names::SIDECAR_PROTOCOL),
             claims: claims(self),
             ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, owners)
         }
