@@ -3,21 +3,25 @@
 use std::fmt::{self, Write};
 
 use super::routing::{self, Needs};
+use crate::ip::iptables;
+use crate::lower::Lowered;
 use crate::net::Name;
 
 /// A POSIX shell script that removes what the policy called `name` added: the nft tables that it
-/// owns, in whatever family, and the rules, routes and addresses that it needs beside them.
+/// owns, in whatever family, its rules and chains in both variants of iptables, in whatever number, and the
+/// rules, routes and addresses that it needs beside them.
 ///
-/// It does nothing where they are not there. The tables go first and in one transaction, so that
-/// no packet meets half of them.
+/// It does nothing where they are not there, and where iptables is not. The tables of nft go first and in
+/// one transaction, so that no packet meets half of them; each table of iptables is one of its own.
 #[must_use]
-pub fn emit(name: &Name, owned: &[Name], needs: Needs<'_>) -> String {
+pub fn emit(name: &Name, lowered: &Lowered) -> String {
     let mut script = String::new();
-    write(&mut script, name, owned, needs).expect("a String takes every write");
+    write(&mut script, name, lowered).expect("a String takes every write");
     script
 }
 
-fn write(out: &mut String, name: &Name, owned: &[Name], needs: Needs<'_>) -> fmt::Result {
+fn write(out: &mut String, name: &Name, lowered: &Lowered) -> fmt::Result {
+    let Lowered { owned, chains, .. } = lowered;
     writeln!(out, "#!/bin/sh")?;
     writeln!(out, "# Removes policy `{name}`. Does nothing where it is not loaded.")?;
     writeln!(out, "set -eu")?;
@@ -29,12 +33,14 @@ fn write(out: &mut String, name: &Name, owned: &[Name], needs: Needs<'_>) -> fmt
         }
     }
     writeln!(out, "END")?;
-    routing::write_removal(out, needs)
+    writeln!(out, "# Rules of iptables: its chains, what leads to them, and what bears its name.")?;
+    out.write_str(&iptables::teardown(chains, owned))?;
+    routing::write_removal(out, Needs::of(lowered))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Needs, emit};
+    use super::emit;
     use crate::lower::{Layout, lower};
     use crate::net::Name;
     use crate::policy::{Kind, Policy};
@@ -45,9 +51,12 @@ mod tests {
         let kind = Kind::AmbientPod(Box::default());
         let policy = Policy { name, kind, expectations: Vec::new() };
         let lowered = lower(&policy, Layout::default());
-        let script = emit(&policy.name, &lowered.owned, Needs::of(&lowered));
+        let script = emit(&policy.name, &lowered);
         let sweep = crate::ip::sweep::definition(88);
         assert!(script.contains(&sweep), "{script}");
+        let of_iptables = crate::ip::iptables::teardown(lowered.chains, &lowered.owned);
+        assert!(script.contains(&of_iptables), "{script}");
+        let script = script.replace(&of_iptables, "…\n");
         insta::assert_snapshot!(script.replace(&sweep, "…\n"), @r#"
         #!/bin/sh
         # Removes policy `reviews`. Does nothing where it is not loaded.
@@ -64,6 +73,8 @@ mod tests {
         add table ip istio-ambient-nat; delete table ip istio-ambient-nat
         add table ip6 istio-ambient-nat; delete table ip6 istio-ambient-nat
         END
+        # Rules of iptables: its chains, what leads to them, and what bears its name.
+        …
         # Takes away what an older version routed by other numbers.
         …
         ip -4 rule flush fwmark 0x111/0xfff table 100 priority 32764

@@ -77,10 +77,12 @@ pub(super) enum Emit {
     Nft,
     /// libnftables JSON for `nft -j -f`.
     Json,
-    /// Text for `iptables-restore --noflush`, in upstream's chains and order.
+    /// Text for `iptables-restore --noflush`, in upstream's chains and order, where none is loaded.
     Iptables,
     /// The same for `ip6tables-restore --noflush`.
     Ip6tables,
+    /// A POSIX shell script that loads both with iptables, in the place of every other version.
+    IptablesScript,
     /// The policy, formatted, with every default written out.
     Policy,
     /// The ruleset in words.
@@ -121,6 +123,7 @@ impl From<Emit> for View {
             Emit::Json => Self::Json,
             Emit::Iptables => Self::Iptables(Family::Ipv4),
             Emit::Ip6tables => Self::Iptables(Family::Ipv6),
+            Emit::IptablesScript => Self::IptablesScript,
             Emit::Policy => Self::Policy,
             Emit::Ir => Self::Ir,
             Emit::Routing => Self::Routing,
@@ -190,7 +193,8 @@ impl Compile {
                     Ok(text) => texts.push((format!("{}.{}", policy.name, view.extension()), text)),
                     // iptables can say less than nft; a policy that needs nft has no such file.
                     Err(found)
-                        if matches!(view, View::Iptables(_)) && found.iter().all(is_lack) =>
+                        if matches!(view, View::Iptables(_) | View::IptablesScript)
+                            && found.iter().all(is_lack) =>
                     {
                         let name = format!("{}.{}", policy.name, view.extension());
                         messages.note(&format!("{name} is left out: {}", found[0].problem));

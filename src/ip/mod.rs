@@ -10,6 +10,7 @@
 //! Only what weir writes is read; any other word is an error, with its place. What commands do was seen
 //! with iproute2 6.1 on Linux 6.18.
 
+pub(crate) mod iptables;
 mod namespace;
 mod read;
 pub(crate) mod sweep;
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
 use crate::nft::{At, Script};
+use iptables::Whose;
 
 pub(crate) use namespace::{Namespace, Stack, Way};
 pub(crate) use read::{batch, script};
@@ -38,6 +40,8 @@ pub(crate) enum Statement<'a> {
     Sweep { family: Family, protocol: u8, keep: Option<Selector> },
     /// Statements, where the kernel has IPv6 on.
     WithIpv6(Vec<(At, Statement<'a>)>),
+    /// What takes away rules of iptables.
+    Iptables(Whose),
     /// A transaction of nft.
     Nft(Script<'a>),
 }

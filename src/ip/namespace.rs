@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::iptables::Held;
 use super::{Change, Command, Route, Rule, Selector, Statement};
 use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
@@ -17,6 +18,8 @@ pub(crate) struct Namespace<'s> {
     pub(crate) ipv6: Option<Stack>,
     /// nft's tables.
     pub(crate) tables: State<'s>,
+    /// What iptables has.
+    pub(crate) iptables: Vec<Held>,
 }
 
 /// Addresses, routes and routing rules of one family.
@@ -74,6 +77,7 @@ impl<'s> Namespace<'s> {
                     let off = || refused("-6", "IPv6 is off");
                     stack.ok_or_else(off).map_err(placed)?.sweep(*protocol, keep.as_ref());
                 }
+                Statement::Iptables(whose) => self.iptables.retain(|held| !whose.has(held)),
                 Statement::Nft(script) => {
                     let mut errors = Vec::new();
                     self.tables = script.apply(std::mem::take(&mut self.tables), true, &mut errors);

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use super::iptables::{self, Whose};
 use super::{Change, Command, Route, Selector, Statement, sweep};
 use crate::net::Family;
 use crate::nft::{At, Place, ReadError, ReadProblem, Script, bad, text, unknown};
@@ -37,6 +38,10 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
             statements.push((line.at(), Statement::WithIpv6(reader.block(line)?)));
         } else if line.text == sweep::BEGIN {
             reader.sweeps = Some(reader.function(line)?);
+        } else if line.text == iptables::BEGIN {
+            let text = reader.block_of(line, iptables::END)?;
+            let whose = Whose::of(text).ok_or_else(|| line.unknown("function"))?;
+            statements.push((line.at(), Statement::Iptables(whose)));
         } else if line.text == NFT {
             statements.push((line.at(), Statement::Nft(reader.transaction(line)?)));
         } else if let Some(statement) = reader.statement(line)? {
@@ -176,14 +181,19 @@ impl<'a> Reader<'a> {
 
     /// The function that sweeps, whose first line this is; its protocol.
     fn function(&mut self, begin: Line<'a>) -> Result<u8, ReadError> {
-        let start = self.offset - begin.text.len() - 1;
+        let text = self.block_of(begin, sweep::END)?;
+        sweep::protocol(text).ok_or_else(|| begin.unknown("function"))
+    }
+
+    /// The text from the line that was read to one that is `end`, as it stands there.
+    fn block_of(&mut self, begin: Line<'a>, end: &str) -> Result<&'a str, ReadError> {
+        let start = self.offset.saturating_sub(begin.text.len() + 1);
         while let Some(line) = self.next_raw() {
-            if line == sweep::END {
-                let text = self.text.get(start..self.offset).unwrap_or_default();
-                return sweep::protocol(text).ok_or_else(|| begin.unknown("function"));
+            if line == end {
+                return Ok(self.text.get(start..self.offset).unwrap_or_default());
             }
         }
-        Err(Line { text: "", ..begin }.wants(sweep::END))
+        Err(Line { text: "", ..begin }.wants(end))
     }
 
     /// The text for nft, whose places become those of the script.

@@ -4,6 +4,7 @@ pub(crate) use super::needs::Part;
 use super::needs::{Needs, Stale};
 use crate::backend::routing::Form;
 use crate::diag::{Diagnostic, Problem};
+use crate::ip::iptables::{Held, Whose};
 use crate::ip::{self, Namespace, Rule, Stack, Statement, Way};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
@@ -64,8 +65,10 @@ pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
         ends_on_failure(statements)?;
         let names: Vec<Name> = parts.iter().flat_map(|part| part.owned.clone()).collect();
         for (_, statement) in statements {
-            if let Statement::Nft(script) = statement {
-                script.spares_others(&names)?;
+            match statement {
+                Statement::Nft(script) => script.spares_others(&names)?,
+                Statement::Iptables(whose) => spares_others(whose, parts)?,
+                _ => {}
             }
         }
         let all = Script::all_of(&names);
@@ -75,6 +78,9 @@ pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
         needs.spare_others(statements)?;
         let mut starts = vec![("nothing", needs.others())];
         starts.push(("what was loaded", Namespace { tables: tables.clone(), ..needs.loaded() }));
+        let mut of_iptables = needs.loaded();
+        of_iptables.iptables.extend(parts.iter().flat_map(held));
+        starts.push(("what iptables has loaded", of_iptables));
         starts.extend(needs.older().into_iter().map(|before| ("an older version", before)));
         for (on, before) in starts {
             removed(statements, &needs, parts, &before, &[], on)?;
@@ -184,6 +190,11 @@ fn removed<'s>(
         if let Some(table) = after.tables.tables.first() {
             return Err(format!("table {} is left", table.name));
         }
+        let all: Vec<Held> = parts.iter().flat_map(held).collect();
+        let expected: Vec<_> = before.iptables.iter().filter(|it| !all.contains(it)).collect();
+        if !expected.iter().copied().eq(&after.iptables) {
+            return Err("rules of iptables are left, or others are gone".to_owned());
+        }
         for family in Family::ALL {
             let (before, after) = (before.stack(family), after.stack(family));
             let Some((before, after)) = before.zip(after) else { continue };
@@ -199,6 +210,24 @@ fn removed<'s>(
         Ok(())
     });
     run.map_err(|why| format!("run on {on}, {why}"))
+}
+
+/// What iptables may have of a policy.
+fn held(part: &Part) -> Vec<Held> {
+    let chains = ["OUTPUT", "OLD_1"].map(|name| Held::Chain(format!("{}{name}", part.chains)));
+    let remarks = part.owned.iter().map(|table| Held::Remark(table.to_string()));
+    chains.into_iter().chain(remarks).collect()
+}
+
+/// That only what a policy may have of iptables is taken away.
+fn spares_others(whose: &Whose, parts: &[Part]) -> Result<(), String> {
+    let is_of = |part: &Part| {
+        part.chains == whose.chains && whose.owned.iter().all(|table| part.owned.contains(table))
+    };
+    if parts.iter().any(is_of) {
+        return Ok(());
+    }
+    Err("it touches rules of iptables that are not the policy's".to_owned())
 }
 
 /// All tables of the policy stand, or none; and while they do, so does all that it needs of what was

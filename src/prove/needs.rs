@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use crate::ip::iptables::Held;
 use crate::ip::{Change, Command, Namespace, Rule, Stack, Statement, Way};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
@@ -14,6 +15,8 @@ use crate::nft::{At, Place, State};
 pub(crate) struct Part {
     /// Every table that it may have.
     pub(crate) owned: Vec<Name>,
+    /// How the names of its chains begin, as iptables has them.
+    pub(crate) chains: &'static str,
     /// What it needs beside its rules.
     pub(crate) steps: Vec<HostStep>,
     /// The protocol number of its routes and rules.
@@ -110,7 +113,10 @@ impl Needs {
                     return Err(format!("{at}: it touches what is not the policy's"));
                 }
                 Statement::WithIpv6(inner) => self.spare_others(inner)?,
-                Statement::EndOnFailure | Statement::Nft(_) | Statement::Sweep { .. } => {}
+                Statement::EndOnFailure
+                | Statement::Iptables(_)
+                | Statement::Nft(_)
+                | Statement::Sweep { .. } => {}
             }
         }
         Ok(())
@@ -136,7 +142,10 @@ impl Needs {
             stack.rules.dedup();
             stack
         });
-        Namespace { ipv4, ipv6: Some(ipv6), tables: State::default() }
+        let others = ["KUBE_SERVICES", "istio_output"].map(|name| Held::Chain(name.to_owned()));
+        let mut iptables = others.to_vec();
+        iptables.push(Held::Remark("istio".to_owned()));
+        Namespace { ipv4, ipv6: Some(ipv6), tables: State::default(), iptables }
     }
 
     /// Puts beside what the step adds what is almost the same, and nobody needs.

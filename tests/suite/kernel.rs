@@ -183,7 +183,7 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
             }
         };
         let route = routing::emit(name, needs, Form::Shell);
-        let teardown = teardown::emit(name, owned, needs);
+        let teardown = teardown::emit(name, &lowered);
         // An address or a route of somebody else, which stays.
         netns.output("ip", &["addr", "add", "192.0.2.1/32", "dev", "lo"]);
         netns.output(

@@ -1,7 +1,6 @@
 //! Every policy that ships and random ones, loaded by the real nft into the real kernel: script and
 //! JSON give the same ruleset, loading twice is loading once, and teardown leaves nothing.
 
-use netweir::backend::routing::Needs;
 use netweir::backend::{nft, teardown};
 use netweir::ir::Clauses;
 use netweir::lower::{Layout, Lowered, lower};
@@ -22,7 +21,7 @@ fn load(netns: &Netns, policy: &Policy, script: &str, json: &str) {
     same_ruleset(netns, script, json);
     netns.load(script);
     let lowered = lower(policy, Layout::Compact);
-    let teardown = teardown::emit(&policy.name, &lowered.owned, Needs::of(&lowered));
+    let teardown = teardown::emit(&policy.name, &lowered);
     for _ in 0..2 {
         let done = netns.run("sh", &["-s"], &teardown);
         assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}");

@@ -19,6 +19,7 @@ mod golden;
 mod growth;
 mod import;
 mod imports;
+mod iptables;
 mod iptables_corpus;
 mod kernel;
 mod kernel_facts;

@@ -50,7 +50,7 @@ fn host_steps(pod: &AmbientPod, family: Family) -> [HostStep; 2] {
 
 fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
     let families = *pod.families;
-    let mut plan = Plan::new(names::AMBIENT, families);
+    let mut plan = Plan::new(names::AMBIENT, names::CHAINS, families);
     marks(pod, &mut plan);
     plan.enter(BuiltInTable::Nat, Hook::Prerouting, names::PREROUTING);
     plan.enter(BuiltInTable::Nat, Hook::Output, names::OUTPUT);

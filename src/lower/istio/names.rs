@@ -6,6 +6,8 @@ pub(super) const SIDECAR: &str = "istio-proxy";
 /// Beginning of the names of ambient tables.
 pub(super) const AMBIENT: &str = "istio-ambient";
 
+/// Beginning of the names of chains, as iptables has them.
+pub(super) const CHAINS: &str = "ISTIO_";
 /// Protocol numbers of the routes and routing rules of a sidecar and of an ambient pod, which may be in one
 /// namespace. Nobody has them in the lists of the kernel (`linux/rtnetlink.h` of 6.18) and of iproute2
 /// (`rt_protos` of 6.1).

@@ -63,7 +63,7 @@ fn claims(sidecar: &Sidecar) -> Vec<Claim> {
 }
 
 fn plan(sidecar: &Sidecar, layout: Layout) -> Plan {
-    let mut plan = Plan::new(names::SIDECAR, *sidecar.families);
+    let mut plan = Plan::new(names::SIDECAR, names::CHAINS, *sidecar.families);
     let context = Context { sidecar, layout, families: *sidecar.families };
     context.excluded_interfaces(&mut plan);
     context.drop_invalid(&mut plan);
