@@ -12,6 +12,7 @@ use std::fmt::{self, Write};
 use ipnet::IpNet;
 
 use crate::ip::Selector;
+use crate::ip::iptables::{UNLESS_CAPTURED, captured};
 use crate::ip::sweep::{arguments, definition};
 use crate::ir::{HostPart, HostStep};
 use crate::lower::Lowered;
@@ -80,11 +81,19 @@ pub fn emit(name: &Name, needs: Needs<'_>, form: Form) -> String {
 /// nothing where it is not there.
 pub(super) fn write_removal(out: &mut String, needs: Needs<'_>) -> fmt::Result {
     define_sweep(out, needs)?;
+    if needs.steps.iter().any(|step| matches!(step.adds, HostPart::Address(_))) {
+        writeln!(out, "# Several meshes need the address: it goes with the last of them.")?;
+        out.write_str(&captured())?;
+    }
     write_shell(out, |family| {
         let steps = needs.of_family(family);
         // While a rule stands, so does the route to which it leads.
         let (rules, others): (Vec<_>, Vec<_>) = steps.iter().rev().partition(|step| step.is_rule());
-        let remove = |step: &&Step| step.remove().into_iter().map(|it| step.ip(&it)).collect();
+        let remove = |step: &&Step| {
+            let commands = step.remove().into_iter().map(|it| step.ip(&it));
+            let unless = if step.is_address() { UNLESS_CAPTURED } else { "" };
+            commands.map(|command| format!("{unless}{command}")).collect()
+        };
         let mut commands: Vec<String> = rules.iter().flat_map::<Vec<_>, _>(remove).collect();
         commands.extend(needs.protocol.map(|_| sweep(family, None)));
         commands.extend(others.iter().flat_map::<Vec<_>, _>(remove));
@@ -162,6 +171,10 @@ struct Step {
 impl Step {
     const fn is_rule(&self) -> bool {
         matches!(self.step.adds, HostPart::MarkRule { .. })
+    }
+
+    const fn is_address(&self) -> bool {
+        matches!(self.step.adds, HostPart::Address(_))
     }
 
     /// The arguments of `ip` that add it; of an address or a route, also if it is there.

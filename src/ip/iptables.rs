@@ -151,6 +151,56 @@ done
     )
 }
 
+/// How the names of nft's tables and of iptables' chains begin of the meshes that give `::6/128` to the
+/// loopback interface: Istio's sidecars and Kuma's.
+const CAPTURES: [(&str, &str); 2] = [("istio-proxy-", "ISTIO_"), ("kuma-", "KUMA_MESH_")];
+
+/// The shell function that succeeds where one of them is loaded, how its definition begins and ends, and
+/// what asks it before a command.
+pub(super) const CAPTURED: (&str, &str) = ("captured() {", "}");
+pub(crate) const UNLESS_CAPTURED: &str = "captured || ";
+
+/// Its definition.
+pub(crate) fn captured() -> String {
+    let patterns = CAPTURES.map(|(tables, chains)| format!("*\" {tables}\"* | *\":{chains}\"*"));
+    format!(
+        r#"captured() {{
+    loaded=$(
+        nft list tables
+        for save in ip6tables-save ip6tables-legacy-save ip6tables-nft-save; do
+            ! command -v $save >/dev/null || $save
+        done
+    )
+    case "$loaded" in
+        {}) ;;
+        *) return 1 ;;
+    esac
+}}
+"#,
+        patterns.join(" | ")
+    )
+}
+
+/// Whether one of them is loaded, by a table of nft's or a chain of iptables'.
+pub(super) fn is_captured<'n>(tables: impl Iterator<Item = &'n str>, held: &[Held]) -> bool {
+    let mut names =
+        tables.map(|name| (name, true)).chain(held.iter().filter_map(|held| match held {
+            Held::Chain(name) => Some((name.as_str(), false)),
+            Held::Remark(_) => None,
+        }));
+    names.any(|(name, is_table)| {
+        CAPTURES
+            .iter()
+            .any(|(tables, chains)| name.starts_with(if is_table { tables } else { chains }))
+    })
+}
+
+/// A chain of a mesh that is none of those whose chains begin so.
+pub(crate) fn chain_of_another(own: &[&str]) -> Option<Held> {
+    let other = CAPTURES.iter().find(|(_, chains)| !own.contains(chains));
+    other.map(|(_, chains)| Held::Chain(format!("{chains}OUTPUT")))
+}
+
 /// Whose rules [`teardown`] takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Whose {

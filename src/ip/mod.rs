@@ -38,6 +38,8 @@ pub(crate) enum Statement<'a> {
     UnlessListed { family: Family, selector: Selector, then: Command },
     /// The function of [`sweep`], for one family; `keep`: the rule that stays.
     Sweep { family: Family, protocol: u8, keep: Option<Selector> },
+    /// A command, unless a capture of a mesh is loaded that needs what it takes away.
+    UnlessCaptured(Command),
     /// Statements, where the kernel has IPv6 on.
     WithIpv6(Vec<(At, Statement<'a>)>),
     /// What takes away rules of iptables.

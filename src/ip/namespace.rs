@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::iptables::Held;
+use super::iptables::{Held, is_captured};
 use super::{Change, Command, Route, Rule, Selector, Statement};
 use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
@@ -76,6 +76,12 @@ impl<'s> Namespace<'s> {
                     let stack = self.stack_mut(*family);
                     let off = || refused("-6", "IPv6 is off");
                     stack.ok_or_else(off).map_err(placed)?.sweep(*protocol, keep.as_ref());
+                }
+                Statement::UnlessCaptured(command) => {
+                    let tables = self.tables.tables.iter().map(|table| &*table.name.name);
+                    if !is_captured(tables, &self.iptables) {
+                        self.command(*command).map_err(placed)?;
+                    }
                 }
                 Statement::Iptables(whose) => self.iptables.retain(|held| !whose.has(held)),
                 Statement::Nft(script) => {

@@ -31,13 +31,26 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
         let found = text.lines().next().unwrap_or_default();
         return Err(Line { number: 1, column: 1, text: found }.wants(INTERPRETER));
     }
-    let mut reader = Reader { text, offset: 0, number: 0, knows_off: false, sweeps: None };
+    let mut reader = Reader {
+        text,
+        offset: 0,
+        number: 0,
+        knows_off: false,
+        sweeps: None,
+        knows_captured: false,
+    };
     let mut statements = Vec::new();
     while let Some(line) = reader.next_line() {
         if line.text == IF_ON && reader.knows_off {
             statements.push((line.at(), Statement::WithIpv6(reader.block(line)?)));
         } else if line.text == sweep::BEGIN {
             reader.sweeps = Some(reader.function(line)?);
+        } else if line.text == iptables::CAPTURED.0 {
+            let text = reader.block_of(line, iptables::CAPTURED.1)?;
+            if text != iptables::captured() {
+                return Err(line.unknown("function"));
+            }
+            reader.knows_captured = true;
         } else if line.text == iptables::BEGIN {
             let text = reader.block_of(line, iptables::END)?;
             let whose = Whose::of(text).ok_or_else(|| line.unknown("function"))?;
@@ -57,7 +70,14 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
 ///
 /// The first thing that is not known.
 pub(crate) fn batch(text: &str, family: Family) -> Result<Vec<(At, Statement<'_>)>, ReadError> {
-    let mut reader = Reader { text, offset: 0, number: 0, knows_off: false, sweeps: None };
+    let mut reader = Reader {
+        text,
+        offset: 0,
+        number: 0,
+        knows_off: false,
+        sweeps: None,
+        knows_captured: false,
+    };
     let mut statements = Vec::new();
     while let Some(line) = reader.next_line() {
         if !line.is_remark() {
@@ -147,6 +167,8 @@ struct Reader<'a> {
     knows_off: bool,
     /// The protocol of the function that sweeps, as it was defined last.
     sweeps: Option<u8>,
+    /// Whether it is defined what asks for captures.
+    knows_captured: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -236,6 +258,10 @@ impl<'a> Reader<'a> {
             && line.text.starts_with(sweep::CALL)
         {
             return Ok(Some(called(line.behind(sweep::CALL.len()), protocol)?));
+        }
+        if self.knows_captured && line.text.starts_with(iptables::UNLESS_CAPTURED) {
+            let then = command(line.behind(iptables::UNLESS_CAPTURED.len()))?;
+            return Ok(Some(Statement::UnlessCaptured(then)));
         }
         let Some(listed) = line.text.strip_prefix(LISTED.0) else {
             return Ok(Some(Statement::Ip(command(line)?)));

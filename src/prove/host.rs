@@ -4,7 +4,7 @@ pub(crate) use super::needs::Part;
 use super::needs::{Needs, Stale};
 use crate::backend::routing::Form;
 use crate::diag::{Diagnostic, Problem};
-use crate::ip::iptables::{Held, Whose};
+use crate::ip::iptables::{Held, Whose, chain_of_another};
 use crate::ip::{self, Namespace, Rule, Stack, Statement, Way};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
@@ -81,6 +81,13 @@ pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
         let mut of_iptables = needs.loaded();
         of_iptables.iptables.extend(parts.iter().flat_map(held));
         starts.push(("what iptables has loaded", of_iptables));
+        // Another mesh needs the address, too.
+        let own: Vec<&str> = parts.iter().map(|part| part.chains).collect();
+        if let Some(other) = chain_of_another(&own) {
+            let mut beside = needs.loaded();
+            beside.iptables.push(other);
+            starts.push(("what was loaded beside another mesh", beside));
+        }
         starts.extend(needs.older().into_iter().map(|before| ("an older version", before)));
         for (on, before) in starts {
             removed(statements, &needs, parts, &before, &[], on)?;
@@ -191,7 +198,8 @@ fn removed<'s>(
             return Err(format!("table {} is left", table.name));
         }
         let all: Vec<Held> = parts.iter().flat_map(held).collect();
-        let expected: Vec<_> = before.iptables.iter().filter(|it| !all.contains(it)).collect();
+        let before_all = &before.iptables;
+        let expected: Vec<_> = before_all.iter().filter(|it| !all.contains(it)).collect();
         if !expected.iter().copied().eq(&after.iptables) {
             return Err("rules of iptables are left, or others are gone".to_owned());
         }
@@ -202,8 +210,12 @@ fn removed<'s>(
             for it in stale {
                 it.go(family, &mut expected);
             }
+            let own: Vec<&str> = parts.iter().map(|part| part.chains).collect();
+            let is_shared = chain_of_another(&own).is_some_and(|it| before_all.contains(&it));
             for (step, _) in needs.of_family(family) {
-                expected.take(&step);
+                if !(is_shared && matches!(step.adds, HostPart::Address(_))) {
+                    expected.take(&step);
+                }
             }
             same(&expected, after)?;
         }

@@ -95,7 +95,9 @@ impl Needs {
     pub(super) fn spare_others(&self, statements: &[(At, Statement<'_>)]) -> Result<(), String> {
         for (at, statement) in statements {
             match statement {
-                Statement::Ip(command) | Statement::UnlessListed { then: command, .. } => {
+                Statement::Ip(command)
+                | Statement::UnlessCaptured(command)
+                | Statement::UnlessListed { then: command, .. } => {
                     let is_ours = match command.change {
                         Change::FlushRoutes { protocol } => self.protocols.contains(&protocol),
                         Change::FlushRules(selector) => selector

@@ -166,3 +166,30 @@ fn policies_of_one_namespace_leave_each_other_their_routes() {
     let left = netns.routing();
     assert!(!left.contains("lookup 133") && left.contains("lookup 100 proto 88"), "{left}");
 }
+
+#[test]
+fn the_address_of_several_meshes_goes_with_the_last() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let kuma = "kuma k {}";
+    let has_it =
+        |netns: &Netns| !netns.output("ip", &["-6", "addr", "show", "to", "::6"]).is_empty();
+    for by_iptables in [false, true] {
+        let netns = Netns::new();
+        for text in [NONE, kuma] {
+            run(&netns, text, View::Routing);
+            if by_iptables {
+                let text = written(text, View::Iptables(Family::Ipv6));
+                assert!(netns.run("ip6tables-restore", &["--noflush"], &text).ok);
+            } else {
+                netns.load(&written(text, View::Nft));
+            }
+        }
+        assert!(has_it(&netns));
+        run(&netns, NONE, View::Teardown);
+        assert!(has_it(&netns), "Kuma's needs it");
+        run(&netns, kuma, View::Teardown);
+        assert!(!has_it(&netns));
+    }
+}
