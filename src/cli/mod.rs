@@ -127,7 +127,8 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
-  The same ruleset for iptables:
+  The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
+    weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh
     weir compile --emit iptables policy.weir | iptables-restore --noflush
     weir compile --emit ip6tables policy.weir | ip6tables-restore --noflush
 

@@ -1,5 +1,5 @@
-//! The language of iproute2: what `ip` is told, in batches and in the shell scripts around it, and what
-//! comes of it.
+//! The language of iproute2: what `ip` is told, in batches and in the shell scripts around it and around
+//! iptables, and what comes of it.
 //!
 //! ```text
 //! script ──read::script──▶ ┌──────────────┐
@@ -11,6 +11,7 @@
 //! with iproute2 6.1 on Linux 6.18.
 
 pub(crate) mod iptables;
+mod line;
 mod namespace;
 mod read;
 pub(crate) mod sweep;

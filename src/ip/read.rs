@@ -6,9 +6,10 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::iptables::{self, Whose};
+use super::line::Line;
 use super::{Change, Command, Route, Selector, Statement, sweep};
 use crate::net::Family;
-use crate::nft::{At, Place, ReadError, ReadProblem, Script, bad, text, unknown};
+use crate::nft::{At, Place, ReadError, Script, bad, text};
 
 /// The first line of a script.
 const INTERPRETER: &str = "#!/bin/sh";
@@ -86,75 +87,6 @@ pub(crate) fn batch(text: &str, family: Family) -> Result<Vec<(At, Statement<'_>
         }
     }
     Ok(statements)
-}
-
-/// A line, or the rest of one.
-#[derive(Clone, Copy)]
-struct Line<'a> {
-    number: u32,
-    column: u32,
-    text: &'a str,
-}
-
-impl Line<'_> {
-    fn trimmed(self) -> Self {
-        let blanks = self.text.len() - self.text.trim_start_matches([' ', '\t']).len();
-        let text = self.text[blanks..].trim_end_matches([' ', '\t']);
-        let column = self.column.saturating_add(u32::try_from(blanks).unwrap_or(u32::MAX));
-        Self { column, text, ..self }
-    }
-
-    fn is_remark(self) -> bool {
-        self.text.is_empty() || self.text.starts_with('#')
-    }
-
-    /// What follows `bytes` of it.
-    fn behind(self, bytes: usize) -> Self {
-        let characters = self.text[..bytes].chars().count();
-        let column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
-        Self { column, text: &self.text[bytes..], ..self }
-    }
-
-    /// Its first word, and what follows.
-    fn word(self) -> Option<(Self, Self)> {
-        let line = self.trimmed();
-        let end = line.text.find([' ', '\t']).unwrap_or(line.text.len());
-        (end > 0).then(|| (Self { text: &line.text[..end], ..line }, line.behind(end)))
-    }
-
-    /// What follows the word, which must come next.
-    fn after(self, word: &str) -> Result<Self, ReadError> {
-        match self.word() {
-            Some((found, rest)) if found.text == word => Ok(rest),
-            Some((found, _)) => Err(found.wants(word)),
-            None => Err(self.wants(word)),
-        }
-    }
-
-    /// Nothing may follow.
-    fn end(self) -> Result<(), ReadError> {
-        self.word().map_or(Ok(()), |(word, _)| Err(word.unknown("word")))
-    }
-
-    const fn at(self) -> At {
-        At::Line { line: self.number, column: self.column }
-    }
-
-    fn error(self, problem: ReadProblem) -> ReadError {
-        ReadError { at: Place::from(self.at()), problem }
-    }
-
-    fn unknown(self, what: &'static str) -> ReadError {
-        self.error(unknown(what, &self.text.escape_debug().to_string()))
-    }
-
-    fn wants(self, wanted: &str) -> ReadError {
-        let found = match self.text {
-            "" => "end of line".to_owned(),
-            found => found.escape_debug().to_string(),
-        };
-        self.error(ReadProblem::Unexpected { found, wanted: format!("`{wanted}`") })
-    }
 }
 
 struct Reader<'a> {
