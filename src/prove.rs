@@ -4,11 +4,13 @@ pub(crate) mod host;
 mod members;
 mod needs;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::nft::Legal;
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
+use crate::ip::iptables::replaced;
 use crate::ir::{Action, AddressSet, Base, Ruleset, Table, to_iptables_chain};
 use crate::lower::{Lowered, questions};
 use crate::net::{Families, Family, Name};
@@ -138,11 +140,63 @@ pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<
         Family::Ipv4 => (Some(text), None, "the text for iptables-restore"),
         Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
     };
-    let read = reader::iptables::read(v4, v6, &options).map_err(|errors| {
-        let why = errors.first().map_or_else(String::new, ToString::to_string);
-        Problem::NotProved { target, why }.of(None)
-    })?;
+    let refuse = |why: String| Problem::NotProved { target, why }.of(None);
+    let (v4, v6) = (v4.map(on_nothing).transpose(), v6.map(on_nothing).transpose());
+    let (v4, v6) = (v4.map_err(refuse)?, v6.map_err(refuse)?);
+    let read = reader::iptables::read(v4.as_deref(), v6.as_deref(), &options)
+        .map_err(|errors| refuse(errors.first().map_or_else(String::new, ToString::to_string)))?;
     prove(&meaning.only(family), &read.ruleset, target, true)
+}
+
+/// The text for iptables-restore that does what `text` does where none of its chains are there. Where one of
+/// its first table is, `text` fails before it changes anything.
+///
+/// # Errors
+///
+/// If it does not fail there.
+pub(crate) fn on_nothing(text: &str) -> Result<String, String> {
+    let (mut tables, mut guards) = (0, 0);
+    let mut made = Vec::new();
+    for line in text.split('\n') {
+        if line.starts_with('*') {
+            tables += 1;
+        }
+        match line.strip_prefix("-N ") {
+            Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+                guards += usize::from(tables == 1);
+                made.push(Cow::Owned(format!(":{name} - [0:0]")));
+            }
+            _ if line.starts_with(':') => {
+                return Err(format!("`{line}` empties a chain that is there"));
+            }
+            _ => made.push(Cow::Borrowed(line)),
+        }
+    }
+    if tables > 0 && guards == 0 {
+        return Err("over another version, it changes rules before it fails".to_owned());
+    }
+    Ok(made.join("\n"))
+}
+
+/// Proves that a shell script puts what means `meaning` in the place of every version of the policy that
+/// iptables has, whose chains and comments these are: it is the one frame around two texts that are proved.
+///
+/// # Errors
+///
+/// `E402`, if it does not, or if it cannot be read back.
+pub(crate) fn iptables_script(
+    meaning: &Ruleset,
+    (chains, owned): (&str, &[Name]),
+    script: &str,
+) -> Result<(), Diagnostic> {
+    let Some(texts) = replaced(script, chains, owned) else {
+        let why = "it is not the frame that replaces another version".to_owned();
+        return Err(Problem::NotProved { target: "the script for iptables", why }.of(None));
+    };
+    for (family, text) in Family::ALL.into_iter().zip(texts) {
+        iptables(meaning, family, text)?;
+    }
+    Ok(())
 }
 
 /// Proves that what was read back does as is meant, alone and beside anything else. `shared` says

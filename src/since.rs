@@ -10,6 +10,7 @@ use crate::ir::{Action, Ruleset, to_iptables_chain};
 use crate::lower::{Layout, Lowered, lower};
 use crate::net::Family;
 use crate::policy::Policy;
+use crate::prove::on_nothing;
 use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside, first_difference};
 use crate::syntax::NoIncludes;
 use crate::{Compilation, Options, View, compile, reader};
@@ -104,7 +105,7 @@ impl Compilation {
             View::Iptables(family) => self.since_rules(policy, (view, before), telling, || {
                 Ok([read_iptables(policy, family, before)?, meaning().only(family)])
             }),
-            View::Routing | View::RoutingBatch(_) | View::Teardown => {
+            View::IptablesScript | View::Routing | View::RoutingBatch(_) | View::Teardown => {
                 match self.prove(&[policy], view, before) {
                     Ok(()) => Since::Same,
                     Err(unproved) => {
@@ -338,9 +339,10 @@ fn read_iptables(policy: &Policy, family: Family, text: &str) -> Result<Ruleset,
         others: others.collect(),
         ..reader::iptables::Options::default()
     };
+    let text = on_nothing(text)?;
     let (v4, v6) = match family {
-        Family::Ipv4 => (Some(text), None),
-        Family::Ipv6 => (None, Some(text)),
+        Family::Ipv4 => (Some(&*text), None),
+        Family::Ipv6 => (None, Some(&*text)),
     };
     let found = reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors))?;
     Ok(found.ruleset)

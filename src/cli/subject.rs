@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::files::{name, once, read};
+use super::files::{name, once, read, read_rules};
 use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
@@ -93,7 +93,7 @@ impl Rules {
     /// Reads them. Sets that `filled` has are others' to fill.
     pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
-            return reading.nft(called(path), &read(path)?, filled);
+            return reading.nft(called(path), &read_rules(path)?, filled);
         }
         reading.halves(&[half(self.iptables.as_deref())?, half(self.ip6tables.as_deref())?])
     }
@@ -213,7 +213,7 @@ impl Reading {
         let Some(ip6tables) = side.ip6tables else {
             return self.text(side.path, text, layout, filled, messages);
         };
-        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read(ip6tables)?));
+        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read_rules(ip6tables)?));
         self.halves(&[Some(v4), Some(v6)]).map(Some)
     }
 
@@ -346,7 +346,7 @@ impl Reading {
 
 /// A file and its text, if there is one.
 fn half(path: Option<&Path>) -> io::Result<Option<(&Path, String)>> {
-    path.map(|path| Ok((path, read(path)?))).transpose()
+    path.map(|path| Ok((path, read_rules(path)?))).transpose()
 }
 
 /// What a file is called, as a terminal may be shown it.

@@ -19,6 +19,8 @@ impl Problem {
             Self::MissingBlock { .. } => "E110",
             Self::SurplusBlock { .. } => "E111",
             Self::TooMany { severity: Severity::Error } => "E112",
+            Self::Refused => "E113",
+            Self::NothingToCompile => "E114",
             Self::IncludeCycle { .. } => "E201",
             Self::Unreadable { .. } => "E202",
             Self::TooLarge { .. } => "E203",
@@ -116,6 +118,7 @@ macro_rules! pages {
 
 pages! {
     "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111" "E112"
+    "E113" "E114"
     "E201" "E202" "E203" "E204" "E205" "E206" "E207"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"

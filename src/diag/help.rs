@@ -26,6 +26,16 @@ impl Problem {
                 "a clause stands in at most 2 blocks: `sidecar reviews { outbound { … } }`".to_owned()
             }
             Self::TooMany { .. } => "correct these, and run it again".to_owned(),
+            Self::Refused => {
+                "look at the message of the command that was to write this; `set -o pipefail` makes a \
+                 shell stop there"
+                    .to_owned()
+            }
+            Self::NothingToCompile => {
+                "write `sidecar reviews {}`, or name a file that has a policy; if a command was to \
+                 write this, look at its message"
+                    .to_owned()
+            }
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }

@@ -109,6 +109,13 @@ pub enum Problem {
         severity: Severity,
     },
 
+    /// `E113`: what a command of weir that failed left in the place of its product.
+    #[error("this is what a command of weir leaves that failed")]
+    Refused,
+    /// `E114`: a command that is about policies, and a file without one of its own.
+    #[error("there is no policy in this file")]
+    NothingToCompile,
+
     /// `E201`: a file that includes itself, perhaps by way of others.
     #[error("`{file}` includes itself")]
     IncludeCycle {

@@ -17,8 +17,13 @@ pub struct Lowered {
     /// The tables that a policy of this kind may have, in any version of it. Loading or removing
     /// the policy replaces these and no others. The last is the best known.
     pub owned: Vec<Name>,
+    /// How iptables calls the beginning of its chains that only jumps enter, in any version of it: `ISTIO_`.
+    pub chains: &'static str,
     /// What the namespace needs beside the ruleset, in the order in which it may appear.
     pub host: Vec<HostStep>,
+    /// The protocol number (`rtnetlink(7)`, `rtm_protocol`) that its routes and routing rules bear, in any
+    /// version of it, so that those of an older version are found by it; `None` if no version has any.
+    pub protocol: Option<u8>,
     /// What no other policy of the namespace may use.
     pub claims: Vec<Claim>,
     /// What the ports of the proxy are for.

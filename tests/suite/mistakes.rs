@@ -86,6 +86,7 @@ fn visible(line: &str) -> String {
 const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E112", "a thousand errors are no example"),
     ("W512", "a thousand warnings are no example"),
+    ("E114", "is about commands: tests/suite/refusal.rs"),
     ("E203", "64 MiB are no example"),
     ("E204", "a page has no NUL"),
     ("E205", "a page is one file"),

@@ -29,6 +29,7 @@ pub(super) fn check(subject: &Subject<'_>, netns: &Netns, fault: &str) -> Result
             }
             alike([text, fault].map(|text| read_iptables(family, text)))
         }
+        Output::Policy(View::IptablesScript) => equal(&replaced(text)?, &replaced(fault)?),
         Output::Policy(View::Routing | View::RoutingBatch(_)) => {
             for before in ["", text] {
                 equal(&routed(subject, before, text)?, &routed(subject, before, fault)?)?;
@@ -110,6 +111,18 @@ fn saved(netns: &Netns, family: Family, text: &str) -> Result<String, String> {
     }
     ran(netns, restore, &["--noflush"], text)?;
     let all = netns.output(save, &[]);
+    let lines = all.lines().filter(|line| !line.starts_with('#'));
+    let lines = lines.map(|line| line.split(" [").next().unwrap_or_default());
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What the kernel has of iptables when the script is run, twice.
+fn replaced(script: &str) -> Result<String, String> {
+    let netns = Netns::new();
+    for _ in 0..2 {
+        ran(&netns, "sh", &["-s"], script)?;
+    }
+    let all = ["iptables-save", "ip6tables-save"].map(|save| netns.output(save, &[])).concat();
     let lines = all.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.map(|line| line.split(" [").next().unwrap_or_default());
     Ok(lines.collect::<Vec<_>>().join("\n"))
