@@ -6,13 +6,12 @@
 use serde::Serialize;
 
 use crate::explain::{ClauseWords, Context, DifferenceWords, Ports, Treatment, differences};
-use crate::ir::{Action, Ruleset, to_iptables_chain};
+use crate::ir::{Action, Ruleset};
 use crate::lower::{Layout, Lowered, lower};
-use crate::net::Family;
 use crate::policy::Policy;
 use crate::semantics::{Comparison, Difference, Limit, compare_beside, first_difference};
 use crate::syntax::NoIncludes;
-use crate::{Compilation, Options, View, compile, reader};
+use crate::{Compilation, Options, View, compile, prove, reader};
 
 /// What a text means beside what the policy means now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -102,7 +101,8 @@ impl Compilation {
                 Ok([read_nft(policy, view, before)?, meaning()])
             }),
             View::Iptables(family) => self.since_rules(policy, (view, before), telling, || {
-                Ok([read_iptables(policy, family, before)?, meaning().only(family)])
+                let meaning = meaning();
+                Ok([prove::read_iptables(&meaning, family, before)?, meaning.only(family)])
             }),
             View::Routing | View::RoutingBatch(_) | View::Teardown => {
                 match self.prove(&[policy], view, before) {
@@ -124,7 +124,9 @@ impl Compilation {
         telling: Telling,
         both: impl FnOnce() -> Result<[Ruleset; 2], String>,
     ) -> Since {
-        let Err(unproved) = self.prove(&[policy], view, before) else { return Since::Same };
+        if self.is_proved(policy, view, before) {
+            return Since::Same;
+        }
         let [old, new] = match both() {
             Ok(both) => both,
             Err(why) => return Since::unknown(format!("it cannot be read exactly: {why}")),
@@ -132,6 +134,7 @@ impl Compilation {
         let shared = matches!(view, View::Iptables(_));
         self.told(policy, [&old, &new], shared, telling).unwrap_or_else(|| {
             // What the proof asks beside packets: how the text replaces what is loaded.
+            let unproved = self.prove(&[policy], view, before).err().unwrap_or_default();
             let why = unproved.first().map(|found| found.problem.to_string()).unwrap_or_default();
             Since::unknown(format!("every packet fares the same, but {why}"))
         })
@@ -327,21 +330,6 @@ fn read_nft(policy: &Policy, view: View, text: &str) -> Result<Ruleset, String> 
     let options = reader::nft::Options { filled, ..reader::nft::Options::default() };
     let read = if view == View::Json { reader::nft::json } else { reader::nft::script };
     read(text, &options).map_err(|errors| first(&errors))
-}
-
-fn read_iptables(policy: &Policy, family: Family, text: &str) -> Result<Ruleset, String> {
-    let meaning = lower(policy, Layout::Upstream).ruleset;
-    let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
-    let options = reader::iptables::Options {
-        to_load: true,
-        others: others.collect(),
-        ..reader::iptables::Options::default()
-    };
-    let (v4, v6) = match family {
-        Family::Ipv4 => (Some(text), None),
-        Family::Ipv6 => (None, Some(text)),
-    };
-    reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors))
 }
 
 fn first<E: ToString>(errors: &[E]) -> String {
