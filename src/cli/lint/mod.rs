@@ -25,9 +25,10 @@ use crate::span::Sources;
 
 /// Say what policies do that is probably not meant
 ///
-/// Clauses without effect, policies that capture nothing, a family that is open where the other is
-/// captured, marks that others use: decided by what the rules do to packets. `allow W509 "why"` in the
-/// source says which warnings are no news.
+/// Clauses and values without effect, policies that capture nothing, a family that is open where the
+/// other is captured, DNS capture that no query reaches, marks that others use: decided by what the rules
+/// do to packets. Notes, once for all policies, say which well-known programs translate at the same
+/// priority. `allow W509 "why"` in the source says which warnings are no news.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Lint {
