@@ -1,5 +1,7 @@
 //! DNS capture that no query meets.
 
+use std::ops::Range;
+
 use ipnet::IpNet;
 
 use super::Linted;
@@ -50,11 +52,13 @@ pub(super) fn lint(
     Ok(captured.filter(is_own).map(|at| Problem::DnsExcluded { by: None }.at(at, "")))
 }
 
-/// The places of the values among the terms of a list.
-fn values(clause: &Written) -> std::ops::Range<usize> {
-    let first =
-        if clause.values > 1 { clause.terms.len() - clause.values } else { clause.terms.len() };
-    first..clause.terms.len()
+/// The longest list of which each value is looked at.
+const MOST_VALUES: usize = 64;
+
+/// The places of the values among the terms of a list; none if it has one value, or very many.
+fn values(clause: &Written) -> Range<usize> {
+    let all = clause.terms.len();
+    if (2..=MOST_VALUES).contains(&clause.values) { all - clause.values..all } else { all..all }
 }
 
 /// The rule that would send packets of the workload to the DNS port; `None` if there is none.

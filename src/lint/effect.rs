@@ -9,9 +9,10 @@ use crate::syntax::ast::Term;
 use crate::syntax::words;
 use crate::variants::{Edit, Place, Variant, Written, said};
 
-/// The longest policy, with everything written out, of whose lists each value is looked at: every
-/// look is a look at the whole policy.
+/// The longest policy, with everything written out, of whose lists each value is looked at, and the
+/// most values of it: every look is a look at the whole policy.
 const MOST_BYTES: usize = 16 * 1024;
+const MOST_VALUES: usize = 64;
 
 /// Something that a policy says: a clause, or a value of a list.
 struct Part<'w> {
@@ -30,6 +31,9 @@ pub(super) fn lint(
 ) -> Result<Vec<Diagnostic>, Limit> {
     let own = said(linted.policy);
     let clauses = variant.clauses();
+    let lists = clauses.iter().filter(|clause| !clause.is_block && clause.values > 1);
+    let is_short =
+        own.len() <= MOST_BYTES && lists.map(|list| list.values).sum::<usize>() <= MOST_VALUES;
     let mut found = Vec::new();
     for clause in &clauses {
         let whole = Part { clause, value: None };
@@ -37,7 +41,7 @@ pub(super) fn lint(
         if !is_known(clause.span) && !says_nothing && has_no_effect(&whole, linted, &own, variant)?
         {
             found.extend(shadowed(&whole, &clauses, variant)?);
-        } else if !clause.is_block && own.len() <= MOST_BYTES {
+        } else if !clause.is_block && is_short {
             for part in whole.values() {
                 if !is_known(part.span()) && has_no_effect(&part, linted, &own, variant)? {
                     found.extend(shadowed(&part, &clauses, variant)?);
