@@ -3,6 +3,8 @@
 //! A text is compared by what it means: it is read back, as everything is that weir writes, and held
 //! against the policy for all packets.
 
+mod named;
+
 use serde::Serialize;
 
 use crate::explain::{ClauseWords, Context, DifferenceWords, Ports, Treatment, differences};
@@ -170,7 +172,10 @@ impl Compilation {
         telling: Telling,
     ) -> Result<Option<Since>, Limit> {
         if telling == Telling::OnePacket {
-            if let Some(difference) = first_difference(old, new)? {
+            let found = named::difference(old, new);
+            if let Some(difference) =
+                found.map_or_else(|| first_difference(old, new), |it| Ok(Some(it)))?
+            {
                 let ways = vec![Way::found("", difference, policy)];
                 return Ok(Some(Since::Other { ways, and_more: true }));
             }
