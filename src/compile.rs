@@ -257,6 +257,20 @@ impl Compilation {
         }
     }
 
+    /// Whether [`prove`](Self::prove) proves `text` of one policy, which is known earlier than why it does
+    /// not.
+    pub(crate) fn is_proved(&self, policy: &Policy, view: View, text: &str) -> bool {
+        match view {
+            View::Nft | View::Json => self.legal(&[policy]).is_ok_and(|(legal, owned)| {
+                let policies = [policy];
+                let (wanted, spelling) = self.wanted(&policies, (&legal, &owned), view);
+                prove::is_nft(wanted, (spelling, text), &self.proved)
+            }),
+            View::Iptables(family) => prove::is_iptables(&meaning(policy), family, text),
+            _ => self.prove(&[policy], view, text).is_ok(),
+        }
+    }
+
     /// Writes a change of the sets that others fill, as an nft script or as JSON.
     ///
     /// # Errors
@@ -443,14 +457,24 @@ impl Compilation {
     fn prove_nft(
         &self,
         policies: &[&Policy],
-        (legal, owned): (&nft::Legal, &[Name]),
+        written: (&nft::Legal, &[Name]),
         view: View,
         text: &str,
     ) -> Result<(), Vec<Diagnostic>> {
+        let (wanted, spelling) = self.wanted(policies, written, view);
+        prove::nft(wanted, (spelling, text), &self.proved).map_err(|problem| vec![problem])
+    }
+
+    /// What a text for nft has to be, and how it is spelt.
+    fn wanted<'w>(
+        &self,
+        policies: &'w [&'w Policy],
+        (legal, owned): (&'w nft::Legal, &'w [Name]),
+        view: View,
+    ) -> (prove::Wanted<'w>, prove::Nft) {
         let target = self.options.nft.target;
         let wanted = prove::Wanted { policies, meaning: loaded_together, legal, owned, target };
-        let spelling = if view == View::Json { prove::Nft::Json } else { prove::Nft::Script };
-        prove::nft(wanted, (spelling, text), &self.proved).map_err(|problem| vec![problem])
+        (wanted, if view == View::Json { prove::Nft::Json } else { prove::Nft::Script })
     }
 
     fn iptables(&self, policy: &Policy, family: Family) -> Result<String, Vec<Diagnostic>> {

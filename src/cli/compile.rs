@@ -13,6 +13,7 @@ use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;
+use crate::diag::escape::on_one_line;
 use crate::diag::{Diagnostic, Problem};
 use crate::net::Family;
 use crate::policy::Policy;
@@ -277,7 +278,7 @@ impl Selected {
             let policy = *by_name.get(name.as_str()).ok_or_else(|| {
                 io::Error::other(format!(
                     "the file has no policy `{}`; it has {}",
-                    name.escape_debug(),
+                    on_one_line(name),
                     names(&all)
                 ))
             })?;

@@ -68,7 +68,7 @@ impl Explain {
         let packet: Packet = self.packet.parse().map_err(|bad| {
             io::Error::other(format!(
                 "`{}` is not a packet: {bad}\nfor example: outbound tcp to 10.96.0.1:443 user 1000",
-                self.packet.escape_debug()
+                on_one_line(&self.packet)
             ))
         })?;
         let nothing = std::collections::BTreeSet::new();

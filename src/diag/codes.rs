@@ -72,7 +72,7 @@ impl Problem {
             Self::ProxyGroup { .. } | Self::ProxyUser { .. } => "W503",
             Self::ReroutedAndExcluded { .. } => "W504",
             Self::Repeated { .. } => "W505",
-            Self::DnsExcluded => "W506",
+            Self::DnsExcluded { .. } => "W506",
             Self::SameMark { .. } => "W507",
             Self::SamePort { .. } => "W508",
             Self::NoEffect { .. } | Self::Shadowed { .. } => "W509",
@@ -86,6 +86,7 @@ impl Problem {
             Self::WellKnownMark { .. } => "W517",
             Self::OpenFamily { .. } => "W518",
             Self::IdleAllow { .. } => "W519",
+            Self::WellKnownTie { .. } => "W520",
             Self::NotToml { .. } => "E601",
             Self::UnknownKey { .. } => "E602",
             Self::NotASetting { .. } => "E603",
@@ -125,6 +126,6 @@ pages! {
     "E327" "E328" "E329" "E330" "E331" "E332" "E333" "E334" "E335"
     "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
-    "W513" "W514" "W515" "W516" "W517" "W518" "W519"
+    "W513" "W514" "W515" "W516" "W517" "W518" "W519" "W520"
     "E601" "E602" "E603"
 }

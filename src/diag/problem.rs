@@ -530,9 +530,12 @@ pub enum Problem {
         /// The value.
         value: String,
     },
-    /// `W506`: DNS is captured, and port 53 is excluded.
-    #[error("DNS capture has no effect: port 53 is excluded")]
-    DnsExcluded,
+    /// `W506`: DNS is captured, and every query is left out.
+    #[error("DNS capture has no effect: no query of the workload is left for it")]
+    DnsExcluded {
+        /// The clause that leaves them out, behind the words of its block; `None` if it is no single one.
+        by: Option<Box<str>>,
+    },
     /// `W507`: one mark for two things.
     #[error("`mark` and `outbound-mark` are both {mark}")]
     SameMark {
@@ -632,6 +635,20 @@ pub enum Problem {
     IdleAllow {
         /// The code.
         code: &'static str,
+    },
+    /// `W520`: chains of a well-known program tie with the policy's, and their order decides.
+    #[error("who was loaded last, the policy or {who}, decides what becomes of `{packet}`")]
+    WellKnownTie {
+        /// The program: `kube-proxy`.
+        who: &'static str,
+        /// A packet that both translate.
+        packet: Box<str>,
+        /// The order that is supposed.
+        supposes: Box<str>,
+        /// What becomes of it then.
+        then: Box<str>,
+        /// What becomes of it in the other order.
+        otherwise: Box<str>,
     },
     /// `E601`: a `weir.toml` that is no TOML.
     #[error("this is not TOML: {why}")]

@@ -62,6 +62,9 @@ pub struct Ports {
     names: BTreeMap<u16, &'static str>,
 }
 
+/// What the port is called to which queries go.
+const DNS_PORT: &str = "DNS port";
+
 impl Ports {
     /// These ports, each with what it is: `outbound proxy port`. Of two of one number, the first
     /// name stays.
@@ -81,8 +84,14 @@ impl Ports {
         Self::named([
             ("outbound proxy port", Some(outbound)),
             ("inbound proxy port", Some(inbound)),
-            ("DNS port", dns),
+            (DNS_PORT, dns),
         ])
+    }
+
+    /// The port to which queries go; `None` if DNS is not captured.
+    #[must_use]
+    pub fn dns(&self) -> Option<u16> {
+        self.names.iter().find(|(_, name)| **name == DNS_PORT).map(|(port, _)| *port)
     }
 
     /// What the port is; `None` if it is none of the proxy's.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::diagram::Function;
+use super::equality::are_alike_at;
 use super::eval::run_in_order;
 use super::space::{Bits, Space};
 use super::symbolic::{Fates, fates};
@@ -228,7 +229,8 @@ fn each<T>(
         if most == 1 && !all.ways.is_empty() {
             break;
         }
-        if scope.has(hook) {
+        // That they are alike is known much earlier than how they differ.
+        if scope.has(hook) && !are_alike_at([left, right], (hook, family), scope)? {
             at([left, right], (hook, family), (scope, most), tell, &mut all)?;
         }
     }

@@ -178,6 +178,30 @@ impl Diagrams {
         result
     }
 
+    /// Whether both hold somewhere, which makes no node.
+    pub(super) fn meet(&mut self, a: Function, b: Function) -> bool {
+        let (a, b) = if a <= b { (a, b) } else { (b, a) };
+        if a == Function::FALSE || b == Function::FALSE || a == b.not() {
+            return false;
+        }
+        if a == Function::TRUE || a == b {
+            return true;
+        }
+        let slot = hash(0, a, b) & (self.conjunctions.len() - 1);
+        let (known_a, known_b, known) = self.conjunctions[slot];
+        if (known_a, known_b) == (a, b) {
+            return known != Function::FALSE;
+        }
+        let variable = self.nodes[a.node()].variable.min(self.nodes[b.node()].variable);
+        let ((a_low, a_high), (b_low, b_high)) =
+            (self.halves(a, variable), self.halves(b, variable));
+        if self.meet(a_low, b_low) || self.meet(a_high, b_high) {
+            return true;
+        }
+        self.conjunctions[slot] = (a, b, Function::FALSE);
+        false
+    }
+
     /// Holds where one of them does.
     pub(super) fn or(&mut self, a: Function, b: Function) -> Function {
         self.and(a.not(), b.not()).not()

@@ -240,8 +240,9 @@ fn at_every_moment_what_is_captured_is_that_of_one_version() {
         let log = fs::read_to_string(&log).unwrap();
         let moments: Vec<&str> = log.split_terminator("# moment\n").collect();
         assert_eq!(moments.len(), 3, "{log}");
-        let read =
-            |text: &str| iptables::read(Some(text), None, &iptables::Options::default()).unwrap();
+        let read = |text: &str| {
+            iptables::read(Some(text), None, &iptables::Options::default()).unwrap().ruleset
+        };
         let [old, new] = [old, new].map(|text| read(&written(text, View::Iptables(Family::Ipv4))));
         let mut seen = 0;
         for moment in moments {
