@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::lexer::Token;
-use super::parser::{DEEPEST, Parser};
+use super::parser::{DEEPEST, Parser, error_at};
 use crate::nft::{Elements, Expr, Operator, ReadError, Right, Value, Verdict, bad, unknown};
 
 /// Fields that may stand without `meta` (nft 1.0.1 to 1.1.6).
@@ -129,16 +129,17 @@ impl<'a> Parser<'a> {
 
     /// A value with its prefix length, or a range.
     fn interval(&mut self) -> Result<Value<'a>, ReadError> {
-        let here = self.error(bad("prefix", &self.peek().to_string(), "not of an address"));
+        let (at, token) = (self.at(), self.peek());
         let value = self.scalar()?;
         if self.sign_is("/") {
-            let at = self.error(bad("len", &self.peek().to_string(), "longer than an address"));
+            let (len_at, len_token) = (self.at(), self.peek());
             let len = self.number("the length of a prefix")?;
-            let len = u8::try_from(len).map_err(|_| at)?;
+            let too_long = |_| error_at(len_at, bad("len", &len_token, "longer than an address"));
+            let len = u8::try_from(len).map_err(too_long)?;
             return match value {
                 Value::Address(address) => Ok(Value::Prefix(address, len)),
                 Value::Number(number) | Value::Hex(number) => Ok(Value::NumberPrefix(number, len)),
-                _ => Err(here),
+                _ => Err(error_at(at, bad("prefix", &token, "not of an address"))),
             };
         }
         if self.sign_is("-") {
