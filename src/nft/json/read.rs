@@ -206,8 +206,7 @@ impl Reader<'_> {
         };
         let (chain, statements) = (fields.text("chain")?, fields.need("expr")?);
         let comment = fields.get("comment").map(|comment| text("comment", comment)).transpose()?;
-        let statements = rule::statements(statements)
-            .map(|statements| statements.into_iter().map(|one| (self.at, one)).collect())
+        let statements = rule::statements(statements, self.at)
             .map_err(|problem| ReadError { at: self.at.into(), problem });
         let rule = Rule::read(statements, comment);
         Ok(within(fields)?.map(|table| Subject::Rule { table, chain, index, rule }))

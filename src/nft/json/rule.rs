@@ -3,12 +3,15 @@
 use super::object::{Object, only};
 use super::tree::Json;
 use super::value::{expression, right, value, verdict};
-use crate::nft::{Comparison, ReadProblem, Statement, TableFamily, bad, unknown};
+use crate::nft::{At, Comparison, ReadProblem, Statement, TableFamily, bad, unknown};
 
-/// The statements of a rule.
-pub(super) fn statements<'a>(json: Json<'a, '_>) -> Result<Vec<Statement<'a>>, ReadProblem> {
+/// The statements of a rule, which stands `at` its command.
+pub(super) fn statements<'a>(
+    json: Json<'a, '_>,
+    at: At,
+) -> Result<Vec<(At, Statement<'a>)>, ReadProblem> {
     let list = json.list().ok_or_else(|| bad("expr", &json, "not a list of statements"))?;
-    list.map(statement).collect()
+    list.map(|one| Ok((at, statement(one)?))).collect()
 }
 
 fn statement<'a>(json: Json<'a, '_>) -> Result<Statement<'a>, ReadProblem> {

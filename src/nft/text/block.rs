@@ -86,11 +86,11 @@ impl<'a> Parser<'a> {
             if self.sign_is("}") {
                 return Ok(());
             }
-            let read = match (self.peek(), self.peek_second()) {
-                (Token::Eof, _) => return Err(self.unexpected("`}`")),
-                (Token::Word("type"), _) => self.base(chain),
-                (Token::Word("policy"), _) => self.policy(chain),
-                (Token::Word("comment"), Token::Text(_)) => {
+            let read = match self.peek() {
+                Token::Eof => return Err(self.unexpected("`}`")),
+                Token::Word("type") => self.base(chain),
+                Token::Word("policy") => self.policy(chain),
+                Token::Word("comment") if matches!(self.peek_second(), Token::Text(_)) => {
                     self.take();
                     self.text().map(drop)
                 }

@@ -6,40 +6,6 @@ use super::lexer::Token;
 use super::parser::{DEEPEST, Parser, error_at};
 use crate::nft::{Elements, Expr, Operator, ReadError, Right, Value, Verdict, bad, unknown};
 
-/// Fields that may stand without `meta` (nft 1.0.1 to 1.1.6).
-const UNQUALIFIED: [&str; 23] = [
-    "cgroup",
-    "cpu",
-    "day",
-    "hour",
-    "ibriport",
-    "ibrname",
-    "iif",
-    "iifgroup",
-    "iifname",
-    "iiftype",
-    "mark",
-    "nftrace",
-    "obriport",
-    "obrname",
-    "oif",
-    "oifgroup",
-    "oifname",
-    "oiftype",
-    "pkttype",
-    "rtclassid",
-    "skgid",
-    "skuid",
-    "time",
-];
-
-/// Headers whose fields are two words: `tcp dport`.
-const HEADERS: [&str; 25] = [
-    "ah", "arp", "comp", "dccp", "dst", "esp", "ether", "frag", "gre", "gretap", "geneve", "hbh",
-    "icmp", "icmpv6", "igmp", "ip", "ip6", "mh", "sctp", "srh", "tcp", "th", "udp", "udplite",
-    "vlan",
-];
-
 /// Operators that bind one stronger than the other, the weakest first.
 const BINDING: [(Operator, &str, &str); 3] =
     [(Operator::Or, "|", "or"), (Operator::Xor, "^", "xor"), (Operator::And, "&", "and")];
@@ -50,17 +16,27 @@ impl<'a> Parser<'a> {
         self.binary(0, 0)
     }
 
+    /// An expression of operators from `level` on, as [`BINDING`] has them.
     fn binary(&mut self, level: usize, depth: usize) -> Result<Expr<'a>, ReadError> {
-        let Some((operator, sign, word)) = BINDING.get(level) else { return self.primary(depth) };
-        let mut left = self.binary(level + 1, depth)?;
-        while self.sign_is(sign) || self.word_is(word) {
-            let right = self.binary(level + 1, depth)?;
-            left = Expr::binary(*operator, left, right);
+        let mut left = self.primary(depth)?;
+        while let Some(found) = self.operator().filter(|found| *found >= level) {
+            self.take();
+            let right = self.binary(found + 1, depth)?;
+            left = Expr::binary(BINDING[found].0, left, right);
         }
         if let Token::Sign(sign @ ("<<" | ">>" | ".")) = self.peek() {
             return Err(self.error(unknown("operator", sign)));
         }
         Ok(left)
+    }
+
+    /// The place in [`BINDING`] of the next token, if that is an operator.
+    fn operator(&self) -> Option<usize> {
+        match self.peek() {
+            Token::Sign(sign) => BINDING.iter().position(|(_, known, _)| *known == sign),
+            Token::Word(word) => BINDING.iter().position(|(_, _, known)| *known == word),
+            _ => None,
+        }
     }
 
     fn primary(&mut self, depth: usize) -> Result<Expr<'a>, ReadError> {
@@ -304,10 +280,63 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// Whether it is a field that may stand without `meta` (nft 1.0.1 to 1.1.6).
 fn is_unqualified(word: &str) -> bool {
-    UNQUALIFIED.contains(&word)
+    matches!(
+        word,
+        "cgroup"
+            | "cpu"
+            | "day"
+            | "hour"
+            | "ibriport"
+            | "ibrname"
+            | "iif"
+            | "iifgroup"
+            | "iifname"
+            | "iiftype"
+            | "mark"
+            | "nftrace"
+            | "obriport"
+            | "obrname"
+            | "oif"
+            | "oifgroup"
+            | "oifname"
+            | "oiftype"
+            | "pkttype"
+            | "rtclassid"
+            | "skgid"
+            | "skuid"
+            | "time"
+    )
 }
 
+/// Whether it is a header whose fields are two words: `tcp dport`.
 fn is_header(word: &str) -> bool {
-    HEADERS.contains(&word)
+    matches!(
+        word,
+        "ah" | "arp"
+            | "comp"
+            | "dccp"
+            | "dst"
+            | "esp"
+            | "ether"
+            | "frag"
+            | "gre"
+            | "gretap"
+            | "geneve"
+            | "hbh"
+            | "icmp"
+            | "icmpv6"
+            | "igmp"
+            | "ip"
+            | "ip6"
+            | "mh"
+            | "sctp"
+            | "srh"
+            | "tcp"
+            | "th"
+            | "udp"
+            | "udplite"
+            | "vlan"
+    )
 }

@@ -89,8 +89,8 @@ pub(super) fn ruleset(
 }
 
 /// What chains come to.
-struct Found {
-    names: Names,
+struct Found<'t> {
+    names: Names<'t>,
     chains: Vec<Chain>,
     /// Words that are about connections, each with its chain.
     connections: Vec<(Name, &'static str, Place)>,
@@ -119,7 +119,7 @@ impl Reader<'_, '_> {
             .filter(|(_, chain)| chain.base.is_none())
             .map(|(name, _)| name.clone())
             .collect();
-        let fresh = Names::of(names.iter().map(|(name, _)| name.as_str()));
+        let fresh = Names::of(self.table.chains.iter().map(|chain| chain.name));
         let families = self.table.name.family.families();
         let known = Sets { all: &self.table.sets, declared: &sets, options: self.options };
         let target = self.options.target;
@@ -145,7 +145,7 @@ impl Reader<'_, '_> {
         name: Name,
         chain: &ChainState<'a>,
         place: &rule::Place<'a, '_>,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) {
         let mut helpers = Vec::new();
         let mut rules = Vec::new();
@@ -206,11 +206,8 @@ impl Reader<'_, '_> {
 
     /// Whether there is a circle, which is an error.
     fn check_circles(&mut self, table: &Table) -> bool {
-        let edges: BTreeMap<Name, BTreeSet<Name>> = table
-            .chains
-            .iter()
-            .map(|chain| (chain.name.clone(), targets(chain).cloned().collect()))
-            .collect();
+        let edges: BTreeMap<&Name, BTreeSet<&Name>> =
+            table.chains.iter().map(|chain| (&chain.name, targets(chain).collect())).collect();
         let found = circle(edges);
         let is_circular = found.is_some();
         if let Some(chain) = found {
@@ -224,6 +221,9 @@ impl Reader<'_, '_> {
         let is_before = |base: Base| {
             base.priority <= TRACKING && matches!(base.hook, Hook::Prerouting | Hook::Output)
         };
+        if used.is_empty() {
+            return;
+        }
         let mut open: Vec<&Chain> =
             table.chains.iter().filter(|chain| chain.base.is_some_and(is_before)).collect();
         let mut before = BTreeSet::new();
@@ -249,7 +249,7 @@ fn read_rule<'a>(
     rule: &'a NftRule<'a>,
     place: &rule::Place<'a, '_>,
     chain: &str,
-    found: &mut Found,
+    found: &mut Found<'_>,
     helpers: &mut Vec<Chain>,
 ) -> Result<Read, (At, ReadProblem)> {
     let statements = rule.statements.as_ref().map_err(|error| {
@@ -276,7 +276,7 @@ fn targets(chain: &Chain) -> impl Iterator<Item = &Name> {
 
 /// Makes `chain`, a base chain, drop what comes to its end, also by returning. Needs another chain
 /// if something returns.
-fn drop_at_end(chain: &mut Chain, families: Families, names: &mut Names) -> Option<Chain> {
+fn drop_at_end(chain: &mut Chain, families: Families, names: &mut Names<'_>) -> Option<Chain> {
     let plain = |then| Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN };
     let returns = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
     let helper = chain.rules.iter().any(returns).then(|| {
