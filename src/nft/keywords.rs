@@ -4,14 +4,13 @@
 //! wherever it stands), and tried as names of chains with 1.0.6, 1.1.3 and 1.1.7. Names of hooks and
 //! priorities are none: `output` and `filter` may be names.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::Target;
 
 /// Whether some nft from `target` on takes `name` for a word of its own.
 pub(crate) fn is_keyword(name: &str, target: Target) -> bool {
-    match WORDS.get(name) {
+    match kept(name) {
         None => false,
         Some(Kept::Early) => target <= LAST_EARLY,
         Some(Kept::Always | Kept::Late) => true,
@@ -20,7 +19,7 @@ pub(crate) fn is_keyword(name: &str, target: Target) -> bool {
 
 /// Whether every nft from 1.0.1 on does.
 pub(crate) fn is_always_keyword(name: &str) -> bool {
-    WORDS.get(name) == Some(&Kept::Always)
+    kept(name) == Some(Kept::Always)
 }
 
 /// Which versions keep a word.
@@ -31,14 +30,25 @@ enum Kept {
     Late,
 }
 
-/// All words, once for the program.
-static WORDS: LazyLock<HashMap<&'static str, Kept>> = LazyLock::new(|| {
-    let lists = [(ALWAYS, Kept::Always), (EARLY, Kept::Early), (LATE, Kept::Late)];
-    lists
-        .into_iter()
-        .flat_map(|(words, kept)| words.split(' ').map(move |word| (word, kept)))
-        .collect()
+/// All words in order, those of each length together, once for the program.
+static WORDS: LazyLock<Vec<Vec<(&'static str, Kept)>>> = LazyLock::new(|| {
+    let mut all: Vec<Vec<_>> = Vec::new();
+    for (words, kept) in [(ALWAYS, Kept::Always), (EARLY, Kept::Early), (LATE, Kept::Late)] {
+        for word in words.split(' ') {
+            all.resize_with(all.len().max(word.len() + 1), Vec::new);
+            all[word.len()].push((word, kept));
+        }
+    }
+    all.iter_mut().for_each(|words| words.sort_unstable_by_key(|(word, _)| *word));
+    all
 });
+
+/// Which versions keep `name`, if some do.
+fn kept(name: &str) -> Option<Kept> {
+    let words = WORDS.get(name.len())?;
+    let found = words.binary_search_by_key(&name, |(word, _)| word).ok()?;
+    Some(words[found].1)
+}
 
 /// The last version that keeps [`EARLY`].
 const LAST_EARLY: Target = Target::new(1, 0, 2);
@@ -73,13 +83,14 @@ const LATE: &str = "\
 
 #[cfg(test)]
 mod tests {
-    use super::{ALWAYS, EARLY, LATE, Target, WORDS, is_always_keyword, is_keyword};
+    use super::{Target, WORDS, is_always_keyword, is_keyword};
 
     #[test]
     fn no_word_is_there_twice() {
-        let all = [ALWAYS, EARLY, LATE].into_iter().flat_map(|words| words.split(' '));
-        assert_eq!(WORDS.len(), all.clone().count());
-        assert!(all.into_iter().all(|word| !word.is_empty() && !word.contains('\n')));
+        let all: Vec<_> = WORDS.iter().flatten().map(|(word, _)| *word).collect();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert!(all.iter().all(|word| !word.is_empty() && !word.contains(char::is_whitespace)));
     }
 
     #[test]

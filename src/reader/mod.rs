@@ -5,7 +5,6 @@ pub mod nft;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-
 /// Whether one of `patterns` is `name`, where a `*` at the end stands for any rest.
 fn is_among(patterns: &BTreeSet<String>, name: &str) -> bool {
     patterns.iter().any(|pattern| {

@@ -60,9 +60,27 @@ impl Structure {
             return false;
         }
         self.known.insert(key, false);
-        let is_same = self.rules(pair, depth);
+        let is_same = self.are_alike(pair, depth) || self.rules(pair, depth);
         self.known.insert(key, is_same);
         is_same
+    }
+
+    /// Whether the rules are alike one by one, which most are.
+    fn are_alike(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+        let family = self.family;
+        let [mut left, mut right] = pair.map(|(_, chain)| {
+            let rules = chain.rules.iter();
+            rules.filter(move |rule| may_match(rule, family))
+        });
+        loop {
+            match (left.next(), right.next()) {
+                (None, None) => return true,
+                (Some(one), Some(other))
+                    if are_all_same(&one.when, &other.when, pair)
+                        && self.actions(pair, [&one.then, &other.then], depth) => {}
+                _ => return false,
+            }
+        }
     }
 
     fn rules(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
@@ -378,6 +396,14 @@ fn are_permuted<T>(left: &[T], right: &[T], is_same: impl Fn(&T, &T) -> bool) ->
             let found = open.iter().position(|other| is_same(one, other));
             found.map(|found| open.remove(found)).is_some()
         })
+}
+
+/// Whether the same matches have to hold, in whatever order.
+fn are_all_same(left: &[Match], right: &[Match], pair: [Place<'_>; 2]) -> bool {
+    let is_same = |one: &Match, other: &Match| is_match_same([&(one, None), &(other, None)], pair);
+    left.len() == right.len()
+        && left.iter().all(|one| right.iter().any(|other| is_same(one, other)))
+        && right.iter().all(|other| left.iter().any(|one| is_same(one, other)))
 }
 
 fn is_match_same(

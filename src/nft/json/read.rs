@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use super::object::{Object, only, text, texts};
 use super::tree::{Json, Kind, Tree, stream};
+use super::value::operator;
 use super::{rule, value};
 use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::problem::{self, brief};
 use crate::nft::{
-    At, Chain, Command, Elements, Newer, Object as Subject, Operator, Place, ReadError,
-    ReadProblem, Rule, Script, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
-    unknown,
+    At, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem, Rule,
+    Script, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind, unknown,
 };
 
 /// Objects that do nothing unless a rule names them.
@@ -84,7 +84,8 @@ fn newer(command: Json<'_, '_>) -> Option<(&'static str, Target)> {
         return Some(("flags", Target::new(1, 1, 4)));
     }
     let rule = object.get("rule").and_then(|rule| rule.get("expr"))?;
-    combines_three(rule).then_some(("operands", Target::new(1, 1, 0)))
+    let is_any = rule.has_text(|text| operator(text).is_some()) && combines_three(rule);
+    is_any.then_some(("operands", Target::new(1, 1, 0)))
 }
 
 /// Whether an operator has more than two operands somewhere.
@@ -92,9 +93,8 @@ fn combines_three(json: Json<'_, '_>) -> bool {
     match json.kind() {
         Kind::List(mut list) => list.any(combines_three),
         Kind::Object(mut entries) => entries.any(|(key, value)| {
-            let is_operator = || Operator::ALL.iter().any(|operator| operator.word() == key);
-            value.list().is_some_and(|mut operands| operands.nth(2).is_some()) && is_operator()
-                || combines_three(value)
+            let mut operands = value.list().into_iter().flatten();
+            operands.nth(2).is_some() && operator(key).is_some() || combines_three(value)
         }),
         _ => false,
     }

@@ -146,6 +146,11 @@ impl<'a, 'j> Json<'a, 'j> {
         if let Kind::List(list) = self.kind() { Some(list) } else { None }
     }
 
+    /// Whether a text in it, keys included, is one that `is_it` holds for.
+    pub(super) fn has_text(self, is_it: impl Fn(&str) -> bool) -> bool {
+        self.inner.iter().any(|node| matches!(node, Node::Text(text) if is_it(text)))
+    }
+
     /// What an object says under `key`.
     pub(super) fn get(self, key: &str) -> Option<Self> {
         if let Kind::Object(entries) = self.kind() { entries.get(key) } else { None }

@@ -149,6 +149,11 @@ pub(super) fn verdict<'a>(
     Ok(Some(verdict))
 }
 
+/// The operator that `word` is.
+pub(super) fn operator(word: &str) -> Option<Operator> {
+    Operator::ALL.into_iter().find(|operator| operator.word() == word)
+}
+
 /// What a rule reads or computes.
 pub(super) fn expression<'a>(json: Json<'a, '_>) -> Result<Expr<'a>, ReadProblem> {
     if !matches!(json.kind(), Kind::Object(_)) {
@@ -170,8 +175,7 @@ pub(super) fn expression<'a>(json: Json<'a, '_>) -> Result<Expr<'a>, ReadProblem
             Expr::Fib { result: fields.text("result")?, flags }
         }
         _ => {
-            let known = Operator::ALL.into_iter().find(|operator| operator.word() == word);
-            let operator = known.ok_or_else(|| unknown("expression", word))?;
+            let operator = operator(word).ok_or_else(|| unknown("expression", word))?;
             let mut operands = body.list().into_iter().flatten();
             let (Some(first), Some(second)) = (operands.next(), operands.next()) else {
                 return Err(bad("operands", &body, "not two values or more"));
