@@ -93,8 +93,8 @@ fn combines_three(json: Json<'_, '_>) -> bool {
     match json.kind() {
         Kind::List(mut list) => list.any(combines_three),
         Kind::Object(mut entries) => entries.any(|(key, value)| {
-            let mut operands = value.list().into_iter().flatten();
-            operands.nth(2).is_some() && operator(key).is_some() || combines_three(value)
+            let is_longer = value.list().is_some_and(|operands| operands.len() > 2);
+            is_longer && operator(key).is_some() || combines_three(value)
         }),
         _ => false,
     }

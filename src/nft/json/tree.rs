@@ -15,8 +15,8 @@ enum Node<'a> {
     /// A number that is none of 32 bits, as it is written.
     OtherNumber(String),
     Text(Cow<'a, str>),
-    /// How many nodes are in it.
-    List(usize),
+    /// How many nodes and how many values are in it.
+    List(usize, usize),
     /// How many nodes are in it: keys, which are texts, each with its value behind it.
     Object(usize),
 }
@@ -48,7 +48,7 @@ pub(super) enum Kind<'a, 'j> {
 
 /// The values of a list.
 #[derive(Clone, Copy)]
-pub(super) struct List<'a, 'j>(&'j [Node<'a>]);
+pub(super) struct List<'a, 'j>(&'j [Node<'a>], usize);
 
 /// The keys of an object, with their values.
 #[derive(Clone, Copy)]
@@ -73,7 +73,7 @@ impl<'a> Tree<'a> {
 /// The first value of `nodes`, and the nodes behind it.
 fn first<'a, 'j>(nodes: &'j [Node<'a>]) -> Option<(Json<'a, 'j>, &'j [Node<'a>])> {
     let (node, rest) = nodes.split_first()?;
-    let (Node::List(size) | Node::Object(size)) = node else {
+    let (Node::List(size, _) | Node::Object(size)) = node else {
         return Some((Json { node, inner: &[] }, rest));
     };
     let (inner, rest) = rest.split_at(*size);
@@ -85,10 +85,16 @@ impl<'a, 'j> Iterator for List<'a, 'j> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (value, rest) = first(self.0)?;
-        self.0 = rest;
+        *self = Self(rest, self.1 - 1);
         Some(value)
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.1, Some(self.1))
+    }
 }
+
+impl ExactSizeIterator for List<'_, '_> {}
 
 impl<'a, 'j> Iterator for Entries<'a, 'j> {
     type Item = (&'j str, Json<'a, 'j>);
@@ -104,8 +110,7 @@ impl<'a, 'j> Iterator for Entries<'a, 'j> {
 impl<'a, 'j> List<'a, 'j> {
     /// The values, if they are two.
     pub(super) fn pair(mut self) -> Option<[Json<'a, 'j>; 2]> {
-        let pair = [self.next()?, self.next()?];
-        self.0.is_empty().then_some(pair)
+        if self.len() == 2 { Some([self.next()?, self.next()?]) } else { None }
     }
 }
 
@@ -128,7 +133,7 @@ impl<'a, 'j> Json<'a, 'j> {
             Node::Null => Kind::Null,
             Node::Number(number) => Kind::Number(*number),
             Node::Text(text) => Kind::Text(text),
-            Node::List(_) => Kind::List(List(self.inner)),
+            Node::List(_, count) => Kind::List(List(self.inner, *count)),
             Node::Object(_) => Kind::Object(Entries(self.inner)),
             Node::Bool(_) | Node::OtherNumber(_) => Kind::Other,
         }
@@ -175,12 +180,12 @@ fn write_json(f: &mut fmt::Formatter<'_>, json: Json<'_, '_>) -> fmt::Result {
         Node::Number(number) => write!(f, "{number}"),
         Node::OtherNumber(number) => f.write_str(number),
         Node::Text(text) => quoted(f, text),
-        Node::List(size) => {
-            for (at, value) in List(json.inner).enumerate() {
+        Node::List(_, count) => {
+            for (at, value) in List(json.inner, *count).enumerate() {
                 f.write_str(if at == 0 { "[" } else { "," })?;
                 write_json(f, value)?;
             }
-            f.write_str(if *size == 0 { "[]" } else { "]" })
+            f.write_str(if *count == 0 { "[]" } else { "]" })
         }
         Node::Object(size) => {
             for (at, (key, value)) in Entries(json.inner).enumerate() {
@@ -252,16 +257,19 @@ impl<'de> Visitor<'de> for Push<'_, 'de> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
         let nodes = self.0;
         let at = nodes.len();
-        nodes.push(Node::List(0));
-        while values.next_element_seed(Push(nodes))?.is_some() {}
-        nodes[at] = Node::List(nodes.len() - at - 1);
+        nodes.push(Node::Null);
+        let mut count = 0;
+        while values.next_element_seed(Push(nodes))?.is_some() {
+            count += 1;
+        }
+        nodes[at] = Node::List(nodes.len() - at - 1, count);
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let nodes = self.0;
         let at = nodes.len();
-        nodes.push(Node::Object(0));
+        nodes.push(Node::Null);
         loop {
             let key_at = nodes.len();
             if entries.next_key_seed(Push(nodes))?.is_none() {

@@ -83,9 +83,9 @@ pub(super) fn right<'a>(json: Json<'a, '_>) -> Result<Right<'a>, ReadProblem> {
         return Ok(Right::Named(Cow::Owned(name.to_owned())));
     }
     let Some(set) = form(json, "set")? else { return value(json).map(Right::One) };
-    match set.list().and_then(|mut list| list.next()) {
-        Some(_) => elements(set).map(Right::Set),
-        None => Err(bad("set", &json, "not a list of elements")),
+    match set.list() {
+        Some(list) if list.len() > 0 => elements(set).map(Right::Set),
+        _ => Err(bad("set", &json, "not a list of elements")),
     }
 }
 
