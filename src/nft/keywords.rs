@@ -39,7 +39,9 @@ static WORDS: LazyLock<Vec<Vec<(&'static str, Kept)>>> = LazyLock::new(|| {
             all[word.len()].push((word, kept));
         }
     }
-    all.iter_mut().for_each(|words| words.sort_unstable_by_key(|(word, _)| *word));
+    for words in &mut all {
+        words.sort_unstable_by_key(|(word, _)| *word);
+    }
     all
 });
 

@@ -53,7 +53,7 @@ pub(super) fn empty(of: &'static str, body: Json<'_, '_>) -> Result<(), ReadProb
 pub(super) struct Object<'a, 'j> {
     /// What it is: `chain`.
     of: &'static str,
-    entries: Entries<'a, 'j>,
+    value: Json<'a, 'j>,
 }
 
 impl<'a, 'j> Object<'a, 'j> {
@@ -62,18 +62,18 @@ impl<'a, 'j> Object<'a, 'j> {
         value: Json<'a, 'j>,
         known: &[&str],
     ) -> Result<Self, ReadProblem> {
-        let Kind::Object(entries) = value.kind() else {
+        let Kind::Object(mut entries) = value.kind() else {
             return Err(bad(of, &value, "not an object"));
         };
-        match { entries }.find(|(key, _)| !known.contains(key)) {
+        match entries.find(|(key, _)| !known.contains(key)) {
             Some((key, _)) => Err(ReadProblem::UnknownKey { of, key: key.to_owned() }),
-            None => Ok(Self { of, entries }),
+            None => Ok(Self { of, value }),
         }
     }
 
     /// The value, unless it is not there or null.
     pub(super) fn get(self, key: &str) -> Option<Json<'a, 'j>> {
-        self.entries.get(key).filter(|value| !value.is_null())
+        self.value.get(key).filter(|value| !value.is_null())
     }
 
     pub(super) fn need(self, key: &'static str) -> Result<Json<'a, 'j>, ReadProblem> {

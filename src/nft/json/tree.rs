@@ -46,12 +46,10 @@ pub(super) enum Kind<'a, 'j> {
     Other,
 }
 
-/// The values of a list.
-#[derive(Clone, Copy)]
+/// The values of a list: their nodes, and how many values they are.
 pub(super) struct List<'a, 'j>(&'j [Node<'a>], usize);
 
 /// The keys of an object, with their values.
-#[derive(Clone, Copy)]
 pub(super) struct Entries<'a, 'j>(&'j [Node<'a>]);
 
 impl<'a> Tree<'a> {

@@ -18,7 +18,7 @@ pub(super) fn value<'a>(json: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
             let (word, body) = only(json, "value")?;
             match (word, body.list()) {
                 ("prefix", _) => prefix(body)?,
-                ("range", list) => match list.and_then(List::pair) {
+                ("range", ends) => match ends.and_then(List::pair) {
                     Some([first, last]) => Value::Range(Box::new((value(first)?, value(last)?))),
                     None => return Err(bad("range", &body, "not a first and a last")),
                 },
