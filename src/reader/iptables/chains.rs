@@ -32,7 +32,16 @@ struct ChainText {
     line: usize,
     /// What each line came to: several rules where the IR needs them, none where it has no effect.
     /// Positions in `-I` count lines.
-    lines: Vec<(usize, Vec<Rule>)>,
+    lines: Vec<Line>,
+}
+
+/// A line of a chain.
+struct Line {
+    number: usize,
+    /// The chain or target that it names, as the text has it: to the kernel, names of chains are others
+    /// where only case differs.
+    target: Option<String>,
+    rules: Vec<Rule>,
 }
 
 impl TableText {
@@ -212,12 +221,21 @@ impl Parser<'_> {
                     return Ok(());
                 }
                 let at = if insert { Some(words.number().unwrap_or(1)) } else { None };
-                let rules = if self.leads_away(words.rest()) {
+                let target = target(words.rest()).map(str::to_owned);
+                // iptables refuses it there (1.8.9, both variants).
+                if self.options.to_load
+                    && table == BuiltInTable::Nat
+                    && target.as_deref() == Some("DROP")
+                {
+                    let needs = "another table than nat, which iptables does not filter in";
+                    return Err(ReadProblem::Needs { word: "DROP".to_owned(), needs });
+                }
+                let rules = if target.as_deref().is_some_and(|target| self.is_left_out(target)) {
                     Vec::new()
                 } else {
                     Spec::read(words, self.family, self.options)?.rules(table, self.family)?
                 };
-                let line = (self.line, rules);
+                let line = Line { number: self.line, target, rules };
                 let lines = &mut self
                     .text
                     .tables
@@ -245,14 +263,13 @@ impl Parser<'_> {
     fn is_left_out(&self, chain: &str) -> bool {
         self.options.leaves_out(chain)
     }
+}
 
-    /// Whether the rule of these words leads to a chain that is left out.
-    fn leads_away(&self, words: &[String]) -> bool {
-        words.windows(2).any(|pair| {
-            matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto")
-                && self.is_left_out(&pair[1])
-        })
-    }
+/// What the rule of these words leads to, or does.
+fn target(words: &[String]) -> Option<&str> {
+    let names_target =
+        |pair: &&[String]| matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto");
+    words.windows(2).find(names_target).map(|pair| pair[1].as_str())
 }
 
 impl Options {
@@ -261,8 +278,8 @@ impl Options {
     }
 
     /// Whether the chain is one of someone else's.
-    fn is_other(&self, chain: &Name) -> bool {
-        self.others.iter().any(|other| chain_name(other).as_ref() == Ok(chain))
+    fn is_other(&self, chain: &str) -> bool {
+        self.others.contains(chain)
     }
 }
 
@@ -298,18 +315,19 @@ impl TableText {
                 errors.push(ReadError { family, line: chain.line, problem });
             }
             let targets = edges.entry(name).or_default();
-            for (line, rules) in &chain.lines {
+            for Line { number, target, rules } in &chain.lines {
                 for rule in rules {
                     let (Action::Jump(to) | Action::Goto(to)) = &rule.then else { continue };
+                    let target = target.as_deref().unwrap_or(to.as_str());
                     let is_there = |known: &&ChainText| {
-                        let is_later = options.to_load && known.line > *line;
-                        !is_later && !is_any_built_in(&known.name)
+                        let is_later = options.to_load && known.line > *number;
+                        !is_later && known.name == target && !is_any_built_in(&known.name)
                     };
                     if declared.get(to).is_some_and(is_there) {
                         targets.insert(to.clone());
-                    } else if !options.is_other(to) {
-                        let problem = ReadProblem::NoChain { chain: to.to_string() };
-                        errors.push(ReadError { family, line: *line, problem });
+                    } else if !options.is_other(target) {
+                        let problem = ReadProblem::NoChain { chain: target.to_owned() };
+                        errors.push(ReadError { family, line: *number, problem });
                     }
                 }
             }
@@ -355,7 +373,7 @@ pub(super) fn join(texts: [Text; 2], errors: &mut Vec<ReadError>) -> Ruleset {
         for text in tables.into_iter().flat_map(|(_, table)| table.chains) {
             let Ok(name) = chain_name(&text.name) else { continue };
             let base = built_in(kernel, &text.name).and_then(|hook| kernel.base(hook));
-            let rules = text.lines.into_iter().flat_map(|(_, rules)| rules);
+            let rules = text.lines.into_iter().flat_map(|line| line.rules);
             if let Some(&at) = by_name.get(&name) {
                 chains[at].rules.extend(rules);
             } else {
@@ -376,8 +394,8 @@ fn sets(tables: &[(Family, TableText)], errors: &mut Vec<ReadError>) -> Vec<Addr
     let mut sets: BTreeMap<Name, Family> = BTreeMap::new();
     for (family, table) in tables {
         let lines = table.chains.iter().flat_map(|chain| &chain.lines);
-        for (line, when) in lines.flat_map(|(line, rules)| {
-            rules.iter().flat_map(|rule| &rule.when).map(move |when| (*line, when))
+        for (line, when) in lines.flat_map(|line| {
+            line.rules.iter().flat_map(|rule| &rule.when).map(|when| (line.number, when))
         }) {
             let Match::InSet { set, .. } = when else { continue };
             if *sets.entry(set.clone()).or_insert(*family) != *family {
