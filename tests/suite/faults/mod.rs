@@ -312,7 +312,7 @@ fn every_fault_is_stopped() {
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_for_iptables_is_stopped() {
-    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 100, 5);
+    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 110, 7);
 }
 
 #[test]
