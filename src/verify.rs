@@ -218,7 +218,7 @@ impl Captured {
         if !self.sent.is_empty() {
             match hook {
                 Hook::Postrouting => {
-                    cases.push(vec![lo(Direction::Destination, false), port(&self.sent)])
+                    cases.push(vec![lo(Direction::Destination, false), port(&self.sent)]);
                 }
                 Hook::Prerouting | Hook::Input => {
                     cases.push(vec![lo(Direction::Source, false), port(&self.sent)]);

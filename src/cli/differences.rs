@@ -144,7 +144,7 @@ fn elsewhere(out: &mut String, all: &[Elsewhere]) {
     if all.is_empty() {
         return;
     }
-    let words: Vec<_> = all.iter().map(elsewhere_words).collect();
+    let words: Vec<_> = all.iter().copied().map(elsewhere_words).collect();
     let line = format!(
         "elsewhere, of other traffic, rules {} (`--all-hooks` compares that, too)",
         words.join(", ")
@@ -153,7 +153,7 @@ fn elsewhere(out: &mut String, all: &[Elsewhere]) {
 }
 
 /// `drop at forward`.
-fn elsewhere_words(Elsewhere { hook, change }: &Elsewhere) -> String {
+fn elsewhere_words(Elsewhere { hook, change }: Elsewhere) -> String {
     let does = match change {
         Change::NewlyCaptured | Change::NoLongerCaptured | Change::CapturedElsewhere => "redirect",
         Change::NewlyDropped | Change::NoLongerDropped => "drop",
@@ -254,7 +254,7 @@ fn print_json(
         differences: &verdict.ways.ways,
         and_more: verdict.ways.and_more,
         not_understood: &verdict.not_understood,
-        elsewhere: verdict.elsewhere.iter().map(elsewhere_words).collect(),
+        elsewhere: verdict.elsewhere.iter().copied().map(elsewhere_words).collect(),
     };
     output::print(Message::new("comparison", compared).pretty().as_bytes()).map(drop)
 }
