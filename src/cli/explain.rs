@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::compile::LayoutName;
 use super::files::once;
+use super::live::Where;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
@@ -23,13 +24,15 @@ use crate::semantics::Packet;
 #[command(allow_missing_positional = true, after_help = EXAMPLES)]
 pub(super) struct Explain {
     /// A policy, or rules: what iptables-save prints, libnftables JSON, or an nft script.
-    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json"])]
+    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json", "live", "netns"])]
     file: Option<PathBuf>,
     /// The packet: where it is, its protocol, and what is not as usual.
     #[arg(value_name = "PACKET")]
     packet: String,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    place: Where,
     #[command(flatten)]
     reading: Reading,
     /// The layout of the rules that are shown.
@@ -59,6 +62,7 @@ machine leaves over lo and comes in again.
 Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
   weir explain --iptables v4.txt --ip6tables v6.txt 'inbound tcp to 10.0.0.7:8080'
+  weir explain --netns web 'inbound tcp to 10.0.0.7:8080'
   weir explain --json policy.weir 'outbound udp to 10.96.0.10:53' | jq .outcome
 
 Exit status: 0 explained, 1 the policy is wrong, 2 bad usage, packet or I/O.";
@@ -72,7 +76,15 @@ impl Explain {
             ))
         })?;
         let nothing = std::collections::BTreeSet::new();
+        let namespace = self.place.namespace()?;
         let subject: Subject = match &self.file {
+            _ if namespace.is_some() && (self.file.is_some() || self.rules.is_given()) => {
+                return Err(io::Error::other("give a policy, rules, or a namespace, not several"));
+            }
+            None if let Some(namespace) = &namespace => {
+                let live = namespace.ask()?;
+                self.reading.live(&namespace.name, &live, &nothing)?
+            }
             Some(_) if self.rules.is_given() => {
                 return Err(io::Error::other("give a policy or rules, not both"));
             }

@@ -16,6 +16,7 @@ mod import;
 mod input;
 mod lint;
 mod live;
+mod loaded;
 mod numbers;
 mod output;
 mod page;

@@ -11,7 +11,7 @@ use clap::Args;
 use super::compile::{LayoutName, Selected};
 use super::files::{name, once, read, read_rules};
 use super::input::{GroupFile, compile_text};
-use super::live;
+use super::live::Live;
 use super::report::Messages;
 use super::script;
 use crate::diag::escape::on_one_line;
@@ -110,6 +110,15 @@ impl Subject {
         }
         let Found { ruleset, passed_over, .. } = found;
         Ok(Self { name, ruleset, families, passed_over, form })
+    }
+
+    /// Other rules of the same place.
+    pub(super) fn with(&self, name: String, ruleset: Ruleset) -> Self {
+        let form = match &self.form {
+            Form::Iptables => Form::Iptables,
+            Form::Nft | Form::Policy(..) => Form::Nft,
+        };
+        Self { name, ruleset, families: self.families, passed_over: Vec::new(), form }
     }
 
     /// Rules of several, loaded together; `None` of none.
@@ -282,11 +291,7 @@ impl Reading {
     /// Reads what iptables-save and ip6tables-save print. A text that is empty has no rules; one
     /// that is not there says nothing about its family.
     fn iptables(&self, name: String, v4: Option<&str>, v6: Option<&str>) -> io::Result<Subject> {
-        let options = iptables::Options {
-            groups: self.groups.read()?,
-            leave_out: self.leave_out.iter().cloned().collect(),
-            ..iptables::Options::default()
-        };
+        let options = self.iptables_options()?;
         let found =
             iptables::read(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
         let families = match (v4, v6) {
@@ -306,6 +311,14 @@ impl Reading {
         Subject::read(name, found, Families::Both, Form::Nft)
     }
 
+    fn iptables_options(&self) -> io::Result<iptables::Options> {
+        Ok(iptables::Options {
+            groups: self.groups.read()?,
+            leave_out: self.leave_out.iter().cloned().collect(),
+            ..iptables::Options::default()
+        })
+    }
+
     fn nft_options(&self, filled: &BTreeSet<String>) -> nft::Options {
         nft::Options {
             leave_out: self.leave_out.iter().cloned().collect(),
@@ -314,33 +327,41 @@ impl Reading {
         }
     }
 
-    /// Reads the rules of the namespace that weir runs in.
-    pub(super) fn live(&self, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let live = live::ask()?;
-        let name = "this namespace".to_owned();
+    /// Reads the rules of a namespace, as its tools print them.
+    pub(super) fn live(
+        &self,
+        name: &str,
+        live: &Live,
+        filled: &BTreeSet<String>,
+    ) -> io::Result<Subject> {
         let mut options = self.nft_options(filled);
         if live.has_iptables_nft {
             // What iptables-nft keeps in nft is read from iptables-save, which can say it.
             options.of_iptables = nft::OfIptables::PassOver;
         }
-        let mut ruleset =
-            nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+        let ruleset =
+            nft::script(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+        let mut found = Found { ruleset, ..Found::default() };
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
         for (variant, [v4, v6]) in &live.iptables {
-            let saved = self.iptables("iptables-save".to_owned(), Some(v4), Some(v6))?;
-            let mut saved = saved.ruleset;
+            let options = self.iptables_options()?;
+            let saved = iptables::read(Some(v4), Some(v6), &options);
+            let mut saved = saved.map_err(|errors| unreadable("iptables-save", &errors))?;
             // Both variants can have a table of one name.
-            for table in saved.tables.iter_mut().filter(|_| has_several) {
+            for table in saved.ruleset.tables.iter_mut().filter(|_| has_several) {
                 let called = Name::new(&format!("{variant}-{}", table.name));
                 table.name = called.map_err(io::Error::other)?;
             }
-            if ruleset.tables.is_empty() && !saved.tables.is_empty() {
+            if found.ruleset.tables.is_empty() && !saved.ruleset.tables.is_empty() {
                 form = Form::Iptables;
             }
-            ruleset.tables.extend(saved.tables);
+            found.ruleset.tables.extend(saved.ruleset.tables);
+            found.left_out.extend(saved.left_out);
+            found.passed_over.extend(saved.passed_over);
+            found.unused.retain(|pattern| saved.unused.contains(pattern));
         }
-        Subject::read(name, Found { ruleset, ..Found::default() }, Families::Both, form)
+        Subject::read(name.to_owned(), found, Families::Both, form)
     }
 }
 

@@ -12,6 +12,7 @@
 
 pub(crate) mod iptables;
 mod line;
+mod listed;
 mod namespace;
 mod read;
 pub(crate) mod sweep;
@@ -25,6 +26,7 @@ use crate::net::Family;
 use crate::nft::{At, Script};
 use iptables::Whose;
 
+pub(crate) use listed::{Listings, Standing, standing};
 pub(crate) use namespace::{Namespace, Stack, Way};
 pub(crate) use read::{batch, script};
 
