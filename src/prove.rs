@@ -5,6 +5,7 @@ mod members;
 mod needs;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::nft::Legal;
@@ -203,14 +204,21 @@ fn holds(meaning: &Ruleset, written: &Ruleset, shared: bool) -> bool {
 ///
 /// If it does not fail there.
 fn on_nothing(text: &str) -> Result<String, String> {
+    if text.contains('\r') {
+        return Err("a carriage return is part of a word to iptables-restore".to_owned());
+    }
     let (mut tables, mut guards) = (0, 0);
-    let mut made = Vec::new();
+    let (mut made, mut names) = (Vec::new(), BTreeSet::new());
     for line in text.split('\n') {
         if line.starts_with('*') {
             tables += 1;
+            names.clear();
         }
         match line.strip_prefix("-N ") {
             Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+                if !names.insert(name) {
+                    return Err(format!("it makes the chain {name} twice"));
+                }
                 guards += usize::from(tables == 1);
                 made.push(Cow::Owned(format!(":{name} - [0:0]")));
             }

@@ -2,16 +2,20 @@
 //! variants, in the kernel.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use netweir::diag::{Diagnostic, Problem};
 use netweir::net::Family;
 use netweir::reader::iptables;
 use netweir::semantics::{Outcome, run};
 use netweir::syntax::NoIncludes;
 use netweir::{Options, View, compile};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 use crate::common::netns::{self, Done, Netns};
+use crate::common::policies::policies;
 use crate::mutants::samples;
 
 const DEFAULT: &str = "sidecar s {}";
@@ -43,8 +47,8 @@ impl Host {
         for (family, verb) in
             [("ip", "save"), ("ip", "restore"), ("ip6", "save"), ("ip6", "restore")]
         {
-            let real = format!("/usr/sbin/{family}tables-{variant}-{verb}");
-            symlink(real, programs.path().join(format!("{family}tables-{verb}"))).unwrap();
+            let plain = programs.path().join(format!("{family}tables-{verb}"));
+            program(&plain, &format!("exec {family}tables-{variant}-{verb} \"$@\""));
         }
         Self { netns: Netns::new(), programs, variant }
     }
@@ -103,9 +107,47 @@ fn others(host: &Host) {
     }
 }
 
+/// A chain of table nat that every version of a kind has.
+fn guard(kind: &str) -> &'static str {
+    match kind {
+        "sidecar" | "ambient-pod" => "ISTIO_OUTPUT",
+        "ambient-host" => "ISTIO_POSTRT",
+        "kuma" => "KUMA_MESH_OUTBOUND",
+        "linkerd" => "PROXY_INIT_OUTPUT",
+        "consul" => "CONSUL_PROXY_OUTPUT",
+        "osm" => "OSM_PROXY_OUTBOUND",
+        "appmesh" => "APPMESH_EGRESS",
+        _ => panic!("{kind} has no chain that every version has"),
+    }
+}
+
+#[test]
+fn every_text_begins_with_a_chain_that_every_version_makes() {
+    let compilation = compile("p.weir", "", &NoIncludes, &Options::default()).unwrap();
+    let mut runner = TestRunner::new(Config { cases: 200, ..Config::default() });
+    let checked = runner.run(&policies(), |policy| {
+        for family in Family::ALL {
+            let Ok(text) = compilation.emit(&policy, View::Iptables(family)) else { continue };
+            if !text.is_empty() {
+                let (first, _) = text.split_once("COMMIT").unwrap();
+                let guard = format!("\n-N {}\n", guard(policy.kind.keyword()));
+                prop_assert!(first.starts_with("*nat\n") && first.contains(&guard), "{}", text);
+            }
+        }
+        // What iptables can say is proved, or it is an error that is not this.
+        let script = compilation.emit(&policy, View::IptablesScript);
+        let lacks = |found: &Diagnostic| matches!(found.problem, Problem::Unsupported { .. });
+        prop_assert!(script.is_ok() || script.unwrap_err().iter().all(lacks));
+        Ok(())
+    });
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+}
+
 #[test]
 fn a_text_over_any_version_of_it_fails_and_changes_nothing() {
-    if !netns::available_to_root() {
+    if !available() {
         return;
     }
     for variant in ["legacy", "nft"] {
@@ -134,7 +176,7 @@ fn a_text_over_any_version_of_it_fails_and_changes_nothing() {
 
 #[test]
 fn a_script_replaces_every_version_and_teardown_removes_it() {
-    if !netns::available_to_root() {
+    if !available() {
         return;
     }
     for variant in ["legacy", "nft"] {
@@ -178,7 +220,7 @@ fn a_script_replaces_every_version_and_teardown_removes_it() {
 
 #[test]
 fn what_fails_leaves_the_old_rules_in_force() {
-    if !netns::available_to_root() {
+    if !available() {
         return;
     }
     for variant in ["legacy", "nft"] {
@@ -212,7 +254,7 @@ fn is_captured(outcome: &Outcome) -> bool {
 
 #[test]
 fn at_every_moment_what_is_captured_is_that_of_one_version() {
-    if !netns::available_to_root() {
+    if !available() {
         return;
     }
     let samples: Vec<_> = samples().into_iter().step_by(29).collect();
@@ -228,14 +270,12 @@ fn at_every_moment_what_is_captured_is_that_of_one_version() {
         // Each time that something is loaded, it is said what is there.
         let log = host.programs.path().join("log");
         let watched = host.programs.path().join("iptables-restore");
-        fs::remove_file(&watched).unwrap();
-        let script = format!(
-            "#!/bin/sh\n/usr/sbin/iptables-{variant}-restore \"$@\" || exit 1\n\
-             {{ /usr/sbin/iptables-{variant}-save; echo '# moment'; }} >>{}\n",
+        let commands = format!(
+            "iptables-{variant}-restore \"$@\" || exit 1\n\
+             {{ iptables-{variant}-save; echo '# moment'; }} >>{}",
             log.display()
         );
-        fs::write(&watched, script).unwrap();
-        executable(&watched);
+        program(&watched, &commands);
         host.replace(new);
         let log = fs::read_to_string(&log).unwrap();
         let moments: Vec<&str> = log.split_terminator("# moment\n").collect();
@@ -260,7 +300,19 @@ fn at_every_moment_what_is_captured_is_that_of_one_version() {
     }
 }
 
-fn executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
+/// Makes a shell script that can be run.
+fn program(path: &Path, commands: &str) {
+    fs::write(path, format!("#!/bin/sh\n{commands}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Whether both variants can be tried, or a printed note.
+fn available() -> bool {
+    netns::available_to_root()
+        && netns::are_installed(&[
+            "iptables-legacy-restore",
+            "iptables-nft-restore",
+            "ip6tables-legacy-restore",
+            "ip6tables-nft-restore",
+        ])
 }

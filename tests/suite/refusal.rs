@@ -38,6 +38,9 @@ fn nothing_loads_the_line() {
     }
     let netns = Netns::new();
     for (program, arguments, _) in LOADERS {
+        if !netns::are_installed(&[program]) {
+            continue;
+        }
         for text in ["", "# a comment\n"] {
             let done = netns.run(program, arguments, text);
             assert!(done.ok, "{program} takes nothing for something: {}", done.err);
@@ -86,6 +89,9 @@ fn no_pipe_takes_a_refusal_for_success() {
         ("bad.weir --report no/such/folder", "cannot write"),
     ];
     for (program, arguments, view) in LOADERS {
+        if !netns::are_installed(&[program]) {
+            continue;
+        }
         let loader = format!("{program} {}", arguments.join(" "));
         for (given, said) in ends {
             let compile = format!("compile --emit {view} {given}");

@@ -27,7 +27,8 @@ fn run(netns: &Netns, text: &str, view: View) {
     let (program, arguments): (_, &[&str]) = match view {
         View::RoutingBatch(Family::Ipv4) => ("ip", &["-batch", "-"]),
         View::RoutingBatch(Family::Ipv6) => ("ip", &["-6", "-batch", "-"]),
-        _ => ("sh", &["-s"]),
+        View::Teardown => ("bash", &["--posix", "-s"]),
+        _ => ("dash", &["-s"]),
     };
     let done = netns.run(program, arguments, &script);
     assert!(done.ok && done.out.is_empty() && done.err.is_empty(), "{done:?}\n{script}");
@@ -89,7 +90,7 @@ fn without_protocol(netns: &Netns, text: &str) {
 
 #[test]
 fn what_an_older_version_routed_by_other_numbers_is_replaced() {
-    if !netns::available() {
+    if !(netns::available() && netns::are_installed(&["dash", "bash"])) {
         return;
     }
     for new in [NEW, NONE] {
@@ -121,7 +122,7 @@ fn what_an_older_version_routed_by_other_numbers_is_replaced() {
 
 #[test]
 fn what_is_torn_down_is_every_version() {
-    if !netns::available() {
+    if !(netns::available() && netns::are_installed(&["dash", "bash"])) {
         return;
     }
     let before = listed(&others());
@@ -143,7 +144,7 @@ fn what_is_torn_down_is_every_version() {
 
 #[test]
 fn policies_of_one_namespace_leave_each_other_their_routes() {
-    if !netns::available() {
+    if !(netns::available() && netns::are_installed(&["dash", "bash"])) {
         return;
     }
     let text = "sidecar a { family ipv4; mode tproxy }\nambient-pod b { family ipv6 }\n";
@@ -169,7 +170,8 @@ fn policies_of_one_namespace_leave_each_other_their_routes() {
 
 #[test]
 fn the_address_of_several_meshes_goes_with_the_last() {
-    if !netns::available_to_root() {
+    let programs = ["dash", "bash", "ip6tables-restore"];
+    if !(netns::available_to_root() && netns::are_installed(&programs)) {
         return;
     }
     let kuma = "kuma k {}";

@@ -114,6 +114,7 @@ pub(super) const IPTABLES: &[Kind] = &[
     ("--comment istio-proxy-mangle", "--comment"),
     ("-m comment ", ""),
     ("ISTIO_OUTPUT", "istio_output"),
+    ("\n", "\r\n"),
     // Spelling.
     ("-m owner", "-m owners"),
     ("-m mark ", ""),
