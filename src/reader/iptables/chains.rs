@@ -92,7 +92,7 @@ pub(super) fn chain_name(text: &str, options: &Options) -> Result<Name, ReadProb
         chain: text.to_owned(),
         why: why.to_string(),
     };
-    if options.to_load || is_any_built_in(text) {
+    if options.to_load || is_any_built_in(text) || options.is_other(text) {
         return Name::new(&from_iptables_chain(text)).map_err(|why| wrong(&why));
     }
     if text.len() > LONGEST_NAME {
@@ -137,7 +137,7 @@ pub(super) fn parse(
     }
     for (table, text) in &mut parser.text.tables {
         if !options.to_load {
-            text.name_targets(*table);
+            text.name_targets(*table, options);
         }
         errors.extend(text.loose_ends(family, options));
     }
@@ -341,13 +341,14 @@ fn end(words: &mut Words) -> Result<(), ReadProblem> {
 impl TableText {
     /// Makes targets of jumps to what is no chain of the table: such a text is of a kernel that knows
     /// them.
-    fn name_targets(&mut self, table: BuiltInTable) {
+    fn name_targets(&mut self, table: BuiltInTable, options: &Options) {
         let Self { chains, by_name } = self;
         for chain in chains {
             let place = format!("{} {}", table.name(), chain.name);
             for Line { target, rules, .. } in &mut chain.lines {
                 let Some(target) = target else { continue };
-                if by_name.contains_key(target) || is_any_built_in(target) {
+                let is_known = by_name.contains_key(target) || options.is_other(target);
+                if is_known || is_any_built_in(target) {
                     continue;
                 }
                 for rule in rules.iter_mut().filter(|rule| matches!(rule.then, Action::Jump(_))) {

@@ -229,6 +229,7 @@ fn targets() {
         ("nat", "-p udp -j REDIRECT --to-port 15053", Action::Redirect { port: 15053 }),
         ("nat", "-j SNAT --to-source 10.0.0.1", Action::Snat { to: "10.0.0.1".parse().unwrap() }),
         ("nat", "-j DNAT --to-destination 10.0.0.1", dnat("10.0.0.1", None)),
+        ("nat", "-j DOCKER_OUTPUT", Action::Jump(Name::new("docker-output").unwrap())),
         ("nat", "-p udp -j DNAT --to-destination 127.0.0.1:53", dnat("127.0.0.1", Some(53))),
         (
             "mangle",
