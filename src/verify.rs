@@ -101,7 +101,7 @@ pub fn beside(policy: Side<'_>, others: Side<'_>) -> Result<Verdict, Limit> {
 /// packets count to which the first side does something.
 fn decided(sides: [Side<'_>; 2], touched: bool) -> Result<Verdict, Limit> {
     let not_understood: Vec<_> =
-        sides.iter().flat_map(|(rules, _)| not_understood(rules)).collect();
+        sides.iter().flat_map(|(rules, context)| not_understood(rules, context)).collect();
     let compare = |certain| differences(sides[0], sides[1], Question { touched, certain });
     let ways = compare(true)?;
     let (answer, ways) = if !ways.ways.is_empty() {
@@ -302,7 +302,7 @@ fn together(ours: &Ruleset, others: &Ruleset) -> Ruleset {
 }
 
 /// The rules of which it is not understood what they ask or do, where packets reach them.
-fn not_understood(ruleset: &Ruleset) -> Vec<OpenRule> {
+fn not_understood(ruleset: &Ruleset, context: &Context<'_>) -> Vec<OpenRule> {
     let mut all = Vec::new();
     for table in &ruleset.tables {
         let reached = table.reached_from(|_| true);
@@ -314,7 +314,7 @@ fn not_understood(ruleset: &Ruleset) -> Vec<OpenRule> {
                     all.push(OpenRule {
                         is_target: !rule.when.iter().any(of_match),
                         table: table.name.to_string(),
-                        chain: chain.name.to_string(),
+                        chain: context.chain(chain.name.as_str()),
                         rule: index + 1,
                         text: condition.text.to_string(),
                         is_understood: false,

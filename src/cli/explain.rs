@@ -9,6 +9,7 @@ use clap::Args;
 use super::compile::LayoutName;
 use super::files::once;
 use super::live::Where;
+use super::page::paragraph;
 use super::report::Messages;
 use super::subject::{Reading, Rules, Subject};
 use super::{Outcome, output};
@@ -125,7 +126,7 @@ impl Explain {
 fn words(explanation: &Explanation) -> String {
     let mut out = explanation.outcome.clone();
     if explanation.unless.iter().any(|other| other.rules.iter().any(|rule| !rule.is_understood)) {
-        out += ", unless a rule that is not understood decides otherwise";
+        out += ", unless a rule takes it that is not understood";
     }
     out += "\n\n";
     let mut line = |name: &str, value: &str| {
@@ -157,14 +158,14 @@ fn words(explanation: &Explanation) -> String {
     if let Some(end) = explanation.end.as_ref().filter(|_| explanation.outcome != "dropped") {
         line("ends", end);
     }
-    for other in &explanation.unless {
-        line("unless", &unless(other));
-    }
-    if explanation.unless_more {
-        line("", "or other rules that are open decide otherwise");
-    }
     for supposed in &explanation.supposes {
         line("if", &format!("{supposed}, which no listing tells"));
+    }
+    for other in &explanation.unless {
+        paragraph(&mut out, "unless  ", &unless(other), "        ");
+    }
+    if explanation.unless_more {
+        out += "unless  other rules decide otherwise that are open, too\n";
     }
     out
 }

@@ -8,7 +8,7 @@ mod unless;
 
 use serde::Serialize;
 
-use crate::ir::{Action, Origin, Ruleset};
+use crate::ir::{Action, Hook, Origin, Ruleset};
 use crate::lower::{Layout, Owners, lower};
 use crate::policy::Policy;
 use crate::semantics::{Host, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
@@ -109,7 +109,8 @@ fn explain_as(
 pub fn explain_hook(ruleset: &Ruleset, packet: &Packet, context: &Context<'_>) -> Explanation {
     let ports = context.ports();
     let go = |packet: &Packet| Ok(at_hook(ruleset, packet, &ports, context));
-    with_alternatives(ruleset, packet, go).unwrap_or_else(|_| explain(ruleset, packet, context))
+    with_alternatives(ruleset, packet, context, go)
+        .unwrap_or_else(|_| explain(ruleset, packet, context))
 }
 
 fn at_hook<'a>(
@@ -136,7 +137,7 @@ pub fn explain_way(
     context: &Context<'_>,
 ) -> Result<Explanation, Limit> {
     let (host, ports) = (context.host(), context.ports());
-    with_alternatives(ruleset, packet, |packet| {
+    with_alternatives(ruleset, packet, context, |packet| {
         let way = follow(ruleset, packet, &host)?;
         let mut told = told(ruleset, &way.legs, &ports, context);
         told.end = Some(way.arrival.to_string());
@@ -148,15 +149,25 @@ pub fn explain_way(
 fn with_alternatives<'a>(
     ruleset: &Ruleset,
     packet: &Packet,
+    context: &Context<'_>,
     go: impl Fn(&Packet) -> Result<unless::Told<'a>, Limit>,
 ) -> Result<Explanation, Limit> {
     let packet = unless::usual(ruleset, packet);
     let first = go(&packet)?;
-    let (unless, unless_more) = unless::alternatives(&packet, &first, go)?;
+    let (mut unless, unless_more) = unless::alternatives(&packet, &first, go)?;
+    for rule in unless.iter_mut().flat_map(|other| &mut other.rules) {
+        rule.chain = context.chain(&rule.chain);
+    }
     Ok(Explanation { unless, unless_more, ..first.1 })
 }
 
 impl Context<'_> {
+    /// What a chain is called: built-in ones as iptables does, if the rules are of iptables.
+    pub(crate) fn chain(&self, name: &str) -> String {
+        let is_built_in = Hook::ALL.iter().any(|hook| hook.name() == name);
+        if self.is_iptables && is_built_in { name.to_ascii_uppercase() } else { name.to_owned() }
+    }
+
     /// The host that the policy asks for.
     fn host(&self) -> Host {
         let lowered = self.policy.map(|policy| lower(policy, Layout::default()));

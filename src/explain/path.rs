@@ -148,10 +148,7 @@ pub(super) fn words(
 }
 
 fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {
-    let named = |name: &str| {
-        let is_built_in = Hook::ALL.iter().any(|hook| hook.name() == name);
-        if context.is_iptables && is_built_in { name.to_ascii_uppercase() } else { name.to_owned() }
-    };
+    let named = |name: &str| context.chain(name);
     let mut does = Words(step.rule).to_string();
     let mut is_jump = false;
     if let Action::Jump(to) | Action::Goto(to) = &step.rule.then {
