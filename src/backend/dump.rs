@@ -213,6 +213,7 @@ impl fmt::Display for Words<'_, Action> {
                 masks.packet, masks.connection
             ),
             Action::SetZone(zone) => write!(f, "track in zone {zone}"),
+            Action::Notrack => f.write_str("do not track"),
             Action::Log => f.write_str("log"),
             Action::Opaque(Target { text, .. }) => write!(f, "`{text}`"),
         }

@@ -137,6 +137,9 @@ pub(super) fn effects(packet: &Packet, outcome: &Outcome) -> Vec<String> {
         let targets: Vec<_> = outcome.targets.iter().cloned().collect();
         effects.push(format!("met {}, which may do more", quoted(&targets)));
     }
+    if outcome.untracked {
+        effects.push("no connection tracking".to_owned());
+    }
     if let Some(zone) = outcome.zone {
         effects.push(format!("connection tracking zone {zone}"));
     }

@@ -215,8 +215,13 @@ pub enum Action {
     /// Nothing, if the packet has no connection.
     RestoreMark(MaskPair),
     /// Tracks the packet's connection in this zone, apart from those of other zones. The first
-    /// zone that is set wins; nothing, if the packet has its connection already ([`TRACKING`]).
+    /// zone that is set wins; nothing, if the packet has its connection already ([`TRACKING`]), or is
+    /// exempt from tracking.
     SetZone(u16),
+    /// Exempts the packet from connection tracking: it has no connection, is untracked to matches, and nat
+    /// chains are not asked. Nothing, if it has its connection already ([`TRACKING`]), or a zone was set.
+    /// Rules of others only: no policy comes to it, and no backend writes it.
+    Notrack,
     /// Writes to the kernel log. Changes nothing that is compared.
     Log,
     /// Does something that the model does not follow. Rules of others only: no policy comes to it,

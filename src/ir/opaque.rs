@@ -79,6 +79,6 @@ impl Rule {
             Match::Protocol { protocol, .. } => !protocol.has_ports(),
             _ => false,
         };
-        matches!(self.then, Action::Opaque(_)) || self.when.iter().any(of_others)
+        matches!(self.then, Action::Opaque(_) | Action::Notrack) || self.when.iter().any(of_others)
     }
 }

@@ -374,6 +374,7 @@ fn differing(
     let mut parts = vec![
         space.diagrams.differ(left.accepted, right.accepted),
         space.diagrams.differ(left.taken, right.taken),
+        space.diagrams.differ(left.exempt, right.exempt),
     ];
     for (target, one) in &left.targets {
         let other = right.targets.get(target).copied().unwrap_or(Function::FALSE);
@@ -406,7 +407,7 @@ fn differing(
 
 /// The packets to which something happens.
 fn touched(space: &mut Space, fates: &Fates) -> Function {
-    let mut parts = vec![fates.accepted.not()];
+    let mut parts = vec![fates.accepted.not(), fates.exempt];
     parts.extend(fates.targets.values());
     parts.extend(fates.translations.values());
     parts.extend(fates.proxies.values());
@@ -436,6 +437,7 @@ fn alike(space: &mut Space, fates: &Fates, outcome: &Outcome, packets: Function)
     let mut alike = space.diagrams.and(packets, accepted);
     let taken = fates.taken.negated_if(outcome.verdict != Verdict::Taken);
     alike = space.diagrams.and(alike, taken);
+    alike = space.diagrams.and(alike, fates.exempt.negated_if(!outcome.untracked));
     let targets = fates.targets.iter().map(|(text, at)| (outcome.targets.contains(text), *at));
     let translations =
         fates.translations.iter().map(|(to, at)| (outcome.translation.as_ref() == Some(to), *at));

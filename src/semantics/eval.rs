@@ -30,6 +30,8 @@ pub struct Outcome {
     pub connmark: u32,
     /// The zone that its connection is tracked in, if one was set. `None` if it was dropped.
     pub zone: Option<u16>,
+    /// Whether it was exempted from connection tracking. `false` if it was dropped.
+    pub untracked: bool,
     /// The targets of [`Effect::Takes`] and [`Effect::Unknown`] that it met, as they were written;
     /// those of a packet that was dropped are not told.
     pub targets: BTreeSet<Arc<str>>,
@@ -171,6 +173,7 @@ pub(super) fn run_in_order<'a>(
         routed: packet.mark,
         connmark: packet.connmark,
         zone: None,
+        untracked: false,
         targets: BTreeSet::new(),
     };
     let after = packet.clone();
@@ -259,6 +262,9 @@ impl<'a> Walk<'a, '_> {
 
     /// Translates the packet: as was decided, or as the first of `entries` says that translates.
     fn translate(&mut self, entries: &[Entry<'a>]) -> Flow {
+        if self.run.outcome.untracked {
+            return Flow::Accept;
+        }
         let becomes = match self.packet.translation {
             Decided::Becomes(address, port) => Some((address, Some(port))),
             Decided::Unchanged => None,
@@ -411,13 +417,17 @@ impl<'a> Walk<'a, '_> {
                 let flip = outcome.connmark & masks.connection;
                 outcome.mark = MarkChange { clear: masks.packet, flip }.apply(outcome.mark);
             }
-            Action::SetZone(zone) if !self.is_tracked => {
+            Action::Notrack if !self.is_tracked && outcome.zone.is_none() => {
+                outcome.untracked = true;
+            }
+            Action::SetZone(zone) if !self.is_tracked && !outcome.untracked => {
                 outcome.zone.get_or_insert(*zone);
             }
             Action::SetConnmark(_)
             | Action::SaveMark(_)
             | Action::RestoreMark(_)
             | Action::SetZone(_)
+            | Action::Notrack
             | Action::Log => {}
             Action::Opaque(ir::Target { text, effect }) => match effect {
                 Effect::Stays => {}
@@ -453,7 +463,11 @@ impl<'a> Walk<'a, '_> {
 
     /// What matches see of the connection.
     const fn state(&self) -> CtState {
-        if self.is_tracked { self.packet.state } else { CtState::Invalid }
+        match (self.run.outcome.untracked, self.is_tracked) {
+            (true, _) => CtState::Untracked,
+            (false, true) => self.packet.state,
+            (false, false) => CtState::Invalid,
+        }
     }
 
     /// The end of the packet that `of` means by now.
@@ -524,6 +538,7 @@ impl<'a> Walk<'a, '_> {
             routed: self.packet.mark,
             connmark: if began { self.packet.connmark } else { outcome.connmark },
             zone: None,
+            untracked: false,
             targets: BTreeSet::new(),
         };
     }
@@ -532,6 +547,9 @@ impl<'a> Walk<'a, '_> {
         let Outcome { mark, connmark, .. } = self.run.outcome;
         if self.packet.hook != Hook::Output {
             self.run.outcome.routed = mark;
+        }
+        if self.run.outcome.untracked {
+            self.run.after.state = CtState::Untracked;
         }
         self.run.after.mark = mark;
         self.run.after.connmark = connmark;
@@ -579,6 +597,7 @@ impl fmt::Display for Outcome {
         if let Some(zone) = self.zone {
             write!(f, ", zone {zone}")?;
         }
+        f.write_str(if self.untracked { ", untracked" } else { "" })?;
         write!(f, ", mark {:#x}, connmark {:#x}", self.mark, self.connmark)?;
         if self.routed == self.mark {
             Ok(())

@@ -90,6 +90,7 @@ fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome
         routed: 0,
         connmark: 0,
         zone: None,
+        untracked: false,
         targets: BTreeSet::new(),
     };
     let accepted = space.diagrams.and(packets, fates.accepted);
@@ -127,6 +128,7 @@ fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome
     for (to, at) in &fates.zones {
         all = split(space, all, *at, &|outcome| outcome.zone = Some(*to));
     }
+    all = split(space, all, fates.exempt, &|outcome| outcome.untracked = true);
     all.push((outcome(Verdict::Drop), dropped));
     all.retain(|(_, packets)| *packets != Function::FALSE);
     all

@@ -40,6 +40,8 @@ pub(super) struct Fates {
     pub(super) connmark: Bits,
     /// The mark under which packets were routed last, at output.
     pub(super) routed: Bits,
+    /// The packets that are exempt from connection tracking.
+    pub(super) exempt: Function,
     /// The packets that leave a base chain otherwise than at its end, if that is asked.
     pub(super) left_early: Function,
 }
@@ -178,6 +180,7 @@ impl<'a> Walk<'a> {
                 mark,
                 connmark,
                 routed: mark,
+                exempt: Function::FALSE,
                 left_early: Function::FALSE,
             },
             untracked,
@@ -214,6 +217,7 @@ impl<'a> Walk<'a> {
     /// Translates connections; the packets that go on.
     fn translate(&mut self, entries: &[Entry<'a>], mut live: Function) -> Result<Function, Limit> {
         let asks = self.space.is(self.space.decided, NOTHING);
+        let asks = self.space.diagrams.minus(asks, self.fates.exempt);
         for entry in entries {
             let translated: Vec<_> = self.fates.translations.values().copied().collect();
             let translated = self.space.diagrams.any(translated);
@@ -226,6 +230,7 @@ impl<'a> Walk<'a> {
         }
         let becomes = self.space.is(self.space.decided, BECOMES);
         let becomes = self.space.diagrams.and(becomes, live);
+        let becomes = self.space.diagrams.minus(becomes, self.fates.exempt);
         let decided = Landing { address: None, port: Port::Decided };
         self.land(decided, becomes, becomes);
         for (translation, packets) in self.fates.translations.clone() {
@@ -380,6 +385,7 @@ impl<'a> Walk<'a> {
         let began = space.diagrams.and(dropped, began);
         fates.taken = space.diagrams.and(all, taken.elsewhere);
         let kept = space.diagrams.or(live, fates.taken);
+        fates.exempt = space.diagrams.and(fates.exempt, kept);
         let [mark, connmark] = space.marks();
         let numbered = fates.proxies.values_mut().chain(fates.zones.values_mut());
         let named = fates.translations.values_mut().chain(fates.targets.values_mut());

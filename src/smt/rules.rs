@@ -133,7 +133,7 @@ pub(super) fn action(then: &Action) -> String {
         }
         Action::SetZone(zone) => format!("(set-zone w #x{zone:04x})"),
         // Opaque ones are refused before.
-        Action::Jump(_) | Action::Log | Action::Opaque(_) => "w".to_owned(),
+        Action::Jump(_) | Action::Log | Action::Notrack | Action::Opaque(_) => "w".to_owned(),
     }
 }
 

@@ -364,7 +364,7 @@ fn action(then: &Action, kernel: BuiltInTable) -> Result<String, &'static str> {
             format!("-j CT --zone {zone}")
         }
         Action::Log => "-j LOG".to_owned(),
-        Action::Opaque(_) => return Err("a target that is not followed"),
+        Action::Notrack | Action::Opaque(_) => return Err("a target that is not followed"),
     })
 }
 

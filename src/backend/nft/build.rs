@@ -319,7 +319,7 @@ impl<'a> Statements<'a, '_> {
             }
             Action::Log => Statement::Log,
             // `legal` has refused it.
-            Action::Opaque(_) => return,
+            Action::Notrack | Action::Opaque(_) => return,
         };
         statements.push(last);
     }

@@ -130,6 +130,7 @@ fn leaves_to_caller(action: &Action) -> bool {
         | Action::SaveMark(_)
         | Action::RestoreMark(_)
         | Action::SetZone(_)
+        | Action::Notrack
         | Action::Log
         | Action::Opaque(_) => false,
     }

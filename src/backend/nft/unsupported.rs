@@ -120,6 +120,7 @@ fn combines_marks(action: &Action) -> bool {
         | Action::SetMark(_)
         | Action::SetConnmark(_)
         | Action::SetZone(_)
+        | Action::Notrack
         | Action::Log
         | Action::Opaque(_) => false,
     }

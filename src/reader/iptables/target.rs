@@ -94,6 +94,14 @@ impl Target {
         if let Self::Redirect(None) | Self::Zone(None) | Self::Opaque { .. } = target {
             *words = start;
             let options = words.until(opaque::is_of_every_rule);
+            let is_notrack = match name {
+                "NOTRACK" => options.is_empty(),
+                "CT" => options == ["--notrack"],
+                _ => false,
+            };
+            if is_notrack {
+                return Ok(Self::Plain(Action::Notrack));
+            }
             return Ok(Self::Opaque { name: name.to_owned(), options });
         }
         Ok(target)

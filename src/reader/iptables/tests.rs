@@ -536,6 +536,8 @@ fn what_the_ir_cannot_say_is_a_question_or_an_outcome_of_its_own() {
             "-p tcp -j TPROXY --on-port 1 --on-ip 127.0.0.1 --tproxy-mark 0x200/0xffffffff",
             "tcp, TPROXY --on-port 1 --on-ip 127.0.0.1 --tproxy-mark 0x200/0xffffffff Unknown",
         ),
+        ("raw", "-j NOTRACK", "Notrack"),
+        ("raw", "-j CT --notrack", "Notrack"),
         ("raw", "-j CT --helper ftp", "CT --helper ftp Unknown"),
         ("nat", "-j FULLCONENAT --to-ports 1", "FULLCONENAT --to-ports 1 Unknown"),
         ("nat", "-j FULLCONENAT", "FULLCONENAT Unknown"),

@@ -81,12 +81,23 @@ impl Walk<'_> {
                 let zoned: Vec<_> = self.fates.zones.values().copied().collect();
                 let zoned = self.space.diagrams.any(zoned);
                 let free = self.space.diagrams.minus(self.untracked, zoned);
+                let free = self.space.diagrams.minus(free, self.fates.exempt);
                 let set = self.space.diagrams.and(packets, free);
                 if set != Function::FALSE {
                     let at = self.fates.zones.entry(*zone).or_insert(Function::FALSE);
                     *at = self.space.diagrams.or(*at, set);
                     self.version += 1;
                 }
+                return packets;
+            }
+            Action::Notrack => {
+                let zoned: Vec<_> = self.fates.zones.values().copied().collect();
+                let zoned = self.space.diagrams.any(zoned);
+                let free = self.space.diagrams.minus(self.untracked, zoned);
+                let set = self.space.diagrams.and(packets, free);
+                let exempt = self.space.diagrams.or(self.fates.exempt, set);
+                self.version += usize::from(exempt != self.fates.exempt);
+                self.fates.exempt = exempt;
                 return packets;
             }
             Action::Opaque(target) => return self.opaque(target, packets),
@@ -162,7 +173,8 @@ impl Walk<'_> {
     /// The packets whose connection is known.
     pub(super) fn connected(&mut self) -> Function {
         let connected = self.space.connected();
-        self.space.diagrams.minus(connected, self.untracked)
+        let connected = self.space.diagrams.minus(connected, self.untracked);
+        self.space.diagrams.minus(connected, self.fates.exempt)
     }
 }
 

@@ -40,6 +40,7 @@ pub(in crate::semantics) fn is_once_enough(
         | Action::Snat { .. }
         | Action::Dnat { .. }
         | Action::SetZone(_)
+        | Action::Notrack
         | Action::Log
         | Action::Opaque(_) => true,
         // Who comes back from such a chain comes back unchanged, so a second visit ends as the

@@ -133,6 +133,8 @@ impl Walk<'_> {
                 let within = self.space.states(*states);
                 let invalid = Function::FALSE.negated_if(states.has(CtState::Invalid));
                 let seen = self.space.diagrams.either(self.untracked, invalid, within);
+                let untracked = Function::FALSE.negated_if(states.has(CtState::Untracked));
+                let seen = self.space.diagrams.either(self.fates.exempt, untracked, seen);
                 seen.negated_if(*not)
             }
             Match::Local { of, not } => {

@@ -117,6 +117,7 @@ fn looked_up(ruleset: &Ruleset, packet: &Packet) -> Outcome {
             [false, false] => Verdict::Drop,
             [true, true] => panic!("accepted and taken: {packet}"),
         },
+        untracked: holds(fates.exempt),
         targets: fates
             .targets
             .iter()

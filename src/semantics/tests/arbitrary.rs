@@ -240,6 +240,7 @@ fn opaque() -> impl Strategy<Value = (Option<Match>, Option<Action>)> {
         target.prop_map(|(text, effect)| Action::Opaque(Target { text: text.into(), effect }));
     let when = prop_oneof![asked, other];
     prop_oneof![
+        Just((None, Some(Action::Notrack))),
         when.clone().prop_map(|when| (Some(when), None)),
         target.clone().prop_map(|then| (None, Some(then))),
         (when, target).prop_map(|(when, then)| (Some(when), Some(then))),
