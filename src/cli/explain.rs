@@ -9,7 +9,8 @@ use clap::Args;
 use super::compile::LayoutName;
 use super::files::once;
 use super::report::Messages;
-use super::subject::{Reading, Rules, Subject};
+use super::rules::Rules;
+use super::subject::{Reading, Subject};
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
@@ -23,7 +24,7 @@ use crate::semantics::Packet;
 #[command(allow_missing_positional = true, after_help = EXAMPLES)]
 pub(super) struct Explain {
     /// A policy, or rules: what iptables-save prints, libnftables JSON, or an nft script.
-    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json"])]
+    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json", "rules"])]
     file: Option<PathBuf>,
     /// The packet: where it is, its protocol, and what is not as usual.
     #[arg(value_name = "PACKET")]
@@ -82,7 +83,10 @@ impl Explain {
             },
             None => {
                 once(self.rules.paths())?;
-                self.rules.read(&self.reading, &nothing)?
+                match self.rules.read(&self.reading, &nothing, messages)? {
+                    Some(subject) => subject,
+                    None => return Ok(Outcome::Bad),
+                }
             }
         };
         if !self.hook {

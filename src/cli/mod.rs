@@ -18,14 +18,15 @@ mod lint;
 mod live;
 mod numbers;
 mod output;
+mod packed;
 mod page;
 mod pod_address;
 mod project;
 mod question;
 mod report;
+mod rules;
 #[cfg(test)]
 mod schema;
-mod script;
 mod show;
 mod subject;
 mod test;

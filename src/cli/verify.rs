@@ -10,7 +10,8 @@ use super::compile::LayoutName;
 use super::differences::Answer;
 use super::files::{once, read};
 use super::report::Messages;
-use super::subject::{Reading, Rules, Subject};
+use super::rules::Rules;
+use super::subject::{Reading, Subject};
 use crate::Layout;
 use crate::lower::lower;
 use crate::verify::{beside, compared, verified};
@@ -28,7 +29,7 @@ pub(super) struct Verify {
     #[command(flatten)]
     rules: Rules,
     /// Ask nft and iptables-save what is loaded in this namespace.
-    #[arg(long, conflicts_with_all = ["iptables", "ip6tables", "nft_json"])]
+    #[arg(long, conflicts_with_all = ["iptables", "ip6tables", "nft_json", "rules"])]
     live: bool,
     /// Prove instead that the policy's traffic fares as the policy says while these rules are loaded, too:
     /// of others in any form, or, with --live, those of this namespace.
@@ -36,7 +37,7 @@ pub(super) struct Verify {
         long,
         value_name = "FILE",
         num_args = 0..,
-        conflicts_with_all = ["iptables", "ip6tables", "nft_json"]
+        conflicts_with_all = ["iptables", "ip6tables", "nft_json", "rules"]
     )]
     beside: Option<Vec<PathBuf>>,
     #[command(flatten)]
@@ -79,10 +80,13 @@ impl Verify {
         let rules = if self.live {
             self.reading.live(&policy.filled())?
         } else if self.rules.is_given() {
-            self.rules.read(&self.reading, &policy.filled())?
+            match self.rules.read(&self.reading, &policy.filled(), messages)? {
+                Some(rules) => rules,
+                None => return Ok(Outcome::Bad),
+            }
         } else {
             return Err(io::Error::other(
-                "say what to verify: --iptables and --ip6tables, --nft-json, or --live",
+                "say what to verify: --rules, --iptables and --ip6tables, --nft-json, or --live",
             ));
         };
         let (says, done) = (&policy.name, &rules.name);
