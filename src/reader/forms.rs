@@ -78,6 +78,17 @@ pub enum FormError {
         /// The line with which the first begins.
         first: usize,
     },
+    /// Rules of several machines, as what stands before their lines shows.
+    #[error(
+        "line {line}: something else stands before this table than before the one in line {first}, as if it \
+         were of another machine: give each in a file of its own"
+    )]
+    Sources {
+        /// The line with which the second begins.
+        line: usize,
+        /// The line with which the first begins.
+        first: usize,
+    },
     /// Rules of which nothing says which family they are of, beside others.
     #[error(
         "line {line}: nothing says whether this table is of IPv4 or IPv6: put `# iptables-save` or \
@@ -142,3 +153,6 @@ pub(super) fn list(items: &[String]) -> String {
         [all @ .., last] => format!("{} and {last}", all.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,12 @@ impl<'a> Dump<'a> {
 ///
 /// # Errors
 ///
-/// If a family has a table twice, or nothing says which family a table is of.
+/// If tables are of several machines, if a family has a table twice, or if nothing says which family a table
+/// is of.
 pub(in crate::reader) fn dumps<'a>(
     scan: &Scan<'a>,
 ) -> Result<(Vec<Dump<'a>>, Option<String>), FormError> {
+    of_one_source(&scan.frames)?;
     let groups = families(scan)?;
     let mut used: Vec<&Frame<'a>> = Vec::new();
     let mut dumps = Vec::new();
@@ -58,6 +60,15 @@ pub(in crate::reader) fn dumps<'a>(
     used.sort_by_key(|frame| frame.first());
     let said = said(scan, &used, dumps.len() > 1, has_added);
     Ok((dumps, said))
+}
+
+/// Refuses tables behind different prefixes: two pods share no rules.
+fn of_one_source(frames: &[Frame<'_>]) -> Result<(), FormError> {
+    let Some(first) = frames.first() else { return Ok(()) };
+    match frames.iter().find(|frame| !frame.prefix.is_like(first.prefix)) {
+        Some(other) => Err(FormError::Sources { line: other.first(), first: first.first() }),
+        None => Ok(()),
+    }
 }
 
 /// Tables that belong together.
@@ -167,7 +178,7 @@ fn said(scan: &Scan<'_>, used: &[&Frame<'_>], has_both: bool, has_added: bool) -
         });
         said.push(format!("{}, the rest passed over{changes}", ranges(used)));
     }
-    if used.iter().any(|frame| frame.has_prefix) {
+    if used.iter().any(|frame| !frame.prefix.is_none()) {
         said.push("without what stands before each line".to_owned());
     }
     if has_added {

@@ -3,6 +3,7 @@
 
 use super::dump::Line;
 use super::prefix::Prefix;
+use super::words::Words;
 use crate::ir::{BuiltInTable, Hook};
 use crate::net::Family;
 use crate::reader::forms::FormError;
@@ -33,7 +34,8 @@ pub(super) struct Frame<'a> {
     pub(super) is_state: bool,
     /// Whether `iptables -S` printed it.
     pub(super) is_listing: bool,
-    pub(super) has_prefix: bool,
+    /// What stands before each line.
+    pub(super) prefix: Prefix<'a>,
     /// How many foreign lines are before it.
     pub(super) foreign_before: usize,
 }
@@ -117,15 +119,13 @@ impl<'a> Scanner<'a, '_> {
         Ok(())
     }
 
-    /// The next line from `at` on that says something.
-    fn next_said(&self, at: usize) -> Option<&'a str> {
-        self.lines[at..].iter().copied().find(|line| !line.is_empty())
-    }
-
-    /// Whether what comes behind the next line is as it should be if the prefix is one.
+    /// Whether what comes next behind the prefix is as it should be if that is one. Lines of others may stand
+    /// between.
     fn goes_on(&self, prefix: Prefix<'_>) -> bool {
-        let next = self.next_said(self.at + 1).and_then(|line| prefix.cut(line));
-        next.is_some_and(|rest| is_rule(rest) || rest.starts_with('#') || rest == "COMMIT")
+        const FAR: usize = 100;
+        let behind = self.lines[self.at + 1..].iter().take(FAR);
+        let mut said = behind.filter_map(|line| prefix.cut(line)).filter(|rest| !rest.is_empty());
+        said.next().is_some_and(|rest| is_rule(rest) || rest.starts_with('#') || rest == "COMMIT")
     }
 
     /// The table that `line` opens, and what stands before it.
@@ -213,7 +213,7 @@ impl<'a> Scanner<'a, '_> {
             family,
             is_state: is_listing || generated.next().is_some(),
             is_listing,
-            has_prefix: !prefix.is_none(),
+            prefix,
             foreign_before: self.found.foreign,
             lines,
         });
@@ -305,16 +305,11 @@ const ADDRESSED: [&str; 7] =
 
 /// The family of the first address in a rule.
 fn addressed(line: &Line<'_>) -> Option<Family> {
-    let mut words = line.text.split_whitespace();
-    while let Some(word) = words.next() {
-        if ADDRESSED.contains(&word) {
-            let address = words.next()?.split('/').next().unwrap_or_default();
-            if let Ok(address) = address.parse() {
-                return Some(Family::of(address));
-            }
-        }
-    }
-    None
+    let words = Words::split(line.text).ok()?;
+    words.rest().windows(2).filter(|pair| ADDRESSED.contains(&pair[0].as_str())).find_map(|pair| {
+        let address = pair[1].split('/').next().unwrap_or_default();
+        address.parse().ok().map(Family::of)
+    })
 }
 
 /// Whether the line is a command of iptables that changes rules.

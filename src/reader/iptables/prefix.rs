@@ -20,6 +20,11 @@ impl<'a> Prefix<'a> {
         self.text.is_empty()
     }
 
+    /// Whether lines behind either may be of one program.
+    pub(super) fn is_like(self, other: Prefix<'_>) -> bool {
+        self.cut(other.text) == Some("") && other.cut(self.text) == Some("")
+    }
+
     /// `line` without the prefix; `None` if it has none. Words of it may differ if they are times.
     pub(super) fn cut(self, line: &str) -> Option<&str> {
         if let Some(rest) = line.strip_prefix(self.text) {
@@ -66,5 +71,15 @@ mod tests {
             assert_eq!(Prefix::new(prefix).unwrap().cut(line), rest, "{prefix}{line}");
         }
         assert_eq!(Prefix::new("# "), None);
+    }
+
+    #[test]
+    fn prefixes_of_one_program_differ_in_times_only() {
+        let is_like = |one, other| Prefix::new(one).unwrap().is_like(Prefix::new(other).unwrap());
+        assert!(is_like("[pod/a] 12:00:01 ", "[pod/a] 12:00:02 "));
+        assert!(is_like("", ""));
+        for other in ["[pod/b] ", "", "[pod/a] x "] {
+            assert!(!is_like("[pod/a] ", other), "{other}");
+        }
     }
 }
