@@ -23,7 +23,8 @@ use crate::semantics::Packet;
 #[derive(Args)]
 #[command(allow_missing_positional = true, after_help = EXAMPLES)]
 pub(super) struct Explain {
-    /// A policy, or rules: what iptables-save prints, libnftables JSON, or an nft script.
+    /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
+    /// a log with that in it.
     #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json", "rules"])]
     file: Option<PathBuf>,
     /// The packet: where it is, its protocol, and what is not as usual.
@@ -60,6 +61,7 @@ machine leaves over lo and comes in again.
 Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
   weir explain --iptables v4.txt --ip6tables v6.txt 'inbound tcp to 10.0.0.7:8080'
+  kubectl logs POD -c istio-init | weir explain - 'inbound tcp to 10.0.0.7:8080'
   weir explain --json policy.weir 'outbound udp to 10.96.0.10:53' | jq .outcome
 
 Exit status: 0 explained, 1 the policy is wrong, 2 bad usage, packet or I/O.";

@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(unpack(packed(b"*nat\n"), 9).unwrap(), b"*nat\n");
         let several = [packed(b"*nat\n"), packed(b"COMMIT\n")].concat();
         assert_eq!(unpack(several, 99).unwrap(), b"*nat\nCOMMIT\n");
-        assert_eq!(unpack(packed(&[b'x'; 1_000_000]), 9).unwrap(), [b'x'; 10]);
+        assert_eq!(unpack(packed(&vec![b'x'; 1_000_000]), 9).unwrap(), [b'x'; 10]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(super) struct Verify {
 
 const EXAMPLES: &str = "\
 Examples:
+  weir verify policy.weir --rules rules.txt     rules in any form, which the content tells
   weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
   nft -j list ruleset | weir verify policy.weir --nft-json -
   nsenter -t PID -n weir verify policy.weir --live
