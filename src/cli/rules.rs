@@ -104,6 +104,11 @@ impl Reading {
                 }
             }
         }
+        if let [(path, dump)] = &dumps[..]
+            && dump.family.is_none()
+        {
+            say_ipv4(path, messages);
+        }
         if !dumps.is_empty() {
             subjects.push(self.dumps(&dumps)?);
         }
@@ -197,6 +202,11 @@ pub(super) fn recognised<'a>(
         messages.note(&format!("{}: {said}", called(path)));
     }
     Ok(form)
+}
+
+/// Says that rules are read as those of IPv4 though nothing says that they are.
+pub(super) fn say_ipv4(path: &Path, messages: &Messages) {
+    messages.note(&format!("{}: read as IPv4, for nothing says that it is IPv6", called(path)));
 }
 
 /// Rules of IPv4 and of IPv6. Those of which nothing says the family are of `expected`.

@@ -13,7 +13,7 @@ use super::files::{name, once, read_rules};
 use super::input::{GroupFile, compile_text};
 use super::live;
 use super::report::Messages;
-use super::rules::{by_family, recognised};
+use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
 use crate::explain::Context;
 use crate::ir::Ruleset;
@@ -197,6 +197,9 @@ impl Reading {
             TextForm::NftJson(text) => self.nft_json(name, &text, filled).map(Some),
             TextForm::NftScript(text) => self.nft_script(name, &text, filled).map(Some),
             TextForm::Iptables(dumps) => {
+                if dumps.iter().any(|dump| dump.family.is_none()) {
+                    say_ipv4(path, messages);
+                }
                 let [v4, v6] = by_family(dumps, Family::Ipv4);
                 self.iptables(name, v4.as_ref(), v6.as_ref()).map(Some)
             }

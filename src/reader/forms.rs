@@ -65,6 +65,15 @@ pub enum FormError {
         /// The first of them.
         line: usize,
     },
+    /// A table of which `iptables-save` or `iptables -S` says that it does not print all.
+    #[error(
+        "line {line}: there are more rules in this table, which only nft shows; give what `nft list ruleset` \
+         prints, or take this line out"
+    )]
+    Incomplete {
+        /// The line that says so.
+        line: usize,
+    },
     /// A table that a family has already.
     #[error(
         "line {line}: table {table} for the second time in one family (the first is in line {first}): leave \

@@ -184,6 +184,9 @@ fn said(scan: &Scan<'_>, used: &[&Frame<'_>], has_both: bool, has_added: bool) -
     if has_added {
         said.push("loaded one after another, as `iptables-restore --noflush` does".to_owned());
     }
+    if let Some(line) = scan.beside {
+        said.push(format!("there are legacy tables beside these (line {line})"));
+    }
     (!said.is_empty()).then(|| said.join("; "))
 }
 
