@@ -77,6 +77,8 @@ pub enum View {
     /// Text for `iptables-restore --noflush` (IPv4) or `ip6tables-restore --noflush` (IPv6), in
     /// upstream's layout; empty if the family is left untouched.
     Iptables(Family),
+    /// A shell script that loads both of these texts in the place of every other version of the policy.
+    IptablesScript,
     /// The policy itself, formatted, with every default written out.
     Policy,
     /// The ruleset in words.
@@ -91,11 +93,12 @@ pub enum View {
 
 impl View {
     /// Every view.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Nft,
         Self::Json,
         Self::Iptables(Family::Ipv4),
         Self::Iptables(Family::Ipv6),
+        Self::IptablesScript,
         Self::Policy,
         Self::Ir,
         Self::Routing,
@@ -112,6 +115,7 @@ impl View {
             Self::Json => "json",
             Self::Iptables(Family::Ipv4) => "iptables",
             Self::Iptables(Family::Ipv6) => "ip6tables",
+            Self::IptablesScript => "iptables.sh",
             Self::Policy => "policy.weir",
             Self::Ir => "ir.txt",
             Self::Routing => "routing.sh",
@@ -199,13 +203,14 @@ impl Compilation {
         match view {
             View::Nft | View::Json => self.nft(&[policy], view),
             View::Iptables(family) => self.iptables(policy, family),
+            View::IptablesScript => self.iptables_script(policy),
             View::Policy => Ok(print(policy, Detail::Everything)),
             View::Ir => Ok(dump::dump(&self.lowered(policy).ruleset, &self.clauses)),
             View::Routing => self.routing(policy, view, Form::Shell),
             View::RoutingBatch(family) => self.routing(policy, view, Form::Batch(family)),
             View::Teardown => {
-                let Lowered { owned, host, .. } = self.lowered(policy);
-                self.proved(policy, view, teardown::emit(&policy.name, &owned, &host))
+                let lowered = self.lowered(policy);
+                self.proved(policy, view, teardown::emit(&policy.name, &lowered))
             }
         }
     }
@@ -234,6 +239,11 @@ impl Compilation {
             View::Iptables(family) => policies.iter().try_for_each(|policy| {
                 prove::iptables(&meaning(policy), family, text).map_err(|problem| vec![problem])
             }),
+            View::IptablesScript => policies.iter().try_for_each(|policy| {
+                let Lowered { chains, owned, .. } = lower(policy, Layout::Upstream);
+                prove::iptables_script(&meaning(policy), (chains, &owned), text)
+                    .map_err(|problem| vec![problem])
+            }),
             View::Routing => prove_routing(policies, Form::Shell, text),
             View::RoutingBatch(family) => prove_routing(policies, Form::Batch(family), text),
             View::Teardown => {
@@ -244,6 +254,20 @@ impl Compilation {
                 let why = "it is another text".to_owned();
                 Err(vec![Problem::NotProved { target: view.extension(), why }.of(None)])
             }
+        }
+    }
+
+    /// Whether [`prove`](Self::prove) proves `text` of one policy, which is known earlier than why it does
+    /// not.
+    pub(crate) fn is_proved(&self, policy: &Policy, view: View, text: &str) -> bool {
+        match view {
+            View::Nft | View::Json => self.legal(&[policy]).is_ok_and(|(legal, owned)| {
+                let policies = [policy];
+                let (wanted, spelling) = self.wanted(&policies, (&legal, &owned), view);
+                prove::is_nft(wanted, (spelling, text), &self.proved)
+            }),
+            View::Iptables(family) => prove::is_iptables(&meaning(policy), family, text),
+            _ => self.prove(&[policy], view, text).is_ok(),
         }
     }
 
@@ -339,7 +363,7 @@ impl Compilation {
         if view == View::Json {
             return self.nft(policies, view);
         }
-        if matches!(view, View::Iptables(_)) && policies.len() > 1 {
+        if matches!(view, View::Iptables(_) | View::IptablesScript) && policies.len() > 1 {
             // A second part for a table would flush the chains that both have.
             let what = "several policies in one text".to_owned();
             let target = "iptables-restore".to_owned();
@@ -391,7 +415,9 @@ impl Compilation {
     }
 
     fn routing(&self, policy: &Policy, view: View, form: Form) -> Result<String, Vec<Diagnostic>> {
-        self.proved(policy, view, routing::emit(&policy.name, &self.lowered(policy).host, form))
+        let lowered = self.lowered(policy);
+        let needs = routing::Needs::of(&lowered);
+        self.proved(policy, view, routing::emit(&policy.name, needs, form))
     }
 
     /// The text, if it is proved.
@@ -431,14 +457,24 @@ impl Compilation {
     fn prove_nft(
         &self,
         policies: &[&Policy],
-        (legal, owned): (&nft::Legal, &[Name]),
+        written: (&nft::Legal, &[Name]),
         view: View,
         text: &str,
     ) -> Result<(), Vec<Diagnostic>> {
+        let (wanted, spelling) = self.wanted(policies, written, view);
+        prove::nft(wanted, (spelling, text), &self.proved).map_err(|problem| vec![problem])
+    }
+
+    /// What a text for nft has to be, and how it is spelt.
+    fn wanted<'w>(
+        &self,
+        policies: &'w [&'w Policy],
+        (legal, owned): (&'w nft::Legal, &'w [Name]),
+        view: View,
+    ) -> (prove::Wanted<'w>, prove::Nft) {
         let target = self.options.nft.target;
         let wanted = prove::Wanted { policies, meaning: loaded_together, legal, owned, target };
-        let spelling = if view == View::Json { prove::Nft::Json } else { prove::Nft::Script };
-        prove::nft(wanted, (spelling, text), &self.proved).map_err(|problem| vec![problem])
+        (wanted, if view == View::Json { prove::Nft::Json } else { prove::Nft::Script })
     }
 
     fn iptables(&self, policy: &Policy, family: Family) -> Result<String, Vec<Diagnostic>> {
@@ -448,6 +484,13 @@ impl Compilation {
             prove::iptables(&meaning, family, &text).map_err(|problem| vec![problem])?;
         }
         Ok(text)
+    }
+
+    fn iptables_script(&self, policy: &Policy) -> Result<String, Vec<Diagnostic>> {
+        let lowered = lower(policy, Layout::Upstream);
+        let [ipv4, ipv6] = Family::ALL.map(|family| iptables::emit(&lowered.ruleset, family));
+        let script = iptables::script(&policy.name, &lowered, [&ipv4?, &ipv6?]);
+        self.proved(policy, View::IptablesScript, script)
     }
 }
 
@@ -466,8 +509,8 @@ fn spelling(view: View) -> Result<prove::Nft, Vec<Diagnostic>> {
 /// What the policies have in a namespace.
 fn parts(policies: &[&Policy]) -> Vec<prove::host::Part> {
     let part = |policy: &&Policy| {
-        let Lowered { owned, host, .. } = lower(policy, Layout::Upstream);
-        prove::host::Part { owned, steps: host }
+        let Lowered { owned, chains, host, protocol, .. } = lower(policy, Layout::Upstream);
+        prove::host::Part { owned, chains, steps: host, protocol }
     };
     policies.iter().map(part).collect()
 }

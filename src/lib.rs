@@ -15,6 +15,8 @@
 //!                                                                    └─smt::question──▶ a solver
 //! ```
 //!
+//! A shell script around the texts for iptables replaces what is loaded (`iptables::script`).
+//!
 //! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
 //! includes come through a [`Loader`](syntax::Loader) that the caller supplies. [`compile`] is all
 //! of it in one call; [`ir`] defines what the rules do to a packet, and with it what "the same

@@ -4,11 +4,14 @@ pub(crate) mod host;
 mod members;
 mod needs;
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::nft::Legal;
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
+use crate::ip::iptables::replaced;
 use crate::ir::{Action, AddressSet, Base, Ruleset, Table, to_iptables_chain};
 use crate::lower::{Lowered, questions};
 use crate::net::{Families, Family, Name};
@@ -95,19 +98,33 @@ pub(crate) fn nft(
     (spelling, text): (Nft, &str),
     proved: &Proved,
 ) -> Result<(), Diagnostic> {
-    let (read, target) = spelling.reader();
+    let (_, target) = spelling.reader();
     let refuse = |why| Problem::NotProved { target, why }.of(None);
-    let written = reader::nft::settled(text, read, wanted.owned, wanted.target).map_err(refuse)?;
-    let legal = wanted.legal.ruleset();
-    if written != *legal && frame(&written) != frame(legal) {
-        let why = "its tables, sets or base chains are not those of the policy".to_owned();
-        return Err(refuse(why));
-    }
+    let written = framed(&wanted, (spelling, text)).map_err(refuse)?;
     if !proved.has(wanted.policies, &written) {
         prove(&(wanted.meaning)(wanted.policies), &written, target, false)?;
         proved.keep(wanted.policies, written);
     }
     Ok(())
+}
+
+/// Whether [`nft`] proves the text, which is known earlier than why it does not.
+pub(crate) fn is_nft(wanted: Wanted<'_>, text: (Nft, &str), proved: &Proved) -> bool {
+    framed(&wanted, text).is_ok_and(|written| {
+        proved.has(wanted.policies, &written)
+            || holds(&(wanted.meaning)(wanted.policies), &written, false)
+    })
+}
+
+/// What a text for nft leaves, if that has the tables, sets and base chains that it was to have.
+fn framed(wanted: &Wanted<'_>, (spelling, text): (Nft, &str)) -> Result<Ruleset, String> {
+    let (read, _) = spelling.reader();
+    let written = reader::nft::settled(text, read, wanted.owned, wanted.target)?;
+    let legal = wanted.legal.ruleset();
+    if written != *legal && frame(&written) != frame(legal) {
+        return Err("its tables, sets or base chains are not those of the policy".to_owned());
+    }
+    Ok(written)
 }
 
 /// Tables and sets, and where the kernel enters: what others meet of a ruleset.
@@ -128,21 +145,114 @@ fn bases(table: &Table) -> Vec<(&Name, Base)> {
 ///
 /// `E402`, if it does not, or if it cannot be read back.
 pub(crate) fn iptables(meaning: &Ruleset, family: Family, text: &str) -> Result<(), Diagnostic> {
+    let target = match family {
+        Family::Ipv4 => "the text for iptables-restore",
+        Family::Ipv6 => "the text for ip6tables-restore",
+    };
+    let read = read_iptables(meaning, family, text)
+        .map_err(|why| Problem::NotProved { target, why }.of(None))?;
+    prove(&meaning.only(family), &read, target, true)
+}
+
+/// Whether [`iptables`] proves the text.
+pub(crate) fn is_iptables(meaning: &Ruleset, family: Family, text: &str) -> bool {
+    read_iptables(meaning, family, text).is_ok_and(|read| holds(&meaning.only(family), &read, true))
+}
+
+/// What text for iptables-restore that was made of `meaning` says.
+///
+/// # Errors
+///
+/// The first thing in it that cannot be read.
+pub(crate) fn read_iptables(
+    meaning: &Ruleset,
+    family: Family,
+    text: &str,
+) -> Result<Ruleset, String> {
     let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
     let options = reader::iptables::Options {
         to_load: true,
         others: others.collect(),
         ..reader::iptables::Options::default()
     };
-    let (v4, v6, target) = match family {
-        Family::Ipv4 => (Some(text), None, "the text for iptables-restore"),
-        Family::Ipv6 => (None, Some(text), "the text for ip6tables-restore"),
+    let text = on_nothing(text)?;
+    let (v4, v6) = match family {
+        Family::Ipv4 => (Some(&*text), None),
+        Family::Ipv6 => (None, Some(&*text)),
     };
-    let read = reader::iptables::read(v4, v6, &options).map_err(|errors| {
-        let why = errors.first().map_or_else(String::new, ToString::to_string);
-        Problem::NotProved { target, why }.of(None)
-    })?;
-    prove(&meaning.only(family), &read.ruleset, target, true)
+    let found = reader::iptables::read(v4, v6, &options)
+        .map_err(|errors| errors.first().map_or_else(String::new, ToString::to_string))?;
+    Ok(found.ruleset)
+}
+
+/// Whether [`prove`] proves it.
+fn holds(meaning: &Ruleset, written: &Ruleset, shared: bool) -> bool {
+    let alike = |then: &Action| {
+        let (meaning, written) = (meaning.with_others_doing(then), written.with_others_doing(then));
+        are_alike(&meaning, &written, shared) == Ok(true)
+    };
+    if meaning.others().is_empty() {
+        return are_alike(meaning, written, shared) == Ok(true);
+    }
+    [&ELSEWHERE, &Action::Return].into_iter().all(alike)
+}
+
+/// The text for iptables-restore that does what `text` does where none of its chains are there. Where one of
+/// its first table is, `text` fails before it changes anything.
+///
+/// # Errors
+///
+/// If it does not fail there.
+fn on_nothing(text: &str) -> Result<String, String> {
+    if text.contains('\r') {
+        return Err("a carriage return is part of a word to iptables-restore".to_owned());
+    }
+    let (mut tables, mut guards) = (0, 0);
+    let (mut made, mut names) = (Vec::new(), BTreeSet::new());
+    for line in text.split('\n') {
+        if line.starts_with('*') {
+            tables += 1;
+            names.clear();
+        }
+        match line.strip_prefix("-N ") {
+            Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+                if !names.insert(name) {
+                    return Err(format!("it makes the chain {name} twice"));
+                }
+                guards += usize::from(tables == 1);
+                made.push(Cow::Owned(format!(":{name} - [0:0]")));
+            }
+            _ if line.starts_with(':') => {
+                return Err(format!("`{line}` empties a chain that is there"));
+            }
+            _ => made.push(Cow::Borrowed(line)),
+        }
+    }
+    if tables > 0 && guards == 0 {
+        return Err("over another version, it changes rules before it fails".to_owned());
+    }
+    Ok(made.join("\n"))
+}
+
+/// Proves that a shell script puts what means `meaning` in the place of every version of the policy that
+/// iptables has, whose chains and comments these are: it is the one frame around two texts that are proved.
+///
+/// # Errors
+///
+/// `E402`, if it does not, or if it cannot be read back.
+pub(crate) fn iptables_script(
+    meaning: &Ruleset,
+    (chains, owned): (&str, &[Name]),
+    script: &str,
+) -> Result<(), Diagnostic> {
+    let Some(texts) = replaced(script, chains, owned) else {
+        let why = "it is not the frame that replaces another version".to_owned();
+        return Err(Problem::NotProved { target: "the script for iptables", why }.of(None));
+    };
+    for (family, text) in Family::ALL.into_iter().zip(texts) {
+        iptables(meaning, family, text)?;
+    }
+    Ok(())
 }
 
 /// Proves that what was read back does as is meant, alone and beside anything else. `shared` says

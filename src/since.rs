@@ -3,16 +3,17 @@
 //! A text is compared by what it means: it is read back, as everything is that weir writes, and held
 //! against the policy for all packets.
 
+mod named;
+
 use serde::Serialize;
 
 use crate::explain::{ClauseWords, Context, DifferenceWords, Ports, Treatment, differences};
-use crate::ir::{Action, Ruleset, to_iptables_chain};
+use crate::ir::{Action, Ruleset};
 use crate::lower::{Layout, Lowered, lower};
-use crate::net::Family;
 use crate::policy::Policy;
-use crate::semantics::{Comparison, Difference, Limit, compare_beside, first_difference};
+use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside, first_difference};
 use crate::syntax::NoIncludes;
-use crate::{Compilation, Options, View, compile, reader};
+use crate::{Compilation, Options, View, compile, prove, reader};
 
 /// What a text means beside what the policy means now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -102,9 +103,10 @@ impl Compilation {
                 Ok([read_nft(policy, view, before)?, meaning()])
             }),
             View::Iptables(family) => self.since_rules(policy, (view, before), telling, || {
-                Ok([read_iptables(policy, family, before)?, meaning().only(family)])
+                let meaning = meaning();
+                Ok([prove::read_iptables(&meaning, family, before)?, meaning.only(family)])
             }),
-            View::Routing | View::RoutingBatch(_) | View::Teardown => {
+            View::IptablesScript | View::Routing | View::RoutingBatch(_) | View::Teardown => {
                 match self.prove(&[policy], view, before) {
                     Ok(()) => Since::Same,
                     Err(unproved) => {
@@ -124,7 +126,9 @@ impl Compilation {
         telling: Telling,
         both: impl FnOnce() -> Result<[Ruleset; 2], String>,
     ) -> Since {
-        let Err(unproved) = self.prove(&[policy], view, before) else { return Since::Same };
+        if self.is_proved(policy, view, before) {
+            return Since::Same;
+        }
         let [old, new] = match both() {
             Ok(both) => both,
             Err(why) => return Since::unknown(format!("it cannot be read exactly: {why}")),
@@ -132,6 +136,7 @@ impl Compilation {
         let shared = matches!(view, View::Iptables(_));
         self.told(policy, [&old, &new], shared, telling).unwrap_or_else(|| {
             // What the proof asks beside packets: how the text replaces what is loaded.
+            let unproved = self.prove(&[policy], view, before).err().unwrap_or_default();
             let why = unproved.first().map(|found| found.problem.to_string()).unwrap_or_default();
             Since::unknown(format!("every packet fares the same, but {why}"))
         })
@@ -167,7 +172,10 @@ impl Compilation {
         telling: Telling,
     ) -> Result<Option<Since>, Limit> {
         if telling == Telling::OnePacket {
-            if let Some(difference) = first_difference(old, new)? {
+            let found = named::difference(old, new);
+            if let Some(difference) =
+                found.map_or_else(|| first_difference(old, new), |it| Ok(Some(it)))?
+            {
                 let ways = vec![Way::found("", difference, policy)];
                 return Ok(Some(Since::Other { ways, and_more: true }));
             }
@@ -175,7 +183,8 @@ impl Compilation {
         }
         let before = Context { is_iptables: shared, ..Context::default() };
         let after = Context { policy: Some(policy), sources: Some(&self.sources), ..before };
-        let Comparison { ways, and_more } = differences((old, &before), (new, &after))?;
+        let Comparison { ways, and_more } =
+            differences((old, &before), (new, &after), Question::default())?;
         if !ways.is_empty() {
             let mut ways = joined(ways.into_iter().map(Way::of));
             let and_more = and_more || ways.len() > MOST;
@@ -327,22 +336,6 @@ fn read_nft(policy: &Policy, view: View, text: &str) -> Result<Ruleset, String> 
     let options = reader::nft::Options { filled, ..reader::nft::Options::default() };
     let read = if view == View::Json { reader::nft::json } else { reader::nft::script };
     read(text, &options).map_err(|errors| first(&errors))
-}
-
-fn read_iptables(policy: &Policy, family: Family, text: &str) -> Result<Ruleset, String> {
-    let meaning = lower(policy, Layout::Upstream).ruleset;
-    let others = meaning.others().into_iter().map(|chain| to_iptables_chain(chain.as_str()));
-    let options = reader::iptables::Options {
-        to_load: true,
-        others: others.collect(),
-        ..reader::iptables::Options::default()
-    };
-    let (v4, v6) = match family {
-        Family::Ipv4 => (Some(text), None),
-        Family::Ipv6 => (None, Some(text)),
-    };
-    let found = reader::iptables::read(v4, v6, &options).map_err(|errors| first(&errors))?;
-    Ok(found.ruleset)
 }
 
 fn first<E: ToString>(errors: &[E]) -> String {

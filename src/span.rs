@@ -117,6 +117,12 @@ impl Sources {
         &self.files[id.0 as usize]
     }
 
+    /// Where the first file begins; `None` if there is no file.
+    #[must_use]
+    pub fn beginning(&self) -> Option<Span> {
+        self.files.first().map(|_| Span { file: FileId(0), start: 0, end: 0 })
+    }
+
     /// The files, in the order in which they were read.
     pub fn files(&self) -> impl Iterator<Item = &Source> {
         self.files.iter()

@@ -31,6 +31,8 @@ pub(crate) struct Written {
     pub(crate) span: Span,
     /// Its words behind those of its block: `outbound exclude port 25`.
     pub(crate) words: String,
+    /// The first word of its block; empty without one.
+    pub(crate) block: String,
     /// Words and values.
     pub(crate) terms: Vec<Term>,
     /// How many of the terms at the end are values.
@@ -126,9 +128,10 @@ impl Variant<'_, '_> {
             if matches!(line.keyword(), Some("expect" | syntax::ALLOW)) {
                 continue;
             }
-            all.push(self.written((at, None), line));
+            all.push(self.written((at, None), "", line));
             let within = lines(line).filter(|(_, line)| line.keyword() != Some(syntax::ALLOW));
-            all.extend(within.map(|(within, line)| self.written((at, Some(within)), line)));
+            let block = line.keyword().unwrap_or_default();
+            all.extend(within.map(|(within, line)| self.written((at, Some(within)), block, line)));
         }
         all
     }
@@ -142,13 +145,14 @@ impl Variant<'_, '_> {
         empty.is_none() || empty != self.with(&[(block.place, Edit::Drop)])
     }
 
-    fn written(&self, place: Place, line: &Clause) -> Written {
+    fn written(&self, place: Place, block: &str, line: &Clause) -> Written {
         let (span, said) = (syntax::said_at(line), syntax::said(line));
         let words = self.variants.clauses.at(span);
         Written {
             place,
             span,
             words: words.map(|clause| clause.words.clone()).unwrap_or_default(),
+            block: block.to_owned(),
             terms: said.to_vec(),
             values: syntax::values(said),
             is_block: line.block.is_some(),

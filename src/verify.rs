@@ -6,12 +6,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crate::explain::{
-    Change, Context, DifferenceWords, OpenRule, differences, differences_touched,
-};
+use crate::explain::{Change, Context, DifferenceWords, OpenRule, differences};
 use crate::ir::{Action, Base, Chain, Direction, Hook, Match, Origin, Rule, Ruleset, Table};
 use crate::net::{Interface, Mark, Name, PortRange, PortSet};
-use crate::semantics::{Comparison, Difference, Limit, compare_beside};
+use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside};
 
 /// Whether two rulesets treat packets alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +66,7 @@ pub type Side<'a> = (&'a Ruleset, &'a Context<'a>);
 ///
 /// If the rulesets are too entangled to tell.
 pub fn compared(left: Side<'_>, right: Side<'_>) -> Result<Verdict, Limit> {
-    let verdict = decided([left, right], &differences)?;
+    let verdict = decided([left, right], false)?;
     apart(verdict, left, right)
 }
 
@@ -81,7 +79,7 @@ pub fn compared(left: Side<'_>, right: Side<'_>) -> Result<Verdict, Limit> {
 pub fn verified(policy: Side<'_>, host: Side<'_>) -> Result<Verdict, Limit> {
     let hooks = hooks(policy.0);
     let there = at(host.0, |hook| hooks.contains(&hook));
-    let verdict = decided([policy, (&there, host.1)], &differences)?;
+    let verdict = decided([policy, (&there, host.1)], false)?;
     let verdict = apart(verdict, policy, (&there, host.1))?;
     behind(verdict, policy, host, &hooks)
 }
@@ -95,25 +93,23 @@ pub fn verified(policy: Side<'_>, host: Side<'_>) -> Result<Verdict, Limit> {
 pub fn beside(policy: Side<'_>, others: Side<'_>) -> Result<Verdict, Limit> {
     let hooks = hooks(policy.0);
     let there = together(policy.0, &at(others.0, |hook| hooks.contains(&hook)));
-    let verdict = decided([policy, (&there, others.1)], &differences_touched)?;
+    let verdict = decided([policy, (&there, others.1)], true)?;
     behind(verdict, policy, others, &hooks)
 }
 
-/// How two rulesets are compared.
-type Compare<'f> = &'f dyn Fn(Side<'_>, Side<'_>) -> Result<Comparison<DifferenceWords>, Limit>;
-
-/// The answer by what is understood and, if that is the same, by what is not.
-fn decided(sides: [Side<'_>; 2], compare: Compare<'_>) -> Result<Verdict, Limit> {
+/// The answer by what is certain and, if nothing of that differs, by what is not. With `touched`, only
+/// packets count to which the first side does something.
+fn decided(sides: [Side<'_>; 2], touched: bool) -> Result<Verdict, Limit> {
     let not_understood: Vec<_> =
         sides.iter().flat_map(|(rules, _)| not_understood(rules)).collect();
-    let understood = sides.map(|(rules, _)| rules.as_understood());
-    let ways = compare((&understood[0], sides[0].1), (&understood[1], sides[1].1))?;
+    let compare = |certain| differences(sides[0], sides[1], Question { touched, certain });
+    let ways = compare(true)?;
     let (answer, ways) = if !ways.ways.is_empty() {
         (Answer::Different, ways)
     } else if not_understood.is_empty() {
         (Answer::Equal, ways)
     } else {
-        let ways = compare(sides[0], sides[1])?;
+        let ways = compare(false)?;
         // What a target does that is not understood is not followed, on whichever side it stands.
         let is_certain = ways.ways.is_empty() && not_understood.iter().all(|rule| !rule.is_target);
         (if is_certain { Answer::Equal } else { Answer::EqualAsFarAsKnown }, ways)
@@ -149,7 +145,7 @@ fn behind(
             continue;
         }
         let on_its_way = captured.only(&there, hook);
-        let mut behind = decided([(&nothing, policy.1), (&on_its_way, host.1)], &differences)?;
+        let mut behind = decided([(&nothing, policy.1), (&on_its_way, host.1)], false)?;
         for way in &mut behind.ways.ways {
             way.right.path.retain(|step| !step.chain.starts_with(GUARD));
         }
@@ -163,7 +159,7 @@ fn behind(
             Ordering::Greater => (verdict.answer, verdict.ways) = (behind.answer, behind.ways),
         }
         verdict.not_understood.extend(behind.not_understood);
-        let rest = differences((&nothing, policy.1), (&there, host.1))?;
+        let rest = differences((&nothing, policy.1), (&there, host.1), Question::default())?;
         let elsewhere = rest.ways.iter().map(|way| Elsewhere { hook, change: way.change });
         verdict.elsewhere.extend(elsewhere);
     }
@@ -222,7 +218,7 @@ impl Captured {
         if !self.sent.is_empty() {
             match hook {
                 Hook::Postrouting => {
-                    cases.push(vec![lo(Direction::Destination, false), port(&self.sent)])
+                    cases.push(vec![lo(Direction::Destination, false), port(&self.sent)]);
                 }
                 Hook::Prerouting | Hook::Input => {
                     cases.push(vec![lo(Direction::Source, false), port(&self.sent)]);

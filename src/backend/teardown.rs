@@ -2,23 +2,26 @@
 
 use std::fmt::{self, Write};
 
-use super::routing;
-use crate::ir::HostStep;
+use super::routing::{self, Needs};
+use crate::ip::iptables;
+use crate::lower::Lowered;
 use crate::net::Name;
 
 /// A POSIX shell script that removes what the policy called `name` added: the nft tables that it
-/// owns, in whatever family, and the rules, routes and addresses that it needs beside them.
+/// owns, in whatever family, its rules and chains in both variants of iptables, in whatever number, and the
+/// rules, routes and addresses that it needs beside them.
 ///
-/// It does nothing where they are not there. The tables go first and in one transaction, so that
-/// no packet meets half of them.
+/// It does nothing where they are not there, and where iptables is not. The tables of nft go first and in
+/// one transaction, so that no packet meets half of them; each table of iptables is one of its own.
 #[must_use]
-pub fn emit(name: &Name, owned: &[Name], needs: &[HostStep]) -> String {
+pub fn emit(name: &Name, lowered: &Lowered) -> String {
     let mut script = String::new();
-    write(&mut script, name, owned, needs).expect("a String takes every write");
+    write(&mut script, name, lowered).expect("a String takes every write");
     script
 }
 
-fn write(out: &mut String, name: &Name, owned: &[Name], needs: &[HostStep]) -> fmt::Result {
+fn write(out: &mut String, name: &Name, lowered: &Lowered) -> fmt::Result {
+    let Lowered { owned, chains, .. } = lowered;
     writeln!(out, "#!/bin/sh")?;
     writeln!(out, "# Removes policy `{name}`. Does nothing where it is not loaded.")?;
     writeln!(out, "set -eu")?;
@@ -30,7 +33,9 @@ fn write(out: &mut String, name: &Name, owned: &[Name], needs: &[HostStep]) -> f
         }
     }
     writeln!(out, "END")?;
-    routing::write_removal(out, needs)
+    writeln!(out, "# Rules of iptables: its chains, what leads to them, and what bears its name.")?;
+    out.write_str(&iptables::teardown(chains, owned))?;
+    routing::write_removal(out, Needs::of(lowered))
 }
 
 #[cfg(test)]
@@ -46,8 +51,13 @@ mod tests {
         let kind = Kind::AmbientPod(Box::default());
         let policy = Policy { name, kind, expectations: Vec::new() };
         let lowered = lower(&policy, Layout::default());
-        let script = emit(&policy.name, &lowered.owned, &lowered.host);
-        insta::assert_snapshot!(script, @r#"
+        let script = emit(&policy.name, &lowered);
+        let sweep = crate::ip::sweep::definition(88);
+        assert!(script.contains(&sweep), "{script}");
+        let of_iptables = crate::ip::iptables::teardown(lowered.chains, &lowered.owned);
+        assert!(script.contains(&of_iptables), "{script}");
+        let script = script.replace(&of_iptables, "…\n");
+        insta::assert_snapshot!(script.replace(&sweep, "…\n"), @r#"
         #!/bin/sh
         # Removes policy `reviews`. Does nothing where it is not loaded.
         set -eu
@@ -63,13 +73,19 @@ mod tests {
         add table ip istio-ambient-nat; delete table ip istio-ambient-nat
         add table ip6 istio-ambient-nat; delete table ip6 istio-ambient-nat
         END
+        # Rules of iptables: its chains, what leads to them, and what bears its name.
+        …
+        # Takes away what an older version routed by other numbers.
+        …
         ip -4 rule flush fwmark 0x111/0xfff table 100 priority 32764
+        sweep -4 '' ''
         ip -4 route replace local 0.0.0.0/0 dev lo table 100
         ip -4 route del local 0.0.0.0/0 dev lo table 100
         # Where IPv6 is off, it has no addresses, routes or rules.
         off=/proc/sys/net/ipv6/conf/lo/disable_ipv6
         if [ -e $off ] && [ "$(cat $off)" = 0 ]; then
             ip -6 rule flush fwmark 0x111/0xfff table 100 priority 32764
+            sweep -6 '' ''
             ip -6 route replace local ::/0 dev lo table 100
             ip -6 route del local ::/0 dev lo table 100
         fi

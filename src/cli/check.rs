@@ -8,7 +8,7 @@ use super::Outcome;
 use super::deny::Deny;
 use super::files::{Files, name, read};
 use super::fix::fix;
-use super::input::Input;
+use super::input::{Input, of_some_policy};
 use super::report::Messages;
 use crate::{Options, compile};
 
@@ -37,7 +37,7 @@ impl Check {
         let file = &self.input.file;
         match compile(&name(file), &read(file)?, &Files, &options) {
             Ok(compilation) => {
-                let found = compilation.all_warnings();
+                let found = of_some_policy(&compilation, compilation.all_warnings());
                 match messages.report(&compilation.sources, &found) {
                     Outcome::Good => Ok(self.deny.judge(&found, messages)),
                     Outcome::Bad | Outcome::Unknown => Ok(Outcome::Bad),

@@ -13,6 +13,7 @@ use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft;
+use crate::diag::escape::on_one_line;
 use crate::diag::{Diagnostic, Problem};
 use crate::net::Family;
 use crate::policy::Policy;
@@ -24,6 +25,9 @@ use crate::{Compilation, Layout, Options, View};
 /// that replaces exactly the tables of this kind of policy; load it with `nft -f`. With several
 /// --policy, it loads them all into one namespace, and it is an error if two of them claim the same
 /// tables, marks or routing table.
+///
+/// If anything fails, standard output gets one line that nothing loads, unless it is a terminal; a
+/// file is not touched.
 #[derive(Args)]
 pub(super) struct Compile {
     #[command(flatten)]
@@ -74,10 +78,12 @@ pub(super) enum Emit {
     Nft,
     /// libnftables JSON for `nft -j -f`.
     Json,
-    /// Text for `iptables-restore --noflush`, in upstream's chains and order.
+    /// Text for `iptables-restore --noflush`, in upstream's chains and order, where none is loaded.
     Iptables,
     /// The same for `ip6tables-restore --noflush`.
     Ip6tables,
+    /// A POSIX shell script that loads both with iptables, in the place of every other version.
+    IptablesScript,
     /// The policy, formatted, with every default written out.
     Policy,
     /// The ruleset in words.
@@ -118,6 +124,7 @@ impl From<Emit> for View {
             Emit::Json => Self::Json,
             Emit::Iptables => Self::Iptables(Family::Ipv4),
             Emit::Ip6tables => Self::Iptables(Family::Ipv6),
+            Emit::IptablesScript => Self::IptablesScript,
             Emit::Policy => Self::Policy,
             Emit::Ir => Self::Ir,
             Emit::Routing => Self::Routing,
@@ -187,7 +194,8 @@ impl Compile {
                     Ok(text) => texts.push((format!("{}.{}", policy.name, view.extension()), text)),
                     // iptables can say less than nft; a policy that needs nft has no such file.
                     Err(found)
-                        if matches!(view, View::Iptables(_)) && found.iter().all(is_lack) =>
+                        if matches!(view, View::Iptables(_) | View::IptablesScript)
+                            && found.iter().all(is_lack) =>
                     {
                         let name = format!("{}.{}", policy.name, view.extension());
                         messages.note(&format!("{name} is left out: {}", found[0].problem));
@@ -228,7 +236,7 @@ impl Selected {
     ///
     /// # Errors
     ///
-    /// If the file has none, several and none is named, or none of a name.
+    /// If the file has several and none is named, or none of a name.
     pub(super) fn together<'a>(&self, compilation: &'a Compilation) -> io::Result<Vec<&'a Policy>> {
         let policies = self.some(compilation)?;
         if self.policies.is_empty() && policies.len() > 1 {
@@ -256,18 +264,11 @@ impl Selected {
     ///
     /// # Errors
     ///
-    /// If there is none, or one is named twice.
+    /// If there is none of a name, or one is named twice.
     pub(super) fn some<'a>(&self, compilation: &'a Compilation) -> io::Result<Vec<&'a Policy>> {
         let all: Vec<&Policy> = compilation.policies.iter().collect();
         if self.policies.is_empty() {
-            return if all.is_empty() {
-                Err(io::Error::other(
-                    "the file has no policy of its own; those of included files are there to be \
-                     extended",
-                ))
-            } else {
-                Ok(all)
-            };
+            return Ok(all);
         }
         let by_name: BTreeMap<&str, &Policy> =
             all.iter().map(|policy| (policy.name.as_str(), *policy)).collect();
@@ -277,7 +278,7 @@ impl Selected {
             let policy = *by_name.get(name.as_str()).ok_or_else(|| {
                 io::Error::other(format!(
                     "the file has no policy `{}`; it has {}",
-                    name.escape_debug(),
+                    on_one_line(name),
                     names(&all)
                 ))
             })?;

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Outcome;
 use super::report::Messages;
-use crate::diag::{CODES, Diagnostic, Severity};
+use crate::diag::{CODES, Diagnostic, Problem, Severity};
 
 /// Which warnings are as bad as errors.
 #[derive(Args)]
@@ -26,18 +26,34 @@ fn denied(text: &str) -> Result<String, String> {
 }
 
 impl Deny {
+    /// Whether `code` itself is denied.
+    pub(super) fn names(&self, code: &str) -> bool {
+        self.deny.iter().any(|denied| denied == code)
+    }
+
     /// Whether one of `found` is denied, which is said.
     pub(super) fn judge<'d>(
         &self,
         found: impl IntoIterator<Item = &'d Diagnostic>,
         messages: &Messages,
     ) -> Outcome {
-        let is_denied = |it: &&Diagnostic| {
-            it.problem.severity() == Severity::Warning
-                && self.deny.iter().any(|denied| denied == ALL || denied == it.problem.code())
-        };
-        let codes: Vec<&str> =
-            found.into_iter().filter(is_denied).map(|found| found.problem.code()).collect();
+        self.judge_with(found, [], messages)
+    }
+
+    /// The same, with notes of these codes, which are denied by their code only.
+    pub(super) fn judge_with<'d>(
+        &self,
+        found: impl IntoIterator<Item = &'d Diagnostic>,
+        notes: impl IntoIterator<Item = &'d str>,
+        messages: &Messages,
+    ) -> Outcome {
+        let has_all = self.names(ALL);
+        let warnings = found.into_iter().map(|it| &it.problem);
+        let warnings = warnings.filter(|it| it.severity() == Severity::Warning);
+        let codes = warnings.map(Problem::code).filter(|code| has_all || self.names(code));
+        let notes = notes.into_iter().filter(|code| self.names(code));
+        let notes = notes.filter_map(|note| CODES.iter().find(|code| **code == note).copied());
+        let codes: Vec<&str> = codes.chain(notes).collect();
         if codes.is_empty() {
             return Outcome::Good;
         }

@@ -68,6 +68,6 @@ impl Diff {
         }
         let equal = |families: &str| format!(" for every packet of {families}");
         let asked = (messages, "diff/different", self.new.as_path());
-        self.answer.print([&old, &new], &compared, equal, |_| String::new(), asked)
+        self.answer.print([&old, &new], &compared, equal, |_| String::new(), asked, None)
     }
 }

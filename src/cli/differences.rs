@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
+use super::loaded::Loaded;
 use super::page::{WIDTH, paragraph};
 use super::question::Form;
 use super::report::Messages;
@@ -42,10 +43,16 @@ pub(super) struct Compared<'a> {
     not_understood: &'a [OpenRule],
     /// What rules do at hooks that were left aside: `drop at forward`.
     elsewhere: Vec<String>,
+    /// What a namespace that was asked has of the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a Loaded>,
 }
 
 /// Most differences that are told in full.
 const MOST: usize = 8;
+
+/// The same of a host that was asked.
+const MOST_OF_A_HOST: usize = 2;
 
 /// How to say what differs.
 #[derive(Args)]
@@ -59,6 +66,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints what differs between the two by `compare`, below `head` if it is given in how many ways. Where
     /// nothing does, `equal` is the rest of a line about these families. That something does
     /// is also a message, by a name, about the file that was `asked` about.
@@ -69,6 +80,7 @@ impl Answer {
         equal: impl FnOnce(&str) -> String,
         head: impl FnOnce(&str) -> String,
         asked: (&Messages, &'static str, &Path),
+        namespace: Option<&Loaded>,
     ) -> io::Result<Outcome> {
         if let Some(form) = self.emit {
             return form.print(left, right);
@@ -76,18 +88,19 @@ impl Answer {
         let (families, verdict) = between(left, right, compare)?;
         let all = &verdict.ways;
         if self.json {
-            print_json(families, left, right, &verdict)?;
+            print_json(families, left, right, &verdict, namespace)?;
         } else if verdict.answer != verify::Answer::Different {
             let mut text = String::new();
             let line = equal(families_words(families));
             if verdict.answer == verify::Answer::Equal {
-                paragraph(&mut text, "", &format!("equal{line}"), "  ");
+                let _ = writeln!(text, "equal{line}");
                 text += &apart(&verdict.apart);
             } else {
                 text += &as_far_as_known(&line, &verdict);
             }
             elsewhere(&mut text, &verdict.elsewhere);
             passed_over(&mut text, [left, right]);
+            text += &namespace.map(Loaded::routing_words).unwrap_or_default();
             output::print(text.as_bytes())?;
         } else {
             let ways = match (all.ways.len(), all.and_more) {
@@ -95,20 +108,24 @@ impl Answer {
                 (count, false) => format!("{count} ways"),
                 (count, true) => format!("more than {count} ways"),
             };
-            let mut text = head(&ways) + &words(all, left, right);
+            // Who asks a host wants to know why first, and not all of how.
+            let most = if namespace.is_some() { MOST_OF_A_HOST } else { MOST };
+            let mut text = head(&ways) + &words(all, left, right, most);
             elsewhere(&mut text, &verdict.elsewhere);
             passed_over(&mut text, [left, right]);
+            text += &namespace.map(Loaded::routing_words).unwrap_or_default();
             output::print(text.trim_start().as_bytes())?;
         }
         let (messages, name, file) = asked;
+        let routing = namespace.map_or(Outcome::Good, Loaded::outcome);
         let (outcome, differs) = match verdict.answer {
-            verify::Answer::Equal => return Ok(Outcome::Good),
+            verify::Answer::Equal => return Ok(routing),
             verify::Answer::EqualAsFarAsKnown => (Outcome::Unknown, "may differ from"),
             verify::Answer::Different => (Outcome::Bad, "differs from"),
         };
         let said = format!("{} {differs} {}", right.name, left.name);
         messages.result(name, file, said + &brief(all));
-        Ok(outcome)
+        Ok(if routing == Outcome::Bad { routing } else { outcome })
     }
 }
 
@@ -144,7 +161,7 @@ fn elsewhere(out: &mut String, all: &[Elsewhere]) {
     if all.is_empty() {
         return;
     }
-    let words: Vec<_> = all.iter().map(elsewhere_words).collect();
+    let words: Vec<_> = all.iter().copied().map(elsewhere_words).collect();
     let line = format!(
         "elsewhere, of other traffic, rules {} (`--all-hooks` compares that, too)",
         words.join(", ")
@@ -153,7 +170,7 @@ fn elsewhere(out: &mut String, all: &[Elsewhere]) {
 }
 
 /// `drop at forward`.
-fn elsewhere_words(Elsewhere { hook, change }: &Elsewhere) -> String {
+fn elsewhere_words(Elsewhere { hook, change }: Elsewhere) -> String {
     let does = match change {
         Change::NewlyCaptured | Change::NoLongerCaptured | Change::CapturedElsewhere => "redirect",
         Change::NewlyDropped | Change::NoLongerDropped => "drop",
@@ -174,7 +191,7 @@ fn passed_over(out: &mut String, sides: [&Subject; 2]) {
 }
 
 /// The families about which both say something, and whether they differ there.
-fn between(
+pub(super) fn between(
     left: &Subject,
     right: &Subject,
     compare: Compare<'_>,
@@ -244,6 +261,7 @@ fn print_json(
     left: &Subject,
     right: &Subject,
     verdict: &Verdict,
+    namespace: Option<&Loaded>,
 ) -> io::Result<()> {
     let compared = Compared {
         left: &left.name,
@@ -254,7 +272,8 @@ fn print_json(
         differences: &verdict.ways.ways,
         and_more: verdict.ways.and_more,
         not_understood: &verdict.not_understood,
-        elsewhere: verdict.elsewhere.iter().map(elsewhere_words).collect(),
+        elsewhere: verdict.elsewhere.iter().copied().map(elsewhere_words).collect(),
+        namespace,
     };
     output::print(Message::new("comparison", compared).pretty().as_bytes()).map(drop)
 }
@@ -264,9 +283,10 @@ fn words(
     Comparison { ways: all, and_more }: &Comparison<DifferenceWords>,
     left: &Subject,
     right: &Subject,
+    most: usize,
 ) -> String {
     let mut out = String::new();
-    let shown = &all[..all.len().min(MOST)];
+    let shown = &all[..all.len().min(most)];
     let rows: Vec<_> = shown
         .iter()
         .map(|shown| [way(&left.name, &shown.left), way(&right.name, &shown.right)])
@@ -305,7 +325,7 @@ fn words(
         }
         if has_columns { side_by_side(&mut out, rows) } else { one_below_the_other(&mut out, rows) }
     }
-    let more = all.len().saturating_sub(MOST);
+    let more = all.len().saturating_sub(most);
     let _ = match (more, and_more) {
         (0, false) => Ok(()),
         (0, true) => writeln!(out, "\nand more"),

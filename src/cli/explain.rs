@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::compile::LayoutName;
 use super::files::once;
+use super::live::Where;
 use super::report::Messages;
 use super::rules::Rules;
 use super::subject::{Reading, Subject};
@@ -25,13 +26,18 @@ use crate::semantics::Packet;
 pub(super) struct Explain {
     /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
     /// a log with that in it.
-    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json", "rules"])]
+    #[arg(
+        value_name = "POLICY",
+        required_unless_present_any = ["iptables", "ip6tables", "nft_json", "rules", "live", "netns"]
+    )]
     file: Option<PathBuf>,
     /// The packet: where it is, its protocol, and what is not as usual.
     #[arg(value_name = "PACKET")]
     packet: String,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    place: Where,
     #[command(flatten)]
     reading: Reading,
     /// The layout of the rules that are shown.
@@ -62,6 +68,7 @@ Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
   weir explain --iptables v4.txt --ip6tables v6.txt 'inbound tcp to 10.0.0.7:8080'
   kubectl logs POD -c istio-init | weir explain - 'inbound tcp to 10.0.0.7:8080'
+  weir explain --netns web 'inbound tcp to 10.0.0.7:8080'
   weir explain --json policy.weir 'outbound udp to 10.96.0.10:53' | jq .outcome
 
 Exit status: 0 explained, 1 the policy is wrong, 2 bad usage, packet or I/O.";
@@ -71,11 +78,19 @@ impl Explain {
         let packet: Packet = self.packet.parse().map_err(|bad| {
             io::Error::other(format!(
                 "`{}` is not a packet: {bad}\nfor example: outbound tcp to 10.96.0.1:443 user 1000",
-                self.packet.escape_debug()
+                on_one_line(&self.packet)
             ))
         })?;
         let nothing = std::collections::BTreeSet::new();
+        let namespace = self.place.namespace()?;
         let subject: Subject = match &self.file {
+            _ if namespace.is_some() && (self.file.is_some() || self.rules.is_given()) => {
+                return Err(io::Error::other("give a policy, rules, or a namespace, not several"));
+            }
+            None if let Some(namespace) = &namespace => {
+                let live = namespace.ask()?;
+                self.reading.live(&namespace.name, &live, &nothing)?
+            }
             Some(_) if self.rules.is_given() => {
                 return Err(io::Error::other("give a policy or rules, not both"));
             }

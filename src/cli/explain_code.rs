@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{Outcome, output};
 use crate::diag;
+use crate::diag::escape::on_one_line;
 
 /// Print what the code of a diagnostic means, with a wrong and a right example
 #[derive(Args)]
@@ -27,7 +28,7 @@ impl ExplainCode {
             Some(page) => output::print(page.as_bytes()),
             None => Err(io::Error::other(format!(
                 "there is no code `{}`; `weir explain-code` lists them all",
-                code.escape_debug()
+                on_one_line(code)
             ))),
         }
     }

@@ -1,14 +1,17 @@
 //! Files and standard input as text, of bounded length.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::packed;
 use crate::diag::escape::on_one_line;
+use crate::diag::refusal;
 use crate::span::Sources;
-use crate::syntax::Loader;
+use crate::syntax::{Loader, NoIncludes};
+use crate::{Failure, Options, compile};
 
 /// What diagnostics call the file.
 pub(super) fn name(file: &Path) -> Cow<'_, str> {
@@ -40,9 +43,9 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
     text.map_err(|error| unreadable(path, &error))
 }
 
-/// The text of a file with rules in any form, or of standard input; of one that is packed with gzip, what is
-/// in it. Too long a text is an error.
-pub(super) fn read_rules(path: &Path) -> io::Result<String> {
+/// The text of a file, or of standard input; of one that is packed with gzip, what is in it. Too long a text
+/// is an error.
+pub(super) fn read_unpacked(path: &Path) -> io::Result<String> {
     let read = || {
         let bytes = if is_standard(path) {
             bytes(io::stdin().lock())
@@ -66,6 +69,33 @@ pub(super) fn read_named(path: &Path, name: &Path) -> io::Result<String> {
 fn unreadable(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot read {}: {error}", shown(path)))
 }
+
+/// The text of a file with rules, which is no policy.
+///
+/// # Errors
+///
+/// Also if a command that was to write it failed: that is [`Bad`].
+pub(super) fn read_rules(path: &Path) -> io::Result<String> {
+    let text = read_unpacked(path)?;
+    if refusal(&text).is_none() {
+        return Ok(text);
+    }
+    let parsed = compile(&name(path), &text, &NoIncludes, &Options::default());
+    parsed.map_or_else(|failure| Err(io::Error::other(Bad(failure))), |_| Ok(text))
+}
+
+/// What is wrong with an input, as an error: a command that meets it ends as with a wrong policy.
+#[derive(Debug)]
+pub(super) struct Bad(pub(super) Failure);
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Failure { diagnostics, .. }) = self;
+        diagnostics.iter().try_for_each(|found| write!(f, "{}", found.problem))
+    }
+}
+
+impl std::error::Error for Bad {}
 
 /// As [`read`], but too long a text is an error and not cut.
 pub(super) fn read_whole(path: &Path) -> io::Result<String> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::files::{Files, is_standard, name, read_whole, shown};
 use super::output;
 use super::page::counted;
+use super::project::Scope;
 use super::report::Messages;
 use crate::diag::{Diagnostic, Suggestion, apply};
 use crate::policy::{Detail, print};
@@ -34,13 +35,41 @@ pub(super) fn fix(file: &Path, options: &Options, messages: &Messages) -> io::Re
         let why = format!("`--fix` writes files, and {} is none", shown(file));
         return Err(io::Error::other(why));
     }
-    let whole = read_whole(file)?;
+    let count =
+        write(file, &read_whole(file)?, |text| compile(&name(file), text, &Files, options))?;
+    note(&shown(file), count, messages);
+    Ok(())
+}
+
+/// The same for every policy of `scope`.
+///
+/// # Errors
+///
+/// If one cannot be read or written.
+pub(super) fn fix_each(scope: &Scope, messages: &Messages) -> io::Result<()> {
+    let counts = scope.each(|found| {
+        let look = |text: &str| scope.compiled_from(found, text, true);
+        write(&scope.root.join(&found.name), &scope.text(found)?, look)
+    })?;
+    for (found, count) in scope.files.iter().zip(counts) {
+        note(&found.name, count, messages);
+    }
+    Ok(())
+}
+
+fn note(file: &str, count: usize, messages: &Messages) {
+    if count > 0 {
+        let what = counted(count, "fix", "fixes");
+        messages.note(&format!("{file}: {what} written"));
+    }
+}
+
+/// Writes what is safe into `file`, whose text is `whole` and is compiled by `look`; how much.
+fn write(file: &Path, whole: &str, look: impl Fn(&str) -> Compiled) -> io::Result<usize> {
     let (mark, text) = match whole.strip_prefix(MARK) {
         Some(text) => (MARK, text),
-        None => ("", whole.as_str()),
+        None => ("", whole),
     };
-    let called = name(file);
-    let look = |text: &str| compile(&called, text, &Files, options);
     let (mut fixed, mut count) = (text.to_owned(), 0);
     let mut now = look(&fixed);
     for _ in 0..MOST_ROUNDS {
@@ -65,10 +94,8 @@ pub(super) fn fix(file: &Path, options: &Options, messages: &Messages) -> io::Re
     }
     if fixed != text {
         output::rewrite(file, &format!("{mark}{fixed}"))?;
-        let what = counted(count, "fix", "fixes");
-        messages.note(&format!("{}: {what} written", shown(file)));
     }
-    Ok(())
+    Ok(count)
 }
 
 type Compiled = Result<Compilation, Failure>;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::files::{Files, name, read};
-use super::numbers;
 use super::report::Messages;
+use super::{Outcome, numbers};
+use crate::diag::{Diagnostic, Problem};
 use crate::policy::GroupIds;
 use crate::{Compilation, Options, compile};
 
@@ -55,6 +56,19 @@ impl Input {
     }
 }
 
+/// What is found, where the file must have a policy of its own: a file without one is what is left of a
+/// command that was to write it and failed.
+pub(super) fn of_some_policy(
+    compilation: &Compilation,
+    mut found: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
+    if compilation.policies.is_empty() {
+        found.retain(|it| it.problem != Problem::NoPolicy);
+        found.push(Problem::NothingToCompile.of(compilation.sources.beginning()));
+    }
+    found
+}
+
 /// Compiles a policy and says what is wrong with it; `None` if that makes it bad.
 pub(super) fn compile_text(
     file: &Path,
@@ -64,8 +78,9 @@ pub(super) fn compile_text(
 ) -> Option<Compilation> {
     match compile(&name(file), text, &Files, options) {
         Ok(compilation) => {
-            messages.report(&compilation.sources, &compilation.warnings);
-            Some(compilation)
+            let found = of_some_policy(&compilation, compilation.warnings.clone());
+            let is_good = messages.report(&compilation.sources, &found) == Outcome::Good;
+            is_good.then_some(compilation)
         }
         Err(failure) => {
             messages.report(&failure.sources, &failure.diagnostics);

@@ -16,6 +16,7 @@ mod import;
 mod input;
 mod lint;
 mod live;
+mod loaded;
 mod numbers;
 mod output;
 mod packed;
@@ -23,6 +24,7 @@ mod page;
 mod pod_address;
 mod project;
 mod question;
+mod refusal;
 mod report;
 mod rules;
 #[cfg(test)]
@@ -32,11 +34,14 @@ mod subject;
 mod test;
 mod verify;
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use files::Bad;
+use refusal::Refusal;
 use report::Messages;
 
 /// How a command ended, if it could run at all.
@@ -74,7 +79,7 @@ struct Weir {
 const EXAMPLES: &str = "\
 Examples:
   weir compile policy.weir                      the nft script, on standard output
-  weir compile policy.weir | nft -f -           load it
+  weir compile policy.weir -o f && nft -f f     load it
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
@@ -91,7 +96,11 @@ Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I
 const LONG_EXAMPLES: &str = "\
 Examples:
   Compile a policy and load it, in one transaction that replaces the last version:
-    weir compile policy.weir | nft -f -
+    weir compile policy.weir -o policy.nft && nft -f policy.nft
+
+  The same in one line, which fails where weir refuses the policy: it leaves a line there that
+  nothing loads. If weir is missing or killed there is no line, so that a shell needs this too:
+    set -o pipefail; weir compile policy.weir | nft -f -
 
   The same ruleset as libnftables JSON, for a program:
     weir compile --emit json policy.weir -o policy.json
@@ -122,7 +131,8 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
-  The same ruleset for iptables:
+  The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
+    weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh
     weir compile --emit iptables policy.weir | iptables-restore --noflush
     weir compile --emit ip6tables policy.weir | ip6tables-restore --noflush
 
@@ -147,7 +157,8 @@ Examples:
   A policy on standard input:
     echo 'sidecar s {}' | weir compile -
 
-Diagnostics go to standard error; standard output is only ever the product.
+Diagnostics go to standard error; standard output is only ever the product, or, where compile,
+pod-address or import fails and nobody looks on, one line that makes whatever loads it fail.
 Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
 
 #[derive(Subcommand)]
@@ -217,46 +228,72 @@ impl Man {
 /// Runs the command that the arguments name.
 ///
 /// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O, 3 equal as far as
-/// known.
+/// known. A command whose product is loaded or piped on leaves [`REFUSAL`](crate::diag::REFUSAL) on standard
+/// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Weir { command, messages } = Weir::parse();
-    let name = command.name();
-    if let Err(error) = messages.spare_arguments() {
-        messages.unfinished(&error);
-        return ExitCode::from(2);
-    }
-    let ended = match command {
-        Command::Compile(compile) => compile.run(&messages),
-        Command::Check(check) => check.run(&messages),
-        Command::Show(show) => show.run(&messages),
-        Command::Explain(explain) => explain.run(&messages),
-        Command::Verify(verify) => verify.run(&messages),
-        Command::Diff(diff) => diff.run(&messages),
-        Command::Format(format) => format.run(&messages),
-        Command::Golden(golden) => golden.run(&messages),
-        Command::Lint(lint) => lint.run(&messages),
-        Command::Test(test) => test.run(&messages),
-        Command::Import(import) => import.run(&messages),
-        Command::PodAddress(change) => change.run(&messages),
-        Command::ExplainCode(explain) => explain.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
-    };
-    let mut status = match &ended {
-        Ok(Outcome::Good) => 0,
-        Ok(Outcome::Bad) => 1,
-        Ok(Outcome::Unknown) => 3,
+    let refusal = Refusal::of(&Weir::command(), env::args_os().skip(1));
+    refusal.write_on_panic();
+    let status = match Weir::try_parse() {
+        Ok(weir) => weir.run(),
         Err(error) => {
-            messages.failure(error);
-            2
+            // Nobody may be reading; the exit status says it all the same.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).unwrap_or(2)
         }
     };
-    if let Err(error) = messages.finish(name) {
-        messages.unfinished(&error);
-        status = 2;
+    if status != 0 {
+        refusal.write();
     }
     ExitCode::from(status)
+}
+
+impl Weir {
+    /// Its exit status.
+    fn run(self) -> u8 {
+        let Self { command, messages } = self;
+        let name = command.name();
+        if let Err(error) = messages.spare_arguments() {
+            messages.unfinished(&error);
+            return 2;
+        }
+        let ended = match command {
+            Command::Compile(compile) => compile.run(&messages),
+            Command::Check(check) => check.run(&messages),
+            Command::Show(show) => show.run(&messages),
+            Command::Explain(explain) => explain.run(&messages),
+            Command::Verify(verify) => verify.run(&messages),
+            Command::Diff(diff) => diff.run(&messages),
+            Command::Format(format) => format.run(&messages),
+            Command::Golden(golden) => golden.run(&messages),
+            Command::Lint(lint) => lint.run(&messages),
+            Command::Test(test) => test.run(&messages),
+            Command::Import(import) => import.run(&messages),
+            Command::PodAddress(change) => change.run(&messages),
+            Command::ExplainCode(explain) => explain.run(),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
+        };
+        let mut status = match &ended {
+            Ok(Outcome::Good) => 0,
+            Ok(Outcome::Bad) => 1,
+            Ok(Outcome::Unknown) => 3,
+            Err(error) => {
+                if let Some(Bad(failure)) = error.get_ref().and_then(|it| it.downcast_ref()) {
+                    messages.report(&failure.sources, &failure.diagnostics);
+                    1
+                } else {
+                    messages.failure(error);
+                    2
+                }
+            }
+        };
+        if let Err(error) = messages.finish(name) {
+            messages.unfinished(&error);
+            status = 2;
+        }
+        status
+    }
 }
 
 impl Command {

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::files::read_whole;
+use super::files::{read_whole, shown};
+use crate::diag::escape::on_one_line;
 use crate::policy::GroupIds;
 
 /// The names and numbers in a file, which messages call `what`; none without one.
@@ -29,7 +30,7 @@ fn parse(path: &Path, text: &str, what: &str) -> io::Result<GroupIds> {
         let mut fields = line.split(':');
         let (name, number) = (fields.next(), fields.nth(1).and_then(|number| number.parse().ok()));
         let (Some(name), Some(number)) = (name, number) else {
-            let place = format!("{}:{}", path.display(), index + 1);
+            let (place, line) = (format!("{}:{}", shown(path), index + 1), on_one_line(line));
             return Err(io::Error::other(format!("{place}: not a line of a {what}: `{line}`")));
         };
         // The first line of a name counts, as for getgrnam(3) and getpwnam(3).
@@ -55,5 +56,7 @@ mod tests {
         assert_eq!(groups.len(), 2);
         let error = super::parse(path, "root:x:0:\njava 1001\n", "group file").unwrap_err();
         assert_eq!(error.to_string(), "group:2: not a line of a group file: `java 1001`");
+        let error = super::parse(path, "a\u{202e}\x1b[2J\n", "group file").unwrap_err();
+        assert!(error.to_string().ends_with(": `a\\u{202e}\\u{1b}[2J`"), "{error}");
     }
 }

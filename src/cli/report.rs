@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::files::{is_standard, name, shown};
 use super::forms::{Case, Findings, Form, Report, Verdict, github, junit, sarif};
 use super::page::counted;
+use super::project::{self, Scope};
 use super::{Outcome, output};
 use crate::diag::escape::harmless;
 use crate::diag::render::{self, Level, Message, Record, RecordLabel, short_line};
@@ -62,6 +63,8 @@ struct Kept {
     read: Vec<PathBuf>,
     /// Those that were named.
     named: Vec<String>,
+    /// Whether what was found may not be written where it was to be.
+    is_refused: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -281,11 +284,12 @@ impl Messages {
         }
     }
 
-    /// Makes sure that the command line names no file a second time that is to be written to.
+    /// Makes sure that the report is written over no policy and no golden, and that the command line
+    /// names its file only once.
     ///
     /// # Errors
     ///
-    /// If it does.
+    /// If it does, or would be.
     pub(super) fn spare_arguments(&self) -> io::Result<()> {
         let Some(file) = self.report.as_deref().filter(|file| !is_standard(file)) else {
             return Ok(());
@@ -304,12 +308,19 @@ impl Messages {
                 "{file} is named twice; write the report elsewhere"
             )));
         }
-        Ok(())
+        project::spare(file)
     }
 
-    /// Notes files that were read, and are not to be written to.
-    pub(super) fn read(&self, files: impl IntoIterator<Item = PathBuf>) {
-        self.kept.borrow_mut().read.extend(files);
+    /// Makes sure that the report is written over nothing of `scope`.
+    ///
+    /// # Errors
+    ///
+    /// If it would be.
+    pub(super) fn spare(&self, scope: &Scope) -> io::Result<()> {
+        let mut files = self.report.iter().filter(|file| !is_standard(file));
+        let spared = files.try_for_each(|file| scope.spare(file));
+        self.kept.borrow_mut().is_refused |= spared.is_err();
+        spared
     }
 
     /// Says why a command could not run, or not to its end.
@@ -347,6 +358,7 @@ impl Messages {
             kept.failures.iter().for_each(|why| self.fail(why));
         }
         match &self.report {
+            Some(_) if kept.is_refused => Ok(()),
             Some(file) if is_standard(file) => output::print(text.as_bytes()).map(drop),
             Some(file) => {
                 output::spare(file, &kept.read)?;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::LayoutName;
-use super::files::read_rules;
+use super::files::{read_rules, read_unpacked};
 use super::report::Messages;
 use super::subject::{Reading, Subject, called};
+use crate::diag::refusal;
 use crate::net::Family;
 use crate::reader::forms::{Form, Recognised, recognise};
 use crate::reader::iptables::Dump;
@@ -86,7 +87,7 @@ impl Reading {
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
         let texts: Vec<String> =
-            paths.iter().map(|path| read_rules(path)).collect::<io::Result<_>>()?;
+            paths.iter().map(|path| read_unpacked(path)).collect::<io::Result<_>>()?;
         let mut subjects = Vec::new();
         let mut dumps: Vec<(&Path, Dump<'_>)> = Vec::new();
         for (path, text) in paths.iter().zip(&texts) {
@@ -196,6 +197,10 @@ pub(super) fn recognised<'a>(
     text: &'a str,
     messages: &Messages,
 ) -> io::Result<Form<'a>> {
+    // What a command left that failed is for the reader of policies to tell.
+    if refusal(text).is_some() {
+        return Ok(Form::Policy);
+    }
     let Recognised { form, said } = recognise(text)
         .map_err(|error| io::Error::other(format!("cannot read {}: {error}", called(path))))?;
     if let Some(said) = said {

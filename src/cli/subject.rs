@@ -9,9 +9,9 @@ use std::path::Path;
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::files::{name, once, read_rules};
+use super::files::{name, once, read_unpacked};
 use super::input::{GroupFile, compile_text};
-use super::live;
+use super::live::Live;
 use super::report::Messages;
 use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
@@ -79,6 +79,15 @@ impl Subject {
         Ok(Self { name, ruleset, families, passed_over, form })
     }
 
+    /// Other rules of the same place.
+    pub(super) fn with(&self, name: String, ruleset: Ruleset) -> Self {
+        let form = match &self.form {
+            Form::Iptables => Form::Iptables,
+            Form::Nft | Form::Policy(..) => Form::Nft,
+        };
+        Self { name, ruleset, families: self.families, passed_over: Vec::new(), form }
+    }
+
     /// Rules of several, loaded together; `None` of none.
     pub(super) fn together(all: Vec<Self>) -> Option<Self> {
         let mut all = all.into_iter();
@@ -143,7 +152,7 @@ impl Reading {
         filled: &BTreeSet<String>,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        self.text(path, &read_rules(path)?, layout, filled, messages)
+        self.text(path, &read_unpacked(path)?, layout, filled, messages)
     }
 
     /// Reads two sides; `None` if one is a policy that is wrong. Sets that a policy on either side leaves
@@ -155,7 +164,7 @@ impl Reading {
         messages: &Messages,
     ) -> io::Result<Option<[Subject; 2]>> {
         once([old, new].iter().flat_map(|side| [Some(side.path), side.ip6tables]).flatten())?;
-        let (old_text, new_text) = (read_rules(old.path)?, read_rules(new.path)?);
+        let (old_text, new_text) = (read_unpacked(old.path)?, read_unpacked(new.path)?);
         let nothing = BTreeSet::new();
         let is_new_first = is_policy(&new_text) && !is_policy(&old_text);
         let [first, second] = [(old, &old_text), (new, &new_text)];
@@ -180,7 +189,7 @@ impl Reading {
         let Some(ip6tables) = side.ip6tables else {
             return self.text(side.path, text, layout, filled, messages);
         };
-        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read_rules(ip6tables)?));
+        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read_unpacked(ip6tables)?));
         self.halves(&[Some(v4), Some(v6)], messages).map(Some)
     }
 
@@ -239,11 +248,7 @@ impl Reading {
         v4: Option<&Dump<'_>>,
         v6: Option<&Dump<'_>>,
     ) -> io::Result<Subject> {
-        let options = iptables::Options {
-            groups: self.groups.read()?,
-            leave_out: self.leave_out.iter().cloned().collect(),
-            ..iptables::Options::default()
-        };
+        let options = self.iptables_options()?;
         let found =
             iptables::read_dumps(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
         let families = match (v4, v6) {
@@ -274,6 +279,14 @@ impl Reading {
         nft_subject(name, nft::script(text, &self.nft_options(filled)))
     }
 
+    fn iptables_options(&self) -> io::Result<iptables::Options> {
+        Ok(iptables::Options {
+            groups: self.groups.read()?,
+            leave_out: self.leave_out.iter().cloned().collect(),
+            ..iptables::Options::default()
+        })
+    }
+
     fn nft_options(&self, filled: &BTreeSet<String>) -> nft::Options {
         nft::Options {
             leave_out: self.leave_out.iter().cloned().collect(),
@@ -282,34 +295,41 @@ impl Reading {
         }
     }
 
-    /// Reads the rules of the namespace that weir runs in.
-    pub(super) fn live(&self, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let live = live::ask()?;
-        let name = "this namespace".to_owned();
+    /// Reads the rules of a namespace, as its tools print them.
+    pub(super) fn live(
+        &self,
+        name: &str,
+        live: &Live,
+        filled: &BTreeSet<String>,
+    ) -> io::Result<Subject> {
         let mut options = self.nft_options(filled);
         if live.has_iptables_nft {
             // What iptables-nft keeps in nft is read from iptables-save, which can say it.
             options.of_iptables = nft::OfIptables::PassOver;
         }
-        let mut ruleset =
-            nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+        let ruleset =
+            nft::script(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+        let mut found = Found { ruleset, ..Found::default() };
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
         for (variant, [v4, v6]) in &live.iptables {
-            let [v4, v6] = [v4, v6].map(|text| Dump::whole(text));
-            let saved = self.iptables("iptables-save".to_owned(), Some(&v4), Some(&v6))?;
-            let mut saved = saved.ruleset;
+            let options = self.iptables_options()?;
+            let saved = iptables::read(Some(v4), Some(v6), &options);
+            let mut saved = saved.map_err(|errors| unreadable("iptables-save", &errors))?;
             // Both variants can have a table of one name.
-            for table in saved.tables.iter_mut().filter(|_| has_several) {
+            for table in saved.ruleset.tables.iter_mut().filter(|_| has_several) {
                 let called = Name::new(&format!("{variant}-{}", table.name));
                 table.name = called.map_err(io::Error::other)?;
             }
-            if ruleset.tables.is_empty() && !saved.tables.is_empty() {
+            if found.ruleset.tables.is_empty() && !saved.ruleset.tables.is_empty() {
                 form = Form::Iptables;
             }
-            ruleset.tables.extend(saved.tables);
+            found.ruleset.tables.extend(saved.ruleset.tables);
+            found.left_out.extend(saved.left_out);
+            found.passed_over.extend(saved.passed_over);
+            found.unused.retain(|pattern| saved.unused.contains(pattern));
         }
-        Subject::read(name, Found { ruleset, ..Found::default() }, Families::Both, form)
+        Subject::read(name.to_owned(), found, Families::Both, form)
     }
 }
 

@@ -5,16 +5,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Outcome;
 use super::compile::LayoutName;
-use super::differences::Answer;
+use super::differences::{Answer as How, Compare, between};
 use super::files::{once, read};
+use super::live::{Namespace, Where};
+use super::loaded::{Loaded, State};
+use super::page::paragraph;
 use super::report::Messages;
 use super::rules::Rules;
 use super::subject::{Reading, Subject};
+use super::{Outcome, output};
 use crate::Layout;
-use crate::lower::lower;
-use crate::verify::{beside, compared, verified};
+use crate::diag::escape::on_one_line;
+use crate::diag::render::Message;
+use crate::lower::{Lowered, lower};
+use crate::verify::{Answer, beside, compared, verified};
 
 /// Prove that rules treat every packet as a policy says, or show packets that they do not
 ///
@@ -28,9 +33,11 @@ pub(super) struct Verify {
     file: PathBuf,
     #[command(flatten)]
     rules: Rules,
-    /// Ask nft and iptables-save what is loaded in this namespace.
-    #[arg(long, conflicts_with_all = ["iptables", "ip6tables", "nft_json", "rules"])]
-    live: bool,
+    #[command(flatten)]
+    place: Where,
+    /// Ask every namespace of this machine that has a name or a process, and say a line of each.
+    #[arg(long, conflicts_with_all = ["live", "netns", "beside", "json", "emit"])]
+    all_netns: bool,
     /// Prove instead that the policy's traffic fares as the policy says while these rules are loaded, too:
     /// of others in any form, or, with --live, those of this namespace.
     #[arg(
@@ -47,7 +54,7 @@ pub(super) struct Verify {
     #[arg(long)]
     all_hooks: bool,
     #[command(flatten)]
-    answer: Answer,
+    answer: How,
 }
 
 const EXAMPLES: &str = "\
@@ -55,7 +62,7 @@ Examples:
   weir verify policy.weir --rules rules.txt     rules in any form, which the content tells
   weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
   nft -j list ruleset | weir verify policy.weir --nft-json -
-  nsenter -t PID -n weir verify policy.weir --live
+  weir verify policy.weir --netns 4711        in the namespace of that process
   weir verify policy.weir --live --leave-out 'KUBE-*' --leave-out docker
   weir verify policy.weir --beside cni.nft node-iptables.txt
                                                 whether its traffic fares the same beside them
@@ -78,26 +85,143 @@ impl Verify {
         if let Some(beside) = &self.beside {
             return self.beside(&policy, beside, messages);
         }
-        let rules = if self.live {
-            self.reading.live(&policy.filled())?
-        } else if self.rules.is_given() {
-            match self.rules.read(&self.reading, &policy.filled(), messages)? {
-                Some(rules) => rules,
-                None => return Ok(Outcome::Bad),
-            }
-        } else {
+        if self.all_netns {
+            return self.everywhere(&policy);
+        }
+        if let Some(namespace) = self.place.namespace()? {
+            self.alone()?;
+            return self.live(&policy, &namespace, messages);
+        }
+        if !self.rules.is_given() {
             return Err(io::Error::other(
-                "say what to verify: --rules, --iptables and --ip6tables, --nft-json, or --live",
+                "say what to verify: --rules, --iptables and --ip6tables, --nft-json, --live, or --netns",
             ));
-        };
+        }
+        let read = self.rules.read(&self.reading, &policy.filled(), messages)?;
+        let Some(rules) = read else { return Ok(Outcome::Bad) };
+        self.print(&policy, &rules, None, messages)
+    }
+
+    /// Refuses files of rules beside a namespace.
+    fn alone(&self) -> io::Result<()> {
+        if self.rules.is_given() {
+            return Err(io::Error::other("give files of rules or a namespace, not both"));
+        }
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        policy: &Subject,
+        rules: &Subject,
+        namespace: Option<(&Loaded, &str)>,
+        messages: &Messages,
+    ) -> io::Result<Outcome> {
         let (says, done) = (&policy.name, &rules.name);
+        let head = namespace.map_or("", |(_, head)| head);
         self.answer.print(
-            [&policy, &rules],
-            if self.all_hooks { &compared } else { &verified },
+            [policy, rules],
+            self.compare(),
             |families| format!(": every packet of {families} fares under {done} as {says} says"),
-            |ways| format!("different in {ways}: what {says} says, and {done}\n"),
+            |ways| format!("{head}different in {ways}: what {says} says, and {done}\n"),
             (messages, "verify/different", &self.file),
+            namespace.map(|(loaded, _)| loaded),
         )
+    }
+
+    fn compare(&self) -> Compare<'static> {
+        if self.all_hooks { &compared } else { &verified }
+    }
+
+    /// Says whether the policy is loaded in a namespace, whether what is there is what it says, and whether
+    /// something stands in its way.
+    fn live(
+        &self,
+        policy: &Subject,
+        namespace: &Namespace,
+        messages: &Messages,
+    ) -> io::Result<Outcome> {
+        let live = namespace.ask()?;
+        let lowered = lowered(policy);
+        let loaded = Loaded::of(&lowered, &live)?;
+        if let Some(words) = loaded.state.words(&lowered, &namespace.name) {
+            let text = if self.answer.is_json() {
+                Message::new("namespace", &loaded).pretty()
+            } else {
+                let mut text = String::new();
+                paragraph(&mut text, "", &words, "  ");
+                text
+            };
+            output::print(text.as_bytes())?;
+            messages.result("verify/different", &self.file, words);
+            return Ok(Outcome::Bad);
+        }
+        let all = self.reading.live(&namespace.name, &live, &policy.filled())?;
+        if let Some(own) = own(&all, &lowered, loaded.state) {
+            // What stands in its own tables decides first: others are not to blame for it.
+            let (_, verdict) = between(policy, &own, &compared)?;
+            if verdict.answer == Answer::Different {
+                let head = format!(
+                    "loaded, but not as {} says, perhaps in another version: ",
+                    policy.name
+                );
+                return self.print(policy, &own, Some((&loaded, &head)), messages);
+            }
+        }
+        let head = "loaded, but rules of others stand in its way: ";
+        self.print(policy, &all, Some((&loaded, head)), messages)
+    }
+
+    /// Says a line about each namespace of the machine.
+    fn everywhere(&self, policy: &Subject) -> io::Result<Outcome> {
+        self.alone()?;
+        let lowered = lowered(policy);
+        let mut outcome = Outcome::Good;
+        let mut failed = None;
+        for namespace in Namespace::all()? {
+            let judged = self.judged(policy, &lowered, &namespace);
+            let line = match judged {
+                Ok((words, one)) => {
+                    if outcome != Outcome::Bad && one != Outcome::Good {
+                        outcome = one;
+                    }
+                    words
+                }
+                Err(error) => {
+                    let words = format!("cannot be asked: {}", on_one_line(&error.to_string()));
+                    failed = Some(error);
+                    words
+                }
+            };
+            output::print(format!("{}: {line}\n", namespace.name).as_bytes())?;
+        }
+        failed.map_or(Ok(outcome), Err)
+    }
+
+    fn judged(
+        &self,
+        policy: &Subject,
+        lowered: &Lowered,
+        namespace: &Namespace,
+    ) -> io::Result<(String, Outcome)> {
+        let live = namespace.ask()?;
+        let loaded = Loaded::of(lowered, &live)?;
+        match loaded.state {
+            State::NotLoaded => return Ok(("not loaded".to_owned(), Outcome::Bad)),
+            State::Dormant => return Ok(("not in force: dormant".to_owned(), Outcome::Bad)),
+            State::InNft | State::InIptables => {}
+        }
+        let all = self.reading.live(&namespace.name, &live, &policy.filled())?;
+        let (_, verdict) = between(policy, &all, self.compare())?;
+        let routing = loaded.outcome();
+        let (words, outcome) = match verdict.answer {
+            Answer::Equal => ("equal", Outcome::Good),
+            Answer::EqualAsFarAsKnown => ("equal as far as known", Outcome::Unknown),
+            Answer::Different => ("different", Outcome::Bad),
+        };
+        let lacks = if routing == Outcome::Bad { ", but for routing" } else { "" };
+        let outcome = if outcome == Outcome::Good { routing } else { outcome };
+        Ok((format!("{words}{lacks}"), outcome))
     }
 
     fn beside(
@@ -114,10 +238,10 @@ impl Verify {
             let Some(subject) = read else { return Ok(Outcome::Bad) };
             others.push(subject);
         }
-        if self.live {
-            let owned = policy.policy().map(|policy| lower(policy, Layout::default()).owned);
-            let mut live = self.reading.live(&policy.filled())?;
-            let owned = owned.unwrap_or_default();
+        if let Some(namespace) = self.place.namespace()? {
+            let live = namespace.ask()?;
+            let mut live = self.reading.live(&namespace.name, &live, &policy.filled())?;
+            let owned = lowered(policy).owned;
             live.ruleset.tables.retain(|table| !owned.contains(&table.name));
             others.push(live);
         }
@@ -139,6 +263,21 @@ impl Verify {
                 )
             },
             (messages, "verify/beside", &self.file),
+            None,
         )
     }
+}
+
+fn lowered(policy: &Subject) -> Lowered {
+    let policy = policy.policy().expect("it was read as a policy");
+    lower(policy, Layout::default())
+}
+
+/// The policy's own tables among all of a namespace, if they are nft's.
+fn own(all: &Subject, lowered: &Lowered, state: State) -> Option<Subject> {
+    (state == State::InNft).then(|| {
+        let mut ruleset = all.ruleset.clone();
+        ruleset.tables.retain(|table| lowered.owned.contains(&table.name));
+        all.with(format!("what {} has in its tables", all.name), ruleset)
+    })
 }

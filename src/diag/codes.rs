@@ -19,6 +19,8 @@ impl Problem {
             Self::MissingBlock { .. } => "E110",
             Self::SurplusBlock { .. } => "E111",
             Self::TooMany { severity: Severity::Error } => "E112",
+            Self::Refused => "E113",
+            Self::NothingToCompile => "E114",
             Self::IncludeCycle { .. } => "E201",
             Self::Unreadable { .. } => "E202",
             Self::TooLarge { .. } => "E203",
@@ -70,7 +72,7 @@ impl Problem {
             Self::ProxyGroup { .. } | Self::ProxyUser { .. } => "W503",
             Self::ReroutedAndExcluded { .. } => "W504",
             Self::Repeated { .. } => "W505",
-            Self::DnsExcluded => "W506",
+            Self::DnsExcluded { .. } => "W506",
             Self::SameMark { .. } => "W507",
             Self::SamePort { .. } => "W508",
             Self::NoEffect { .. } | Self::Shadowed { .. } => "W509",
@@ -84,6 +86,7 @@ impl Problem {
             Self::WellKnownMark { .. } => "W517",
             Self::OpenFamily { .. } => "W518",
             Self::IdleAllow { .. } => "W519",
+            Self::WellKnownTie { .. } => "W520",
             Self::NotToml { .. } => "E601",
             Self::UnknownKey { .. } => "E602",
             Self::NotASetting { .. } => "E603",
@@ -116,12 +119,13 @@ macro_rules! pages {
 
 pages! {
     "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111" "E112"
+    "E113" "E114"
     "E201" "E202" "E203" "E204" "E205" "E206" "E207"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
     "E327" "E328" "E329" "E330" "E331" "E332" "E333" "E334" "E335"
     "E401" "E402" "E403" "E404"
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
-    "W513" "W514" "W515" "W516" "W517" "W518" "W519"
+    "W513" "W514" "W515" "W516" "W517" "W518" "W519" "W520"
     "E601" "E602" "E603"
 }

@@ -26,6 +26,16 @@ impl Problem {
                 "a clause stands in at most 2 blocks: `sidecar reviews { outbound { … } }`".to_owned()
             }
             Self::TooMany { .. } => "correct these, and run it again".to_owned(),
+            Self::Refused => {
+                "look at the message of the command that was to write this; `set -o pipefail` makes a \
+                 shell stop there"
+                    .to_owned()
+            }
+            Self::NothingToCompile => {
+                "write `sidecar reviews {}`, or name a file that has a policy; if a command was to \
+                 write this, look at its message"
+                    .to_owned()
+            }
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
@@ -169,8 +179,11 @@ impl Problem {
                 "`reroute` wins on arrival, `exclude` on departure; keep one".to_owned()
             }
             Self::Repeated { .. } => "remove it".to_owned(),
-            Self::DnsExcluded => {
-                "`exclude` always wins; take 53 out of it, or write `dns none`".to_owned()
+            Self::DnsExcluded { by: Some(by) } => {
+                format!("take port 53 out of `{by}`, or write `dns none`")
+            }
+            Self::DnsExcluded { by: None } => {
+                "leave port 53 captured somewhere, or write `dns none`".to_owned()
             }
             Self::SamePort { .. } => "give each its own port".to_owned(),
             Self::NoEffect { reason, .. } => (*reason).to_owned(),
@@ -181,6 +194,10 @@ impl Problem {
                 "choose another mark, if the policy is for the network of a node on which it runs"
                     .to_owned()
             }
+            Self::WellKnownTie { supposes, then, otherwise, .. } => format!(
+                "if {supposes}: {then}; otherwise: {otherwise}; that concerns policies for a network \
+                 namespace that has both"
+            ),
             Self::OpenFamily { family, other } => {
                 let everywhere = family.everywhere();
                 let other = other.keyword();

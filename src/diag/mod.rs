@@ -8,6 +8,7 @@ mod help;
 mod problem;
 #[cfg(feature = "cli")]
 mod record;
+mod refusal;
 #[cfg(feature = "cli")]
 pub mod render;
 mod report;
@@ -15,6 +16,8 @@ mod suggest;
 
 pub use codes::{CODES, explain};
 pub use problem::{Problem, Severity};
+pub use refusal::REFUSAL;
+pub(crate) use refusal::refusal;
 pub use report::MOST_REPORTED;
 pub(crate) use report::Report;
 pub use suggest::{Hint, Suggestion, apply};

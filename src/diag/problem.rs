@@ -109,6 +109,13 @@ pub enum Problem {
         severity: Severity,
     },
 
+    /// `E113`: what a command of weir that failed left in the place of its product.
+    #[error("this is what a command of weir leaves that failed")]
+    Refused,
+    /// `E114`: a command that is about policies, and a file without one of its own.
+    #[error("there is no policy in this file")]
+    NothingToCompile,
+
     /// `E201`: a file that includes itself, perhaps by way of others.
     #[error("`{file}` includes itself")]
     IncludeCycle {
@@ -523,9 +530,12 @@ pub enum Problem {
         /// The value.
         value: String,
     },
-    /// `W506`: DNS is captured, and port 53 is excluded.
-    #[error("DNS capture has no effect: port 53 is excluded")]
-    DnsExcluded,
+    /// `W506`: DNS is captured, and every query is left out.
+    #[error("DNS capture has no effect: no query of the workload is left for it")]
+    DnsExcluded {
+        /// The clause that leaves them out, behind the words of its block; `None` if it is no single one.
+        by: Option<Box<str>>,
+    },
     /// `W507`: one mark for two things.
     #[error("`mark` and `outbound-mark` are both {mark}")]
     SameMark {
@@ -625,6 +635,20 @@ pub enum Problem {
     IdleAllow {
         /// The code.
         code: &'static str,
+    },
+    /// `W520`: chains of a well-known program tie with the policy's, and their order decides.
+    #[error("who was loaded last, the policy or {who}, decides what becomes of `{packet}`")]
+    WellKnownTie {
+        /// The program: `kube-proxy`.
+        who: &'static str,
+        /// A packet that both translate.
+        packet: Box<str>,
+        /// The order that is supposed.
+        supposes: Box<str>,
+        /// What becomes of it then.
+        then: Box<str>,
+        /// What becomes of it in the other order.
+        otherwise: Box<str>,
     },
     /// `E601`: a `weir.toml` that is no TOML.
     #[error("this is not TOML: {why}")]

@@ -6,7 +6,7 @@ use super::{Context, Explanation, Treatment, explain_as};
 use crate::ir::Ruleset;
 use crate::lower::Owners;
 use crate::semantics::{
-    Comparison, Limit, Reached, Region, Traffic, compare_in_full, compare_touched, reached,
+    Comparison, Limit, Question, Reached, Region, Traffic, compare_in_full, reached,
 };
 
 /// How the treatment of a packet changes from one ruleset to another.
@@ -95,35 +95,18 @@ pub struct DifferenceWords {
 }
 
 /// Every way in which `right` treats packets otherwise than `left`, captures first, and behind all else
-/// what only the proxy of one of the two sends. Empty if they treat all packets alike.
+/// what only the proxy of one of the two sends, as far as the question goes. Empty if they treat all
+/// packets alike.
 ///
 /// # Errors
 ///
 /// If the rulesets are too entangled to tell.
 pub fn differences(
-    left: (&Ruleset, &Context<'_>),
-    right: (&Ruleset, &Context<'_>),
-) -> Result<Comparison<DifferenceWords>, Limit> {
-    told(left, right, compare_in_full(left.0, right.0)?)
-}
-
-/// The same for packets only to which `left` does something.
-///
-/// # Errors
-///
-/// If the rulesets are too entangled to tell.
-pub fn differences_touched(
-    left: (&Ruleset, &Context<'_>),
-    right: (&Ruleset, &Context<'_>),
-) -> Result<Comparison<DifferenceWords>, Limit> {
-    told(left, right, compare_touched(left.0, right.0)?)
-}
-
-fn told(
     (left, left_context): (&Ruleset, &Context<'_>),
     (right, right_context): (&Ruleset, &Context<'_>),
-    found: Comparison<Region>,
+    question: Question,
 ) -> Result<Comparison<DifferenceWords>, Limit> {
+    let found = compare_in_full(left, right, question)?;
     let mut both: Vec<(Vec<Traffic>, DifferenceWords)> = Vec::new();
     let hosts = [left_context.host(), right_context.host()];
     // Rules alone do not say who the proxy is.

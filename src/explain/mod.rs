@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::semantics::{Host, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
 use crate::span::Sources;
 
-pub use difference::{Change, DifferenceWords, differences, differences_touched};
+pub use difference::{Change, DifferenceWords, differences};
 pub use path::{ClauseWords, RungWords, StepWords};
 pub use treatment::Treatment;
 pub use unless::{OpenRule, Unless};

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::Serialize;
 
 use super::Explanation;
-use crate::ir::{Action, Effect, Match, Ruleset, Target};
+use crate::ir::{Action, Effect, Match, Rule, Ruleset, Target};
 use crate::semantics::{Holds, Leg, Limit, Packet, Step};
 
 /// Another end of a packet, and what it supposes.
@@ -52,7 +52,7 @@ pub(super) type Told<'a> = (Vec<Leg<'a>>, Explanation);
 /// `packet` with the usual answers to what `ruleset` asks.
 pub(super) fn usual(ruleset: &Ruleset, packet: &Packet) -> Packet {
     let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|it| &it.rules);
-    let usual = rules.flat_map(|rule| rule.conditions()).filter(|condition| condition.is_usual);
+    let usual = rules.flat_map(Rule::conditions).filter(|condition| condition.is_usual);
     let mut packet = packet.clone();
     packet.holds.extend(usual.flat_map(|condition| {
         [false, true].map(|translated| Holds { condition: condition.clone(), translated })
@@ -106,7 +106,9 @@ fn push(
             let matched = leg.run.trace.contains(step);
             for (rule, change) in otherwise(step, matched) {
                 let mut other = packet.clone();
-                change.iter().for_each(|(holds, is)| answer(&mut other, holds, *is));
+                for (holds, is) in &change {
+                    answer(&mut other, holds, *is);
+                }
                 if tried.insert(other.holds.clone()) {
                     let rules = rules.iter().cloned().chain([rule]).collect();
                     open.push_back((other, rules));

@@ -78,6 +78,14 @@ impl<'a> Pod<'a> {
         array(&self.spec["containers"]).iter()
     }
 
+    /// The number that its security context has for a container under `key`, as `runAsUser`: what a
+    /// container says of itself wins over what is said of its pod.
+    pub(crate) fn runs_as(&self, container: &Value, key: &str) -> Option<u32> {
+        let contexts = [container, self.spec].map(|it| &it["securityContext"][key]);
+        let said = contexts.into_iter().find(|said| !said.is_null())?;
+        u32::try_from(said.as_u64()?).ok()
+    }
+
     /// Whether it shares the node's network.
     pub(crate) fn is_on_host_network(&self) -> bool {
         self.spec["hostNetwork"] == true

@@ -1,5 +1,7 @@
 //! Words for messages: what was meant, and texts that are short enough to show.
 
+use crate::diag::escape::on_one_line;
+
 /// The word of `known` that `word` may have been meant to be: the one nearest to it, if nothing is
 /// as near and no more than a third of it has to change.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -33,11 +35,9 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
 /// `text` for a message: on one line, printable, and 60 characters at most.
 pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 60;
-    let printable = text
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] });
-    let mut short: String = printable.clone().take(MOST).collect();
-    if printable.count() > MOST {
+    let printable = on_one_line(text);
+    let mut short: String = printable.chars().take(MOST).collect();
+    if printable.chars().count() > MOST {
         short.pop();
         short.push('…');
     }
@@ -60,6 +60,7 @@ mod tests {
     #[test]
     fn a_value_stays_on_its_line() {
         assert_eq!(shortened("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+        assert_eq!(shortened("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(shortened(&"x".repeat(60)), "x".repeat(60));
         assert_eq!(shortened(&"x".repeat(61)), format!("{}…", "x".repeat(59)));
     }

@@ -1,5 +1,5 @@
-//! The language of iproute2: what `ip` is told, in batches and in the shell scripts around it, and what
-//! comes of it.
+//! The language of iproute2: what `ip` is told, in batches and in the shell scripts around it and around
+//! iptables, and what comes of it.
 //!
 //! ```text
 //! script ──read::script──▶ ┌──────────────┐
@@ -10,8 +10,12 @@
 //! Only what weir writes is read; any other word is an error, with its place. What commands do was seen
 //! with iproute2 6.1 on Linux 6.18.
 
+pub(crate) mod iptables;
+mod line;
+mod listed;
 mod namespace;
 mod read;
+pub(crate) mod sweep;
 
 use std::fmt;
 
@@ -20,8 +24,10 @@ use ipnet::IpNet;
 use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
 use crate::nft::{At, Script};
+use iptables::Whose;
 
-pub(crate) use namespace::{Namespace, Stack};
+pub(crate) use listed::{Listings, Standing, standing};
+pub(crate) use namespace::{Namespace, Stack, Way};
 pub(crate) use read::{batch, script};
 
 /// One thing that a script does.
@@ -33,8 +39,14 @@ pub(crate) enum Statement<'a> {
     Ip(Command),
     /// A command, unless there is a rule of the family that the selector fits.
     UnlessListed { family: Family, selector: Selector, then: Command },
+    /// The function of [`sweep`], for one family; `keep`: the rule that stays.
+    Sweep { family: Family, protocol: u8, keep: Option<Selector> },
+    /// A command, unless a capture of a mesh is loaded that needs what it takes away.
+    UnlessCaptured(Command),
     /// Statements, where the kernel has IPv6 on.
     WithIpv6(Vec<(At, Statement<'a>)>),
+    /// What takes away rules of iptables.
+    Iptables(Whose),
     /// A transaction of nft.
     Nft(Script<'a>),
 }
@@ -61,6 +73,8 @@ pub(crate) enum Change {
     AddRule(Selector),
     /// No rule that the selector fits is there afterwards.
     FlushRules(Selector),
+    /// No route of the protocol is there afterwards, in any table.
+    FlushRoutes { protocol: u8 },
 }
 
 /// A network of a routing table that is this machine.
@@ -68,6 +82,8 @@ pub(crate) enum Change {
 pub(crate) struct Route {
     pub(crate) table: u32,
     pub(crate) to: IpNet,
+    /// 0: none that is said.
+    pub(crate) protocol: u8,
 }
 
 /// What a rule has, or what rules are looked for; `None`: any.
@@ -77,6 +93,7 @@ pub(crate) struct Selector {
     pub(crate) mask: Option<u32>,
     pub(crate) table: Option<u32>,
     pub(crate) priority: Option<u32>,
+    pub(crate) protocol: Option<u8>,
 }
 
 /// A routing rule that looks at the mark of packets at most.
@@ -88,9 +105,23 @@ pub(crate) struct Rule {
     /// 0: every packet.
     pub(crate) mask: u32,
     pub(crate) table: u32,
+    /// 0: none that is said.
+    pub(crate) protocol: u8,
 }
 
 impl Selector {
+    /// The rule that the step adds, if it adds one, whatever its protocol.
+    pub(crate) fn of(step: &HostStep) -> Option<Self> {
+        let HostPart::MarkRule { mark, table, priority } = step.adds else { return None };
+        Some(Self {
+            mark: Some(mark.value()),
+            mask: Some(mark.mask()),
+            table: Some(table),
+            priority,
+            protocol: None,
+        })
+    }
+
     /// Whether `ip` takes the rule for one of these. As `ip` has it, a 0 fits every mark or mask.
     pub(crate) fn fits(&self, rule: &Rule) -> bool {
         let fits = |wanted: Option<u32>, is: u32| wanted.is_none_or(|wanted| wanted == is);
@@ -99,17 +130,18 @@ impl Selector {
             && fits_mark(self.mask, rule.mask)
             && fits(self.table, rule.table)
             && fits(self.priority, rule.priority)
+            && self.protocol.is_none_or(|protocol| protocol == rule.protocol)
     }
 }
 
 impl Rule {
     /// What the step adds, if that is a rule: where the step does not say, at the priority that the
     /// kernel chooses for the first.
-    pub(crate) fn of(step: &HostStep) -> Option<Self> {
+    pub(crate) fn of(step: &HostStep, protocol: u8) -> Option<Self> {
         const FIRST: u32 = 32_765;
         let HostPart::MarkRule { mark, table, priority } = step.adds else { return None };
         let (bits, mask) = (mark.value(), mark.mask());
-        Some(Self { priority: priority.unwrap_or(FIRST), mark: bits, mask, table })
+        Some(Self { priority: priority.unwrap_or(FIRST), mark: bits, mask, table, protocol })
     }
 
     /// Whether it is what the step adds.
@@ -123,7 +155,8 @@ impl Rule {
 /// `32765: fwmark 0x539/0xffffffff table 133`.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { priority, mark, mask, table } = self;
-        write!(f, "{priority}: fwmark {mark:#x}/{mask:#x} table {table}")
+        let Self { priority, mark, mask, table, protocol } = self;
+        write!(f, "{priority}: fwmark {mark:#x}/{mask:#x} table {table}")?;
+        if *protocol == 0 { Ok(()) } else { write!(f, " protocol {protocol}") }
     }
 }

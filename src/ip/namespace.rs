@@ -4,30 +4,44 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::iptables::{Held, is_captured};
 use super::{Change, Command, Route, Rule, Selector, Statement};
 use crate::ir::{HostPart, HostStep};
 use crate::net::Family;
 use crate::nft::{At, Place, ReadError, ReadProblem, State, absent, refused};
 
 /// The part of a network namespace that scripts change.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Namespace<'s> {
     pub(crate) ipv4: Stack,
     /// `None`: the kernel has it off, and commands about it fail.
     pub(crate) ipv6: Option<Stack>,
     /// nft's tables.
     pub(crate) tables: State<'s>,
+    /// What iptables has.
+    pub(crate) iptables: Vec<Held>,
 }
 
 /// Addresses, routes and routing rules of one family.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stack {
+    /// The destination that is every address.
+    pub(super) everywhere: IpNet,
     /// Addresses of the loopback interface, each with the length of its prefix.
     pub(crate) addresses: BTreeSet<IpNet>,
-    /// Routes by table and destination; whether what they lead to is this machine.
-    pub(crate) routes: BTreeMap<(u32, IpNet), bool>,
+    /// Routes by table and destination.
+    pub(crate) routes: BTreeMap<(u32, IpNet), Way>,
     /// Rules, in the order in which they are asked.
     pub(crate) rules: Vec<Rule>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Whether that is this machine.
+    pub(crate) is_local: bool,
+    /// 0: none that is said.
+    pub(crate) protocol: u8,
 }
 
 /// What is told of a namespace after each command.
@@ -58,6 +72,18 @@ impl<'s> Namespace<'s> {
                         self.command(*then).map_err(placed)?;
                     }
                 }
+                Statement::Sweep { family, protocol, keep } => {
+                    let stack = self.stack_mut(*family);
+                    let off = || refused("-6", "IPv6 is off");
+                    stack.ok_or_else(off).map_err(placed)?.sweep(*protocol, keep.as_ref());
+                }
+                Statement::UnlessCaptured(command) => {
+                    let tables = self.tables.tables.iter().map(|table| &*table.name.name);
+                    if !is_captured(tables, &self.iptables) {
+                        self.command(*command).map_err(placed)?;
+                    }
+                }
+                Statement::Iptables(whose) => self.iptables.retain(|held| !whose.has(held)),
                 Statement::Nft(script) => {
                     let mut errors = Vec::new();
                     self.tables = script.apply(std::mem::take(&mut self.tables), true, &mut errors);
@@ -94,29 +120,41 @@ impl<'s> Namespace<'s> {
 }
 
 impl Stack {
+    /// Nothing of the family.
+    pub(crate) const fn new(family: Family) -> Self {
+        Self {
+            everywhere: family.everywhere(),
+            addresses: BTreeSet::new(),
+            routes: BTreeMap::new(),
+            rules: Vec::new(),
+        }
+    }
+
     /// Whether what the step adds is there.
     pub(crate) fn holds(&self, step: &HostStep) -> bool {
         match step.adds {
             HostPart::Address(address) => self.addresses.contains(&IpNet::from(address)),
             HostPart::LocalRoute { table } => {
-                self.routes.get(&(table, step.family.everywhere())) == Some(&true)
+                let way = self.routes.get(&(table, step.family.everywhere()));
+                way.is_some_and(|way| way.is_local)
             }
             HostPart::MarkRule { .. } => self.rules.iter().any(|rule| rule.is(step)),
         }
     }
 
-    /// Makes what the step adds be there, a rule once if it is not.
-    pub(crate) fn put(&mut self, step: &HostStep) {
+    /// Makes what the step adds be there, of this protocol, a rule once if there is none of any.
+    pub(crate) fn put(&mut self, step: &HostStep, protocol: u8) {
         match step.adds {
             HostPart::Address(address) => {
                 self.addresses.insert(IpNet::from(address));
             }
             HostPart::LocalRoute { table } => {
-                self.routes.insert((table, step.family.everywhere()), true);
+                let way = Way { is_local: true, protocol };
+                self.routes.insert((table, step.family.everywhere()), way);
             }
             HostPart::MarkRule { .. } => {
                 if !self.holds(step) {
-                    self.rules.extend(Rule::of(step));
+                    self.rules.extend(Rule::of(step, protocol));
                     self.rules.sort_by_key(|rule| rule.priority);
                 }
             }
@@ -149,12 +187,13 @@ impl Stack {
                 let goes = |address: &IpNet| of.is_none_or(|of| of.contains(&address.addr()));
                 self.addresses.retain(|address| !goes(address));
             }
-            Change::ReplaceRoute(Route { table, to }) => {
-                self.routes.insert((table, to), true);
+            Change::ReplaceRoute(Route { table, to, protocol }) => {
+                self.routes.insert((table, to), Way { is_local: true, protocol });
             }
-            Change::DeleteRoute(Route { table, to }) => {
+            Change::DeleteRoute(Route { table, to, protocol }) => {
                 let known = self.routes.get(&(table, to)).copied();
-                if known != Some(true) {
+                let fits = |way: Way| way.is_local && (protocol == 0 || protocol == way.protocol);
+                if !known.is_some_and(fits) {
                     return Err(absent("route", &format!("local {to} table {table}")));
                 }
                 self.routes.remove(&(table, to));
@@ -163,6 +202,9 @@ impl Stack {
             Change::FlushRules(selector) => {
                 // `ip` spares the rule that is asked first.
                 self.rules.retain(|rule| rule.priority == 0 || !selector.fits(rule));
+            }
+            Change::FlushRoutes { protocol } => {
+                self.routes.retain(|_, way| way.protocol != protocol);
             }
         }
         Ok(())
@@ -177,6 +219,7 @@ impl Stack {
             mark,
             mask: selector.mask.unwrap_or(u32::MAX),
             table,
+            protocol: selector.protocol.unwrap_or(0),
         };
         if selector.priority.is_some() && self.rules.contains(&rule) {
             return Err(ReadProblem::Exists { what: "rule", name: rule.to_string() });

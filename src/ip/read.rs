@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{Change, Command, Route, Selector, Statement};
+use super::iptables::{self, Whose};
+use super::line::Line;
+use super::{Change, Command, Route, Selector, Statement, sweep};
 use crate::net::Family;
-use crate::nft::{At, Place, ReadError, ReadProblem, Script, bad, text, unknown};
+use crate::nft::{At, Place, ReadError, Script, bad, text};
 
 /// The first line of a script.
 const INTERPRETER: &str = "#!/bin/sh";
@@ -30,11 +32,30 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
         let found = text.lines().next().unwrap_or_default();
         return Err(Line { number: 1, column: 1, text: found }.wants(INTERPRETER));
     }
-    let mut reader = Reader { text, offset: 0, number: 0, knows_off: false };
+    let mut reader = Reader {
+        text,
+        offset: 0,
+        number: 0,
+        knows_off: false,
+        sweeps: None,
+        knows_captured: false,
+    };
     let mut statements = Vec::new();
     while let Some(line) = reader.next_line() {
         if line.text == IF_ON && reader.knows_off {
             statements.push((line.at(), Statement::WithIpv6(reader.block(line)?)));
+        } else if line.text == sweep::BEGIN {
+            reader.sweeps = Some(reader.function(line)?);
+        } else if line.text == iptables::CAPTURED.0 {
+            let text = reader.block_of(line, iptables::CAPTURED.1)?;
+            if text != iptables::captured() {
+                return Err(line.unknown("function"));
+            }
+            reader.knows_captured = true;
+        } else if line.text == iptables::BEGIN {
+            let text = reader.block_of(line, iptables::END)?;
+            let whose = Whose::of(text).ok_or_else(|| line.unknown("function"))?;
+            statements.push((line.at(), Statement::Iptables(whose)));
         } else if line.text == NFT {
             statements.push((line.at(), Statement::Nft(reader.transaction(line)?)));
         } else if let Some(statement) = reader.statement(line)? {
@@ -50,7 +71,14 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
 ///
 /// The first thing that is not known.
 pub(crate) fn batch(text: &str, family: Family) -> Result<Vec<(At, Statement<'_>)>, ReadError> {
-    let mut reader = Reader { text, offset: 0, number: 0, knows_off: false };
+    let mut reader = Reader {
+        text,
+        offset: 0,
+        number: 0,
+        knows_off: false,
+        sweeps: None,
+        knows_captured: false,
+    };
     let mut statements = Vec::new();
     while let Some(line) = reader.next_line() {
         if !line.is_remark() {
@@ -61,75 +89,6 @@ pub(crate) fn batch(text: &str, family: Family) -> Result<Vec<(At, Statement<'_>
     Ok(statements)
 }
 
-/// A line, or the rest of one.
-#[derive(Clone, Copy)]
-struct Line<'a> {
-    number: u32,
-    column: u32,
-    text: &'a str,
-}
-
-impl Line<'_> {
-    fn trimmed(self) -> Self {
-        let blanks = self.text.len() - self.text.trim_start_matches([' ', '\t']).len();
-        let text = self.text[blanks..].trim_end_matches([' ', '\t']);
-        let column = self.column.saturating_add(u32::try_from(blanks).unwrap_or(u32::MAX));
-        Self { column, text, ..self }
-    }
-
-    fn is_remark(self) -> bool {
-        self.text.is_empty() || self.text.starts_with('#')
-    }
-
-    /// What follows `bytes` of it.
-    fn behind(self, bytes: usize) -> Self {
-        let characters = self.text[..bytes].chars().count();
-        let column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
-        Self { column, text: &self.text[bytes..], ..self }
-    }
-
-    /// Its first word, and what follows.
-    fn word(self) -> Option<(Self, Self)> {
-        let line = self.trimmed();
-        let end = line.text.find([' ', '\t']).unwrap_or(line.text.len());
-        (end > 0).then(|| (Self { text: &line.text[..end], ..line }, line.behind(end)))
-    }
-
-    /// What follows the word, which must come next.
-    fn after(self, word: &str) -> Result<Self, ReadError> {
-        match self.word() {
-            Some((found, rest)) if found.text == word => Ok(rest),
-            Some((found, _)) => Err(found.wants(word)),
-            None => Err(self.wants(word)),
-        }
-    }
-
-    /// Nothing may follow.
-    fn end(self) -> Result<(), ReadError> {
-        self.word().map_or(Ok(()), |(word, _)| Err(word.unknown("word")))
-    }
-
-    const fn at(self) -> At {
-        At::Line { line: self.number, column: self.column }
-    }
-
-    fn error(self, problem: ReadProblem) -> ReadError {
-        ReadError { at: Place::from(self.at()), problem }
-    }
-
-    fn unknown(self, what: &'static str) -> ReadError {
-        self.error(unknown(what, &self.text.escape_debug().to_string()))
-    }
-
-    fn wants(self, wanted: &str) -> ReadError {
-        let found = match self.text {
-            "" => "end of line".to_owned(),
-            found => found.escape_debug().to_string(),
-        };
-        self.error(ReadProblem::Unexpected { found, wanted: format!("`{wanted}`") })
-    }
-}
-
 struct Reader<'a> {
     text: &'a str,
     /// Bytes read.
@@ -138,6 +97,10 @@ struct Reader<'a> {
     number: u32,
     /// Whether `$off` is where the kernel says whether IPv6 is off.
     knows_off: bool,
+    /// The protocol of the function that sweeps, as it was defined last.
+    sweeps: Option<u8>,
+    /// Whether it is defined what asks for captures.
+    knows_captured: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -168,6 +131,23 @@ impl<'a> Reader<'a> {
             }
         }
         Err(Line { text: "", ..begin }.wants("fi"))
+    }
+
+    /// The function that sweeps, whose first line this is; its protocol.
+    fn function(&mut self, begin: Line<'a>) -> Result<u8, ReadError> {
+        let text = self.block_of(begin, sweep::END)?;
+        sweep::protocol(text).ok_or_else(|| begin.unknown("function"))
+    }
+
+    /// The text from the line that was read to one that is `end`, as it stands there.
+    fn block_of(&mut self, begin: Line<'a>, end: &str) -> Result<&'a str, ReadError> {
+        let start = self.offset.saturating_sub(begin.text.len() + 1);
+        while let Some(line) = self.next_raw() {
+            if line == end {
+                return Ok(self.text.get(start..self.offset).unwrap_or_default());
+            }
+        }
+        Err(Line { text: "", ..begin }.wants(end))
     }
 
     /// The text for nft, whose places become those of the script.
@@ -206,6 +186,15 @@ impl<'a> Reader<'a> {
         if line.text == "set -eu" {
             return Ok(Some(Statement::EndOnFailure));
         }
+        if let Some(protocol) = self.sweeps
+            && line.text.starts_with(sweep::CALL)
+        {
+            return Ok(Some(called(line.behind(sweep::CALL.len()), protocol)?));
+        }
+        if self.knows_captured && line.text.starts_with(iptables::UNLESS_CAPTURED) {
+            let then = command(line.behind(iptables::UNLESS_CAPTURED.len()))?;
+            return Ok(Some(Statement::UnlessCaptured(then)));
+        }
         let Some(listed) = line.text.strip_prefix(LISTED.0) else {
             return Ok(Some(Statement::Ip(command(line)?)));
         };
@@ -216,6 +205,36 @@ impl<'a> Reader<'a> {
         let selector = selector(question.after("rule")?.after("list")?)?;
         Ok(Some(Statement::UnlessListed { family, selector, then }))
     }
+}
+
+/// A call of the function that sweeps.
+fn called(line: Line<'_>, protocol: u8) -> Result<Statement<'static>, ReadError> {
+    let (word, rest) = line.word().ok_or_else(|| line.wants("-4"))?;
+    let family = match word.text {
+        "-4" => Family::Ipv4,
+        "-6" => Family::Ipv6,
+        _ => return Err(word.unknown("option")),
+    };
+    let quoted = rest.trimmed().text.split('\'').nth(1).unwrap_or_default();
+    let keep = if quoted.is_empty() { None } else { Some(kept(quoted, rest)?) };
+    if line.trimmed().text != sweep::arguments(family, keep.as_ref()) {
+        return Err(line.trimmed().unknown("rule to keep"));
+    }
+    Ok(Statement::Sweep { family, protocol, keep })
+}
+
+/// The rule of a pattern for `PRIORITY:RULE`; `place` is where it stands.
+fn kept(pattern: &str, place: Line<'_>) -> Result<Selector, ReadError> {
+    let wrong = || place.trimmed().unknown("rule to keep");
+    let (priority, rule) = pattern.split_once(":from all ").ok_or_else(wrong)?;
+    let (mark, table) = rule.split_once(" lookup ").ok_or_else(wrong)?;
+    let rule = format!("{mark} table {table}");
+    let mut keep = selector(Line { text: &rule, ..place })?;
+    keep.mask = keep.mask.or(Some(u32::MAX));
+    if priority != "*" {
+        keep.priority = Some(as_number(Line { text: priority, ..place })?);
+    }
+    Ok(keep)
 }
 
 /// A command of `ip`, with its family.
@@ -259,6 +278,11 @@ fn change(line: Line<'_>, family: Family) -> Result<Change, ReadError> {
         }
         ("route", "replace") => Ok(Change::ReplaceRoute(route(rest, family)?)),
         ("route", "del") => Ok(Change::DeleteRoute(route(rest, family)?)),
+        ("route", "flush") => {
+            let (protocol, rest) = protocol(rest.after("table")?.after("all")?.after("proto")?)?;
+            rest.end()?;
+            Ok(Change::FlushRoutes { protocol })
+        }
         ("rule", "add") => Ok(Change::AddRule(selector(rest)?)),
         ("rule", "flush") => Ok(Change::FlushRules(selector(rest)?)),
         ("addr" | "route" | "rule", _) => Err(verb.unknown("verb")),
@@ -266,15 +290,19 @@ fn change(line: Line<'_>, family: Family) -> Result<Change, ReadError> {
     }
 }
 
-/// `local 0.0.0.0/0 dev lo table 133`.
+/// `local 0.0.0.0/0 dev lo table 133`, with `proto 87` behind it or not.
 fn route(line: Line<'_>, family: Family) -> Result<Route, ReadError> {
     let (to, rest) = network(line.after("local")?, family)?;
     let (table, rest) = number(rest.after("dev")?.after("lo")?.after("table")?)?;
+    if rest.word().is_none() {
+        return Ok(Route { table, to, protocol: 0 });
+    }
+    let (protocol, rest) = protocol(rest.after("proto")?)?;
     rest.end()?;
-    Ok(Route { table, to })
+    Ok(Route { table, to, protocol })
 }
 
-/// `fwmark 0x111/0xfff table 100 priority 32764`, or less of it.
+/// `fwmark 0x111/0xfff table 100 priority 32764 protocol 88`, or less of it.
 fn selector(line: Line<'_>) -> Result<Selector, ReadError> {
     let mut selector = Selector::default();
     let mut rest = line;
@@ -283,6 +311,7 @@ fn selector(line: Line<'_>) -> Result<Selector, ReadError> {
             "fwmark" => selector.mark.is_some(),
             "table" => selector.table.is_some(),
             "priority" => selector.priority.is_some(),
+            "protocol" => selector.protocol.is_some(),
             _ => return Err(word.unknown("selector")),
         };
         if known {
@@ -292,6 +321,12 @@ fn selector(line: Line<'_>) -> Result<Selector, ReadError> {
             let (bits, mask);
             (bits, mask, rest) = masked(value)?;
             (selector.mark, selector.mask) = (Some(bits), mask);
+            continue;
+        }
+        if word.text == "protocol" {
+            let given;
+            (given, rest) = protocol(value)?;
+            selector.protocol = Some(given);
             continue;
         }
         let given;
@@ -317,6 +352,13 @@ fn masked(line: Line<'_>) -> Result<(u32, Option<u32>, Line<'_>), ReadError> {
 fn number(line: Line<'_>) -> Result<(u32, Line<'_>), ReadError> {
     let Some((word, rest)) = line.word() else { return Err(line.wants("1")) };
     Ok((as_number(word)?, rest))
+}
+
+/// A protocol number, 1 to 255.
+fn protocol(line: Line<'_>) -> Result<(u8, Line<'_>), ReadError> {
+    let (number, rest) = number(line)?;
+    let number = u8::try_from(number).ok().filter(|number| *number > 0);
+    Ok((number.ok_or_else(|| line.trimmed().unknown("protocol"))?, rest))
 }
 
 /// Decimal, or hexadecimal behind `0x`. What begins with 0 is octal to `ip`, and nothing here.

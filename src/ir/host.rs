@@ -1,5 +1,6 @@
 //! What a namespace needs beside its rules: addresses, routes, and rules that choose a route.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::net::{Family, Mark};
@@ -36,4 +37,20 @@ pub enum HostPart {
         /// it before those that are there.
         priority: Option<u32>,
     },
+}
+
+/// `IPv6 address ::6 of lo`, `IPv4 rule: mark 0x539 by table 133`.
+impl fmt::Display for HostStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.family)?;
+        match self.adds {
+            HostPart::Address(address) => write!(f, "address {address} of lo"),
+            HostPart::LocalRoute { table } => {
+                write!(f, "route: all of table {table} to this machine")
+            }
+            HostPart::MarkRule { mark, table, .. } => {
+                write!(f, "rule: mark {mark} by table {table}")
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Match, Rule, Ruleset};
+use super::{Action, Match, Rule};
 
 /// A question about a packet that the packet of the model has no answer to: `-m bpf …`, whether a
 /// limit is reached, the flags of TCP. Each answer is possible.
@@ -80,31 +80,5 @@ impl Rule {
             _ => false,
         };
         matches!(self.then, Action::Opaque(_)) || self.when.iter().any(of_others)
-    }
-}
-
-impl Ruleset {
-    /// The same, if nothing happens that is not understood: a question of which it is not known what it
-    /// asks has the answer no, and a target of which nothing is known leaves every packet as it is.
-    #[must_use]
-    pub fn as_understood(&self) -> Self {
-        let mut ruleset = self.clone();
-        for rule in ruleset.rules_mut() {
-            let asks = |when: &Match, answer: bool| {
-                matches!(when, Match::Opaque { condition, not }
-                    if !condition.is_understood && *not == answer)
-            };
-            let acts = |then: &Action| {
-                matches!(then, Action::Opaque(Target { effect: Effect::Unknown(condition), .. })
-                    if !condition.is_understood)
-            };
-            // The rule stays, so that those behind it keep their numbers.
-            if rule.when.iter().any(|when| asks(when, false)) || acts(&rule.then) {
-                let text = "nothing that is understood".into();
-                rule.then = Action::Opaque(Target { text, effect: Effect::Stays });
-            }
-            rule.when.retain(|when| !asks(when, true));
-        }
-        ruleset
     }
 }

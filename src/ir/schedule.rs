@@ -327,6 +327,11 @@ fn extend<'a>(
         all.push(sequence);
         return if all.len() > MOST_ORDERS { Err(TooManyTies { hook }) } else { Ok(()) };
     }
+    if let [only] = tied {
+        let mut sequence = sequence;
+        sequence.units.push(only.clone());
+        return extend(hook, sequence, &[], all);
+    }
     for (at, next) in tied.iter().enumerate() {
         if tied[..at].iter().any(|earlier| earlier.at.0 == next.at.0) {
             continue;

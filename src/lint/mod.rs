@@ -4,14 +4,16 @@
 //! come to.
 
 mod captures;
+mod dns;
 mod effect;
 mod marks;
 mod owners;
+mod ties;
 
 use crate::Compilation;
 use crate::diag::{Diagnostic, Problem, in_order};
 use crate::lower::{Layout, Lowered, lower};
-use crate::policy::Policy;
+use crate::policy::{Finder, Policy};
 use crate::span::Span;
 use crate::variants::Variants;
 
@@ -44,6 +46,7 @@ impl Compilation {
                     return Ok(found);
                 }
                 found.extend(owners::lint(&linted, &mut variant)?);
+                found.extend(dns::lint(&linted, &mut variant)?);
                 let is_known =
                     |clause: Span| known.iter().chain(&found).any(|known| known.is_in(clause));
                 let more = effect::lint(&linted, &mut variant, is_known)?;
@@ -60,7 +63,7 @@ impl Compilation {
             }
         }
         allows.filter(&mut found);
-        found.extend(allows.idle(true));
+        found.extend(allows.idle(Finder::Rules));
         in_order(found)
     }
 

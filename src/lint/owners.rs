@@ -3,17 +3,47 @@
 use super::Linted;
 use super::effect::are_alike;
 use crate::diag::{Diagnostic, Problem, shown};
-use crate::lower::{Layout, lower};
+use crate::lower::{Layout, Owners, lower};
+use crate::policy::{Expectation, Setting};
 use crate::semantics::Limit;
 use crate::syntax::ast::{Term, TermKind};
 use crate::variants::{Edit, Variant, said};
 
-/// Says which excluded users are the proxy's own, so that every packet fares the same without them:
-/// `W503`. Who runs as one of these is taken for the proxy.
+/// Says where a workload runs as the proxy's user, so that it is taken for the proxy: `W503`.
+///
+/// A policy names users in two places. One that it excludes is the proxy's own if every packet fares the
+/// same without it, and so is one of whom it expects something as of a workload.
 pub(super) fn lint(
     linted: &Linted<'_>,
     variant: &mut Variant<'_, '_>,
 ) -> Result<Vec<Diagnostic>, Limit> {
+    let mut found = excluded(linted, variant)?;
+    found.extend(linted.policy.expectations.iter().filter_map(|it| expected(linted, it)));
+    Ok(found)
+}
+
+/// Who an expectation names of whom the proxy is by user and not by group, or by group and not by user:
+/// that is a process of the workload, which is taken for the proxy.
+fn expected(linted: &Linted<'_>, expectation: &Setting<Expectation>) -> Option<Diagnostic> {
+    let Owners { users, groups } = &linted.lowered.owners;
+    let its = |named: &[u32], proxys: &[u32]| -> Option<u32> {
+        named.iter().find(|id| proxys.contains(id)).copied()
+    };
+    let is_other = |named: &[u32], proxys: &[u32]| {
+        !named.is_empty() && !proxys.is_empty() && its(named, proxys).is_none()
+    };
+    let problem = match (its(&expectation.users, users), its(&expectation.groups, groups)) {
+        (Some(user), None) if is_other(&expectation.groups, groups) => {
+            Problem::ProxyUser { user: user.to_string() }
+        }
+        (None, Some(group)) if is_other(&expectation.users, users) => Problem::ProxyGroup { group },
+        _ => return None,
+    };
+    Some(problem.at(expectation.clause?, "expected of a workload here"))
+}
+
+/// The excluded users that are the proxy's own.
+fn excluded(linted: &Linted<'_>, variant: &mut Variant<'_, '_>) -> Result<Vec<Diagnostic>, Limit> {
     let mut found = Vec::new();
     let own = said(linted.policy);
     for clause in variant.clauses() {

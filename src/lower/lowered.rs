@@ -17,8 +17,13 @@ pub struct Lowered {
     /// The tables that a policy of this kind may have, in any version of it. Loading or removing
     /// the policy replaces these and no others. The last is the best known.
     pub owned: Vec<Name>,
+    /// How iptables calls the beginning of its chains that only jumps enter, in any version of it: `ISTIO_`.
+    pub chains: &'static str,
     /// What the namespace needs beside the ruleset, in the order in which it may appear.
     pub host: Vec<HostStep>,
+    /// The protocol number (`rtnetlink(7)`, `rtm_protocol`) that its routes and routing rules bear, in any
+    /// version of it, so that those of an older version are found by it; `None` if no version has any.
+    pub protocol: Option<u8>,
     /// What no other policy of the namespace may use.
     pub claims: Vec<Claim>,
     /// What the ports of the proxy are for.
@@ -57,6 +62,9 @@ pub struct Ports {
     names: BTreeMap<u16, &'static str>,
 }
 
+/// What the port is called to which queries go.
+const DNS_PORT: &str = "DNS port";
+
 impl Ports {
     /// These ports, each with what it is: `outbound proxy port`. Of two of one number, the first
     /// name stays.
@@ -76,8 +84,14 @@ impl Ports {
         Self::named([
             ("outbound proxy port", Some(outbound)),
             ("inbound proxy port", Some(inbound)),
-            ("DNS port", dns),
+            (DNS_PORT, dns),
         ])
+    }
+
+    /// The port to which queries go; `None` if DNS is not captured.
+    #[must_use]
+    pub fn dns(&self) -> Option<u16> {
+        self.names.iter().find(|(_, name)| **name == DNS_PORT).map(|(port, _)| *port)
     }
 
     /// What the port is; `None` if it is none of the proxy's.

@@ -22,15 +22,18 @@ fn table_name(prefix: &str, table: BuiltInTable) -> Name {
 #[derive(Debug)]
 pub(super) struct Plan {
     prefix: &'static str,
+    chains: &'static str,
     families: Families,
     tables: [Vec<Chain>; BuiltInTable::ALL.len()],
     sets: Vec<AddressSet>,
 }
 
 impl Plan {
-    pub(super) fn new(prefix: &'static str, families: Families) -> Self {
+    /// `prefix` begins the names of tables, and `chains` those of chains, to iptables.
+    pub(super) fn new(prefix: &'static str, chains: &'static str, families: Families) -> Self {
         Self {
             prefix,
+            chains,
             families,
             tables: [const { Vec::new() }; BuiltInTable::ALL.len()],
             sets: Vec::new(),
@@ -82,8 +85,10 @@ impl Plan {
         Lowered {
             families: self.families,
             owned: tables.iter().map(|table| table_name(self.prefix, *table)).collect(),
+            chains: self.chains,
             ruleset: self.into_ruleset(layout),
             host: Vec::new(),
+            protocol: None,
             claims: Vec::new(),
             ports,
             owners,
@@ -91,7 +96,7 @@ impl Plan {
     }
 
     fn into_ruleset(self, layout: Layout) -> Ruleset {
-        let Self { prefix, families, tables, mut sets } = self;
+        let Self { prefix, families, tables, mut sets, .. } = self;
         let tables = BuiltInTable::ALL.into_iter().zip(tables).map(|(table, mut chains)| {
             // Base chains first: they are where reading begins.
             chains.sort_by_key(|chain| chain.base.is_none());

@@ -89,6 +89,9 @@ impl From<IpNet> for Nets {
 /// The prefixes of `family` in `nets`, joined; `None` if there are none.
 #[must_use]
 pub fn aggregate(nets: &[IpNet], family: Family) -> Option<Nets> {
+    if let [net] = nets {
+        return Some(Nets::from(*net)).filter(|nets| nets.family() == family);
+    }
     let joined = match family {
         Family::Ipv4 => Nets::Ipv4(Ipv4Net::aggregate(
             &nets

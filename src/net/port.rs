@@ -139,16 +139,14 @@ impl FromIterator<PortRange> for PortSet {
     fn from_iter<I: IntoIterator<Item = PortRange>>(ranges: I) -> Self {
         let mut ranges: Vec<_> = ranges.into_iter().collect();
         ranges.sort_unstable();
-        let mut merged: Vec<PortRange> = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            match merged.last_mut() {
-                Some(last) if u32::from(range.first) <= u32::from(last.last) + 1 => {
-                    last.last = last.last.max(range.last);
-                }
-                _ => merged.push(range),
+        ranges.dedup_by(|range, last| {
+            let is_next = u32::from(range.first) <= u32::from(last.last) + 1;
+            if is_next {
+                last.last = last.last.max(range.last);
             }
-        }
-        Self(merged)
+            is_next
+        });
+        Self(ranges)
     }
 }
 

@@ -151,7 +151,7 @@ pub(crate) struct Elements<'a> {
     /// Whether some go away by themselves.
     pub(crate) fleeting: bool,
     /// Why not all of them are here, if so: that matters only if a rule looks one up.
-    pub(crate) unread: Option<ReadError>,
+    pub(crate) unread: Option<Box<ReadError>>,
 }
 
 /// A chain.
@@ -176,7 +176,7 @@ pub(crate) struct Rule<'a> {
     pub(crate) comment: Option<Cow<'a, str>>,
     /// Its statements, or why they cannot be read: that matters only if the rule is still there in
     /// the end.
-    pub(crate) statements: Result<Vec<(At, Statement<'a>)>, ReadError>,
+    pub(crate) statements: Result<Vec<(At, Statement<'a>)>, Box<ReadError>>,
 }
 
 /// One statement of a rule.
@@ -415,7 +415,7 @@ impl<'a> Elements<'a> {
 
     /// Elements that cannot be read.
     pub(crate) fn unread(error: ReadError) -> Self {
-        Self { unread: Some(error), ..Self::default() }
+        Self { unread: Some(Box::new(error)), ..Self::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -436,6 +436,7 @@ impl<'a> Rule<'a> {
         statements: Result<Vec<(At, Statement<'a>)>, ReadError>,
         comment: Option<Cow<'a, str>>,
     ) -> Self {
+        let statements = statements.map_err(Box::new);
         Self { begins_group: false, heading: None, comment, statements }
     }
 }

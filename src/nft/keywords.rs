@@ -10,27 +10,53 @@ use super::Target;
 
 /// Whether some nft from `target` on takes `name` for a word of its own.
 pub(crate) fn is_keyword(name: &str, target: Target) -> bool {
-    is_in(&ALWAYS, name) || is_in(&LATE, name) || target <= LAST_EARLY && is_in(&EARLY, name)
+    match kept(name) {
+        None => false,
+        Some(Kept::Early) => target <= LAST_EARLY,
+        Some(Kept::Always | Kept::Late) => true,
+    }
 }
 
 /// Whether every nft from 1.0.1 on does.
 pub(crate) fn is_always_keyword(name: &str) -> bool {
-    is_in(&ALWAYS, name)
+    kept(name) == Some(Kept::Always)
 }
 
-/// Words in order, each list once for the program.
-type Words = LazyLock<Vec<&'static str>>;
+/// Which versions keep a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Always,
+    Early,
+    Late,
+}
 
-fn is_in(words: &Words, name: &str) -> bool {
-    words.binary_search(&name).is_ok()
+/// All words in order, those of each length together, once for the program.
+static WORDS: LazyLock<Vec<Vec<(&'static str, Kept)>>> = LazyLock::new(|| {
+    let mut all: Vec<Vec<_>> = Vec::new();
+    for (words, kept) in [(ALWAYS, Kept::Always), (EARLY, Kept::Early), (LATE, Kept::Late)] {
+        for word in words.split(' ') {
+            all.resize_with(all.len().max(word.len() + 1), Vec::new);
+            all[word.len()].push((word, kept));
+        }
+    }
+    for words in &mut all {
+        words.sort_unstable_by_key(|(word, _)| *word);
+    }
+    all
+});
+
+/// Which versions keep `name`, if some do.
+fn kept(name: &str) -> Option<Kept> {
+    let words = WORDS.get(name.len())?;
+    let found = words.binary_search_by_key(&name, |(word, _)| word).ok()?;
+    Some(words[found].1)
 }
 
 /// The last version that keeps [`EARLY`].
 const LAST_EARLY: Target = Target::new(1, 0, 2);
 
 /// Since 1.0.1, and still.
-static ALWAYS: Words = LazyLock::new(|| {
-    "\
+const ALWAYS: &str = "\
     accept add ah all and arp auto-merge bridge cgroup chain comment comp constant continue \
     counter cpu create ct day dccp define delete describe device devices dnat drop dst dup \
     dynamic ecn element elements eq esp ether exists expires export exthdr fib flags flow \
@@ -41,45 +67,32 @@ static ALWAYS: Words = LazyLock::new(|| {
     oiftype or osf pkttype policy position priority queue quota random redefine redirect reject \
     rename replace reset return rshift rt rt0 rt2 rtclassid rule ruleset sctp secmark set size \
     skgid skuid snat socket srh symhash synproxy table tcp th time timeout tproxy type typeof \
-    udp udplite undefine update vlan vmap xor"
-        .split(' ')
-        .collect()
-});
+    udp udplite undefine update vlan vmap xor";
 
 /// Only up to 1.0.2: later versions take them for words where they can mean something only.
-static EARLY: Words = LazyLock::new(|| {
-    "\
+const EARLY: &str = "\
     ackseq addr chains checksum code count counters cpi doff dport dscp echo eol frag-off \
     fully-random gateway group hdrlength icmpx id json kind last-entry left length ll maps max-delay \
     maxseg memory minute more-fragments mrt mss mtu name nexthdr nh noop nop option options \
     param-problem performance persistent port prefix protocol quotas reserved reserved2 right \
     rules sack sack-perm sack-permitted sack0 sack1 sack2 sack3 second seg-left sequence sets \
     sid spi sport tables tag timestamp to trace tsecr tsval ttl urgptr version vm week window \
-    with wscale xml"
-        .split(' ')
-        .collect()
-});
+    with wscale xml";
 
 /// Since 1.0.6 (`xt`), 1.0.7 and 1.1.6 (`tunnel`).
-static LATE: Words = LazyLock::new(|| {
-    "\
-    destroy geneve gre gretap tunnel vni vxlan xt"
-        .split(' ')
-        .collect()
-});
+const LATE: &str = "\
+    destroy geneve gre gretap tunnel vni vxlan xt";
 
 #[cfg(test)]
 mod tests {
-    use super::{ALWAYS, EARLY, LATE, Target, is_always_keyword, is_keyword};
+    use super::{Target, WORDS, is_always_keyword, is_keyword};
 
     #[test]
-    fn every_list_is_in_order_and_no_word_is_in_two() {
-        for list in [&ALWAYS, &EARLY, &LATE] {
-            assert!(list.is_sorted_by(|left, right| left < right));
-        }
-        let all = ALWAYS.iter().chain(EARLY.iter()).chain(LATE.iter());
-        let distinct: std::collections::BTreeSet<_> = all.clone().collect();
-        assert_eq!(distinct.len(), all.count());
+    fn no_word_is_there_twice() {
+        let all: Vec<_> = WORDS.iter().flatten().map(|(word, _)| *word).collect();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert!(all.iter().all(|word| !word.is_empty() && !word.contains(char::is_whitespace)));
     }
 
     #[test]

@@ -370,7 +370,7 @@ impl<'s> SetState<'s> {
             self.entries.push(entries);
         }
         self.fleeting |= fleeting;
-        self.unread = self.unread.or(unread.as_ref());
+        self.unread = self.unread.or(unread.as_deref());
     }
 
     fn has(&self, value: &Value<'_>) -> bool {

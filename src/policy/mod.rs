@@ -23,7 +23,7 @@ mod setting;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::{Allows, check_and_allow};
+pub(crate) use check::{Allows, Finder, check_and_allow};
 pub use check::{Checked, MOST_POLICIES, check};
 pub use clauses::lets::{MOST_EXTENDED, MOST_VALUES, MOST_VALUES_IN_ALL};
 pub use clauses::values::GroupIds;

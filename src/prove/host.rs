@@ -1,10 +1,11 @@
 //! Proofs that scripts and batches leave what policies need beside their rules, or nothing of it.
 
-use super::needs::Needs;
 pub(crate) use super::needs::Part;
+use super::needs::{Needs, Stale};
 use crate::backend::routing::Form;
 use crate::diag::{Diagnostic, Problem};
-use crate::ip::{self, Namespace, Stack, Statement};
+use crate::ip::iptables::{Held, Whose, chain_of_another};
+use crate::ip::{self, Namespace, Rule, Stack, Statement, Way};
 use crate::ir::{HostPart, HostStep};
 use crate::net::{Family, Name};
 use crate::nft::{At, ReadError, Script, State, TableName};
@@ -32,15 +33,20 @@ pub(crate) fn routing(parts: &[Part], form: Form, text: &str) -> Result<(), Diag
         }
         let needs = Needs::of(parts, families);
         needs.spare_others(statements)?;
-        let loaded = added(statements, &needs, &needs.others(), "nothing", false)?;
-        added(statements, &needs, &loaded, "itself", is_script)?;
+        let loaded = added(statements, &needs, &needs.others(), &[], "nothing", false)?;
+        added(statements, &needs, &loaded, &[], "itself", is_script)?;
         for before in needs.older() {
-            added(statements, &needs, &before, "an older version", false)?;
+            added(statements, &needs, &before, &[], "an older version", false)?;
         }
+        let stale: Vec<Stale> = needs.stale(is_script);
+        let stale: Vec<_> =
+            stale.into_iter().filter(|it| families.contains(&it.family())).collect();
+        let before = needs.with_stale(&stale);
+        added(statements, &needs, &before, &stale, "a version with other numbers", false)?;
         if is_script {
             let needs = Needs::of(parts, &[Family::Ipv4]);
             let before = Namespace { ipv6: None, ..needs.others() };
-            added(statements, &needs, &before, "nothing where IPv6 is off", false)?;
+            added(statements, &needs, &before, &[], "nothing where IPv6 is off", false)?;
         }
         Ok(())
     };
@@ -59,8 +65,10 @@ pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
         ends_on_failure(statements)?;
         let names: Vec<Name> = parts.iter().flat_map(|part| part.owned.clone()).collect();
         for (_, statement) in statements {
-            if let Statement::Nft(script) = statement {
-                script.spares_others(&names)?;
+            match statement {
+                Statement::Nft(script) => script.spares_others(&names)?,
+                Statement::Iptables(whose) => spares_others(whose, parts)?,
+                _ => {}
             }
         }
         let all = Script::all_of(&names);
@@ -70,13 +78,26 @@ pub(crate) fn teardown(parts: &[Part], text: &str) -> Result<(), Diagnostic> {
         needs.spare_others(statements)?;
         let mut starts = vec![("nothing", needs.others())];
         starts.push(("what was loaded", Namespace { tables: tables.clone(), ..needs.loaded() }));
+        let mut of_iptables = needs.loaded();
+        of_iptables.iptables.extend(parts.iter().flat_map(held));
+        starts.push(("what iptables has loaded", of_iptables));
+        // Another mesh needs the address, too.
+        let own: Vec<&str> = parts.iter().map(|part| part.chains).collect();
+        if let Some(other) = chain_of_another(&own) {
+            let mut beside = needs.loaded();
+            beside.iptables.push(other);
+            starts.push(("what was loaded beside another mesh", beside));
+        }
         starts.extend(needs.older().into_iter().map(|before| ("an older version", before)));
         for (on, before) in starts {
-            removed(statements, &needs, parts, &before, on)?;
+            removed(statements, &needs, parts, &before, &[], on)?;
         }
+        let stale = needs.stale(true);
+        let before = Namespace { tables: tables.clone(), ..needs.with_stale(&stale) };
+        removed(statements, &needs, parts, &before, &stale, "a version with other numbers")?;
         let needs = Needs::of(parts, &[Family::Ipv4]);
         let before = Namespace { ipv6: None, tables, ..needs.loaded() };
-        removed(statements, &needs, parts, &before, "what was loaded where IPv6 is off")
+        removed(statements, &needs, parts, &before, &[], "what was loaded where IPv6 is off")
     })
 }
 
@@ -105,6 +126,7 @@ fn added<'s>(
     statements: &'s [(At, Statement<'s>)],
     needs: &Needs,
     before: &Namespace<'s>,
+    stale: &[Stale],
     on: &str,
     is_kept: bool,
 ) -> Result<Namespace<'s>, String> {
@@ -128,13 +150,18 @@ fn added<'s>(
             let (before, after) = (before.stack(family), after.stack(family));
             let Some((before, after)) = before.zip(after) else { continue };
             let mut expected = before.clone();
-            for step in needs.of_family(family) {
+            for it in stale {
+                it.go(family, &mut expected);
+            }
+            for (step, protocol) in needs.of_family(family) {
                 // At whatever priority, and of one that was there several times, fewer may be left.
                 let most = before.rules.iter().filter(|rule| rule.is(&step)).count().max(1);
                 expected.take(&step);
-                let now = after.rules.iter().filter(|rule| rule.is(&step));
+                let is_marked =
+                    |rule: &&Rule| rule.protocol == protocol || before.rules.contains(rule);
+                let now = after.rules.iter().filter(|rule| rule.is(&step)).filter(is_marked);
                 expected.rules.extend(now.take(most));
-                expected.put(&step);
+                expected.put(&step, protocol);
             }
             same(&expected, after)?;
         }
@@ -150,6 +177,7 @@ fn removed<'s>(
     needs: &Needs,
     parts: &[Part],
     before: &Namespace<'s>,
+    stale: &[Stale],
     on: &str,
 ) -> Result<(), String> {
     let mut after = before.clone();
@@ -169,18 +197,49 @@ fn removed<'s>(
         if let Some(table) = after.tables.tables.first() {
             return Err(format!("table {} is left", table.name));
         }
+        let all: Vec<Held> = parts.iter().flat_map(held).collect();
+        let before_all = &before.iptables;
+        let expected: Vec<_> = before_all.iter().filter(|it| !all.contains(it)).collect();
+        if !expected.iter().copied().eq(&after.iptables) {
+            return Err("rules of iptables are left, or others are gone".to_owned());
+        }
         for family in Family::ALL {
             let (before, after) = (before.stack(family), after.stack(family));
             let Some((before, after)) = before.zip(after) else { continue };
             let mut expected = before.clone();
-            for step in needs.of_family(family) {
-                expected.take(&step);
+            for it in stale {
+                it.go(family, &mut expected);
+            }
+            let own: Vec<&str> = parts.iter().map(|part| part.chains).collect();
+            let is_shared = chain_of_another(&own).is_some_and(|it| before_all.contains(&it));
+            for (step, _) in needs.of_family(family) {
+                if !(is_shared && matches!(step.adds, HostPart::Address(_))) {
+                    expected.take(&step);
+                }
             }
             same(&expected, after)?;
         }
         Ok(())
     });
     run.map_err(|why| format!("run on {on}, {why}"))
+}
+
+/// What iptables may have of a policy.
+fn held(part: &Part) -> Vec<Held> {
+    let chains = ["OUTPUT", "OLD_1"].map(|name| Held::Chain(format!("{}{name}", part.chains)));
+    let remarks = part.owned.iter().map(|table| Held::Remark(table.to_string()));
+    chains.into_iter().chain(remarks).collect()
+}
+
+/// That only what a policy may have of iptables is taken away.
+fn spares_others(whose: &Whose, parts: &[Part]) -> Result<(), String> {
+    let is_of = |part: &Part| {
+        part.chains == whose.chains && whose.owned.iter().all(|table| part.owned.contains(table))
+    };
+    if parts.iter().any(is_of) {
+        return Ok(());
+    }
+    Err("it touches rules of iptables that are not the policy's".to_owned())
 }
 
 /// All tables of the policy stand, or none; and while they do, so does all that it needs of what was
@@ -217,11 +276,11 @@ fn owns(part: &Part, table: &TableName<'_>) -> bool {
 
 /// No rule that is needed stands while the route does not to which it leads.
 fn no_rule_leads_nowhere(needs: &Needs, now: &Namespace<'_>) -> Result<(), String> {
-    for step in &needs.steps {
+    for (step, protocol) in &needs.steps {
         let HostPart::MarkRule { table, .. } = step.adds else { continue };
         let route = HostStep { adds: HostPart::LocalRoute { table }, ..*step };
         let Some(now) = now.stack(step.family) else { continue };
-        if needs.steps.contains(&route) && now.holds(step) && !now.holds(&route) {
+        if needs.steps.contains(&(route, *protocol)) && now.holds(step) && !now.holds(&route) {
             return Err(format!("{} leads nowhere for a moment", shown(step)));
         }
     }
@@ -248,9 +307,11 @@ fn same(expected: &Stack, after: &Stack) -> Result<(), String> {
 /// Everything that is there, in words.
 fn listed(stack: &Stack) -> Vec<String> {
     let addresses = stack.addresses.iter().map(|address| format!("address {address}"));
-    let routes = stack.routes.iter().map(|((table, to), is_local)| {
+    let routes = stack.routes.iter().map(|((table, to), Way { is_local, protocol })| {
         let kind = if *is_local { "local " } else { "" };
-        format!("route {kind}{to} table {table}")
+        let protocol = Some(protocol).filter(|protocol| **protocol != 0);
+        let protocol = protocol.map(|it| format!(" proto {it}")).unwrap_or_default();
+        format!("route {kind}{to} table {table}{protocol}")
     });
     let rules = stack.rules.iter().map(|rule| format!("rule {rule}"));
     addresses.chain(routes).chain(rules).collect()
@@ -282,56 +343,137 @@ mod tests {
         wrong.map_or_else(|problems| problems[0].problem.to_string(), |()| String::new())
     }
 
+    /// Of each change, what is wrong with it.
+    fn says(cases: &[(View, &str, &str, &str)]) {
+        for (view, old, new, said) in cases {
+            let wrong = changed(*view, old, new);
+            let why = wrong
+                .split_once("would not mean what the policy means: ")
+                .map_or(&*wrong, |(_, why)| why);
+            assert_eq!(why, *said, "{old} as {new}");
+        }
+    }
+
+    const OURS: &str = "fwmark 0x539/0xffffffff table 133";
+
     #[test]
     fn what_a_script_would_leave_otherwise_is_named() {
-        let batch = View::RoutingBatch(Family::Ipv4);
-        let ours = "fwmark 0x539/0xffffffff table 133";
-        let listed = format!("[ -n \"$(ip -4 rule list {ours})\" ] || ip -4 rule add {ours}");
-        for (view, old, new, said) in [
+        let ours = OURS;
+        let listed =
+            format!("[ -n \"$(ip -4 rule list {ours})\" ] || ip -4 rule add {ours} protocol 87");
+        says(&[
             (View::Routing, "set -eu", "set -eu", ""),
             (View::Routing, "# Routing", "# routing", ""),
             (
                 View::Routing,
-                "ip -4 route replace local 0.0.0.0/0 dev lo table 133\n",
+                "ip -4 route replace local 0.0.0.0/0 dev lo table 133 proto 87\n",
                 "",
-                "run on nothing, line 4, column 1: `rule to table 133` leads nowhere for a moment",
+                "run on nothing, line 37, column 1: `rule to table 133` leads nowhere for a moment",
+            ),
+            (
+                View::Routing,
+                "table 133 proto 87\n",
+                "table 133\n",
+                "run on nothing, `route local 0.0.0.0/0 table 133 proto 87` is not there",
+            ),
+            (
+                View::Routing,
+                "table 133 protocol 87\n",
+                "table 133\n",
+                "run on nothing, `rule 32765: fwmark 0x539/0xffffffff table 133 protocol 87` is not there",
+            ),
+            (
+                View::Routing,
+                "sweep -4 '*:from all fwmark 0x539 lookup 133' 133\n",
+                "",
+                "run on a version with other numbers, `route local 0.0.0.0/0 table 10001 proto 87` is there, and must not be",
+            ),
+            (
+                View::Routing,
+                "sweep -4 '*:from all fwmark 0x539 lookup 133' 133\n",
+                "sweep -4 '' ''\n",
+                "run on nothing, `route local 0.0.0.0/0 table 133 proto 87` is not there",
+            ),
+            (
+                View::Routing,
+                "sweep -4 '*:from all fwmark 0x539 lookup 133' 133\n",
+                "sweep -4 '*:from all fwmark 0x539 lookup 133' 134\n",
+                "line 39, column 7: unknown rule to keep `-4 \\'*:from all fwmark 0x539 lookup 133\\' 134`",
+            ),
+            (
+                View::Routing,
+                "\"$priority\" $rule\n",
+                "\"$priority\"\n",
+                "line 5, column 1: unknown function `sweep() {`",
             ),
             (
                 View::Routing,
                 &listed,
-                &format!("ip -4 rule add {ours}"),
-                "run on itself, line 5, column 1: `rule 19998: fwmark 0x539/0xffffffff table 133` is there, and must not be",
+                &format!("ip -4 rule add {ours} protocol 87"),
+                "run on itself, line 38, column 1: `rule 19998: fwmark 0x539/0xffffffff table 133 protocol 87` is there, and must not be",
             ),
             (
                 View::Routing,
                 &listed,
-                &format!("ip -4 rule flush {ours}\nip -4 rule add {ours}"),
-                "run on itself, line 5, column 1: `rule 19999: fwmark 0x539/0xffffffff table 133` is not there",
+                &format!("ip -4 rule flush {ours}\nip -4 rule add {ours} protocol 87"),
+                "run on itself, line 38, column 1: `rule 19999: fwmark 0x539/0xffffffff table 133 protocol 87` is not there",
             ),
             (
                 View::Routing,
                 &format!("rule list {ours}"),
                 "rule list fwmark 0x539 table 133",
-                "run on nothing, `rule 32765: fwmark 0x539/0xffffffff table 133` is not there",
+                "run on nothing, `rule 32765: fwmark 0x539/0xffffffff table 133 protocol 87` is not there",
             ),
             (
                 View::Routing,
                 "if [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then\n    ip -6 addr replace ::6/128 dev lo nodad\n",
                 "ip -6 addr replace ::6/128 dev lo nodad\nif [ -e $off ] && [ \"$(cat $off)\" = 0 ]; then\n",
-                "run on nothing where IPv6 is off, line 8, column 1: `-6` would be refused: IPv6 is off",
+                "run on nothing where IPv6 is off, line 42, column 1: `-6` would be refused: IPv6 is off",
             ),
+        ]);
+    }
+
+    #[test]
+    fn what_a_batch_would_leave_otherwise_is_named() {
+        let (batch, ours) = (View::RoutingBatch(Family::Ipv4), OURS);
+        says(&[
             (
                 batch,
                 &format!("rule flush {ours}"),
                 "rule flush",
+                "line 2, column 1: it touches what is not the policy's",
+            ),
+            (
+                batch,
+                "rule flush protocol 87\n",
+                "rule flush protocol 88\n",
                 "line 3, column 1: it touches what is not the policy's",
+            ),
+            (
+                batch,
+                "rule flush protocol 87\n",
+                "",
+                "run on a version with other numbers, `rule 15000: fwmark 0x77/0xffffffff table 10001 protocol 87` is there, and must not be",
+            ),
+            (
+                batch,
+                "route flush table all proto 87\n",
+                "",
+                "run on a version with other numbers, `route local 0.0.0.0/0 table 10001 proto 87` is there, and must not be",
             ),
             (
                 batch,
                 &format!("rule flush {ours}\n"),
                 "",
-                "run on itself, `rule 19999: fwmark 0x539/0xffffffff table 133` is there, and must not be",
+                "run on an older version, `rule 32765: fwmark 0x539/0xffffffff table 133` is there, and must not be",
             ),
+        ]);
+    }
+
+    #[test]
+    fn what_teardown_would_leave_otherwise_is_named() {
+        let ours = OURS;
+        says(&[
             (
                 View::Teardown,
                 "add table ip istio-proxy-nat; delete table ip istio-proxy-nat\n",
@@ -356,12 +498,6 @@ mod tests {
                 "add table inet nat; delete",
                 "it touches table inet nat, which is not the policy's",
             ),
-        ] {
-            let wrong = changed(view, old, new);
-            let why = wrong
-                .split_once("would not mean what the policy means: ")
-                .map_or(&*wrong, |(_, why)| why);
-            assert_eq!(why, said, "{old} as {new}");
-        }
+        ]);
     }
 }

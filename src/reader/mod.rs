@@ -65,17 +65,17 @@ fn is_among(patterns: &BTreeSet<String>, name: &str) -> bool {
 
 /// A chain from which jumps never end. Chains whose jumps all end are taken away until none is
 /// left, or only such.
-fn circle(edges: BTreeMap<Name, BTreeSet<Name>>) -> Option<Name> {
-    let mut from: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+fn circle<N: Ord + Clone>(edges: BTreeMap<N, BTreeSet<N>>) -> Option<N> {
+    let mut from: BTreeMap<N, Vec<N>> = BTreeMap::new();
     // How many targets of each chain are left.
-    let mut left: BTreeMap<Name, usize> = BTreeMap::new();
+    let mut left: BTreeMap<N, usize> = BTreeMap::new();
     for (name, targets) in edges {
         left.insert(name.clone(), targets.len());
         for target in targets {
             from.entry(target).or_default().push(name.clone());
         }
     }
-    let mut ends: Vec<Name> =
+    let mut ends: Vec<N> =
         left.iter().filter(|(_, targets)| **targets == 0).map(|(name, _)| name.clone()).collect();
     while let Some(end) = ends.pop() {
         left.remove(&end);

@@ -1,8 +1,10 @@
 //! Two rulesets, for all packets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::diagram::Function;
+use super::equality::are_alike_at;
 use super::eval::run_in_order;
 use super::space::{Bits, Space};
 use super::symbolic::{Fates, fates};
@@ -73,28 +75,22 @@ pub(crate) fn first_difference(
     Ok(found.ways.into_iter().next())
 }
 
-/// The same as [`compare`], with all packets that differ in each way.
+/// The same as [`compare`], with all packets that differ in each way, as far as the question goes.
 ///
 /// # Errors
 ///
 /// If the rulesets are too entangled to tell.
-pub fn compare_in_full(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Region>, Limit> {
-    each(left, right, Scope::Alone, MOST_WAYS, &region)
+pub fn compare_in_full(
+    left: &Ruleset,
+    right: &Ruleset,
+    question: Question,
+) -> Result<Comparison<Region>, Limit> {
+    each(left, right, Scope::Asked(question), MOST_WAYS, &region)
 }
 
 fn region(space: &mut Space, packets: Function, difference: Difference) -> Region {
     let (traffic, is_all) = kinds(space, packets, &difference.packet);
     Region { difference, traffic, and_more: !is_all }
-}
-
-/// The same as [`compare_in_full`], for packets only to which `left` does something: that it drops,
-/// translates, hands to a proxy, marks, or tracks in a zone, in some order of chains that tie.
-///
-/// # Errors
-///
-/// If the rulesets are too entangled to tell.
-pub fn compare_touched(left: &Ruleset, right: &Ruleset) -> Result<Comparison<Region>, Limit> {
-    each(left, right, Scope::Touched, MOST_WAYS, &region)
 }
 
 /// Ways in which the two rulesets differ chain by chain: none if, whatever other chains are loaded
@@ -148,7 +144,7 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
         let usual = fates(&mut space, ruleset, first)?;
         for other in others {
             let fates = fates(&mut space, ruleset, other)?;
-            let differ = differing(&mut space, [&usual, &fates]);
+            let differ = differing(&mut space, [&usual, &fates], &|_| true);
             if differ == Function::FALSE {
                 continue;
             }
@@ -166,13 +162,24 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
     Ok(all)
 }
 
+/// Which packets are compared, and in which sense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Only packets to which the first ruleset does something: that it drops, translates, hands to a
+    /// proxy, marks, or tracks in a zone, in some order of chains that tie.
+    pub touched: bool,
+    /// Only differences that are there whatever the answers to questions that are not understood
+    /// ([`Condition::is_understood`](crate::ir::Condition)), and whatever targets do that are not.
+    pub certain: bool,
+}
+
 /// What of rulesets is compared.
 #[derive(Clone, Copy)]
 pub(super) enum Scope {
     /// All of them.
     Alone,
-    /// What becomes of packets to which the first does something.
-    Touched,
+    /// All of them, as is asked.
+    Asked(Question),
     /// The base chains that are entered so.
     Chain {
         base: Base,
@@ -184,7 +191,7 @@ pub(super) enum Scope {
 impl Scope {
     fn has(self, hook: Hook) -> bool {
         match self {
-            Self::Alone | Self::Touched => true,
+            Self::Alone | Self::Asked(_) => true,
             Self::Chain { base, .. } => base.hook == hook,
         }
     }
@@ -222,7 +229,8 @@ fn each<T>(
         if most == 1 && !all.ways.is_empty() {
             break;
         }
-        if scope.has(hook) {
+        // That they are alike is known much earlier than how they differ.
+        if scope.has(hook) && !are_alike_at([left, right], (hook, family), scope)? {
             at([left, right], (hook, family), (scope, most), tell, &mut all)?;
         }
     }
@@ -256,10 +264,9 @@ pub(super) fn pairs<'a>(
     let mut pairs = Vec::new();
     for (one, other) in Schedule::pairs(&schedules[0], &schedules[1]) {
         let pair = [&sides[0][one], &sides[1][other]];
-        let mut differ = differing(space, pair);
-        if let Scope::Touched = scope {
-            let touched = touched(space, pair[0]);
-            differ = space.diagrams.and(differ, touched);
+        let mut differ = differing(space, pair, &|_| true);
+        if let Scope::Asked(question) = scope {
+            differ = asked(space, question, pair, differ);
         }
         if let Scope::Chain { shared: true, .. } = scope {
             let early = space.diagrams.differ(pair[0].left_early, pair[1].left_early);
@@ -324,16 +331,58 @@ fn at<T>(
     Ok(())
 }
 
-/// The packets that have two fates.
-fn differing(space: &mut Space, [left, right]: [&Fates; 2]) -> Function {
+/// Those of the packets that `differ` that are asked for.
+fn asked(
+    space: &mut Space,
+    question: Question,
+    pair: [&Fates; 2],
+    mut differ: Function,
+) -> Function {
+    if question.certain {
+        let open: BTreeSet<u32> = space
+            .holds
+            .iter()
+            .filter(|(holds, _)| !holds.condition.is_understood)
+            .map(|(_, variable)| *variable)
+            .collect();
+        // To have met such a target is a difference only if it may have done something.
+        let open_targets: BTreeSet<Arc<str>> = space
+            .holds
+            .keys()
+            .filter(|holds| !holds.condition.is_understood)
+            .map(|holds| Arc::clone(&holds.condition.text))
+            .collect();
+        if !open.is_empty() {
+            differ = differing(space, pair, &|target| !open_targets.contains(target));
+            differ = space.diagrams.whatever(differ, &open);
+        }
+    }
+    if question.touched {
+        let touched = touched(space, pair[0]);
+        differ = space.diagrams.and(differ, touched);
+    }
+    differ
+}
+
+/// The packets that have two fates. Only some targets count.
+fn differing(
+    space: &mut Space,
+    [left, right]: [&Fates; 2],
+    counts: &dyn Fn(&Arc<str>) -> bool,
+) -> Function {
     let all = space.all();
     let mut parts = vec![
         space.diagrams.differ(left.accepted, right.accepted),
         space.diagrams.differ(left.taken, right.taken),
     ];
-    each_key(&left.targets, &right.targets, |one, other| {
-        parts.push(space.diagrams.differ(one, other));
-    });
+    for (target, one) in &left.targets {
+        let other = right.targets.get(target).copied().unwrap_or(Function::FALSE);
+        if counts(target) {
+            parts.push(space.diagrams.differ(*one, other));
+        }
+    }
+    let only_right = right.targets.iter().filter(|(target, _)| !left.targets.contains_key(*target));
+    parts.extend(only_right.filter(|(target, _)| counts(target)).map(|(_, other)| *other));
     each_key(&left.translations, &right.translations, |one, other| {
         parts.push(space.diagrams.differ(one, other));
     });

@@ -12,6 +12,8 @@
 //!
 //! The library is the second opinion in the tests.
 
+use std::collections::{BTreeSet, HashMap};
+
 /// A Boolean function, by its place in [`Diagrams`]. Equal functions are equal values.
 ///
 /// The lowest bit says that the opposite of the node's function is meant, so a negation costs
@@ -176,6 +178,30 @@ impl Diagrams {
         result
     }
 
+    /// Whether both hold somewhere, which makes no node.
+    pub(super) fn meet(&mut self, a: Function, b: Function) -> bool {
+        let (a, b) = if a <= b { (a, b) } else { (b, a) };
+        if a == Function::FALSE || b == Function::FALSE || a == b.not() {
+            return false;
+        }
+        if a == Function::TRUE || a == b {
+            return true;
+        }
+        let slot = hash(0, a, b) & (self.conjunctions.len() - 1);
+        let (known_a, known_b, known) = self.conjunctions[slot];
+        if (known_a, known_b) == (a, b) {
+            return known != Function::FALSE;
+        }
+        let variable = self.nodes[a.node()].variable.min(self.nodes[b.node()].variable);
+        let ((a_low, a_high), (b_low, b_high)) =
+            (self.halves(a, variable), self.halves(b, variable));
+        if self.meet(a_low, b_low) || self.meet(a_high, b_high) {
+            return true;
+        }
+        self.conjunctions[slot] = (a, b, Function::FALSE);
+        false
+    }
+
     /// Holds where one of them does.
     pub(super) fn or(&mut self, a: Function, b: Function) -> Function {
         self.and(a.not(), b.not()).not()
@@ -204,6 +230,38 @@ impl Diagrams {
         }
         let (with, without) = (self.and(condition, then), self.minus(otherwise, condition));
         self.or(with, without)
+    }
+
+    /// Holds where `function` does whatever the values of `variables` are.
+    pub(super) fn whatever(&mut self, function: Function, variables: &BTreeSet<u32>) -> Function {
+        let Some(last) = variables.last() else { return function };
+        self.without((variables, *last), function, &mut HashMap::new())
+    }
+
+    /// [`Diagrams::whatever`], of variables with the last of them, with what is known already.
+    fn without(
+        &mut self,
+        (variables, last): (&BTreeSet<u32>, u32),
+        function: Function,
+        known: &mut HashMap<Function, Function>,
+    ) -> Function {
+        let variable = self.nodes[function.node()].variable;
+        if variable > last {
+            return function;
+        }
+        if let Some(known) = known.get(&function) {
+            return *known;
+        }
+        let (low, high) = self.halves(function, variable);
+        let low = self.without((variables, last), low, known);
+        let high = self.without((variables, last), high, known);
+        let result = if variables.contains(&variable) {
+            self.and(low, high)
+        } else {
+            self.choose(variable, low, high)
+        };
+        known.insert(function, result);
+        result
     }
 
     /// Whether there are so many nodes that results are no longer right: whoever asks for some

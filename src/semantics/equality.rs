@@ -39,6 +39,19 @@ pub fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, 
     Ok(true)
 }
 
+/// Whether the two do the same with packets of a family at a hook, as far as `scope` has it.
+///
+/// # Errors
+///
+/// If the rulesets are too entangled to tell.
+pub(super) fn are_alike_at(
+    sides: [&Ruleset; 2],
+    place: (Hook, Family),
+    scope: Scope,
+) -> Result<bool, Limit> {
+    Equality::at(sides, place).holds(scope)
+}
+
 /// Two rulesets for packets of a family at a hook.
 struct Equality<'a> {
     sides: [&'a Ruleset; 2],

@@ -44,7 +44,7 @@ mod witness;
 pub use arrive::{Reached, reached};
 pub(crate) use compare::first_difference;
 pub use compare::{
-    Comparison, Difference, Region, compare, compare_beside, compare_in_full, compare_touched,
+    Comparison, Difference, Question, Region, compare, compare_beside, compare_in_full,
     order_dependent,
 };
 pub use equality::are_alike;

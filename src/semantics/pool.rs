@@ -25,6 +25,12 @@ pub(super) enum List {
 }
 
 impl List {
+    /// Whether every number from `first` to `last` is in there.
+    pub(super) fn has(&self, first: u128, last: u128) -> bool {
+        let Self::Ranges(ranges) = self else { return false };
+        ranges.iter().any(|range| range.0 <= first && last <= range.1)
+    }
+
     /// What either holds.
     fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -71,6 +77,44 @@ impl Pool {
         let list = lists.reduce(List::and).map(List::tidied);
         Self { rules: count, list: list.map(|list| (place, list)) }
     }
+}
+
+/// A rule that stands for others which match alike but for one list: the place of that, and what all of
+/// the lists hold.
+pub(super) type Pooled<'r> = (&'r Rule, Option<(usize, List)>);
+
+/// Pools that a rule is held against: as many lists may take turns.
+const NEAR: usize = 4;
+
+/// `rules`, which do the same and of which the order does not matter, in pools.
+pub(super) fn pooled<'r>(rules: &[&'r Rule]) -> Vec<Pooled<'r>> {
+    let mut pools: Vec<Pooled<'r>> = Vec::new();
+    for rule in rules {
+        let mut near = pools.iter_mut().rev().take(NEAR);
+        if near.any(|pool| joins(pool, rule)) {
+            continue;
+        }
+        pools.push((*rule, None));
+    }
+    for (_, list) in &mut pools {
+        *list = list.take().map(|(place, list)| (place, list.tidied()));
+    }
+    pools
+}
+
+/// Whether `rule` belongs to the pool, in which it is then.
+fn joins((first, list): &mut Pooled<'_>, rule: &Rule) -> bool {
+    let place = match list {
+        Some((place, _)) => Some(*place),
+        None => first.when.iter().zip(&rule.when).position(|(one, other)| one != other),
+    };
+    let Some(place) = place.filter(|place| differs_at(first, rule, *place)) else { return false };
+    let (Some(own), Some(more)) = (untidy(&first.when[place]), untidy(&rule.when[place])) else {
+        return false;
+    };
+    let known = list.take().map_or(own, |(_, known)| known);
+    *list = Some((place, known.and(more)));
+    true
 }
 
 /// What the list of a match holds; `None` if it has none.

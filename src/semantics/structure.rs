@@ -5,12 +5,13 @@
 //! names of chains, and whether neighbours that do the same are one rule with a list or several.
 //! Only what can be seen without computing is; everything else is for the comparison.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::pool::{List, Pool, are_of_one_kind, listed as listed_in};
+use super::pool::{List, Pooled, are_of_one_kind, listed as listed_in, pooled};
 use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
-use crate::net::{Family, Name, OnMiss};
+use crate::net::{Family, Interface, Name, OnMiss, PortRange};
 
 /// Chains of two rulesets, side by side, for packets of one family.
 pub(super) struct Structure {
@@ -59,16 +60,33 @@ impl Structure {
             return false;
         }
         self.known.insert(key, false);
-        let is_same = self.rules(pair, depth);
+        let is_same = self.are_alike(pair, depth) || self.rules(pair, depth);
         self.known.insert(key, is_same);
         is_same
     }
 
-    fn rules(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
-        let sides = pair.map(|(_, chain)| {
+    /// Whether the rules are alike one by one, which most are.
+    fn are_alike(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+        let family = self.family;
+        let [mut left, mut right] = pair.map(|(_, chain)| {
             let rules = chain.rules.iter();
-            rules.filter(|rule| may_match(rule, self.family)).collect::<Vec<&Rule>>()
+            rules.filter(move |rule| may_match(rule, family))
         });
+        loop {
+            match (left.next(), right.next()) {
+                (None, None) => return true,
+                (Some(one), Some(other))
+                    if are_all_same(&one.when, &other.when, pair)
+                        && self.actions(pair, [&one.then, &other.then], depth) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn rules(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+        let sides = pair.map(|place| gathered(unfolded(place, self.family)));
+        let sides =
+            sides.each_ref().map(|rules| rules.iter().map(|rule| &**rule).collect::<Vec<&Rule>>());
         let (mut left, mut right) = (sides[0].as_slice(), sides[1].as_slice());
         while !left.is_empty() && !right.is_empty() {
             let [one, other] =
@@ -106,14 +124,32 @@ impl Structure {
         }
         // Chains that lead back to themselves count as such that change marks.
         self.marking.insert(key, true);
-        let is_marking = depth > DEEPEST
-            || chain.rules.iter().any(changes_marks)
-            || chain.targets().any(|target| {
-                let target = table.chain(target);
-                target.is_some_and(|target| self.is_marking((table, target), depth + 1))
-            });
+        let mut is_marking = || {
+            depth > DEEPEST
+                || chain.rules.iter().any(changes_marks)
+                || chain.targets().any(|target| {
+                    let target = table.chain(target);
+                    target.is_some_and(|target| self.is_marking((table, target), depth + 1))
+                })
+        };
+        let is_marking = is_marking() && !self.keeps_all(chain);
         self.marking.insert(key, is_marking);
         is_marking
+    }
+
+    /// Whether no packet comes back from the chain: one of its rules takes all that get there, and none
+    /// before it leads out of the chain otherwise.
+    fn keeps_all(&self, chain: &Chain) -> bool {
+        let takes_all = |rule: &Rule| {
+            rule.when.is_empty()
+                && rule.families.has(self.family)
+                && matches!(rule.then, Action::Accept | Action::Drop)
+        };
+        let end = chain.rules.iter().position(takes_all);
+        end.is_some_and(|end| {
+            let mut before = chain.rules[..end].iter();
+            !before.any(|rule| matches!(rule.then, Action::Return | Action::Goto(_)))
+        })
     }
 
     fn actions(&mut self, pair: [Place<'_>; 2], then: [&Action; 2], depth: usize) -> bool {
@@ -149,7 +185,7 @@ type Condition<'r> = (&'r Match, Option<List>);
 impl<'r> Group<'r> {
     /// What the rules of a `group`, of which `first` is the first one, come to; those of the rules behind
     /// them that belong to it are taken off `rest`.
-    fn of(first: &'r Rule, mut group: &[&'r Rule], rest: &mut &[&'r Rule]) -> Self {
+    fn of(first: &'r Rule, group: &[&'r Rule], rest: &mut &[&'r Rule]) -> Self {
         let mut then = first.then.clone();
         // What nft says in two rules: hand it over, and drop what nobody has taken.
         if let Action::Tproxy { on_miss: on_miss @ OnMiss::Continue, .. } = &mut then
@@ -159,23 +195,46 @@ impl<'r> Group<'r> {
         {
             (*on_miss, *rest) = (OnMiss::Drop, others);
         }
-        let mut cases = Vec::new();
-        while let Some(first) = group.first() {
-            let pool = Pool::of(group);
-            group = &group[pool.rules..];
+        let case = |(first, list): Pooled<'r>| {
             let mut case: Case<'r> = first.when.iter().map(|when| (when, None)).collect();
-            if let Some((place, list)) = pool.list {
+            if let Some((place, list)) = list {
                 case[place].1 = Some(list);
             }
-            cases.push(case);
-        }
+            case
+        };
+        let mut cases: Vec<Case<'r>> = pooled(group).into_iter().map(case).collect();
         // Beside a case that holds wherever X does, "Y without X" is Y.
-        let alone = |case: &Case<'r>| if let [(only, None)] = case[..] { Some(only) } else { None };
-        let known: Vec<&Match> = cases.iter().filter_map(alone).collect();
-        for case in &mut cases {
-            case.retain(|(when, _)| !known.iter().any(|known| are_opposite(when, known)));
+        let holds_alone = |at: usize, when: &Match| {
+            let mut others = cases.iter().enumerate().filter(|(other, _)| *other != at);
+            others.any(|(_, case)| matches!(&case[..], [known] if are_all(when, known)))
+        };
+        let mut idle = Vec::new();
+        for (at, case) in cases.iter().enumerate() {
+            for (place, (when, _)) in case.iter().enumerate() {
+                if holds_alone(at, when) {
+                    idle.push((at, place));
+                }
+            }
+        }
+        for (at, place) in idle.into_iter().rev() {
+            cases[at].remove(place);
         }
         Group { then, cases }
+    }
+}
+
+/// Whether every packet of a family matches one of the two, of which the second may have a list.
+fn are_all(one: &Match, (known, list): &Condition<'_>) -> bool {
+    match (one, known, list) {
+        (
+            Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } },
+            Match::Owner { owner: of, is: OwnerIs::In(_) },
+            Some(list),
+        ) => {
+            owner == of && ids.iter().all(|(first, last)| list.has((*first).into(), (*last).into()))
+        }
+        (_, _, None) => are_opposite(one, known),
+        _ => false,
     }
 }
 
@@ -200,6 +259,121 @@ fn are_opposite(one: &Match, other: &Match) -> bool {
     }
 }
 
+/// The rules of a chain that can match a packet of `family`, with those of the chain in which a negated
+/// owner is spelled as `X goto rest, M -> V, goto rest`: that is `M && !X -> V` and the rules of `rest`,
+/// where V leads back, too. Of a base chain it stays as it is: who leaves that early can be asked.
+fn unfolded((table, chain): Place<'_>, family: Family) -> Vec<Cow<'_, Rule>> {
+    let mut all = Vec::with_capacity(chain.rules.len());
+    let mut seen = vec![&chain.name];
+    let mut open = chain;
+    loop {
+        let start = all.len();
+        all.extend(open.rules.iter().filter(|rule| may_match(rule, family)).map(Cow::Borrowed));
+        let folded = if chain.base.is_none() { folded(&all[start..]) } else { None };
+        let next = folded.and_then(|folded| Some((table.chain(&folded.rest)?, folded)));
+        match next {
+            Some((rest, folded)) if !seen.contains(&&rest.name) => {
+                all.truncate(all.len() - folded.rules);
+                all.push(Cow::Owned(folded.rule));
+                seen.push(&rest.name);
+                open = rest;
+            }
+            _ => return all,
+        }
+    }
+}
+
+/// The last rules of a chain, as one of them before a negated owner was taken apart.
+struct Folded {
+    /// How many they are.
+    rules: usize,
+    rule: Rule,
+    /// The chain that goes on.
+    rest: Name,
+}
+
+fn folded(rules: &[Cow<'_, Rule>]) -> Option<Folded> {
+    let goes =
+        |rule: &Rule| if let Action::Goto(to) = &rule.then { Some(to.clone()) } else { None };
+    let leads_back = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
+    let (count, skip, rule) = match rules {
+        [.., skip, rule, last]
+            if leads_back(rule)
+                && last.when.is_empty()
+                && goes(skip).is_some()
+                && goes(last) == goes(skip) =>
+        {
+            (3, skip, rule)
+        }
+        [.., skip, rule] if rule.then == Action::Return && rule.when.is_empty() => (2, skip, rule),
+        _ => return None,
+    };
+    let (Some(rest), [Match::Owner { owner, is: OwnerIs::In(ids) }]) = (goes(skip), &skip.when[..])
+    else {
+        return None;
+    };
+    let (owner, is) = (*owner, OwnerIs::NotIn { ids: ids.clone(), ownerless: true });
+    let mut rule = Rule::clone(rule);
+    rule.when.push(Match::Owner { owner, is });
+    Some(Folded { rules: count, rule, rest })
+}
+
+/// Most rules in a row that are [`gathered`].
+const MOST_GATHERED: usize = 128;
+
+/// `rules`, of which those that do the same stand together where none of those between matches a packet
+/// that they match: to a packet, the order of rules is all the same of which it meets one at most.
+fn gathered(rules: Vec<Cow<'_, Rule>>) -> Vec<Cow<'_, Rule>> {
+    let mut all: Vec<Cow<'_, Rule>> = Vec::with_capacity(rules.len());
+    // Where such rules begin.
+    let mut start = 0;
+    for rule in rules {
+        if !rule.when.iter().any(tells_apart) || all.len() - start >= MOST_GATHERED {
+            start = all.len();
+        }
+        // What a proxy leaves is dropped by the next rule, which has to stay there.
+        let is_alike = |known: &Cow<'_, Rule>| {
+            known.then == rule.then && !matches!(rule.then, Action::Tproxy { .. })
+        };
+        let alike = all[start..].iter().rposition(is_alike);
+        let place = alike.map(|at| start + at + 1);
+        let place = place.filter(|place| all[*place..].iter().all(|known| are_apart(known, &rule)));
+        all.insert(place.unwrap_or(all.len()), rule);
+    }
+    all
+}
+
+/// Whether the match is on something that no action changes, so that rules may be [`are_apart`] by it.
+const fn tells_apart(when: &Match) -> bool {
+    matches!(when, Match::Port { not: false, .. } | Match::Interface { not: false, .. })
+}
+
+/// Whether it can be seen that no packet matches both rules, whatever happens between them.
+fn are_apart(one: &Rule, other: &Rule) -> bool {
+    let are_apart = |one: &Match, other: &Match| match (one, other) {
+        (
+            Match::Port { of, ports, not: false },
+            Match::Port { of: other, ports: others, not: false },
+        ) => {
+            let meet = |one: &PortRange, other: &PortRange| {
+                one.first() <= other.last() && other.first() <= one.last()
+            };
+            let ports = ports.ranges().iter();
+            of == other
+                && !ports.clone().any(|one| others.ranges().iter().any(|other| meet(one, other)))
+        }
+        (
+            Match::Interface { of, names, not: false },
+            Match::Interface { of: other, names: others, not: false },
+        ) => {
+            let meet = |one: &Interface, other: &Interface| one.covers(other) || other.covers(one);
+            of == other && !names.iter().any(|one| others.iter().any(|other| meet(one, other)))
+        }
+        _ => false,
+    };
+    one.when.iter().any(|one| other.when.iter().any(|other| are_apart(one, other)))
+}
+
 /// Whether the rule can match a packet of `family`.
 fn may_match(rule: &Rule, family: Family) -> bool {
     let of_other =
@@ -222,6 +396,14 @@ fn are_permuted<T>(left: &[T], right: &[T], is_same: impl Fn(&T, &T) -> bool) ->
             let found = open.iter().position(|other| is_same(one, other));
             found.map(|found| open.remove(found)).is_some()
         })
+}
+
+/// Whether the same matches have to hold, in whatever order.
+fn are_all_same(left: &[Match], right: &[Match], pair: [Place<'_>; 2]) -> bool {
+    let is_same = |one: &Match, other: &Match| is_match_same([&(one, None), &(other, None)], pair);
+    left.len() == right.len()
+        && left.iter().all(|one| right.iter().any(|other| is_same(one, other)))
+        && right.iter().all(|other| left.iter().any(|one| is_same(one, other)))
 }
 
 fn is_match_same(

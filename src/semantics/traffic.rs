@@ -231,8 +231,7 @@ impl Part {
                 let mut values: Vec<u128> = (0..=highest).collect();
                 values.retain(|value| {
                     let is = space.is(self.field, *value);
-                    space.diagrams.and(has, is) != Function::FALSE
-                        && space.diagrams.and(lacks, is) == Function::FALSE
+                    space.diagrams.meet(has, is) && !space.diagrams.meet(lacks, is)
                 });
                 values
             };
@@ -246,7 +245,7 @@ impl Part {
         }
         let mut fits = |ranges: &[(u128, u128)]| {
             let within = space.within(self.field, ranges);
-            space.diagrams.and(bad, within) == Function::FALSE
+            !space.diagrams.meet(bad, within)
         };
         let (value, _) = self.ranges[0];
         if fits(&[(0, highest)]) {
@@ -256,7 +255,7 @@ impl Part {
         let lowest = super::witness::lowest(space, self.field, bad);
         let mut fits = |ranges: &[(u128, u128)]| {
             let within = space.within(self.field, ranges);
-            space.diagrams.and(bad, within) == Function::FALSE
+            !space.diagrams.meet(bad, within)
         };
         match self.about {
             About::Fact | About::Choice => {}

@@ -203,12 +203,13 @@ impl Choice<'_> {
 }
 
 /// The lowest number that one of `packets`, which are some, has in `field`.
-pub(super) fn lowest(space: &mut Space, field: Field, mut packets: Function) -> u128 {
+pub(super) fn lowest(space: &mut Space, field: Field, packets: Function) -> u128 {
+    let mut known = Function::TRUE;
     (0..field.bits()).fold(0, |number, bit| {
         let one = space.diagrams.variable(field.variable(bit));
-        let zeros = space.diagrams.minus(packets, one);
-        let is_one = zeros == Function::FALSE;
-        packets = if is_one { packets } else { zeros };
+        let zero = space.diagrams.minus(known, one);
+        let is_one = !space.diagrams.meet(packets, zero);
+        known = if is_one { space.diagrams.and(known, one) } else { zero };
         number << 1 | u128::from(is_one)
     })
 }

@@ -17,7 +17,10 @@ pub fn clauses<'a>(
     let named = policies.filter_map(|policy| Some((policy, safe(policy.terms.get(1)?)?)));
     named.flat_map(|(policy, name)| {
         let of = move |block: &str, clause: &Clause| {
-            (said_at(clause), ClauseText { policy: name.clone(), words: words(block, clause) })
+            (
+                said_at(clause),
+                ClauseText { policy: name.clone(), words: words(block, said(clause)) },
+            )
         };
         inside(policy).flat_map(move |clause| {
             let block = clause.keyword().unwrap_or_default();
@@ -31,9 +34,8 @@ fn inside(clause: &Clause) -> impl Iterator<Item = &Clause> {
     clause.block.iter().flat_map(Block::clauses)
 }
 
-/// `outbound exclude port 3306, 5432 and 10 more`.
-fn words(block: &str, clause: &Clause) -> String {
-    let said = said(clause);
+/// `outbound exclude port 3306, 5432 and 10 more`: what a clause in `block` says.
+pub(crate) fn words(block: &str, said: &[Term]) -> String {
     let (words, values) = said.split_at(said.len() - values(said));
     let mut parts: Vec<String> = Vec::new();
     parts.extend(Some(block.to_owned()).filter(|block| !block.is_empty()));

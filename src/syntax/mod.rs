@@ -18,5 +18,5 @@ pub use parse::{Parsed, parse};
 pub use size::MOST_TERMS;
 pub use tree::MOST_NESTED;
 
-pub(crate) use clauses::{ALLOW, said, said_at, trailing_allow, values};
+pub(crate) use clauses::{ALLOW, said, said_at, trailing_allow, values, words};
 pub(crate) use format::Page;

@@ -8,7 +8,7 @@ use pest::iterators::Pair;
 use super::ast::{Clause, Comment, File, Term, TermKind};
 use super::size;
 use super::tree::{self, MOST_NESTED, Piece};
-use crate::diag::{Diagnostic, Problem, Report};
+use crate::diag::{Diagnostic, Problem, Report, refusal};
 use crate::span::{FileId, Sources, Span};
 
 /// The grammar, kept in a module so that pest's public types stay private.
@@ -43,6 +43,11 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
         on_this_line: BTreeSet::new(),
     };
     let mut rest = &*sources.file(file).text;
+    if let Some(line) = refusal(rest) {
+        let at = Span { file, start: offset(line.start), end: offset(line.end) };
+        reading.report.push(Problem::Refused.at(at, ""));
+        return Parsed { tree: File::default(), diagnostics: reading.report.finish(sources) };
+    }
     if let Some(at) = size::past_limit(rest) {
         let start = offset(at);
         let at = Span { file, start, end: start };

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::cli::{exits, stderr, stdout};
 use crate::common::repository::Repository;
 use crate::common::shipped::root;
@@ -197,7 +199,7 @@ fn the_steps_of_the_action_do_as_it_says() {
     ] {
         let Some(repository) = branch(is_blessed) else { return };
         let runner = tempfile::tempdir().unwrap();
-        let summary = runner.path().join("job.md");
+        let (summary, sarif) = (runner.path().join("job.md"), runner.path().join("a b.sarif"));
         fs::write(&summary, "before\n").unwrap();
         let variables = [
             ("RUNNER_TEMP", runner.path().to_str().unwrap()),
@@ -206,6 +208,7 @@ fn the_steps_of_the_action_do_as_it_says() {
             ("GITHUB_ACTION_PATH", "/nowhere"),
             ("WEIR_BASE", base),
             ("WEIR_PATHS", paths),
+            ("WEIR_SARIF", sarif.to_str().unwrap()),
         ];
         let output = run(
             &repository,
@@ -216,6 +219,17 @@ fn the_steps_of_the_action_do_as_it_says() {
         exits(&output, status);
         let summary = fs::read_to_string(summary).unwrap();
         assert!(summary.starts_with("before\n") && summary.contains(told), "{summary}");
+        // What is old is annotated, where there is something to change.
+        let annotation = "::error file=policies/shop.weir,";
+        assert_eq!(stdout(&output).contains(annotation), !is_blessed, "{}", stdout(&output));
+        let found = match fs::read_to_string(sarif) {
+            Ok(text) => serde_json::from_str::<Value>(&text).unwrap()["runs"][0]["results"].clone(),
+            Err(_) => Value::Null,
+        };
+        let old = found.as_array().map(|all| all.iter().any(|it| it["level"] == "error"));
+        if status != 2 {
+            assert_eq!(old, Some(!is_blessed), "{found:#}");
+        }
         assert!(!repository.path("ran").exists());
     }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use netweir::diag::REFUSAL;
 use serde_json::Value;
 
 use crate::cli::{exits, stderr, stdout, weir};
@@ -255,6 +256,26 @@ fn what_cannot_be_read_is_one_error() {
         exits(&output, 2);
         let said = stderr(&output).replace(folder.0.path().to_str().unwrap(), "…");
         assert_eq!(said, format!("error: {error}\n"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_a_command_left_that_failed_is_no_line_of_a_log() {
+    let folder = Folder::new();
+    for text in [format!("{SAVED}{REFUSAL}\n"), format!("log\n{REFUSAL}\n{SAVED}")] {
+        let path = folder.write("piped", &text);
+        let packed = folder.write("piped.gz", gzip(&text));
+        for arguments in [
+            vec!["explain", &path, PACKETS[0]],
+            vec!["explain", &packed, PACKETS[0]],
+            vec!["explain", "--iptables", &path, PACKETS[0]],
+            vec!["verify", DEFAULT, "--rules", &packed],
+            vec!["diff", DEFAULT, &path],
+        ] {
+            let output = weir(&arguments);
+            exits(&output, 1);
+            assert!(stderr(&output).contains("no output of weir"), "{arguments:?}: {output:?}");
+        }
     }
 }
 

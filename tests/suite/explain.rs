@@ -206,7 +206,8 @@ fn programs_get_the_same() {
 fn what_is_no_packet_is_said_kindly() {
     for (packet, says) in [
         ("", "expected `inbound`, `outbound`"),
-        ("outbound icmp to 10.0.0.1", "expected `tcp`, `udp` or `other` as the second word"),
+        ("outbound icpm to 10.0.0.1", "expected a protocol (`tcp`, `udp`, `icmp`, a number)"),
+        ("outbound icmp to 10.0.0.1:80", "`to` needs an address without a port"),
         ("outbound tcp", "expected `to` and an address"),
         ("outbound tcp to fd00::1:443", "`to fd00::1:443` needs a port: `to [fd00::1]:443`"),
         ("outbound tcp to 10.0.0.1:80 to 10.0.0.2:80", "`to` is given twice"),
@@ -260,20 +261,19 @@ fn rules_are_verified_in_every_form() {
 #[test]
 fn chains_and_tables_of_others_are_left_out_by_name() {
     let files = Files::new();
-    let foreign = "-A OUTPUT -m recent --rcheck -j DROP\n:KUBE-X - [0:0]\n-A KUBE-X -m what -j Y\n-A OUTPUT -j KUBE-X\n";
+    let foreign = ":KUBE-X - [0:0]\n-A KUBE-X -m what -j Y\n-A OUTPUT -j KUBE-X\n";
     let text = fs::read_to_string(files.path("istio.iptables")).unwrap();
-    let with = text.replacen(
-        "COMMIT",
-        &format!("{}COMMIT", &foreign[foreign.find(":KUBE").unwrap()..]),
-        1,
-    );
-    fs::write(files.path("kube"), with).unwrap();
+    fs::write(files.path("kube"), text.replacen("COMMIT", &format!("{foreign}COMMIT"), 1)).unwrap();
     let kube = files.path("kube");
     let output = weir(&["verify", DEFAULT, "--iptables", &kube]);
+    exits(&output, 3);
+    assert!(stdout(&output).contains("nat KUBE-X 1  `-m what`"), "{}", stdout(&output));
+    let output = weir(&["verify", DEFAULT, "--iptables", &kube, "--leave-out", "KUBE-*"]);
+    exits(&output, 3);
+    assert!(stdout(&output).contains("`chain KUBE-X of nat, left out`"), "{}", stdout(&output));
+    let output = weir(&["verify", DEFAULT, "--iptables", &kube, "--leave-out", "typo"]);
     exits(&output, 2);
-    assert!(stderr(&output).contains("unknown match `what`"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("--leave-out"), "{}", stderr(&output));
-    exits(&weir(&["verify", DEFAULT, "--iptables", &kube, "--leave-out", "KUBE-*"]), 0);
+    assert!(stderr(&output).contains("has no table or chain `typo`"), "{}", stderr(&output));
     let nft = fs::read_to_string(files.path("istio.json")).unwrap();
     let table = r#"{"add":{"table":{"family":"ip","name":"docker"}}},
         {"add":{"chain":{"family":"ip","table":"docker","name":"c","type":"filter","hook":"output","prio":0,"policy":"drop"}}}"#;

@@ -170,3 +170,37 @@ fn a_difference_shows_line_ends_and_obeys_nothing() {
     assert!(stdout(&output).contains("-\tfamily ipv4\\u{d}\n"), "{}", stdout(&output));
     assert!(!stdout(&output).contains('\r'));
 }
+
+#[test]
+fn every_policy_of_a_repository_is_fixed() {
+    for command in [&["lint"][..], &["golden", "--bless"]] {
+        let repository = Repository::new();
+        repository.write("weir.toml", "");
+        repository.write("a/web.weir", "sidecar web {\n  outbuond { exclude port 22 }\n}\n");
+        repository.write("b/good.weir", "sidecar good {}\n");
+        repository.write("b/base.weir", "sidecar base { inbuond { exclude port 22 } }\n");
+        repository.write(
+            "b/rest.weir",
+            "include \"base.weir\"\nsidecar rest { outbound { exclude port 9-5 } }\n",
+        );
+        let weir = |fix: &[&str]| {
+            repository.weir_in("", &[command, &["--message-format", "short"], fix].concat())
+        };
+        let before = repository.files();
+        exits(&weir(&[]), 1);
+        assert_eq!(repository.files(), before);
+        let output = weir(&["--fix"]);
+        exits(&output, 1);
+        assert_eq!(
+            repository.read("a/web.weir"),
+            "sidecar web {\n  outbound { exclude port 22 }\n}\n"
+        );
+        let fixed = "note: a/web.weir: 1 fix written\nnote: b/base.weir: 1 fix written\n";
+        assert!(stderr(&output).starts_with(fixed), "{}", stderr(&output));
+        let said = format!("{}{}", stderr(&output), stdout(&output));
+        assert!(said.contains("b/rest.weir:2:40: error[E306]"), "{said}");
+        repository.edit("b/rest.weir", "9-5", "5-9");
+        exits(&weir(&["--fix"]), 0);
+        assert_eq!(repository.path("a/golden/web.nft").exists(), command[0] == "golden");
+    }
+}

@@ -153,6 +153,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("json", "json"),
     ("iptables", "iptables"),
     ("ip6tables", "ip6tables"),
+    ("iptables-script", "iptables.sh"),
     ("policy", "policy.weir"),
     ("ir", "ir.txt"),
     ("routing", "routing.sh"),

@@ -249,6 +249,37 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
 }
 
 #[test]
+fn containers_that_are_taken_for_the_proxy_are_told() {
+    let notes = |spec: &str| {
+        let text = format!(
+            "kind: Pod\nmetadata: {{name: p, annotations: {{sidecar.istio.io/status: '{{}}'}}}}\n\
+             spec: {{{spec}}}\nstatus: {{podIP: 10.0.0.1}}\n"
+        );
+        let imported = istio::pods(&text, &Context::default()).unwrap();
+        let notes = imported.notes.iter().map(ToString::to_string);
+        notes.filter(|note| note.contains("runs as")).collect::<Vec<_>>()
+    };
+    let told = |what: &str| {
+        format!(
+            "container `app` runs as {what}, which is the proxy's: nothing that it sends is captured"
+        )
+    };
+    let own = |own: &str| format!("containers: [{{name: app, securityContext: {{{own}}}}}]");
+    let all = "securityContext: {runAsUser: 1337}";
+    assert_eq!(notes(&own("runAsUser: 1337")), [told("user 1337")]);
+    assert_eq!(notes(&own("runAsGroup: 1337")), [told("group 1337")]);
+    assert_eq!(notes(&format!("{}, {all}", own(""))), [told("user 1337")]);
+    assert_eq!(notes(&format!("{}, {all}", own("runAsUser: 7"))), [""; 0]);
+    assert_eq!(notes(&own("runAsUser: 4294967295000")), [""; 0]);
+    let proxy = "containers: [{name: app}, {name: istio-proxy, securityContext: {runAsUser: 9}}]";
+    assert_eq!(notes(proxy), [""; 0]);
+    assert_eq!(
+        notes(&proxy.replace("name: app", "name: app, securityContext: {runAsUser: 9}")).len(),
+        1
+    );
+}
+
+#[test]
 fn some_pods_have_no_rules() {
     for (annotations, spec, why) in [
         ("", "", "nothing in it asks for Istio"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::common::netns::{self, Netns, same_ruleset};
 use crate::common::rulesets::{self, base, name, not_owner, owner, rule, table, tcp};
 use netweir::backend::nft::{self, Context, MemberChange, Members, Options};
-use netweir::backend::routing::{self, Form};
+use netweir::backend::routing::{self, Form, Needs};
 use netweir::backend::teardown;
 use netweir::ir::{Action, ChainKind, Hook, MarkChange, Owner, Rule, Ruleset, Rung};
 use netweir::lower::{Layout, Lowered, lower};
@@ -172,18 +172,18 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
             let done = netns.run("sh", &["-s"], script);
             assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}\n{script}");
         };
-        let (name, Lowered { ruleset, owned, host, .. }) =
-            (&policy.name, lower(&policy, Layout::Compact));
+        let (name, lowered) = (&policy.name, lower(&policy, Layout::Compact));
+        let (needs, Lowered { ruleset, owned, .. }) = (Needs::of(&lowered), &lowered);
         let batch = || {
             for (family, args) in
                 [(Family::Ipv4, &["-batch", "-"][..]), (Family::Ipv6, &["-6", "-batch", "-"])]
             {
-                let done = netns.run("ip", args, &routing::emit(name, &host, Form::Batch(family)));
+                let done = netns.run("ip", args, &routing::emit(name, needs, Form::Batch(family)));
                 assert!(done.ok && done.err.is_empty(), "{done:?}");
             }
         };
-        let route = routing::emit(name, &host, Form::Shell);
-        let teardown = teardown::emit(name, &owned, &host);
+        let route = routing::emit(name, needs, Form::Shell);
+        let teardown = teardown::emit(name, &lowered);
         // An address or a route of somebody else, which stays.
         netns.output("ip", &["addr", "add", "192.0.2.1/32", "dev", "lo"]);
         netns.output(
@@ -204,7 +204,7 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
         batch();
         batch();
         assert_eq!(netns.routing(), routed);
-        for text in both(&ruleset, &owned, &Options::default()) {
+        for text in both(ruleset, owned, &Options::default()) {
             netns.load(&text);
         }
         for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! What is probably not meant is told by what rules do, and denied where that is asked.
 #![cfg(feature = "cli")]
 
-use netweir::diag::Problem;
+use netweir::diag::{Problem, REFUSAL};
 use netweir::lower::{Layout, lower};
 use netweir::semantics::{Packet, run};
 use netweir::syntax::NoIncludes;
@@ -47,7 +47,9 @@ fn what_is_shipped_has_nothing_that_is_not_meant() {
     let output = weir.current_dir(crate::common::shipped::root()).output().unwrap();
     let said = stdout(&output);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""), "{said}");
-    assert!(said.ends_with(" files: 0 warnings\n") && said.lines().count() == 1, "{said}");
+    assert!(said.ends_with(" files: 0 warnings\n") && !said.contains("warning["), "{said}");
+    // What is no fault of a policy is said once a program, and not once a policy.
+    assert_eq!(said.matches("note[W520]").count(), 3, "{said}");
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn warnings_are_denied_one_by_one_or_all() {
         let output = weir(arguments);
         assert_eq!(denied(&output), expected, "{arguments:?}\n{}", stderr(&output));
         if expected.0 == Some(1) && arguments[0] == "compile" {
-            assert_eq!(stdout(&output), "", "{arguments:?}");
+            assert_eq!(stdout(&output), format!("{REFUSAL}\n"), "{arguments:?}");
         }
     }
     assert!(!repository.path("golden").exists(), "what is denied is not blessed");
@@ -114,4 +116,122 @@ fn what_is_allowed_is_no_warning_and_changes_no_output() {
     let said = stderr(&output);
     assert!(said.contains("[W501]") && said.contains("[W519]: `allow W503`"), "{said}");
     assert!(!said.contains("W509"), "{said}");
+}
+
+/// The codes that `weir lint` has for a policy that says this, with what they are about.
+fn lint(text: &str) -> Vec<(&'static str, String)> {
+    let compilation = compile("x.weir", text, &NoIncludes, &Options::default()).unwrap();
+    let source = &compilation.sources;
+    let told = compilation.lint().into_iter().map(|found| {
+        let at = found.at().unwrap();
+        let text = &source.file(at.file).text;
+        (found.problem.code(), text[at.start as usize..at.end as usize].to_owned())
+    });
+    told.collect()
+}
+
+#[test]
+fn a_value_without_effect_is_told_of_a_list_that_has_one() {
+    // 10.0.0.0/8 is captured, so that of the excluded ports only those beside it matter.
+    let text = "sidecar web {\n  outbound {\n    capture to 10.0.0.0/8\n    exclude to 10.1.0.0/16, \
+                10.2.0.0/16\n    capture port 25, 26\n    exclude port 25\n  }\n}\n";
+    let ports = "sidecar web { outbound { exclude to 10.0.0.0/8 }; inbound { capture port *; exclude \
+                 port 80-90, 15090, 91-95, 88-93 } }";
+    assert_eq!(lint(ports), [("W509", "88-93".to_owned())]);
+    let compilation = compile("x.weir", ports, &NoIncludes, &Options::default()).unwrap();
+    let found = &compilation.lint()[0];
+    let Problem::Shadowed { clause, by, packet } = &found.problem else { panic!("{found:?}") };
+    assert_eq!(&**clause, "inbound exclude port 88-93");
+    let outcome = |left_out: &[&str]| {
+        let text = left_out.iter().fold(ports.to_owned(), |text, it| text.replace(it, ""));
+        run(&ruleset(&text), &packet.parse().unwrap()).outcome
+    };
+    let other = by.strip_prefix("inbound exclude port ").unwrap();
+    let (other, own) = (format!("{other}, "), ", 88-93");
+    assert_eq!(outcome(&[]), outcome(&[own]), "{by}");
+    assert_ne!(outcome(&[&other]), outcome(&[&other, own]), "{by}");
+    assert_eq!(lint(text), [], "what compiling tells is not told again");
+}
+
+#[test]
+fn dns_capture_that_no_query_meets_is_told_whatever_leaves_it_out() {
+    let told = |inside: &str| lint(&format!("sidecar web {{ {inside}; dns {{ capture * }} }}"));
+    let one = |at: &str| [("W506", at.to_owned())];
+    assert_eq!(told("outbound { exclude port 22, 50-60, 80 }"), one("50-60"));
+    assert_eq!(told("outbound { exclude port 53 }"), one("exclude port 53"));
+    assert_eq!(told("outbound { exclude port 54 }"), []);
+    // Some queries are left, and those are captured.
+    assert_eq!(told("outbound { exclude to 10.0.0.0/8 }"), []);
+    // Queries are looked at before excluded destinations are.
+    assert_eq!(told("outbound { exclude to 0.0.0.0/0, ::/0 }"), []);
+    assert_eq!(told("outbound { exclude port 1-65535 }"), one("exclude port 1-65535"));
+}
+
+#[test]
+fn who_runs_as_the_proxy_is_told_where_a_policy_names_it() {
+    let told = |expected: &str| lint(&format!("sidecar web {{ expect outbound tcp {expected} }}"));
+    assert_eq!(told("user 1337 => untouched"), []);
+    assert_eq!(told("user 1000 => proxy 15001"), []);
+    assert_eq!(told("user 1337 group 1337 => untouched"), []);
+    let [(code, at)] = &told("user 1337 group 1000 => untouched")[..] else { panic!() };
+    assert_eq!((*code, &**at), ("W503", "expect outbound tcp user 1337 group 1000 => untouched"));
+    // An inherited one is told once.
+    let text = "sidecar base { expect outbound tcp port 80 group 1337 user 7 => untouched }\n\
+                sidecar web extends base {}\n";
+    assert_eq!(lint(text).len(), 1, "{:?}", lint(text));
+}
+
+#[test]
+fn chains_of_others_that_tie_are_a_note_on_all_policies() {
+    let repository = Repository::new();
+    repository.write("a.weir", "sidecar a { dns {} }\n");
+    repository.write("b.weir", "sidecar b { outbound { exclude port 25 } }\nsidecar c {}\n");
+    let weir = |arguments: &[&str]| repository.weir_in("", &[&["lint", "."], arguments].concat());
+    let said = |arguments: &[&str]| {
+        let output = weir(arguments);
+        (output.status.code(), stdout(&output).to_owned())
+    };
+    let (status, text) = said(&["--deny", "warnings"]);
+    assert_eq!(status, Some(0), "{text}");
+    assert_eq!(text.matches("note[W520]").count(), 3, "{text}");
+    assert!(
+        text.starts_with("a.weir:1:9: note[W520]: who was loaded last, the policy or"),
+        "{text}"
+    );
+    assert!(text.ends_with("3 policies of 2 files: 0 warnings\n"), "{text}");
+    assert!(text.replace("\n    ", " ").contains("(and so it is with 2 other policies)"), "{text}");
+    assert_eq!(text.matches("and so it is").count(), 2, "only one captures DNS\n{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for (form, expected) in
+        [("github", "::notice "), ("sarif", "\"level\": \"note\""), ("short", "note[W520]")]
+    {
+        let (status, text) = said(&["--message-format", form]);
+        assert_eq!((status, text.matches(expected).count()), (Some(0), 3), "{text}");
+    }
+    assert_eq!(said(&["--deny", "W520"]).0, Some(1));
+    let (status, text) = said(&["--deny", "W520", "--message-format", "junit"]);
+    assert_eq!((status, text.matches("<failure ").count()), (Some(1), 3), "{text}");
+    // Nobody else says it.
+    for arguments in [&["check", "a.weir"][..], &["golden", ".", "--bless"]] {
+        let output = repository.weir_in("", &[arguments, &["--deny", "warnings"]].concat());
+        assert!(
+            !format!("{}{}", stdout(&output), stderr(&output)).contains("W520"),
+            "{arguments:?}"
+        );
+    }
+    for file in ["a.weir", "b.weir"] {
+        let text = repository.read(file);
+        repository.write(file, &format!("allow W520 \"pods have none of these\"\n{text}"));
+    }
+    assert_eq!(
+        said(&["--deny", "W520"]),
+        (Some(0), "3 policies of 2 files: 0 warnings\n".to_owned())
+    );
+    repository.write("a.weir", "allow W520 \"no\"\nsidecar a { family ipv6 }\n");
+    assert!(said(&[]).1.contains("W519"), "{}", said(&[]).1);
+    exits_well(&repository.weir_in("", &["check", "a.weir", "--deny", "warnings"]));
+}
+
+fn exits_well(output: &std::process::Output) {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
 }

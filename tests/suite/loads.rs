@@ -20,8 +20,8 @@ const LAYOUTS: [Layout; 2] = [Layout::Compact, Layout::Upstream];
 fn load(netns: &Netns, policy: &Policy, script: &str, json: &str) {
     same_ruleset(netns, script, json);
     netns.load(script);
-    let Lowered { owned, host, .. } = lower(policy, Layout::Compact);
-    let teardown = teardown::emit(&policy.name, &owned, &host);
+    let lowered = lower(policy, Layout::Compact);
+    let teardown = teardown::emit(&policy.name, &lowered);
     for _ in 0..2 {
         let done = netns.run("sh", &["-s"], &teardown);
         assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}");

@@ -4,16 +4,22 @@
 //! `istio-output` becomes `ISTIO_OUTPUT`, the base chain `prerouting` becomes `PREROUTING`. A set
 //! becomes one rule for every item, or `multiport` where that holds them.
 //!
-//! Loading a text a second time empties and refills its own chains, but adds its rules to the
-//! built-in chains once more, where others may have rules too: iptables-restore has no command
-//! that deletes a rule only if it is there. Load [`teardown`] in between.
+//! iptables-restore has no command that deletes a rule only if it is there, so that a text cannot replace
+//! itself. Over any version of the policy it fails, and changes nothing: it makes its chains with `-N`,
+//! which fails for one that is there, and each table is a transaction; table nat, in which every version of
+//! a policy has the same chains, comes first. [`script`] is what replaces. What a rule of a built-in chain
+//! does itself, and does not leave to a chain of the policy's, bears the name of its nft table as a comment,
+//! by which it is found again.
 
 mod rule;
+mod script;
+
+pub use script::script;
 
 use std::fmt::Write;
 
 use crate::diag::{Diagnostic, Problem};
-use crate::ir::{Base, BuiltInTable, Chain, Origin, Ruleset, Table, to_iptables_chain};
+use crate::ir::{Action, Base, BuiltInTable, Chain, Origin, Ruleset, Table, to_iptables_chain};
 use crate::net::{Family, Name};
 
 const TARGET: &str = "iptables 1.8.9";
@@ -21,7 +27,7 @@ const TARGET: &str = "iptables 1.8.9";
 /// Longest name of a chain in bytes: `XT_EXTENSION_MAXNAMELEN` (29) less the terminating NUL.
 const LONGEST_CHAIN: usize = 28;
 
-/// The text that loads the rules of `family`. Empty if there are none.
+/// The text that loads the rules of `family`, where none of them are. Empty if there are none.
 ///
 /// # Errors
 ///
@@ -29,7 +35,7 @@ const LONGEST_CHAIN: usize = 28;
 pub fn emit(ruleset: &Ruleset, family: Family) -> Result<String, Vec<Diagnostic>> {
     write(ruleset, family, |text, chains| {
         for chain in chains.iter().filter(|chain| chain.hook.is_none()) {
-            let _ = writeln!(text, ":{} - [0:0]", chain.name);
+            let _ = writeln!(text, "-N {}", chain.name);
         }
         for chain in chains {
             for rule in &chain.rules {
@@ -109,7 +115,7 @@ fn write(
     if problems.is_empty() { Ok(text) } else { Err(problems) }
 }
 
-/// The tables with the kernel's table of each, in the kernel's order. A table that the kernel
+/// The tables with the kernel's table of each, nat first, and then in the kernel's order. A table that the kernel
 /// never enters does nothing, so it is left out unless its name says where it belongs.
 fn tables<'a>(
     ruleset: &'a Ruleset,
@@ -142,7 +148,7 @@ fn tables<'a>(
             tables.push((kernel, table));
         }
     }
-    tables.sort_by_key(|(kernel, _)| *kernel);
+    tables.sort_by_key(|(kernel, _)| (*kernel != BuiltInTable::Nat, *kernel));
     tables
 }
 
@@ -171,9 +177,16 @@ fn chain_text(
         return None;
     }
     let mut rules = Vec::new();
+    let is_own = |to: &Name| table.chains.iter().any(|chain| chain.name == *to);
     for rule in &chain.rules {
+        let leads_to_own = matches!(&rule.then, Action::Jump(to) | Action::Goto(to) if is_own(to));
+        let remark = if chain.base.is_some() && !leads_to_own {
+            format!("-m comment --comment {} ", table.name)
+        } else {
+            String::new()
+        };
         match rule::texts(rule, table, kernel, family) {
-            Ok(texts) => rules.extend(texts),
+            Ok(texts) => rules.extend(texts.into_iter().map(|text| format!("{remark}{text}"))),
             Err(what) => problems.push(unsupported_rule(what, rule.origin)),
         }
     }

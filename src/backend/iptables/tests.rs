@@ -172,7 +172,7 @@ fn the_whole_text() {
     let ruleset = ruleset(BuiltInTable::Mangle, Hook::Output, vec![drop]);
     assert_eq!(
         emit(&ruleset, Family::Ipv4).unwrap(),
-        "*mangle\n:ISTIO_TEST - [0:0]\n-A OUTPUT -j ISTIO_TEST\n-A ISTIO_TEST -j DROP\nCOMMIT\n"
+        "*mangle\n-N ISTIO_TEST\n-A OUTPUT -j ISTIO_TEST\n-A ISTIO_TEST -j DROP\nCOMMIT\n"
     );
     assert_eq!(
         teardown(&ruleset, Family::Ipv4).unwrap(),

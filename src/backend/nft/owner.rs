@@ -17,7 +17,12 @@ use crate::nft::Names;
 /// | before `X -> V`, where V leaves the chain | `X -> V`, `M -> V` |
 /// | V leaves this chain for the one that jumped here | `X goto rest`, `M -> V`, `goto rest`, where `rest` is the rest of the chain |
 /// | else | `M jump helper`, where the helper is `X return`, `V` |
-pub(super) fn split(chain: Chain, families: Families, names: &mut Names, chains: &mut Vec<Chain>) {
+pub(super) fn split(
+    chain: Chain,
+    families: Families,
+    names: &mut Names<'_>,
+    chains: &mut Vec<Chain>,
+) {
     let Chain { name, base, rules } = chain;
     let mut open = Chain { name: name.clone(), base, rules: Vec::with_capacity(rules.len() + 2) };
     let mut helpers = Vec::new();

@@ -12,7 +12,7 @@ const MOST_INLINE: usize = 8;
 
 /// The named sets of a table.
 pub(super) struct Sets<'a> {
-    names: Names,
+    names: Names<'a>,
     most_inline: usize,
     found: Vec<Set<'a>>,
     by_value: BTreeMap<(&'static str, Values<'a>), usize>,

@@ -20,7 +20,9 @@ pub(in crate::cli) fn document(command: &str, cases: &[Case]) -> io::Result<Stri
         suite.add_test_cases(cases.into_iter().map(|case| test_case(command, case)));
         report.add_test_suite(suite);
     }
-    report.to_string().map_err(io::Error::other)
+    let text = report.to_string().map_err(io::Error::other)?;
+    // Jenkins' schema has it of a suite, and not of all together; nothing of weir's is skipped.
+    Ok(text.replacen(" skipped=\"0\"", "", 1))
 }
 
 fn test_case(command: &str, case: &Case) -> TestCase {

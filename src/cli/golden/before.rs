@@ -81,7 +81,7 @@ impl Revision {
     /// If there is none, and what to do about it.
     pub(super) fn open(root: &Path, name: &str) -> io::Result<Self> {
         if name.is_empty() || name.contains(char::is_control) || name.starts_with('-') {
-            let name = name.escape_debug();
+            let name = on_one_line(name);
             return Err(io::Error::other(format!("`{name}` cannot be a revision")));
         }
         let known = ask(root, &["cat-file", "--batch-check"], &format!("{name}^{{commit}}\n"))?;

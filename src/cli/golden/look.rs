@@ -5,15 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::before::Before;
-use super::manifest::Manifest;
 use super::report::{Entry, State};
 use crate::cli::compile::Emit;
 use crate::cli::forms::Findings;
-use crate::cli::project::{Found, Goldens, MANIFEST, Scope};
+use crate::cli::project::{Found, Goldens, MANIFEST, Manifest, Scope};
 use crate::diag::{Diagnostic, Problem};
 use crate::policy::Policy;
 use crate::span::Sources;
-use crate::{Compilation, Since, Telling, View};
+use crate::{Compilation, Failure, Since, Telling, View};
 
 /// What was found about the policies of one file.
 pub(super) struct Looked {
@@ -37,7 +36,7 @@ pub(super) fn look(
         Looked { entries: Vec::new(), findings: None, folder, goldens: Some(Vec::new()) };
     let compilation = match scope.compiled(found, true)? {
         Ok(compilation) => compilation,
-        Err((sources, diagnostics)) => {
+        Err(Failure { sources, diagnostics }) => {
             looked.refuse(found, sources, diagnostics);
             return Ok(looked);
         }

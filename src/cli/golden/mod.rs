@@ -4,7 +4,6 @@ mod before;
 mod bless;
 mod human;
 mod look;
-mod manifest;
 mod records;
 pub(super) mod report;
 mod summary;
@@ -19,6 +18,7 @@ use self::before::{Before, Revision};
 use self::look::{Listed, Looked};
 use self::report::{Blessed, Entry, Report, State};
 use super::deny::Deny;
+use super::fix::fix_each;
 use super::project::{Found, Goldens, MANIFEST, Scope};
 use super::report::Messages;
 use super::{Outcome, output};
@@ -47,6 +47,11 @@ pub(super) struct Golden {
     /// Write a summary in Markdown to this file, for a job or a pull request.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// First write into the policies what can only have been meant, as `weir check --fix` does.
+    ///
+    /// The rest is shown. Includes are not written to.
+    #[arg(long)]
+    fix: bool,
     #[command(flatten)]
     deny: Deny,
 }
@@ -77,8 +82,12 @@ impl Golden {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         messages.will_present::<Report>();
         let Some(scope) = Scope::asked(&self.paths, messages)? else { return Ok(Outcome::Bad) };
+        if self.fix {
+            fix_each(&scope, messages)?;
+        }
         let before = self.before(&scope)?;
         let (mut report, lists) = Self::find(&scope, &before, self.base.as_deref())?;
+        messages.spare(&scope)?;
         if let Some(file) = &self.summary {
             scope.spare(file)?;
             output::rewrite(file, &summary::text(&report))?;

@@ -3,31 +3,43 @@
 mod records;
 pub(super) mod report;
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use self::report::{File, Report};
+use self::report::{File, Note, Report};
 use super::Outcome;
 use super::deny::Deny;
+use super::fix::fix_each;
 use super::forms::{Findings, Report as _};
-use super::page::counted;
+use super::page::{counted, indented};
 use super::project::{Found, Scope};
 use super::report::Messages;
-use crate::diag::{Diagnostic, Problem};
+use crate::Failure;
+use crate::diag::escape::harmless;
+use crate::diag::render::{Level, Record, short_line};
+use crate::diag::{Diagnostic, Problem, in_order};
+use crate::span::Sources;
 
 /// Say what policies do that is probably not meant
 ///
-/// Clauses without effect, policies that capture nothing, a family that is open where the other is
-/// captured, marks that others use: decided by what the rules do to packets. `allow W509 "why"` in the
-/// source says which warnings are no news.
+/// Clauses and values without effect, policies that capture nothing, a family that is open where the
+/// other is captured, DNS capture that no query reaches, marks that others use: decided by what the rules
+/// do to packets. Notes, once for all policies, say which well-known programs translate at the same
+/// priority. `allow W509 "why"` in the source says which warnings are no news.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Lint {
     /// Policies, and folders of them; without one, what the nearest weir.toml names.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// First write into the policies what can only have been meant, as `weir check --fix` does.
+    ///
+    /// The rest is shown. Includes are not written to.
+    #[arg(long)]
+    fix: bool,
     #[command(flatten)]
     deny: Deny,
 }
@@ -45,29 +57,90 @@ impl Lint {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         messages.will_present::<Report>();
         let Some(scope) = Scope::asked(&self.paths, messages)? else { return Ok(Outcome::Bad) };
-        let report = Report { files: scope.each(|found| look(found, &scope))? };
-        messages.present(&report)?;
-        let all = || report.findings().flat_map(|findings| &findings.drawn.1);
-        if all().any(Diagnostic::is_error) {
-            return Ok(Outcome::Bad);
+        if self.fix {
+            fix_each(&scope, messages)?;
         }
-        Ok(self.deny.judge(all(), messages))
+        let mut files = scope.each(|found| look(found, &scope))?;
+        let notes = together(files.iter_mut().flat_map(|file| std::mem::take(&mut file.notes)));
+        let mut report = Report { files, notes };
+        let denied = report.notes.iter_mut().map(|note| &mut note.first);
+        for note in denied.filter(|note| note.code.as_deref().is_some_and(|it| self.deny.names(it)))
+        {
+            note.severity = Level::Error;
+        }
+        messages.spare(&scope)?;
+        let all = || report.findings().flat_map(|findings| &findings.drawn.1);
+        let codes = report.notes.iter().filter_map(|note| note.first.code.as_deref());
+        let denied = self.deny.judge_with(all(), codes, messages);
+        messages.present(&report)?;
+        Ok(if all().any(Diagnostic::is_error) { Outcome::Bad } else { denied })
     }
 }
 
 fn look(found: &Found, scope: &Scope) -> io::Result<File> {
-    let (policies, sources, mut diagnostics) = match scope.compiled(found, true)? {
+    let (policies, sources, mut diagnostics, ties) = match scope.compiled(found, true)? {
         Ok(compilation) => {
-            let found = compilation.all_warnings();
-            (compilation.policies.len(), compilation.sources, found)
+            let (mut all, ties) = (compilation.all_warnings(), compilation.ties());
+            let (ties, others): (Vec<_>, Vec<_>) =
+                ties.into_iter().partition(|it| matches!(it.problem, Problem::WellKnownTie { .. }));
+            all.extend(others);
+            (compilation.policies.len(), compilation.sources, in_order(all), ties)
         }
-        Err((sources, diagnostics)) => (0, sources, diagnostics),
+        Err(Failure { sources, diagnostics }) => (0, sources, diagnostics, Vec::new()),
     };
+    let notes = together(ties.iter().filter_map(|tie| Note::of(&sources, tie)));
     // A file of lists for others is no policy, and need not be one.
     diagnostics.retain(|it| found.is_named || it.problem != Problem::NoPolicy);
     let is_clean = diagnostics.is_empty();
     let findings = (!is_clean).then(|| Findings::new(&found.name, sources, diagnostics));
-    Ok(File { source: found.name.clone(), policies, findings })
+    Ok(File { source: found.name.clone(), policies, findings, notes })
+}
+
+/// Of notes on the same, the first, and of how many policies it is.
+fn together(notes: impl Iterator<Item = Note>) -> Vec<Note> {
+    let mut all: Vec<Note> = Vec::new();
+    for note in notes {
+        match all.iter_mut().find(|known| known.who == note.who) {
+            Some(known) => known.policies += note.policies,
+            None => all.push(note),
+        }
+    }
+    all
+}
+
+impl Note {
+    fn of(sources: &Sources, tie: &Diagnostic) -> Option<Self> {
+        let Problem::WellKnownTie { who, .. } = tie.problem else { return None };
+        let first = Record { severity: Level::Note, ..Record::of(sources, tie) };
+        Some(Self { first, policies: 1, who })
+    }
+
+    /// It as it is said: with the number of policies.
+    fn record(&self) -> Record {
+        let others = match self.policies - 1 {
+            0 => String::new(),
+            others => format!(
+                " (and so it is with {})",
+                counted(others, "other policy", "other policies")
+            ),
+        };
+        Record { message: format!("{}{others}", self.first.message), ..self.first.clone() }
+    }
+}
+
+/// What is to be said of all policies together, for people.
+fn notes(report: &Report) -> String {
+    let mut text = String::new();
+    for note in &report.notes {
+        let Record { help, .. } = &note.first;
+        indented(&mut text, 0, &short_line(&Record { help: None, ..note.record() }));
+        indented(&mut text, 2, &harmless(help.as_deref().unwrap_or_default()));
+    }
+    if let Some(note) = report.notes.first() {
+        let code = note.first.code.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "`weir explain-code {code}` says more\n");
+    }
+    text
 }
 
 /// `21 policies of 12 files: 3 warnings`.

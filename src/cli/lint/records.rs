@@ -1,6 +1,6 @@
-//! The report of a run for programs. All that it has to say is diagnostics.
+//! The report of a run for programs. All that it has to say is diagnostics, and notes on all policies.
 
-use super::report::Report;
+use super::report::{Note, Report};
 use crate::cli::forms::{self, Case, Findings, Verdict};
 use crate::diag::render::Record;
 
@@ -12,7 +12,7 @@ impl forms::Report for Report {
     const IS_DIAGNOSTICS: bool = true;
 
     fn human(&self) -> String {
-        super::totals(self)
+        super::notes(self) + &super::totals(self)
     }
 
     fn findings(&self) -> impl Iterator<Item = &Findings> {
@@ -20,7 +20,7 @@ impl forms::Report for Report {
     }
 
     fn records(&self) -> Vec<Record> {
-        Vec::new()
+        self.notes.iter().map(Note::record).collect()
     }
 
     fn cases(&self) -> Vec<Case> {
@@ -29,6 +29,7 @@ impl forms::Report for Report {
             let (suite, name) = (file.source.clone(), "nothing to say".to_owned());
             Case { suite, name, verdict: Verdict::Good }
         });
-        clean.collect()
+        let notes = self.notes.iter().map(|note| Case::of(&note.record(), "lint"));
+        clean.chain(notes).collect()
     }
 }

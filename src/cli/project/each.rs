@@ -1,7 +1,9 @@
 //! Policies of a repository, side by side.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,9 +12,8 @@ use rayon::prelude::*;
 
 use super::{Found, Scope};
 use crate::cli::files::{FilesBelow, read_named};
-use crate::diag::Diagnostic;
 use crate::span::Sources;
-use crate::{Compilation, Options, compile};
+use crate::{Compilation, Failure, Options, compile};
 
 /// Enough for the deepest comparison: what the main thread has.
 const STACK: usize = 8 * 1024 * 1024;
@@ -61,9 +62,23 @@ impl Scope {
         &self,
         found: &Found,
         verify: bool,
-    ) -> io::Result<Result<Compilation, (Sources, Vec<Diagnostic>)>> {
+    ) -> io::Result<Result<Compilation, Failure>> {
+        Ok(self.compiled_from(found, &self.text(found)?, verify))
+    }
+
+    /// The text of a file.
+    pub(in crate::cli) fn text(&self, found: &Found) -> io::Result<String> {
         let name = Path::new(&found.name);
-        let text = read_named(&self.root.join(name), name)?;
+        read_named(&self.root.join(name), name)
+    }
+
+    /// The same as [`compiled`](Self::compiled), of another text in place of the file's.
+    pub(in crate::cli) fn compiled_from(
+        &self,
+        found: &Found,
+        text: &str,
+        verify: bool,
+    ) -> Result<Compilation, Failure> {
         let settings = &found.project.settings;
         let options = Options {
             groups: found.project.groups.clone(),
@@ -71,8 +86,21 @@ impl Scope {
             nft: settings.nft,
             verify,
         };
-        let compiled = compile(&found.name, &text, &FilesBelow(&self.root), &options);
-        Ok(compiled.map_err(|failure| (failure.sources, failure.diagnostics)))
+        let compiled = compile(&found.name, text, &FilesBelow(&self.root), &options);
+        self.note_included(match &compiled {
+            Ok(compilation) => &compilation.sources,
+            Err(failure) => &failure.sources,
+        });
+        compiled
+    }
+
+    fn note_included(&self, sources: &Sources) {
+        let included = sources.names().skip(1).map(|name| self.root.join(name));
+        let included: Vec<_> = included.filter_map(|path| fs::canonicalize(path).ok()).collect();
+        if !included.is_empty() {
+            let mut known = self.included.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(included);
+        }
     }
 }
 

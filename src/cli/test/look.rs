@@ -3,7 +3,6 @@
 use std::io;
 
 use super::report::{Coverage, Covered, Expectation, File, Mutant, Place, Policy, State};
-use crate::Compilation;
 use crate::cli::forms::Findings;
 use crate::cli::project::{Found, Scope};
 use crate::diag::{Diagnostic, Problem};
@@ -11,6 +10,7 @@ use crate::policy;
 use crate::semantics::Limit;
 use crate::span::Span;
 use crate::testing::{Tested, Verdict};
+use crate::{Compilation, Failure};
 
 /// What is asked beside whether expectations hold.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub(super) fn look(found: &Found, scope: &Scope, wanted: Wanted) -> io::Result<F
     let mut file = File { source: found.name.clone(), policies: Vec::new(), findings: None };
     let compilation = match scope.compiled(found, false)? {
         Ok(compilation) => compilation,
-        Err((sources, diagnostics)) => {
+        Err(Failure { sources, diagnostics }) => {
             file.findings = Some(Findings::new(&found.name, sources, diagnostics));
             return Ok(file);
         }

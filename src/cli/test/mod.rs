@@ -61,6 +61,7 @@ impl Test {
             Wanted { coverage: self.coverage || self.lcov.is_some(), mutants: self.mutants };
         let files = scope.each(|found| look::look(found, &scope, wanted))?;
         let report = Report { files, shows_coverage: self.coverage };
+        messages.spare(&scope)?;
         if let Some(file) = &self.lcov {
             scope.spare(file)?;
             output::rewrite(file, &lcov::text(&report))?;

@@ -90,6 +90,18 @@ pub enum Remark {
     /// The name of the proxy's user.
     #[error("users are not looked up; the proxy's is taken to be 1337")]
     UserNotLookedUp,
+    /// A container of the workload that is taken for the proxy.
+    #[error(
+        "container `{container}` runs as {what} {id}, which is the proxy's: nothing that it sends is captured"
+    )]
+    RunsAsTheProxy {
+        /// What it is called.
+        container: String,
+        /// `user`, `group`.
+        what: &'static str,
+        /// Which.
+        id: u32,
+    },
     /// Declared, but nowhere read.
     #[error("declared upstream, but never read; `{instead}` is")]
     NeverRead {

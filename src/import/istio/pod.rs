@@ -10,9 +10,9 @@ use super::{Context, Imported, Refused, command, resolver, sidecar};
 use crate::import::environment::Environment;
 use crate::import::go::boolean;
 use crate::import::manifest::{self, Pod};
-use crate::import::words::misspelt;
+use crate::import::words::{misspelt, shortened};
 use crate::import::{GeneralRemark, Given, NoRules};
-use crate::policy::Kind;
+use crate::policy::{Kind, Proxy};
 
 /// Asks for ambient mode, or says no to it.
 const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
@@ -51,6 +51,7 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
     resolver::families(&mut options, &pod.addresses(), context, report);
     resolver::servers(&mut options, pod.resolvers(), context, report);
     let sidecar = sidecar::sidecar(&options, &context.groups, report);
+    note_who_runs_as_the_proxy(pod, &sidecar.proxy, report);
     Ok(Kind::Sidecar(Box::new(sidecar)))
 }
 
@@ -63,6 +64,21 @@ fn note_misspelt(pod: &Pod<'_>, report: &mut Report) {
         if near.is_some() || ours {
             let nearest = near.map(str::to_owned);
             report.note(&Given::field(key, value), GeneralRemark::NotAnOption { nearest });
+        }
+    }
+}
+
+/// Notes containers of the workload that run as a user or a group of the proxy's.
+fn note_who_runs_as_the_proxy(pod: &Pod<'_>, proxy: &Proxy, report: &mut Report) {
+    let workload = pod.main_containers().filter(|container| container["name"] != "istio-proxy");
+    for container in workload {
+        for (key, what, ids) in
+            [("runAsUser", "user", &*proxy.users), ("runAsGroup", "group", &*proxy.groups)]
+        {
+            if let Some(id) = pod.runs_as(container, key).filter(|id| ids.contains(id)) {
+                let container = shortened(container["name"].as_str().unwrap_or_default());
+                report.remark(Remark::RunsAsTheProxy { container, what, id });
+            }
         }
     }
 }

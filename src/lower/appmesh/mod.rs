@@ -16,6 +16,8 @@ use crate::policy::appmesh::AppMesh;
 
 /// Beginning of the names of the tables.
 const TABLES: &str = "appmesh";
+/// Beginning of the names of chains.
+const CHAINS: &str = "APPMESH_";
 /// What arrives.
 const INGRESS: &str = "APPMESH_INGRESS";
 /// What leaves.
@@ -24,7 +26,7 @@ const EGRESS: &str = "APPMESH_EGRESS";
 impl Lower for AppMesh {
     fn lower(&self, layout: Layout) -> Lowered {
         let proxy = &self.proxy;
-        let mut plan = Plan::new(TABLES, *self.families);
+        let mut plan = Plan::new(TABLES, CHAINS, *self.families);
         inbound(self, layout, &mut plan);
         outbound(self, layout, &mut plan);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);

@@ -19,6 +19,8 @@ use crate::policy::consul::{Consul, Dns};
 
 /// Beginning of the names of the tables.
 const TABLES: &str = "consul";
+/// Beginning of the names of chains.
+const CHAINS: &str = "CONSUL_";
 /// What arrives.
 const INBOUND: &str = "CONSUL_PROXY_INBOUND";
 /// To the inbound proxy port.
@@ -33,7 +35,7 @@ const TO_DNS: &str = "CONSUL_DNS_REDIRECT";
 impl Lower for Consul {
     fn lower(&self, layout: Layout) -> Lowered {
         let Self { families, proxy, dns, .. } = self;
-        let mut plan = Plan::new(TABLES, **families);
+        let mut plan = Plan::new(TABLES, CHAINS, **families);
         inbound(self, layout, &mut plan);
         if let Some(to) = **dns {
             redirect_dns(self, to, &mut plan);

@@ -17,7 +17,7 @@ impl Lower for AmbientHost {
 
 fn plan(host: &AmbientHost) -> Plan {
     let families = *host.families;
-    let mut plan = Plan::new(names::AMBIENT, families);
+    let mut plan = Plan::new(names::AMBIENT, names::CHAINS, families);
     plan.enter(BuiltInTable::Nat, Hook::Postrouting, names::POSTROUTING);
     for family in families.iter() {
         let set = pod_set(host, family);

@@ -29,6 +29,7 @@ impl Lower for AmbientPod {
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, *self.dns);
         Lowered {
             host: self.families.iter().flat_map(|family| host_steps(self, family)).collect(),
+            protocol: Some(names::AMBIENT_PROTOCOL),
             claims: vec![
                 mark("mark", proxy.mark),
                 mark("connmark", proxy.connmark),
@@ -49,7 +50,7 @@ fn host_steps(pod: &AmbientPod, family: Family) -> [HostStep; 2] {
 
 fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
     let families = *pod.families;
-    let mut plan = Plan::new(names::AMBIENT, families);
+    let mut plan = Plan::new(names::AMBIENT, names::CHAINS, families);
     marks(pod, &mut plan);
     plan.enter(BuiltInTable::Nat, Hook::Prerouting, names::PREROUTING);
     plan.enter(BuiltInTable::Nat, Hook::Output, names::OUTPUT);

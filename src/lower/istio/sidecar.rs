@@ -22,6 +22,7 @@ impl Lower for Sidecar {
         let owners = Owners { users: proxy.users.to_vec(), groups: proxy.groups.to_vec() };
         Lowered {
             host: self.families.iter().flat_map(|family| host(self, family)).collect(),
+            protocol: Some(names::SIDECAR_PROTOCOL),
             claims: claims(self),
             ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, owners)
         }
@@ -62,7 +63,7 @@ fn claims(sidecar: &Sidecar) -> Vec<Claim> {
 }
 
 fn plan(sidecar: &Sidecar, layout: Layout) -> Plan {
-    let mut plan = Plan::new(names::SIDECAR, *sidecar.families);
+    let mut plan = Plan::new(names::SIDECAR, names::CHAINS, *sidecar.families);
     let context = Context { sidecar, layout, families: *sidecar.families };
     context.excluded_interfaces(&mut plan);
     context.drop_invalid(&mut plan);

@@ -44,7 +44,7 @@ impl Lower for Kuma {
 }
 
 fn plan(kuma: &Kuma, layout: Layout) -> Plan {
-    let mut plan = Plan::new(names::PREFIX, *kuma.families);
+    let mut plan = Plan::new(names::PREFIX, names::CHAINS, *kuma.families);
     let ladder = Ladder { kuma, layout, families: *kuma.families };
     let captures = dns::captures(&ladder);
     ladder.drop_invalid(&mut plan);

@@ -3,6 +3,8 @@
 
 /// Beginning of the names of the tables.
 pub(super) const PREFIX: &str = "kuma";
+/// Beginning of the names of its chains, as iptables has them.
+pub(super) const CHAINS: &str = "KUMA_MESH_";
 
 pub(super) const INBOUND: &str = "kuma-mesh-inbound";
 pub(super) const INBOUND_REDIRECT: &str = "kuma-mesh-inbound-redirect";

@@ -16,6 +16,8 @@ use crate::policy::linkerd::Linkerd;
 
 /// Beginning of the names of the tables.
 const TABLES: &str = "linkerd";
+/// Beginning of the names of chains.
+const CHAINS: &str = "PROXY_INIT_";
 /// What arrives.
 const INBOUND: &str = "PROXY_INIT_REDIRECT";
 /// What leaves.
@@ -24,7 +26,7 @@ const OUTBOUND: &str = "PROXY_INIT_OUTPUT";
 impl Lower for Linkerd {
     fn lower(&self, layout: Layout) -> Lowered {
         let Self { families, proxy, .. } = self;
-        let mut plan = Plan::new(TABLES, **families);
+        let mut plan = Plan::new(TABLES, CHAINS, **families);
         inbound(self, layout, &mut plan);
         outbound(self, layout, &mut plan);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);

@@ -20,6 +20,8 @@ use crate::policy::osm::{LocalMode, Osm};
 
 /// Beginning of the names of the tables.
 const TABLES: &str = "osm";
+/// Beginning of the names of chains.
+const CHAINS: &str = "OSM_PROXY_";
 const INBOUND: &str = "OSM_PROXY_INBOUND";
 const IN_REDIRECT: &str = "OSM_PROXY_IN_REDIRECT";
 const OUTBOUND: &str = "OSM_PROXY_OUTBOUND";
@@ -30,7 +32,7 @@ const FAMILIES: Families = Families::Ipv4;
 
 impl Lower for Osm {
     fn lower(&self, layout: Layout) -> Lowered {
-        let mut plan = Plan::new(TABLES, FAMILIES);
+        let mut plan = Plan::new(TABLES, CHAINS, FAMILIES);
         inbound(self, layout, &mut plan);
         outbound(self, layout, &mut plan);
         let proxy = &self.proxy;

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use super::object::{Object, only, text, texts};
-use super::tree::{Json, stream};
+use super::tree::{Json, Kind, Tree, stream};
+use super::value::operator;
 use super::{rule, value};
 use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::problem::{self, brief};
 use crate::nft::{
-    At, Chain, Command, Elements, Newer, Object as Subject, Operator, Place, ReadError,
-    ReadProblem, Rule, Script, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
-    unknown,
+    At, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem, Rule,
+    Script, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind, unknown,
 };
 
 /// Objects that do nothing unless a rule names them.
@@ -40,10 +40,10 @@ pub(crate) fn read<'a>(
     let read = stream(text, DOCUMENT, |json| {
         number += 1;
         let at = At::Command(number);
-        match (Reader { leaves_out, at }).command(&json) {
+        match (Reader { leaves_out, at }).command(json) {
             Ok(Some((verb, object))) => {
                 script.commands.push(Command { at, verb, object });
-                script.newer.extend(newer(&json).map(|(word, since)| Newer { at, word, since }));
+                script.newer.extend(newer(json).map(|(word, since)| Newer { at, word, since }));
             }
             Ok(None) => {}
             Err(problem) => errors.push(ReadError { at: at.into(), problem }),
@@ -62,19 +62,20 @@ const DOCUMENT: &str = "nftables";
 
 /// Why a text is no document.
 fn no_document(text: &str) -> ReadProblem {
-    let json: Json<'_> = match serde_json::from_str(text) {
-        Ok(json) => json,
+    let tree = match Tree::read(text) {
+        Ok(tree) => tree,
         Err(error) => return ReadProblem::NotJson { why: error.to_string() },
     };
-    match only(&json, "document") {
-        Ok((DOCUMENT, list)) => bad(DOCUMENT, list, "not a list of commands"),
+    let json = tree.root();
+    match only(json, "document") {
+        Ok((DOCUMENT, list)) => bad(DOCUMENT, &list, "not a list of commands"),
         Ok(_) => ReadProblem::Unknown { what: "document", word: brief(json.to_string()) },
         Err(problem) => problem,
     }
 }
 
 /// What of a command not every nft takes, and which does.
-fn newer(command: &Json<'_>) -> Option<(&'static str, Target)> {
+fn newer(command: Json<'_, '_>) -> Option<(&'static str, Target)> {
     let object = ["add", "create", "insert"].iter().find_map(|verb| command.get(verb));
     let object = object.unwrap_or(command);
     let set = object.get("set").or_else(|| object.get("map"));
@@ -83,17 +84,17 @@ fn newer(command: &Json<'_>) -> Option<(&'static str, Target)> {
         return Some(("flags", Target::new(1, 1, 4)));
     }
     let rule = object.get("rule").and_then(|rule| rule.get("expr"))?;
-    combines_three(rule).then_some(("operands", Target::new(1, 1, 0)))
+    let is_any = rule.has_text(|text| operator(text).is_some()) && combines_three(rule);
+    is_any.then_some(("operands", Target::new(1, 1, 0)))
 }
 
 /// Whether an operator has more than two operands somewhere.
-fn combines_three(json: &Json<'_>) -> bool {
-    match json {
-        Json::List(list) => list.iter().any(combines_three),
-        Json::Object(entries) => entries.iter().any(|(key, value)| {
-            let is_operator = || Operator::ALL.iter().any(|operator| operator.word() == *key);
-            value.list().is_some_and(|operands| operands.len() > 2) && is_operator()
-                || combines_three(value)
+fn combines_three(json: Json<'_, '_>) -> bool {
+    match json.kind() {
+        Kind::List(mut list) => list.any(combines_three),
+        Kind::Object(mut entries) => entries.any(|(key, value)| {
+            let is_longer = value.list().is_some_and(|operands| operands.len() > 2);
+            is_longer && operator(key).is_some() || combines_three(value)
         }),
         _ => false,
     }
@@ -108,7 +109,7 @@ type Read<'a> = Result<Option<(Verb, Subject<'a>)>, ReadProblem>;
 
 impl Reader<'_> {
     /// A command; `None` if nothing of it is to be read.
-    fn command<'a>(&self, command: &Json<'a>) -> Read<'a> {
+    fn command<'a>(&self, command: Json<'a, '_>) -> Read<'a> {
         let (word, body) = only(command, "command")?;
         let verb = match word {
             "metainfo" => return metainfo(body).map(|()| None),
@@ -125,8 +126,8 @@ impl Reader<'_> {
         self.object(verb, false, kind, body)
     }
 
-    fn object<'a>(&self, verb: Verb, is_listed: bool, kind: &str, body: &Json<'a>) -> Read<'a> {
-        if kind == "ruleset" && verb == Verb::Flush && *body == Json::Null {
+    fn object<'a>(&self, verb: Verb, is_listed: bool, kind: &str, body: Json<'a, '_>) -> Read<'a> {
+        if kind == "ruleset" && verb == Verb::Flush && body.is_null() {
             return Ok(Some((verb, Subject::Ruleset(None))));
         }
         if PASSIVE.contains(&kind) {
@@ -168,7 +169,7 @@ impl Reader<'_> {
         Ok(object.map(|object| (verb, object)))
     }
 
-    fn chain<'a>(&self, body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+    fn chain<'a>(&self, body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
         const KEYS: [&str; 9] =
             ["family", "table", "name", "handle", "comment", "type", "hook", "prio", "policy"];
         let fields = Object::read("chain", body, &KEYS)?;
@@ -187,7 +188,7 @@ impl Reader<'_> {
 
     fn rule<'a>(
         &self,
-        body: &Json<'a>,
+        body: Json<'a, '_>,
         is_listed: bool,
     ) -> Result<Option<Subject<'a>>, ReadProblem> {
         const KEYS: [&str; 7] = ["family", "table", "chain", "handle", "index", "expr", "comment"];
@@ -196,21 +197,26 @@ impl Reader<'_> {
             let why = "it stands for a place among rules that the text does not show";
             return Err(ReadProblem::Inexact { word: "handle".to_owned(), why });
         }
-        let index = match fields.get("index") {
+        let index = match fields.get("index").map(|index| (index, index.kind())) {
             None => None,
-            Some(Json::Number(index)) => Some(*index as usize),
-            Some(other) => return Err(bad("index", other, "not a number of at most 32 bits")),
+            Some((_, Kind::Number(index))) => Some(index as usize),
+            Some((other, _)) => {
+                return Err(bad("index", &other, "not a number of at most 32 bits"));
+            }
         };
         let (chain, statements) = (fields.text("chain")?, fields.need("expr")?);
         let comment = fields.get("comment").map(|comment| text("comment", comment)).transpose()?;
-        let statements = rule::statements(statements)
-            .map(|statements| statements.into_iter().map(|one| (self.at, one)).collect())
+        let statements = rule::statements(statements, self.at)
             .map_err(|problem| ReadError { at: self.at.into(), problem });
         let rule = Rule::read(statements, comment);
         Ok(within(fields)?.map(|table| Subject::Rule { table, chain, index, rule }))
     }
 
-    fn set<'a>(&self, is_map: bool, body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+    fn set<'a>(
+        &self,
+        is_map: bool,
+        body: Json<'a, '_>,
+    ) -> Result<Option<Subject<'a>>, ReadProblem> {
         const KEYS: [&str; 15] = [
             "family",
             "table",
@@ -253,12 +259,12 @@ impl Reader<'_> {
     }
 }
 
-fn metainfo(body: &Json<'_>) -> Result<(), ReadProblem> {
+fn metainfo(body: Json<'_, '_>) -> Result<(), ReadProblem> {
     let known = ["version", "release_name", "json_schema_version"];
     let fields = Object::read("metainfo", body, &known)?;
     match fields.get("json_schema_version") {
-        Some(version) if *version != Json::Number(1) => {
-            Err(bad("json_schema_version", version, "only 1 is known"))
+        Some(version) if !matches!(version.kind(), Kind::Number(1)) => {
+            Err(bad("json_schema_version", &version, "only 1 is known"))
         }
         _ => Ok(()),
     }
@@ -280,7 +286,7 @@ fn within<'a>(fields: Object<'a, '_>) -> Result<Option<TableName<'a>>, ReadProbl
     table_name(fields, "table")
 }
 
-fn table<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn table<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
     let fields = Object::read("table", body, &["family", "name", "handle", "comment", "flags"])?;
     let flags = fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))?;
     let name = table_name(fields, "name")?;
@@ -288,14 +294,14 @@ fn table<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
 }
 
 /// A chain that goes, or is emptied: it may be described as it is added.
-fn named_chain<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn named_chain<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
     let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
     let name = fields.text("name")?;
     let chain = Chain { at: At::Nowhere, name, base: None, drops: None, rules: Vec::new() };
     Ok(within(fields)?.map(|table| Subject::Chain { table, chain }))
 }
 
-fn named_set<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn named_set<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
     let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
     let set = Set {
         name: fields.text("name")?,
@@ -308,7 +314,7 @@ fn named_set<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
     Ok(within(fields)?.map(|table| Subject::Set { table, set }))
 }
 
-fn element<'a>(body: &Json<'a>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn element<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
     let fields = Object::read("element", body, &["family", "table", "name", "elem"])?;
     let set = fields.text("name")?;
     let elements = fields.get("elem").map(value::elements).transpose()?.unwrap_or_default();
@@ -326,11 +332,11 @@ fn base(fields: Object<'_, '_>) -> Result<Option<Base>, ReadProblem> {
     let hook = hook(&word).ok_or_else(|| unknown("hook", &word))?;
     let prio = fields.need("prio")?;
     // With anything but an integer, nft 0.9.8 to 1.1.7 makes a chain that the kernel never enters.
-    let priority = match prio {
-        Json::Number(number) => i32::try_from(*number).ok(),
-        Json::OtherNumber(number) => number.parse().ok(),
+    let priority = match prio.kind() {
+        Kind::Number(number) => i32::try_from(number).ok(),
+        Kind::Other => prio.to_string().parse().ok(),
         _ => None,
     };
-    let priority = priority.ok_or_else(|| bad("prio", prio, "not an integer of 32 bits"))?;
+    let priority = priority.ok_or_else(|| bad("prio", &prio, "not an integer of 32 bits"))?;
     Ok(Some(Base { kind, hook, priority }))
 }

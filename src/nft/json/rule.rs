@@ -3,15 +3,18 @@
 use super::object::{Object, only};
 use super::tree::Json;
 use super::value::{expression, right, value, verdict};
-use crate::nft::{Comparison, ReadProblem, Statement, TableFamily, bad, unknown};
+use crate::nft::{At, Comparison, ReadProblem, Statement, TableFamily, bad, unknown};
 
-/// The statements of a rule.
-pub(super) fn statements<'a>(json: &Json<'a>) -> Result<Vec<Statement<'a>>, ReadProblem> {
-    let list = json.list().ok_or_else(|| bad("expr", json, "not a list of statements"))?;
-    list.iter().map(statement).collect()
+/// The statements of a rule, which stands `at` its command.
+pub(super) fn statements<'a>(
+    json: Json<'a, '_>,
+    at: At,
+) -> Result<Vec<(At, Statement<'a>)>, ReadProblem> {
+    let list = json.list().ok_or_else(|| bad("expr", &json, "not a list of statements"))?;
+    list.map(|one| Ok((at, statement(one)?))).collect()
 }
 
-fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
+fn statement<'a>(json: Json<'a, '_>) -> Result<Statement<'a>, ReadProblem> {
     let (word, body) = only(json, "statement")?;
     if let Some(verdict) = verdict(word, body)? {
         return Ok(Statement::Verdict(verdict));
@@ -30,12 +33,12 @@ fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
         "log" => {
             const KEYS: [&str; 6] =
                 ["prefix", "group", "snaplen", "queue-threshold", "level", "flags"];
-            if *body != Json::Null {
+            if !body.is_null() {
                 Object::read("log", body, &KEYS)?;
             }
             Statement::Log
         }
-        "redirect" if *body == Json::Null => Statement::Redirect { port: None },
+        "redirect" if body.is_null() => Statement::Redirect { port: None },
         "redirect" => {
             let fields = Object::read("redirect", body, &["port"])?;
             Statement::Redirect { port: fields.get("port").map(value).transpose()? }
@@ -80,6 +83,6 @@ fn family(fields: Object<'_, '_>) -> Result<Option<TableFamily>, ReadProblem> {
     let Some(named) = fields.get("family") else { return Ok(None) };
     match named.text() {
         Some(word @ ("ip" | "ip6")) => Ok(TableFamily::named(word)),
-        _ => Err(unknown("family", named)),
+        _ => Err(unknown("family", &named)),
     }
 }

@@ -86,11 +86,11 @@ impl<'a> Parser<'a> {
             if self.sign_is("}") {
                 return Ok(());
             }
-            let read = match (self.peek(), self.peek_second()) {
-                (Token::Eof, _) => return Err(self.unexpected("`}`")),
-                (Token::Word("type"), _) => self.base(chain),
-                (Token::Word("policy"), _) => self.policy(chain),
-                (Token::Word("comment"), Token::Text(_)) => {
+            let read = match self.peek() {
+                Token::Eof => return Err(self.unexpected("`}`")),
+                Token::Word("type") => self.base(chain),
+                Token::Word("policy") => self.policy(chain),
+                Token::Word("comment") if matches!(self.peek_second(), Token::Text(_)) => {
                     self.take();
                     self.text().map(drop)
                 }
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
 
     /// A number, or a name with a number more or less.
     fn priority(&mut self, at: Hook) -> Result<i32, ReadError> {
-        let here = self.error(bad("priority", &self.peek(), "not an integer of 32 bits"));
+        let (start, token) = (self.at(), self.peek());
         let mut base = 0;
         if let Token::Word(word) = self.peek() {
             let is_it =
@@ -165,7 +165,8 @@ impl<'a> Parser<'a> {
         let minus = self.sign_is("-");
         let number = i64::from(self.number("a priority")?);
         let number = i64::from(base) + if minus { -number } else { number };
-        i32::try_from(number).map_err(|_| here)
+        let too_long = |_| bad("priority", &token, "not an integer of 32 bits");
+        i32::try_from(number).map_err(|error| super::parser::error_at(start, too_long(error)))
     }
 
     fn policy(&mut self, chain: &mut Chain<'a>) -> Result<(), ReadError> {

@@ -84,7 +84,11 @@ impl<'a> Lexer<'a> {
         if token == Token::Newline {
             self.begin_line();
         } else {
-            let characters = rest[..len].chars().count();
+            // Only a text, or what is stray, can have others than ASCII's.
+            let characters = match token {
+                Token::Text(_) | Token::Stray(_) => rest[..len].chars().count(),
+                _ => len,
+            };
             self.column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
         }
         (at, token)
@@ -101,8 +105,10 @@ impl<'a> Lexer<'a> {
             let rest = &self.text[self.offset..];
             match rest.as_bytes() {
                 [b' ' | b'\t', ..] => {
-                    self.offset += 1;
-                    self.column = self.column.saturating_add(1);
+                    let len = run(rest, |byte| matches!(byte, b' ' | b'\t'));
+                    self.offset += len;
+                    let len = u32::try_from(len).unwrap_or(u32::MAX);
+                    self.column = self.column.saturating_add(len);
                 }
                 [b'\\', b'\n', ..] => {
                     self.offset += 2;

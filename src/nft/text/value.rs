@@ -3,42 +3,8 @@
 use std::borrow::Cow;
 
 use super::lexer::Token;
-use super::parser::{DEEPEST, Parser};
+use super::parser::{DEEPEST, Parser, error_at};
 use crate::nft::{Elements, Expr, Operator, ReadError, Right, Value, Verdict, bad, unknown};
-
-/// Fields that may stand without `meta` (nft 1.0.1 to 1.1.6).
-const UNQUALIFIED: [&str; 23] = [
-    "cgroup",
-    "cpu",
-    "day",
-    "hour",
-    "ibriport",
-    "ibrname",
-    "iif",
-    "iifgroup",
-    "iifname",
-    "iiftype",
-    "mark",
-    "nftrace",
-    "obriport",
-    "obrname",
-    "oif",
-    "oifgroup",
-    "oifname",
-    "oiftype",
-    "pkttype",
-    "rtclassid",
-    "skgid",
-    "skuid",
-    "time",
-];
-
-/// Headers whose fields are two words: `tcp dport`.
-const HEADERS: [&str; 25] = [
-    "ah", "arp", "comp", "dccp", "dst", "esp", "ether", "frag", "gre", "gretap", "geneve", "hbh",
-    "icmp", "icmpv6", "igmp", "ip", "ip6", "mh", "sctp", "srh", "tcp", "th", "udp", "udplite",
-    "vlan",
-];
 
 /// Operators that bind one stronger than the other, the weakest first.
 const BINDING: [(Operator, &str, &str); 3] =
@@ -50,17 +16,27 @@ impl<'a> Parser<'a> {
         self.binary(0, 0)
     }
 
+    /// An expression of operators from `level` on, as [`BINDING`] has them.
     fn binary(&mut self, level: usize, depth: usize) -> Result<Expr<'a>, ReadError> {
-        let Some((operator, sign, word)) = BINDING.get(level) else { return self.primary(depth) };
-        let mut left = self.binary(level + 1, depth)?;
-        while self.sign_is(sign) || self.word_is(word) {
-            let right = self.binary(level + 1, depth)?;
-            left = Expr::binary(*operator, left, right);
+        let mut left = self.primary(depth)?;
+        while let Some(found) = self.operator().filter(|found| *found >= level) {
+            self.take();
+            let right = self.binary(found + 1, depth)?;
+            left = Expr::binary(BINDING[found].0, left, right);
         }
         if let Token::Sign(sign @ ("<<" | ">>" | ".")) = self.peek() {
             return Err(self.error(unknown("operator", sign)));
         }
         Ok(left)
+    }
+
+    /// The place in [`BINDING`] of the next token, if that is an operator.
+    fn operator(&self) -> Option<usize> {
+        match self.peek() {
+            Token::Sign(sign) => BINDING.iter().position(|(_, known, _)| *known == sign),
+            Token::Word(word) => BINDING.iter().position(|(_, _, known)| *known == word),
+            _ => None,
+        }
     }
 
     fn primary(&mut self, depth: usize) -> Result<Expr<'a>, ReadError> {
@@ -129,16 +105,17 @@ impl<'a> Parser<'a> {
 
     /// A value with its prefix length, or a range.
     fn interval(&mut self) -> Result<Value<'a>, ReadError> {
-        let here = self.error(bad("prefix", &self.peek().to_string(), "not of an address"));
+        let (at, token) = (self.at(), self.peek());
         let value = self.scalar()?;
         if self.sign_is("/") {
-            let at = self.error(bad("len", &self.peek().to_string(), "longer than an address"));
+            let (len_at, len_token) = (self.at(), self.peek());
             let len = self.number("the length of a prefix")?;
-            let len = u8::try_from(len).map_err(|_| at)?;
+            let too_long = |_| error_at(len_at, bad("len", &len_token, "longer than an address"));
+            let len = u8::try_from(len).map_err(too_long)?;
             return match value {
                 Value::Address(address) => Ok(Value::Prefix(address, len)),
                 Value::Number(number) | Value::Hex(number) => Ok(Value::NumberPrefix(number, len)),
-                _ => Err(here),
+                _ => Err(error_at(at, bad("prefix", &token, "not of an address"))),
             };
         }
         if self.sign_is("-") {
@@ -303,10 +280,63 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// Whether it is a field that may stand without `meta` (nft 1.0.1 to 1.1.6).
 fn is_unqualified(word: &str) -> bool {
-    UNQUALIFIED.contains(&word)
+    matches!(
+        word,
+        "cgroup"
+            | "cpu"
+            | "day"
+            | "hour"
+            | "ibriport"
+            | "ibrname"
+            | "iif"
+            | "iifgroup"
+            | "iifname"
+            | "iiftype"
+            | "mark"
+            | "nftrace"
+            | "obriport"
+            | "obrname"
+            | "oif"
+            | "oifgroup"
+            | "oifname"
+            | "oiftype"
+            | "pkttype"
+            | "rtclassid"
+            | "skgid"
+            | "skuid"
+            | "time"
+    )
 }
 
+/// Whether it is a header whose fields are two words: `tcp dport`.
 fn is_header(word: &str) -> bool {
-    HEADERS.contains(&word)
+    matches!(
+        word,
+        "ah" | "arp"
+            | "comp"
+            | "dccp"
+            | "dst"
+            | "esp"
+            | "ether"
+            | "frag"
+            | "gre"
+            | "gretap"
+            | "geneve"
+            | "hbh"
+            | "icmp"
+            | "icmpv6"
+            | "igmp"
+            | "ip"
+            | "ip6"
+            | "mh"
+            | "sctp"
+            | "srh"
+            | "tcp"
+            | "th"
+            | "udp"
+            | "udplite"
+            | "vlan"
+    )
 }

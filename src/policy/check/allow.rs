@@ -26,12 +26,29 @@ pub(crate) struct Allows {
     allowed: Vec<Diagnostic>,
 }
 
-/// The codes of what is only found out when rules are asked, which is later.
-const OF_RULES: &[&str] = &["W503", "W509", "W510", "W517", "W518"];
+/// What finds out whether there is something to allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finder {
+    /// Compiling.
+    Check,
+    /// The rules, which are asked later.
+    Rules,
+    /// The rules beside those of others.
+    Ties,
+}
 
-/// The codes of what is only found out when policies are loaded together, or that says that not all
-/// is known.
-const NEVER_IDLE: &[&str] = &["W512", "W514", "W515"];
+impl Finder {
+    /// What finds out about `code`; `None` of what is only found out when policies are loaded together, or
+    /// says that not all is known.
+    fn of(code: &str) -> Option<Self> {
+        match code {
+            "W503" | "W506" | "W509" | "W510" | "W517" | "W518" => Some(Self::Rules),
+            "W520" => Some(Self::Ties),
+            "W512" | "W514" | "W515" => None,
+            _ => Some(Self::Check),
+        }
+    }
+}
 
 impl Allows {
     /// Reads every `allow` of `files`.
@@ -113,12 +130,9 @@ impl Allows {
         &self.allowed
     }
 
-    /// Those that have allowed nothing: `W519`. `of_rules` says whether the rules were asked, and these
-    /// are then the ones that are about what rules tell.
-    pub(crate) fn idle(&self, of_rules: bool) -> impl Iterator<Item = Diagnostic> {
-        let is_due = move |allow: &&Allow| {
-            OF_RULES.contains(&allow.code) == of_rules && !NEVER_IDLE.contains(&allow.code)
-        };
+    /// Those that have allowed nothing, of what `finder` finds out: `W519`.
+    pub(crate) fn idle(&self, finder: Finder) -> impl Iterator<Item = Diagnostic> {
+        let is_due = move |allow: &&Allow| Finder::of(allow.code) == Some(finder);
         let idle = self.list.iter().filter(|allow| !allow.is_used).filter(is_due);
         idle.map(|allow| Problem::IdleAllow { code: allow.code }.at(allow.at, ""))
     }

@@ -3,7 +3,7 @@
 mod allow;
 mod headers;
 
-pub(crate) use self::allow::Allows;
+pub(crate) use self::allow::{Allows, Finder};
 pub use self::headers::MOST_POLICIES;
 
 use std::any::Any;
@@ -105,7 +105,7 @@ pub(crate) fn check_and_allow(loaded: &Loaded, groups: &GroupIds) -> (Checked, A
     // What is wrong may hide what would be allowed, and so may what is not shown.
     let hides = |it: &Diagnostic| it.is_error() || matches!(it.problem, Problem::TooMany { .. });
     if !diagnostics.iter().any(hides) {
-        diagnostics.extend(allows.idle(false));
+        diagnostics.extend(allows.idle(Finder::Check));
         diagnostics = in_order(diagnostics);
     }
     let policies = policies.into_iter().flatten().collect();

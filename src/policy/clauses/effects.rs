@@ -129,16 +129,6 @@ pub(crate) fn rerouted_and_excluded(
     }
 }
 
-/// Reports an exclude of port 53 where `dns` captures it.
-pub(crate) fn dns_excluded(dns: Option<Span>, exclude: &List<PortRange>, ending: &mut Ending<'_>) {
-    let excluded = exclude.items.iter().find(|item| item.value.contains(53));
-    if let Some(item) = excluded.filter(|item| item.own || ending.has(dns))
-        && let Some(at) = item.at
-    {
-        ending.report.push(Problem::DnsExcluded.at(at, "excluded here").and(dns, "captured here"));
-    }
-}
-
 /// Reports loopback destinations that `exclude loopback` leaves out.
 pub(crate) fn loopback_excluded(capture: &List<IpNet>, ending: &mut Ending<'_>) {
     let loopback = capture.items.iter().find(|item| is_loopback(&item.value));

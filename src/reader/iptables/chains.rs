@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::dump::Line;
+use super::dump;
 use super::opaque;
 use super::rule::{Place, Spec};
 use super::words::Words;
@@ -37,9 +37,18 @@ struct ChainText {
     line: usize,
     /// What each line came to: several rules where the IR needs them, none where it has no effect.
     /// Positions in `-I` count lines.
-    lines: Vec<(usize, Vec<Rule>)>,
+    lines: Vec<Line>,
     /// Whether what comes to its end is dropped.
     drops: bool,
+}
+
+/// A line of a chain.
+struct Line {
+    number: usize,
+    /// The chain or target that it names, as the text has it: to the kernel, names of chains are others
+    /// where only case differs.
+    target: Option<String>,
+    rules: Vec<Rule>,
 }
 
 impl TableText {
@@ -111,7 +120,7 @@ fn check_new(text: &str, options: &Options) -> Result<(), ReadProblem> {
 
 /// Reads one family's lines; what cannot be read is in `errors`.
 pub(super) fn parse(
-    lines: &[Line<'_>],
+    lines: &[dump::Line<'_>],
     family: Family,
     options: &Options,
     errors: &mut Vec<ReadError>,
@@ -129,7 +138,7 @@ pub(super) fn parse(
     }
     for (table, text) in &mut parser.text.tables {
         if !options.to_load {
-            text.name_targets(*table, options);
+            text.name_targets(*table);
         }
         errors.extend(text.loose_ends(family, options));
     }
@@ -276,12 +285,21 @@ impl Parser<'_> {
                     return Ok(());
                 }
                 let at = if insert { Some(words.number().unwrap_or(1)) } else { None };
-                if let Some(to) = leads_to(words.rest()) {
-                    self.leave_out(table, &to)?;
+                let target = target(words.rest()).map(str::to_owned);
+                // iptables refuses it there (1.8.9, both variants).
+                if self.options.to_load
+                    && table == BuiltInTable::Nat
+                    && target.as_deref() == Some("DROP")
+                {
+                    let needs = "another table than nat, which iptables does not filter in";
+                    return Err(ReadProblem::Needs { word: "DROP".to_owned(), needs });
+                }
+                if let Some(to) = &target {
+                    self.leave_out(table, to)?;
                 }
                 let place = Place { table, family: self.family, named: &name };
                 let rules = Spec::read(words, self.family, self.options)?.rules(place)?;
-                let line = (self.line, rules);
+                let line = Line { number: self.line, target, rules };
                 let lines = &mut self
                     .text
                     .tables
@@ -318,24 +336,24 @@ impl Parser<'_> {
             }
             let rule = left_out(&what, self.family.into());
             let text = self.text.tables.entry(table).or_default().add(chain, self.line);
-            text.lines.push((self.line, vec![rule]));
+            text.lines.push(Line { number: self.line, target: None, rules: vec![rule] });
             self.text.left_out.push(what);
         }
         Ok(true)
     }
 }
 
-/// The chain that the rule of these words leads to, if it is one and no target.
-fn leads_to(words: &[String]) -> Option<String> {
-    let mut pairs = words.windows(2);
-    let pair = pairs.find(|pair| matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto"))?;
-    Some(pair[1].clone())
+/// What the rule of these words leads to, or does.
+fn target(words: &[String]) -> Option<&str> {
+    let names_target =
+        |pair: &&[String]| matches!(pair[0].as_str(), "-j" | "--jump" | "-g" | "--goto");
+    words.windows(2).find(names_target).map(|pair| pair[1].as_str())
 }
 
 impl Options {
     /// Whether the chain is one of someone else's.
-    fn is_other(&self, chain: &Name) -> bool {
-        self.others.iter().any(|other| chain_name(other, self).as_ref() == Ok(chain))
+    fn is_other(&self, chain: &str) -> bool {
+        self.others.contains(chain)
     }
 }
 
@@ -370,22 +388,17 @@ fn end(words: &mut Words) -> Result<(), ReadProblem> {
 impl TableText {
     /// Makes targets of jumps to what is no chain of the table: such a text is of a kernel that knows
     /// them.
-    fn name_targets(&mut self, table: BuiltInTable, options: &Options) {
-        let names: BTreeSet<Name> = self
-            .chains
-            .iter()
-            .filter(|chain| !is_any_built_in(&chain.name))
-            .filter_map(|chain| chain_name(&chain.name, options).ok())
-            .collect();
-        for chain in &mut self.chains {
-            let lines = chain.lines.iter_mut();
-            for rule in lines.flat_map(|(_, rules)| rules) {
-                if let Action::Jump(to) = &rule.then
-                    && !names.contains(to)
-                    && !is_any_built_in(&to.as_str().to_ascii_uppercase())
-                {
-                    let place = format!("{} {}", table.name(), chain.name);
-                    rule.then = Action::Opaque(opaque::target(to.as_str(), &[], &place));
+    fn name_targets(&mut self, table: BuiltInTable) {
+        let Self { chains, by_name } = self;
+        for chain in chains {
+            let place = format!("{} {}", table.name(), chain.name);
+            for Line { target, rules, .. } in &mut chain.lines {
+                let Some(target) = target else { continue };
+                if by_name.contains_key(target) || is_any_built_in(target) {
+                    continue;
+                }
+                for rule in rules.iter_mut().filter(|rule| matches!(rule.then, Action::Jump(_))) {
+                    rule.then = Action::Opaque(opaque::target(target, &[], &place));
                 }
             }
         }
@@ -409,18 +422,19 @@ impl TableText {
                 errors.push(ReadError { family, line: chain.line, problem });
             }
             let targets = edges.entry(name).or_default();
-            for (line, rules) in &chain.lines {
+            for Line { number, target, rules } in &chain.lines {
                 for rule in rules {
                     let (Action::Jump(to) | Action::Goto(to)) = &rule.then else { continue };
+                    let target = target.as_deref().unwrap_or(to.as_str());
                     let is_there = |known: &&ChainText| {
-                        let is_later = options.to_load && known.line > *line;
-                        !is_later && !is_any_built_in(&known.name)
+                        let is_later = options.to_load && known.line > *number;
+                        !is_later && known.name == target && !is_any_built_in(&known.name)
                     };
                     if declared.get(to).is_some_and(is_there) {
                         targets.insert(to.clone());
-                    } else if !options.is_other(to) {
-                        let problem = ReadProblem::NoChain { chain: to.to_string() };
-                        errors.push(ReadError { family, line: *line, problem });
+                    } else if !options.is_other(target) {
+                        let problem = ReadProblem::NoChain { chain: target.to_owned() };
+                        errors.push(ReadError { family, line: *number, problem });
                     }
                 }
             }
@@ -481,7 +495,7 @@ pub(super) fn join(texts: [Text; 2], options: &Options, errors: &mut Vec<ReadErr
         {
             let Ok(name) = chain_name(&text.name, options) else { continue };
             let base = built_in(kernel, &text.name).and_then(|hook| kernel.base(hook));
-            let rules = text.lines.into_iter().flat_map(|(_, rules)| rules).collect();
+            let rules = text.lines.into_iter().flat_map(|line| line.rules).collect();
             let mut chain = Chain { name, base, rules };
             if text.drops {
                 let helper =
@@ -542,8 +556,8 @@ fn sets(tables: &[(Family, TableText)], errors: &mut Vec<ReadError>) -> Vec<Addr
     let mut sets: BTreeMap<Name, Family> = BTreeMap::new();
     for (family, table) in tables {
         let lines = table.chains.iter().flat_map(|chain| &chain.lines);
-        for (line, when) in lines.flat_map(|(line, rules)| {
-            rules.iter().flat_map(|rule| &rule.when).map(move |when| (*line, when))
+        for (line, when) in lines.flat_map(|line| {
+            line.rules.iter().flat_map(|rule| &rule.when).map(|when| (line.number, when))
         }) {
             let Match::InSet { set, .. } = when else { continue };
             if *sets.entry(set.clone()).or_insert(*family) != *family {

@@ -47,11 +47,17 @@ fn what_would_not_load_beside_others_is_an_error() {
         ("-I OUTPUT -j A", "IPv4 line 3: `-I` needs a chain that no others share; use `-A`"),
         (":OUTPUT ACCEPT [0:0]", "IPv4 line 3: chain `OUTPUT`: its policy is for others, too"),
         ("-N B", "IPv4 line 3: `-N` needs a chain that is not there yet; use `:`"),
-        ("-A A -j B\n:B - [0:0]", "IPv4 line 3: no chain `b` in this table"),
+        ("-A A -j B\n:B - [0:0]", "IPv4 line 3: no chain `B` in this table"),
+        (
+            "-A A -j DROP",
+            "IPv4 line 3: `DROP` needs another table than nat, which iptables does not filter in",
+        ),
     ] {
         assert_eq!(read(lines, true), said, "{lines}");
         assert_eq!(read(lines, false), "", "{lines}");
     }
+    // A name is another where only case differs, to the kernel.
+    assert_eq!(read("-A OUTPUT -j a", true), "IPv4 line 3: no chain `a` in this table");
     let said = "IPv4 line 3: the table ends without COMMIT";
     assert_eq!(read("*mangle", false), said);
 }
@@ -299,7 +305,7 @@ fn what_is_not_known_is_an_error_with_its_word() {
         ("nat", "-j DNAT --to-destination ::1", "`--to-destination ::1`: not one IPv4 address"),
         ("mangle", "-j DNAT --to-destination 10.0.0.1", "`DNAT` needs table nat"),
         ("mangle", "-j CT --zone 1", "`CT` needs table raw"),
-        ("raw", "-j NOWHERE", "no chain `nowhere` in this table"),
+        ("raw", "-j NOWHERE", "no chain `NOWHERE` in this table"),
         ("raw", "-s ::1 -j DROP", "`-s ::1`: an address of the other family"),
         ("raw", "-s example.org -j DROP", "`-s example.org`: not an address"),
         (
@@ -392,7 +398,7 @@ fn a_text_that_the_kernel_would_refuse_is_an_error() {
             "*nat\n-N A\n-N B\n-A A -j B\n-A B -g A\nCOMMIT\n",
             "IPv4 line 2: chain `A` leads back to itself",
         ),
-        ("*nat\n-N A\n-A A -j OUTPUT\nCOMMIT\n", "IPv4 line 3: no chain `output` in this table"),
+        ("*nat\n-N A\n-A A -j OUTPUT\nCOMMIT\n", "IPv4 line 3: no chain `OUTPUT` in this table"),
         (
             "*filter\n:INPUT REJECT [0:0]\nCOMMIT\n",
             "IPv4 line 2: policy `REJECT` of a built-in chain, which has ACCEPT or DROP",

@@ -186,7 +186,8 @@ pub(super) fn compare(field: Field, op: Op, right: &Right<'_>) -> Result<Conditi
         Field::Protocol(false) => protocols(right, not)?,
         Field::Protocol(true) => protocols(right, not)?.of(Family::Ipv4),
         Field::Port(of, protocol) => {
-            compare_ports(of, protocol, right.each(ports)?.into_iter().collect(), not)
+            let ports = right.values()?.map(ports).collect::<Result<_, _>>()?;
+            compare_ports(of, protocol, ports, not)
         }
         Field::Address(of, family) => addresses(of, family, right, not)?.of(family),
         Field::Interface(of) => {
@@ -260,8 +261,11 @@ fn compare_ports(
     ports: PortSet,
     not: bool,
 ) -> Condition {
-    let protocol = protocol.map(|protocol| Match::Protocol { protocol, not: false });
-    Condition::all(protocol.into_iter().chain([Match::Port { of, ports, not }]).collect())
+    let ports = Match::Port { of, ports, not };
+    Condition::all(match protocol {
+        Some(protocol) => vec![Match::Protocol { protocol, not: false }, ports],
+        None => vec![ports],
+    })
 }
 
 fn addresses(

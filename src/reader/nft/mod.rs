@@ -163,6 +163,11 @@ fn meaning(
 /// In postrouting nat, for TCP, a local source is read as an existing socket: that is how the nft
 /// backend writes one, and there both take the same packets (Linux 6.18).
 fn mend_socket_matches(table: &mut Table) {
+    let is_meant = |when: &Match| matches!(when, Match::Local { of: Direction::Source, .. });
+    let mut rules = table.chains.iter().flat_map(|chain| &chain.rules);
+    if !rules.any(|rule| rule.when.iter().any(is_meant)) {
+        return;
+    }
     let is_it = |base: Base| base.kind == ChainKind::Nat && base.hook == Hook::Postrouting;
     let inside: BTreeSet<Name> = table.reached_only_from(is_it).into_iter().cloned().collect();
     let tcp = Match::Protocol { protocol: Protocol::Tcp, not: false };

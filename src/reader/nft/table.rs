@@ -89,8 +89,8 @@ pub(super) fn ruleset(
 }
 
 /// What chains come to.
-struct Found {
-    names: Names,
+struct Found<'t> {
+    names: Names<'t>,
     chains: Vec<Chain>,
     /// Words that are about connections, each with its chain.
     connections: Vec<(Name, &'static str, Place)>,
@@ -119,7 +119,7 @@ impl Reader<'_, '_> {
             .filter(|(_, chain)| chain.base.is_none())
             .map(|(name, _)| name.clone())
             .collect();
-        let fresh = Names::of(names.iter().map(|(name, _)| name.as_str()));
+        let fresh = Names::of(self.table.chains.iter().map(|chain| chain.name));
         let families = self.table.name.family.families();
         let known = Sets { all: &self.table.sets, declared: &sets, options: self.options };
         let target = self.options.target;
@@ -145,7 +145,7 @@ impl Reader<'_, '_> {
         name: Name,
         chain: &ChainState<'a>,
         place: &rule::Place<'a, '_>,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) {
         let mut helpers = Vec::new();
         let mut rules = Vec::new();
@@ -207,11 +207,8 @@ impl Reader<'_, '_> {
 
     /// Whether there is a circle, which is an error.
     fn check_circles(&mut self, table: &Table) -> bool {
-        let edges: BTreeMap<Name, BTreeSet<Name>> = table
-            .chains
-            .iter()
-            .map(|chain| (chain.name.clone(), targets(chain).cloned().collect()))
-            .collect();
+        let edges: BTreeMap<&Name, BTreeSet<&Name>> =
+            table.chains.iter().map(|chain| (&chain.name, targets(chain).collect())).collect();
         let found = circle(edges);
         let is_circular = found.is_some();
         if let Some(chain) = found {
@@ -225,6 +222,9 @@ impl Reader<'_, '_> {
         let is_before = |base: Base| {
             base.priority <= TRACKING && matches!(base.hook, Hook::Prerouting | Hook::Output)
         };
+        if used.is_empty() {
+            return;
+        }
         let mut open: Vec<&Chain> =
             table.chains.iter().filter(|chain| chain.base.is_some_and(is_before)).collect();
         let mut before = BTreeSet::new();
@@ -250,7 +250,7 @@ fn read_rule<'a>(
     rule: &'a NftRule<'a>,
     place: &rule::Place<'a, '_>,
     chain: &str,
-    found: &mut Found,
+    found: &mut Found<'_>,
     helpers: &mut Vec<Chain>,
 ) -> Result<Read, (At, ReadProblem)> {
     let statements = rule.statements.as_ref().map_err(|error| {

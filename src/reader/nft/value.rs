@@ -1,5 +1,6 @@
 //! Right-hand sides of matches: values, sets, ranges, prefixes.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
@@ -51,11 +52,11 @@ pub(super) fn word<'v>(of: &'static str, value: &'v Value<'_>) -> Result<&'v str
 
 /// A name of an interface, or its beginning with `*` behind it: in a script, some need no quotation
 /// marks, and a name of digits is one too.
-pub(super) fn interface_name(value: &Value<'_>) -> Result<String, ReadProblem> {
+pub(super) fn interface_name<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, ReadProblem> {
     match value {
-        Value::Word(name) | Value::Text(name) => Ok(name.to_string()),
-        Value::Number(digits) => Ok(digits.to_string()),
-        Value::Rest => Ok("*".to_owned()),
+        Value::Word(name) | Value::Text(name) => Ok(Cow::Borrowed(name)),
+        Value::Number(digits) => Ok(Cow::Owned(digits.to_string())),
+        Value::Rest => Ok(Cow::Borrowed("*")),
         _ => Err(bad("interface", value, "not a name")),
     }
 }

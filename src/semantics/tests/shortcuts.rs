@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::agreement::{by_item, mutate, mutation, renamed};
 use super::arbitrary::ruleset;
-use crate::ir::Ruleset;
+use crate::ir::{Match, OwnerIs, Ruleset};
 use crate::reader::nft;
 use crate::semantics::compare::{compare, compare_beside, places};
 use crate::semantics::equality::are_alike;
@@ -63,14 +63,32 @@ proptest! {
     }
 }
 
-/// A chain at output with these rules, and a chain `x` that says where packets go.
+/// Chains, of which `y` and `z` are two ways to say one thing, as `lo-y` and `lo-z` are.
+const CHAINS: &str = "\
+    chain x { meta l4proto tcp redirect to :15001; }
+    chain m { meta mark set 1; accept; }
+    chain y { meta skgid != 5 return; tcp dport 80 jump x; }
+    chain z { meta skgid 5 goto z-rest; return; }
+    chain z-rest { tcp dport 80 jump x; }
+    chain lo-y { oifname \"lo\" meta skgid != 5 return; tcp dport 80 jump x; }
+    chain lo-z { meta skgid 5 goto z-rest; oifname \"lo\" return; goto z-rest; }
+    chain no-y { meta skgid 5 goto z-rest; oifname \"lo\" drop; goto z-rest; }
+";
+
+/// A chain at output with these rules, beside [`CHAINS`]. Who is not of a group may be nobody.
 fn output(rules: &[&str]) -> Ruleset {
     let text = format!(
-        "table inet t {{\nchain x {{\nmeta l4proto tcp redirect to :15001\n}}\nchain o {{\n\
+        "table inet t {{\n{CHAINS}chain o {{\n\
          type nat hook output priority -100; policy accept;\n{}\n}}\n}}\n",
         rules.join("\n")
     );
-    nft::script(&text, &nft::Options::default()).unwrap()
+    let mut ruleset = nft::script(&text, &nft::Options::default()).unwrap();
+    for when in ruleset.rules_mut().flat_map(|rule| &mut rule.when) {
+        if let Match::Owner { is: OwnerIs::NotIn { ownerless, .. }, .. } = when {
+            *ownerless = true;
+        }
+    }
+    ruleset
 }
 
 #[test]
@@ -88,11 +106,58 @@ fn two_ways_to_say_a_rule_are_built_the_same() {
             &["oifname \"lo\" return", "oifname != \"lo\" tcp dport 80 return"],
             &["tcp dport 80 return", "oifname \"lo\" return"],
         ),
+        // Lists that take turns.
+        (
+            &["tcp dport { 80, 443 } return", "udp dport { 80, 443 } return"],
+            &[
+                "tcp dport 80 return",
+                "udp dport 80 return",
+                "tcp dport 443 return",
+                "udp dport 443 return",
+            ],
+        ),
+        // "Not group 5" beside groups of which 5 is one.
+        (
+            &["meta skgid { 5, 7 } return", "oifname \"lo\" return"],
+            &[
+                "oifname \"lo\" meta skgid != 5 return",
+                "meta skgid 5 return",
+                "meta skgid 7 return",
+            ],
+        ),
+        // "Not group 5" as a way past what is for the others.
+        (&["jump y"], &["jump z"]),
+        (&["jump lo-y"], &["jump lo-z"]),
+        // One action after another for each of what cannot be at once.
+        (
+            &["tcp dport { 80, 443 } ct state new jump x", "tcp dport { 80, 443 } drop"],
+            &[
+                "tcp dport 80 ct state new jump x",
+                "tcp dport 80 drop",
+                "tcp dport 443 ct state new jump x",
+                "tcp dport 443 drop",
+            ],
+        ),
+        (
+            &["oifname { \"a\", \"b\" } tcp dport 80 jump x", "oifname { \"a\", \"b\" } return"],
+            &[
+                "oifname \"a\" tcp dport 80 jump x",
+                "oifname \"a\" return",
+                "oifname \"b\" tcp dport 80 jump x",
+                "oifname \"b\" return",
+            ],
+        ),
+        // A mark, for packets that do not come back with it.
+        (
+            &["tcp dport { 80, 443 } ct state new jump m"],
+            &["tcp dport 80 ct state new jump m", "tcp dport 443 ct state new jump m"],
+        ),
         // Matches in another order, and the family as a match.
         (&["tcp dport 80 meta skuid 7 jump x"], &["meta skuid 7 tcp dport 80 jump x"]),
     ] {
         let (one, other) = (output(one), output(other));
         assert!(is_built_the_same(&one, &other), "{one:?} {other:?}");
+        assert!(is_equal(&one, &other), "{one:?} {other:?}");
     }
 }
 
@@ -111,6 +176,30 @@ fn nearly_the_same_is_not_built_the_same() {
         (&["tcp dport 80 jump x"], &["tcp dport 80 goto x"]),
         (&["ip daddr 10.0.0.1 return"], &["ip saddr 10.0.0.1 return"]),
         (&["return"], &["return", "return", "drop"]),
+        (
+            &["oifname \"lo\" meta skgid != 5 return", "meta skgid 7 return"],
+            &["oifname \"lo\" return", "meta skgid 7 return"],
+        ),
+        (&["jump lo-y"], &["jump no-y"]),
+        (&["jump y"], &["jump lo-z"]),
+        // A base chain, which packets leave early on one side only.
+        (
+            &["meta skgid != 5 return", "tcp dport 80 jump x"],
+            &["meta skgid 5 goto z-rest", "return"],
+        ),
+        // What the rules between match is matched by those that would have to pass them.
+        (
+            &["tcp dport { 80, 443 } jump x", "tcp dport 80-443 drop"],
+            &["tcp dport 80 jump x", "tcp dport 80-443 drop", "tcp dport 443 jump x"],
+        ),
+        (
+            &["oifname { \"a\", \"b\" } jump x", "oifname \"b*\" drop"],
+            &["oifname \"a\" jump x", "oifname \"b*\" drop", "oifname \"b\" jump x"],
+        ),
+        (
+            &["tcp sport { 80, 443 } jump x", "tcp dport 81 drop"],
+            &["tcp sport 80 jump x", "tcp dport 81 drop", "tcp sport 443 jump x"],
+        ),
     ] {
         assert!(!is_built_the_same(&output(one), &output(other)), "{one:?} {other:?}");
     }

@@ -52,6 +52,24 @@ pub(crate) fn available_to_root() -> bool {
     available
 }
 
+/// Whether the programs are installed, or a printed note.
+///
+/// # Panics
+///
+/// If one is not and `WEIR_REQUIRE_KERNEL` is 1.
+pub(crate) fn are_installed(programs: &[&str]) -> bool {
+    let is_installed = |program: &&&str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "command -v \"$1\" >/dev/null", "sh", program]);
+        command.status().is_ok_and(|status| status.success())
+    };
+    let missing = programs.iter().find(|program| !is_installed(program));
+    if let Some(program) = missing {
+        skip(&format!("`{program}` is not installed"));
+    }
+    missing.is_none()
+}
+
 /// Whether namespaces can be made, or a printed note.
 ///
 /// # Panics

@@ -80,6 +80,7 @@ impl<'a> Subject<'a> {
         match self.output {
             Output::Policy(View::Json) => nft::JSON,
             Output::Policy(View::Iptables(_)) => host::IPTABLES,
+            Output::Policy(View::IptablesScript) => host::IPTABLES_SCRIPT,
             Output::Policy(View::Routing) => host::ROUTING,
             Output::Policy(View::RoutingBatch(_)) => host::BATCH,
             Output::Policy(View::Teardown) => host::TEARDOWN,
@@ -97,7 +98,7 @@ impl<'a> Subject<'a> {
     /// Lines that no text may have behind its own.
     fn trailers(&self) -> &'static [&'static str] {
         match self.output {
-            Output::Policy(View::Routing | View::Teardown) => {
+            Output::Policy(View::Routing | View::Teardown | View::IptablesScript) => {
                 &["ip -4 rule flush\n", "ip link set lo down\n", "nft flush ruleset\n", "exit 1\n"]
             }
             Output::Policy(View::RoutingBatch(_)) => &["rule flush\n", "link set lo down\n"],
@@ -243,6 +244,7 @@ fn beside_rules() -> Vec<Output> {
         View::RoutingBatch(Family::Ipv4),
         View::RoutingBatch(Family::Ipv6),
         View::Teardown,
+        View::IptablesScript,
     ];
     let changes = [MemberChange::Add, MemberChange::Delete];
     let members = changes
@@ -310,7 +312,7 @@ fn every_fault_is_stopped() {
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_for_iptables_is_stopped() {
-    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 100, 5);
+    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 110, 7);
 }
 
 #[test]

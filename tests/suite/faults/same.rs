@@ -29,6 +29,23 @@ pub(super) fn check(subject: &Subject<'_>, netns: &Netns, fault: &str) -> Result
             }
             alike([text, fault].map(|text| read_iptables(family, text)))
         }
+        Output::Policy(View::IptablesScript) => {
+            for (at, family) in Family::ALL.into_iter().enumerate() {
+                // A set of others has to be there for the kernel to take it.
+                let left = |text: &str| {
+                    if text.contains("--match-set") {
+                        Ok(loaded(text)[at].clone())
+                    } else {
+                        replaced(text).map(|saved| saved[at].clone())
+                    }
+                };
+                let both = [left(text)?, left(fault)?];
+                if both[0] != both[1] {
+                    alike(both.map(|text| read_iptables(family, &text)))?;
+                }
+            }
+            Ok(())
+        }
         Output::Policy(View::Routing | View::RoutingBatch(_)) => {
             for before in ["", text] {
                 equal(&routed(subject, before, text)?, &routed(subject, before, fault)?)?;
@@ -113,6 +130,29 @@ fn saved(netns: &Netns, family: Family, text: &str) -> Result<String, String> {
     let lines = all.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.map(|line| line.split(" [").next().unwrap_or_default());
     Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What the kernel has of iptables, of both families, when the script is run, twice.
+fn replaced(script: &str) -> Result<[String; 2], String> {
+    let netns = Netns::new();
+    for _ in 0..2 {
+        ran(&netns, "sh", &["-s"], script)?;
+    }
+    Ok(["iptables-save", "ip6tables-save"].map(|save| {
+        let all = netns.output(save, &[]);
+        let lines = all.lines().filter(|line| !line.starts_with('#'));
+        // Counts differ, and are nothing to the rules.
+        lines.map(|line| line.split(" [").next().unwrap_or_default().to_owned() + "\n").collect()
+    }))
+}
+
+/// The texts of both families that the script loads.
+fn loaded(script: &str) -> [String; 2] {
+    ["\niptables-", "\nip6tables-"].map(|program| {
+        let rest = script.split_once(&format!("{program}restore --noflush <<'END'\n"));
+        let text = rest.and_then(|(_, rest)| rest.split_once("\nEND\n"));
+        text.map(|(text, _)| format!("{text}\n")).unwrap_or_default()
+    })
 }
 
 fn ran(netns: &Netns, program: &str, args: &[&str], input: &str) -> Result<(), String> {

@@ -326,9 +326,6 @@ impl SidecarDraft {
         effects::proxy_groups(groups, &self.capture_groups, "captured here", report);
         effects::proxy_groups(groups, &self.exclude_groups, "excluded here", report);
         effects::rerouted_and_excluded(&self.reroute, &self.exclude_interfaces, report);
-        if *self.dns_on {
-            effects::dns_excluded(self.dns_on.clause, &self.exclude_ports, ending);
-        }
         if self.capture_loopback.is_some_and(|capture| !*capture) {
             effects::loopback_excluded(&self.capture_to, ending);
         }

@@ -123,25 +123,27 @@ impl Spec {
             (Field::Transparent, Some(Field::Wildcard))
             | (Field::Wildcard, Some(Field::Transparent)) => {
                 self.socket = None;
-                self.all(&[Match::TransparentSocket]);
+                self.all(vec![Match::TransparentSocket]);
             }
             (Field::Transparent | Field::Wildcard, _) => self.socket = Some(field),
             _ => {}
         }
         self.families = condition.families.zip(self.families).and_then(|(a, b)| a.and(b));
-        if let [all] = condition.any.as_slice() {
-            self.all(all);
-            return Ok(());
-        }
-        if self.when.len() * condition.any.len() > MOST_RULES {
+        let any = match <[Vec<Match>; 1]>::try_from(condition.any) {
+            Ok([all]) => {
+                self.all(all);
+                return Ok(());
+            }
+            Err(any) => any,
+        };
+        if self.when.len() * any.len() > MOST_RULES {
             return Err(inexact("match", TOO_MANY));
         }
-        self.when = condition
-            .any
+        self.when = any
             .iter()
             .flat_map(|all| self.when.iter().map(|when| [when.as_slice(), all].concat()))
             .collect();
-        self.note_connection(condition.any.iter().flatten());
+        self.note_connection(any.iter().flatten());
         Ok(())
     }
 
@@ -173,14 +175,7 @@ impl Spec {
     }
 
     /// All of these must hold.
-    fn all(&mut self, matches: &[Match]) {
-        for when in &mut self.when {
-            for one in matches {
-                if !when.contains(one) {
-                    when.push(one.clone());
-                }
-            }
-        }
+    fn all(&mut self, matches: Vec<Match>) {
         let says = |one: &&Match| {
             matches!(one, Match::Protocol { not: false, .. }) || **one == transport()
         };
@@ -188,6 +183,21 @@ impl Spec {
             self.transport.get_or_insert_with(|| one.clone());
         }
         self.note_connection(matches.iter());
+        if let [when] = &mut self.when[..] {
+            for one in matches {
+                if !when.contains(&one) {
+                    when.push(one);
+                }
+            }
+            return;
+        }
+        for when in &mut self.when {
+            for one in &matches {
+                if !when.contains(one) {
+                    when.push(one.clone());
+                }
+            }
+        }
     }
 
     fn note_connection<'m>(&mut self, mut matches: impl Iterator<Item = &'m Match>) {
@@ -369,7 +379,7 @@ impl Spec {
     /// A statement that is for TCP and UDP only, which the rule must say.
     fn ensure_transport(&mut self, word: &str) -> Result<(), ReadProblem> {
         let says = self.transport.clone().ok_or_else(|| needs_transport(word))?;
-        self.all(&[says]);
+        self.all(vec![says]);
         Ok(())
     }
 

@@ -17,13 +17,20 @@ pub(super) struct Step {
     pub(super) needs_connection: bool,
 }
 
+impl Step {
+    /// Whether it must be asked for that the packet has a connection; `is_last` of the rule's actions.
+    const fn is_guarded(&self, is_last: bool) -> bool {
+        self.needs_connection && !(is_last && is_for_connections(&self.then))
+    }
+}
+
 impl Spec {
     /// The IR's rules for it: none if it does nothing. What `chain` cannot say by itself is in
     /// `helpers`.
     pub(in super::super) fn rules(
-        self,
+        mut self,
         chain: &str,
-        names: &mut Names,
+        names: &mut Names<'_>,
         helpers: &mut Vec<Chain>,
     ) -> Result<Vec<Rule>, ReadProblem> {
         if let Some(entries) = self.map {
@@ -37,6 +44,14 @@ impl Spec {
             });
             return Ok(rules.collect());
         }
+        if let [step] = &self.steps[..]
+            && (step.when.len() == 1 || is_final(&step.then))
+            && !step.is_guarded(true)
+            && let Some(families) = step.families
+        {
+            let Step { when, then, .. } = self.steps.remove(0);
+            return Ok(when.into_iter().map(|when| rule(families, when, then.clone())).collect());
+        }
         // Behind what never holds, nothing happens.
         let may_hold = |step: &&Step| step.families.is_some() && !step.when.is_empty();
         let live = self.steps.iter().take_while(may_hold).count();
@@ -45,19 +60,18 @@ impl Spec {
 }
 
 /// The chains that the rules of a chain need besides.
-struct Helpers<'c> {
+struct Helpers<'c, 'n> {
     chain: &'c str,
-    names: &'c mut Names,
+    names: &'c mut Names<'n>,
     chains: &'c mut Vec<Chain>,
 }
 
-impl Helpers<'_> {
+impl Helpers<'_, '_> {
     /// The rules that do what `steps` do, as one of nft does it: nothing is compared twice.
     fn run(&mut self, steps: &[Step]) -> Result<Vec<Rule>, ReadProblem> {
         let Some((first, rest)) = steps.split_first() else { return Ok(Vec::new()) };
         let Some(families) = first.families else { return Ok(Vec::new()) };
-        let guarded =
-            first.needs_connection && !(rest.is_empty() && is_for_connections(&first.then));
+        let guarded = first.is_guarded(rest.is_empty());
         let when = first.when.iter().map(|when| {
             let mut when = when.clone();
             when.extend(guarded.then(connected));

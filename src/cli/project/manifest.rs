@@ -10,11 +10,11 @@ use crate::net::Name;
 
 /// Which goldens of a folder weir has written, each with the file of its policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Manifest {
+pub(in crate::cli) struct Manifest {
     /// Files of policies by goldens, both names within their folders.
-    pub(super) sources: BTreeMap<String, String>,
+    pub(in crate::cli) sources: BTreeMap<String, String>,
     /// Lines, from 1, that say neither, as those that a merge leaves.
-    pub(super) odd: Vec<usize>,
+    pub(in crate::cli) odd: Vec<usize>,
 }
 
 const HEAD: &str = "\
@@ -23,7 +23,7 @@ const HEAD: &str = "\
 ";
 
 impl Manifest {
-    pub(super) fn read(text: &str) -> Self {
+    pub(in crate::cli) fn read(text: &str) -> Self {
         let mut manifest = Self::default();
         for (at, line) in text.lines().enumerate() {
             if line.starts_with('#') || line.is_empty() {
@@ -43,11 +43,11 @@ impl Manifest {
 
     /// Whether both name the same goldens, and nothing else. The file of a policy may have been
     /// renamed since.
-    pub(super) fn has_the_goldens_of(&self, other: &Self) -> bool {
+    pub(in crate::cli) fn has_the_goldens_of(&self, other: &Self) -> bool {
         self.sources.keys().eq(other.sources.keys()) && self.odd == other.odd
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(in crate::cli) fn text(&self) -> String {
         let mut text = HEAD.to_owned();
         for (golden, source) in &self.sources {
             let _ = writeln!(text, "{golden} {source}");
