@@ -15,9 +15,9 @@ use crate::verify::compared;
 
 /// Say which traffic two policies, or rules, treat differently
 ///
-/// Either can be a policy, what iptables-save prints, libnftables JSON, or an nft script; the content
-/// tells which. What iptables-save and ip6tables-save print can be one side together, so that both
-/// families are compared.
+/// Either can be a policy, or rules in any form: what iptables-save, iptables -S or nft list ruleset prints,
+/// or a log with that in it; the content tells which. What iptables-save and ip6tables-save print can be
+/// one side together, in one file or two, so that both families are compared.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Diff {

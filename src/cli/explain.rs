@@ -11,7 +11,8 @@ use super::files::once;
 use super::live::Where;
 use super::page::paragraph;
 use super::report::Messages;
-use super::subject::{Reading, Rules, Subject};
+use super::rules::Rules;
+use super::subject::{Reading, Subject};
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
@@ -24,8 +25,12 @@ use crate::semantics::Packet;
 #[derive(Args)]
 #[command(allow_missing_positional = true, after_help = EXAMPLES)]
 pub(super) struct Explain {
-    /// A policy, or rules: what iptables-save prints, libnftables JSON, or an nft script.
-    #[arg(value_name = "POLICY", required_unless_present_any = ["iptables", "ip6tables", "nft_json", "live", "netns"])]
+    /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
+    /// a log with that in it.
+    #[arg(
+        value_name = "POLICY",
+        required_unless_present_any = ["iptables", "ip6tables", "nft_json", "rules", "live", "netns"]
+    )]
     file: Option<PathBuf>,
     /// The packet: where it is, its protocol, and what is not as usual.
     #[arg(value_name = "PACKET")]
@@ -63,6 +68,7 @@ machine leaves over lo and comes in again.
 Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
   weir explain --iptables v4.txt --ip6tables v6.txt 'inbound tcp to 10.0.0.7:8080'
+  kubectl logs POD -c istio-init | weir explain - 'inbound tcp to 10.0.0.7:8080'
   weir explain --netns web 'inbound tcp to 10.0.0.7:8080'
   weir explain --json policy.weir 'outbound udp to 10.96.0.10:53' | jq .outcome
 
@@ -95,7 +101,10 @@ impl Explain {
             },
             None => {
                 once(self.rules.paths())?;
-                self.rules.read(&self.reading, &nothing)?
+                match self.rules.read(&self.reading, &nothing, messages)? {
+                    Some(subject) => subject,
+                    None => return Ok(Outcome::Bad),
+                }
             }
         };
         if !self.hook {

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::packed;
 use crate::diag::escape::on_one_line;
 use crate::diag::refusal;
 use crate::span::Sources;
@@ -42,6 +43,24 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
     text.map_err(|error| unreadable(path, &error))
 }
 
+/// The text of a file, or of standard input; of one that is packed with gzip, what is in it. Too long a text
+/// is an error.
+pub(super) fn read_unpacked(path: &Path) -> io::Result<String> {
+    let read = || {
+        let bytes = if is_standard(path) {
+            bytes(io::stdin().lock())
+        } else {
+            bytes(fs::File::open(path)?)
+        }?;
+        let bytes = packed::unpack(bytes, Sources::MAX_BYTES)?;
+        if bytes.len() > Sources::MAX_BYTES {
+            return Err(io::Error::other(format!("the most is {} bytes", Sources::MAX_BYTES)));
+        }
+        utf8(bytes)
+    };
+    read().map_err(|error| unreadable(path, &error))
+}
+
 /// The text of a file, which messages call `name`, whatever the file is called.
 pub(super) fn read_named(path: &Path, name: &Path) -> io::Result<String> {
     file(path).map_err(|error| unreadable(name, &error))
@@ -57,7 +76,7 @@ fn unreadable(path: &Path, error: &io::Error) -> io::Error {
 ///
 /// Also if a command that was to write it failed: that is [`Bad`].
 pub(super) fn read_rules(path: &Path) -> io::Result<String> {
-    let text = read(path)?;
+    let text = read_unpacked(path)?;
     if refusal(&text).is_none() {
         return Ok(text);
     }
@@ -92,10 +111,18 @@ fn file(path: &Path) -> io::Result<String> {
     text(fs::File::open(path)?)
 }
 
-/// Never more than [`Sources::MAX_BYTES`] and a byte.
 fn text(reader: impl Read) -> io::Result<String> {
+    utf8(bytes(reader)?)
+}
+
+/// Never more than [`Sources::MAX_BYTES`] and a byte.
+fn bytes(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(Sources::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn utf8(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         io::Error::other(format!("byte {at} is not UTF-8"))

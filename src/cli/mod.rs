@@ -19,15 +19,16 @@ mod live;
 mod loaded;
 mod numbers;
 mod output;
+mod packed;
 mod page;
 mod pod_address;
 mod project;
 mod question;
 mod refusal;
 mod report;
+mod rules;
 #[cfg(test)]
 mod schema;
-mod script;
 mod show;
 mod subject;
 mod test;

@@ -4,22 +4,24 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::files::{name, once, read, read_rules};
+use super::files::{name, once, read_unpacked};
 use super::input::{GroupFile, compile_text};
 use super::live::Live;
 use super::report::Messages;
-use super::script;
+use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
 use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::lower::lower;
 use crate::net::{Families, Family, Name};
 use crate::policy::{GroupIds, Policy};
+use crate::reader::forms::{Form as TextForm, recognise};
+use crate::reader::iptables::Dump;
 use crate::reader::{Found, iptables, nft};
 use crate::{Compilation, Options};
 
@@ -34,20 +36,6 @@ pub(super) struct Reading {
     leave_out: Vec<String>,
     #[command(flatten)]
     groups: GroupFile,
-}
-
-/// Rules in other forms than a policy.
-#[derive(Args)]
-pub(super) struct Rules {
-    /// IPv4 rules, as `iptables-save` prints them.
-    #[arg(long, value_name = "FILE")]
-    iptables: Option<PathBuf>,
-    /// IPv6 rules, as `ip6tables-save` prints them.
-    #[arg(long, value_name = "FILE")]
-    ip6tables: Option<PathBuf>,
-    /// Rules as `nft list ruleset` prints them, with `-j` or without, or as weir writes them.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["iptables", "ip6tables"])]
-    nft_json: Option<PathBuf>,
 }
 
 /// One of two sides that are compared.
@@ -76,27 +64,6 @@ enum Form {
     Policy(Box<Compilation>, usize),
     Iptables,
     Nft,
-}
-
-impl Rules {
-    /// Whether there are any.
-    pub(super) const fn is_given(&self) -> bool {
-        self.iptables.is_some() || self.ip6tables.is_some() || self.nft_json.is_some()
-    }
-
-    /// The files that they are in.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
-        let all = [&self.iptables, &self.ip6tables, &self.nft_json];
-        all.into_iter().flatten().map(PathBuf::as_path)
-    }
-
-    /// Reads them. Sets that `filled` has are others' to fill.
-    pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        if let Some(path) = &self.nft_json {
-            return reading.nft(called(path), &read_rules(path)?, filled);
-        }
-        reading.halves(&[half(self.iptables.as_deref())?, half(self.ip6tables.as_deref())?])
-    }
 }
 
 impl Subject {
@@ -185,7 +152,7 @@ impl Reading {
         filled: &BTreeSet<String>,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        self.text(path, &read(path)?, layout, filled, messages)
+        self.text(path, &read_unpacked(path)?, layout, filled, messages)
     }
 
     /// Reads two sides; `None` if one is a policy that is wrong. Sets that a policy on either side leaves
@@ -197,7 +164,7 @@ impl Reading {
         messages: &Messages,
     ) -> io::Result<Option<[Subject; 2]>> {
         once([old, new].iter().flat_map(|side| [Some(side.path), side.ip6tables]).flatten())?;
-        let (old_text, new_text) = (read(old.path)?, read(new.path)?);
+        let (old_text, new_text) = (read_unpacked(old.path)?, read_unpacked(new.path)?);
         let nothing = BTreeSet::new();
         let is_new_first = is_policy(&new_text) && !is_policy(&old_text);
         let [first, second] = [(old, &old_text), (new, &new_text)];
@@ -222,8 +189,8 @@ impl Reading {
         let Some(ip6tables) = side.ip6tables else {
             return self.text(side.path, text, layout, filled, messages);
         };
-        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read_rules(ip6tables)?));
-        self.halves(&[Some(v4), Some(v6)]).map(Some)
+        let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read_unpacked(ip6tables)?));
+        self.halves(&[Some(v4), Some(v6)], messages).map(Some)
     }
 
     fn text(
@@ -234,15 +201,18 @@ impl Reading {
         filled: &BTreeSet<String>,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        let called = called(path);
-        match first_sign(text) {
-            Some('{') => self.nft(called, text, filled).map(Some),
-            Some('*') if family(text) == Some(Family::Ipv6) => {
-                self.iptables(called, None, Some(text)).map(Some)
+        let name = called(path);
+        match recognised(path, text, messages)? {
+            TextForm::NftJson(text) => self.nft_json(name, &text, filled).map(Some),
+            TextForm::NftScript(text) => self.nft_script(name, &text, filled).map(Some),
+            TextForm::Iptables(dumps) => {
+                if dumps.iter().any(|dump| dump.family.is_none()) {
+                    say_ipv4(path, messages);
+                }
+                let [v4, v6] = by_family(dumps, Family::Ipv4);
+                self.iptables(name, v4.as_ref(), v6.as_ref()).map(Some)
             }
-            Some('*') => self.iptables(called, Some(text), None).map(Some),
-            _ if script::is_script(text) => self.nft(called, text, filled).map(Some),
-            _ => self.policy(path, text, layout, messages),
+            TextForm::Nothing | TextForm::Policy => self.policy(path, text, layout, messages),
         }
     }
 
@@ -270,30 +240,17 @@ impl Reading {
         }))
     }
 
-    /// Reads what iptables-save and ip6tables-save print, each if it is there.
-    fn halves(&self, halves: &[Option<(&Path, String)>; 2]) -> io::Result<Subject> {
-        for (half, expected) in halves.iter().zip(Family::ALL) {
-            let Some((path, text)) = half else { continue };
-            let wrong = match (first_sign(text), family(text)) {
-                (Some('*') | None, found) if found.is_none_or(|found| found == expected) => {
-                    continue;
-                }
-                (Some('*') | None, _) => format!("has rules of another family than {expected}"),
-                _ => "is not what iptables-save prints".to_owned(),
-            };
-            return Err(io::Error::other(format!("{} {wrong}", name(path))));
-        }
-        let names: Vec<_> = halves.iter().flatten().map(|(path, _)| name(path)).collect();
-        let [v4, v6] = halves.each_ref().map(|half| half.as_ref().map(|(_, text)| text.as_str()));
-        self.iptables(names.join(" and "), v4, v6)
-    }
-
-    /// Reads what iptables-save and ip6tables-save print. A text that is empty has no rules; one
-    /// that is not there says nothing about its family.
-    fn iptables(&self, name: String, v4: Option<&str>, v6: Option<&str>) -> io::Result<Subject> {
+    /// Reads rules of iptables. A text that is empty has no rules; one that is not there says nothing about
+    /// its family.
+    pub(super) fn iptables(
+        &self,
+        name: String,
+        v4: Option<&Dump<'_>>,
+        v6: Option<&Dump<'_>>,
+    ) -> io::Result<Subject> {
         let options = self.iptables_options()?;
         let found =
-            iptables::read(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
+            iptables::read_dumps(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
         let families = match (v4, v6) {
             (Some(_), None) => Families::Ipv4,
             (None, Some(_)) => Families::Ipv6,
@@ -302,13 +259,24 @@ impl Reading {
         Subject::read(name, found, families, Form::Iptables)
     }
 
-    /// Reads libnftables JSON, or what a script of nft leaves.
-    fn nft(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let options = self.nft_options(filled);
-        let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
-        let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
-        let found = Found { ruleset, ..Found::default() };
-        Subject::read(name, found, Families::Both, Form::Nft)
+    /// Reads libnftables JSON.
+    pub(super) fn nft_json(
+        &self,
+        name: String,
+        text: &str,
+        filled: &BTreeSet<String>,
+    ) -> io::Result<Subject> {
+        nft_subject(name, nft::json(text, &self.nft_options(filled)))
+    }
+
+    /// Reads what a script of nft leaves.
+    pub(super) fn nft_script(
+        &self,
+        name: String,
+        text: &str,
+        filled: &BTreeSet<String>,
+    ) -> io::Result<Subject> {
+        nft_subject(name, nft::script(text, &self.nft_options(filled)))
     }
 
     fn iptables_options(&self) -> io::Result<iptables::Options> {
@@ -365,51 +333,22 @@ impl Reading {
     }
 }
 
-/// A file and its text, if there is one.
-fn half(path: Option<&Path>) -> io::Result<Option<(&Path, String)>> {
-    path.map(|path| Ok((path, read_rules(path)?))).transpose()
+/// Rules that were read from nft.
+fn nft_subject(name: String, read: Result<Ruleset, Vec<nft::ReadError>>) -> io::Result<Subject> {
+    let ruleset = read.map_err(|errors| unreadable(&name, &errors))?;
+    let found = Found { ruleset, ..Found::default() };
+    Subject::read(name, found, Families::Both, Form::Nft)
 }
 
 /// What a file is called, as a terminal may be shown it.
-fn called(path: &Path) -> String {
+pub(super) fn called(path: &Path) -> String {
     on_one_line(&name(path))
-}
-
-/// The first character that is not in a comment, which tells the forms apart: JSON begins with a
-/// brace, what iptables-save prints with the name of a table, a policy with a word.
-fn first_sign(text: &str) -> Option<char> {
-    let lines = text.lines().map(str::trim_start);
-    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.next()?.chars().next()
 }
 
 /// Whether a text is a policy, and not rules in another form.
 fn is_policy(text: &str) -> bool {
-    !matches!(first_sign(text), Some('{' | '*')) && !script::is_script(text)
+    recognise(text).is_ok_and(|it| matches!(it.form, TextForm::Nothing | TextForm::Policy))
 }
-
-/// The family that what iptables-save printed is about: it says so, or has an address of it. `None` if it
-/// could be of either.
-fn family(text: &str) -> Option<Family> {
-    let by_header = |line: &str| {
-        let comment = line.strip_prefix('#')?;
-        let is_ipv6 = comment.contains("ip6tables-save");
-        let is_ipv4 = !is_ipv6 && comment.contains("iptables-save");
-        is_ipv6.then_some(Family::Ipv6).or(is_ipv4.then_some(Family::Ipv4))
-    };
-    let by_address = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        words.windows(2).filter(|words| ADDRESSED.contains(&words[0])).find_map(|words| {
-            let address = words[1].split('/').next().unwrap_or_default();
-            address.parse().ok().map(Family::of)
-        })
-    };
-    text.lines().find_map(by_header).or_else(|| text.lines().find_map(by_address))
-}
-
-/// Options of iptables with an address behind them.
-const ADDRESSED: &[&str] =
-    &["-s", "--source", "-d", "--destination", "--to-source", "--to-destination", "--on-ip"];
 
 /// Why rules cannot be read exactly: the first few reasons.
 fn unreadable<E: Display>(name: &str, errors: &[E]) -> io::Error {
@@ -421,27 +360,4 @@ fn unreadable<E: Display>(name: &str, errors: &[E]) -> io::Error {
     }
     lines.push("what is someone else's can be left out: `--leave-out NAME`".to_owned());
     io::Error::other(lines.join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{family, first_sign};
-    use crate::net::Family;
-
-    #[test]
-    fn forms_and_families_are_told_apart_by_content() {
-        assert_eq!(first_sign("# Generated\n\n*nat\nCOMMIT\n"), Some('*'));
-        assert_eq!(first_sign("  {\"nftables\": []}"), Some('{'));
-        assert_eq!(first_sign("# a policy\nsidecar s {}"), Some('s'));
-        assert_eq!(first_sign("# nothing\n"), None);
-        for (text, expected) in [
-            ("# Generated by ip6tables-save v1.8.9\n*nat\nCOMMIT\n", Some(Family::Ipv6)),
-            ("# Generated by iptables-save v1.8.9\n*nat\nCOMMIT\n", Some(Family::Ipv4)),
-            ("*nat\n-A OUTPUT -d ::1/128 -j RETURN\nCOMMIT\n", Some(Family::Ipv6)),
-            ("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.0.0.1 -j RETURN\n", Some(Family::Ipv4)),
-            ("*nat\n-A OUTPUT -m comment --comment \"a :: b\" -j RETURN\nCOMMIT\n", None),
-        ] {
-            assert_eq!(family(text), expected, "{text}");
-        }
-    }
 }

@@ -12,7 +12,8 @@ use super::live::{Namespace, Where};
 use super::loaded::{Loaded, State};
 use super::page::paragraph;
 use super::report::Messages;
-use super::subject::{Reading, Rules, Subject};
+use super::rules::Rules;
+use super::subject::{Reading, Subject};
 use super::{Outcome, output};
 use crate::Layout;
 use crate::diag::escape::on_one_line;
@@ -43,7 +44,7 @@ pub(super) struct Verify {
         long,
         value_name = "FILE",
         num_args = 0..,
-        conflicts_with_all = ["iptables", "ip6tables", "nft_json"]
+        conflicts_with_all = ["iptables", "ip6tables", "nft_json", "rules"]
     )]
     beside: Option<Vec<PathBuf>>,
     #[command(flatten)]
@@ -58,6 +59,7 @@ pub(super) struct Verify {
 
 const EXAMPLES: &str = "\
 Examples:
+  weir verify policy.weir --rules rules.txt     rules in any form, which the content tells
   weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
   nft -j list ruleset | weir verify policy.weir --nft-json -
   weir verify policy.weir --netns 4711        in the namespace of that process
@@ -92,10 +94,11 @@ impl Verify {
         }
         if !self.rules.is_given() {
             return Err(io::Error::other(
-                "say what to verify: --iptables and --ip6tables, --nft-json, --live, or --netns",
+                "say what to verify: --rules, --iptables and --ip6tables, --nft-json, --live, or --netns",
             ));
         }
-        let rules = self.rules.read(&self.reading, &policy.filled())?;
+        let read = self.rules.read(&self.reading, &policy.filled(), messages)?;
+        let Some(rules) = read else { return Ok(Outcome::Bad) };
         self.print(&policy, &rules, None, messages)
     }
 

@@ -1,6 +1,8 @@
 //! Rulesets that others wrote, back to the IR, exactly or as an error.
 
+pub mod forms;
 pub mod iptables;
+mod lossy;
 pub mod nft;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dump;
 use super::opaque;
 use super::rule::{Place, Spec};
 use super::words::Words;
@@ -117,18 +118,18 @@ fn check_new(text: &str, options: &Options) -> Result<(), ReadProblem> {
     Ok(())
 }
 
-/// Reads one family's text; what cannot be read is in `errors`.
+/// Reads one family's lines; what cannot be read is in `errors`.
 pub(super) fn parse(
-    text: &str,
+    lines: &[dump::Line<'_>],
     family: Family,
     options: &Options,
     errors: &mut Vec<ReadError>,
 ) -> Text {
     let mut parser =
         Parser { family, options, text: Text::default(), table: None, skipping: false, line: 0 };
-    for line in text.lines() {
-        parser.line += 1;
-        if let Err(problem) = parser.read(line.trim()) {
+    for line in lines {
+        parser.line = line.number;
+        if let Err(problem) = parser.read(line.text.trim()) {
             errors.push(ReadError { family, line: parser.line, problem });
         }
     }
@@ -193,29 +194,50 @@ impl Parser<'_> {
         if self.leave_out(table, &name)? {
             return Ok(());
         }
-        let chains = self.text.tables.entry(table).or_default();
-        match (built_in(table, &name), policy.as_str()) {
-            (Some(_), _) if self.options.to_load => {
-                let why = "its policy is for others, too".to_owned();
-                return Err(ReadProblem::ChainName { chain: name, why });
+        if policy != "-" || built_in(table, &name).is_some() {
+            self.set_policy(table, &name, policy)?;
+        } else {
+            let chains = self.text.tables.entry(table).or_default();
+            if let Ok(chain) = chains.chain(table, &name, self.line) {
+                chain.lines.clear();
+            } else {
+                check_new(&name, self.options)?;
+                chains.add(&name, self.line);
             }
-            (Some(_), "ACCEPT" | "-") => {}
-            (Some(_), "DROP") => chains.chain(table, &name, self.line)?.drops = true,
-            (Some(_), _) => return Err(ReadProblem::Policy { policy }),
-            (None, "-") => {
-                if let Ok(chain) = chains.chain(table, &name, self.line) {
-                    chain.lines.clear();
-                } else {
-                    check_new(&name, self.options)?;
-                    chains.add(&name, self.line);
-                }
-            }
-            (None, _) => return Err(ReadProblem::Unknown { what: "policy", word: policy }),
         }
         if let Some(counters) = words.next() {
             check_counters(&counters)?;
         }
         end(&mut words)
+    }
+
+    /// Says what becomes of packets that come to the end of a built-in chain.
+    fn set_policy(
+        &mut self,
+        table: BuiltInTable,
+        name: &str,
+        policy: String,
+    ) -> Result<(), ReadProblem> {
+        let chains = self.text.tables.entry(table).or_default();
+        match (built_in(table, name), policy.as_str()) {
+            (Some(_), _) if self.options.to_load => {
+                let why = "its policy is for others, too".to_owned();
+                Err(ReadProblem::ChainName { chain: name.to_owned(), why })
+            }
+            (Some(_), "-") => Ok(()),
+            (Some(_), "ACCEPT") => {
+                if let Some(&at) = chains.by_name.get(name) {
+                    chains.chains[at].drops = false;
+                }
+                Ok(())
+            }
+            (Some(_), "DROP") => {
+                chains.chain(table, name, self.line)?.drops = true;
+                Ok(())
+            }
+            (Some(_), _) => Err(ReadProblem::Policy { policy }),
+            (None, _) => Err(ReadProblem::Unknown { what: "policy", word: policy }),
+        }
     }
 
     fn command(&mut self, table: BuiltInTable, mut words: Words) -> Result<(), ReadProblem> {
@@ -238,6 +260,17 @@ impl Parser<'_> {
                     }
                     check_new(&name, self.options)?;
                     chains.add(&name, self.line);
+                }
+                end(&mut words)
+            }
+            "-P" | "--policy" => {
+                let name = words.value(&command)?;
+                let policy = words.value(&name)?;
+                if !self.leave_out(table, &name)? {
+                    self.set_policy(table, &name, policy)?;
+                }
+                if let Some(counters) = words.next() {
+                    check_counters_apart(&counters, &mut words)?;
                 }
                 end(&mut words)
             }
@@ -332,6 +365,20 @@ fn check_counters(text: &str) -> Result<(), ReadProblem> {
         .filter(|(packets, bytes)| number(packets) && number(bytes))
         .map(|_| ())
         .ok_or_else(|| ReadProblem::Unknown { what: "counter", word: text.to_owned() })
+}
+
+/// `-c packets bytes`.
+fn check_counters_apart(option: &str, words: &mut Words) -> Result<(), ReadProblem> {
+    if !matches!(option, "-c" | "--set-counters") {
+        return Err(ReadProblem::Unknown { what: "word", word: option.to_owned() });
+    }
+    for _ in 0..2 {
+        let count = words.value(option)?;
+        if count.parse::<u64>().is_err() {
+            return Err(ReadProblem::Unknown { what: "counter", word: count });
+        }
+    }
+    Ok(())
 }
 
 fn end(words: &mut Words) -> Result<(), ReadProblem> {

@@ -9,7 +9,10 @@
 //! outcome of its own. What cannot be read at all is an error, never a guess.
 
 mod chains;
+mod dump;
+mod frame;
 mod opaque;
+mod prefix;
 mod rule;
 mod target;
 mod value;
@@ -20,6 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Found;
 use crate::net::Family;
 
+pub use dump::{Dump, Line};
+
+pub(super) use dump::dumps;
+pub(super) use frame::{changes_rules, scan};
 pub(super) use rule::joined;
 
 /// What the texts leave to the machine that loads them, and what to leave out.
@@ -145,7 +152,7 @@ pub enum ReadProblem {
     },
 }
 
-/// The rules of an IPv4 text, an IPv6 text, or both.
+/// The rules of an IPv4 text, an IPv6 text, or both, of which every line is one of `iptables-save`.
 ///
 /// # Errors
 ///
@@ -155,9 +162,24 @@ pub fn read(
     v6: Option<&str>,
     options: &Options,
 ) -> Result<Found, Vec<ReadError>> {
+    let [v4, v6] = [v4, v6].map(|text| text.map(Dump::whole));
+    read_dumps(v4.as_ref(), v6.as_ref(), options)
+}
+
+/// The rules of one family or both, as [`forms::recognise`](super::forms::recognise) cuts them out of a text.
+///
+/// # Errors
+///
+/// As of [`read`]. Lines are those of the text that they were cut out of.
+pub fn read_dumps(
+    v4: Option<&Dump<'_>>,
+    v6: Option<&Dump<'_>>,
+    options: &Options,
+) -> Result<Found, Vec<ReadError>> {
     let mut errors = Vec::new();
-    let texts = [(Family::Ipv4, v4), (Family::Ipv6, v6)].map(|(family, text)| {
-        text.map(|text| chains::parse(text, family, options, &mut errors)).unwrap_or_default()
+    let texts = [(Family::Ipv4, v4), (Family::Ipv6, v6)].map(|(family, dump)| {
+        dump.map(|dump| chains::parse(&dump.lines, family, options, &mut errors))
+            .unwrap_or_default()
     });
     let found = chains::join(texts, options, &mut errors);
     if errors.is_empty() { Ok(found) } else { Err(errors) }

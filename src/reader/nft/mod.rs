@@ -20,6 +20,7 @@
 mod bits;
 mod condition;
 mod field;
+mod form;
 mod loadable;
 mod managed;
 mod rule;
@@ -34,6 +35,8 @@ use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Ruleset, Tabl
 use crate::net::Name;
 use crate::nft::{Script, State, json as nft_json, text as nft_text};
 use crate::reader::is_among;
+
+pub(super) use form::{is_script, opens_table, within};
 
 /// What to leave out, and what the text does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
