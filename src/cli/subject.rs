@@ -273,7 +273,8 @@ impl Reading {
     fn nft(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
         let options = self.nft_options(filled);
         let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
-        let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
+        let found = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
+        let ruleset = found.ruleset;
         Ok(Subject { name, ruleset, families: Families::Both, form: Form::Nft })
     }
 
@@ -295,7 +296,7 @@ impl Reading {
             options.of_iptables = nft::OfIptables::PassOver;
         }
         let mut ruleset =
-            nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+            nft::json(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?.ruleset;
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
         for (variant, [v4, v6]) in &live.iptables {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{Change, Command, Route, Selector, Statement};
 use crate::net::Family;
-use crate::nft::{At, Place, ReadError, ReadProblem, Script, bad, text, unknown};
+use crate::nft::{At, Place, ReadError, ReadProblem, Reads, Script, bad, text, unknown};
 
 /// The first line of a script.
 const INTERPRETER: &str = "#!/bin/sh";
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
                 end = self.offset;
                 continue;
             }
-            let (mut script, errors) = text::read(&self.text[start..end], &|_, _| false);
+            let (mut script, errors) = text::read(&self.text[start..end], &|_, _| Reads::All);
             for command in &mut script.commands {
                 if let At::Line { line, .. } = &mut command.at {
                     *line = line.saturating_add(before);

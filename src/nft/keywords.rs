@@ -13,11 +13,6 @@ pub(crate) fn is_keyword(name: &str, target: Target) -> bool {
     is_in(&ALWAYS, name) || is_in(&LATE, name) || target <= LAST_EARLY && is_in(&EARLY, name)
 }
 
-/// Whether every nft from 1.0.1 on does.
-pub(crate) fn is_always_keyword(name: &str) -> bool {
-    is_in(&ALWAYS, name)
-}
-
 /// Words in order, each list once for the program.
 type Words = LazyLock<Vec<&'static str>>;
 
@@ -70,7 +65,7 @@ static LATE: Words = LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALWAYS, EARLY, LATE, Target, is_always_keyword, is_keyword};
+    use super::{ALWAYS, EARLY, LATE, Target, is_keyword};
 
     #[test]
     fn every_list_is_in_order_and_no_word_is_in_two() {
@@ -96,8 +91,5 @@ mod tests {
             assert_eq!(is_keyword(word, Target::OLDEST), oldest, "{word}");
             assert_eq!(is_keyword(word, Target::new(1, 0, 3)), later, "{word}");
         }
-        assert!(
-            is_always_keyword("accept") && !is_always_keyword("vm") && !is_always_keyword("xt")
-        );
     }
 }

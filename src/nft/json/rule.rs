@@ -1,14 +1,32 @@
 //! Statements of rules.
 
+use std::borrow::Cow;
+
+use super::field::expression;
 use super::object::{Object, only};
+use super::statement::{other, translate};
 use super::tree::Json;
-use super::value::{expression, right, value, verdict};
-use crate::nft::{Comparison, ReadProblem, Statement, TableFamily, bad, unknown};
+use super::value::{right, value, verdict};
+use crate::nft::{Comparison, ReadProblem, Statement, TableFamily, Translation, bad, unknown};
 
 /// The statements of a rule.
 pub(super) fn statements<'a>(json: &Json<'a>) -> Result<Vec<Statement<'a>>, ReadProblem> {
     let list = json.list().ok_or_else(|| bad("expr", json, "not a list of statements"))?;
-    list.iter().map(statement).collect()
+    let mut statements = Vec::with_capacity(list.len());
+    for json in list {
+        // What has no form in JSON stands there as a script has it.
+        if let Json::Text(Cow::Borrowed(text)) = json
+            && let Some(read) = crate::nft::text::statements(text)
+        {
+            statements.extend(read);
+            continue;
+        }
+        statements.push(statement(json).unwrap_or_else(|problem| Statement::Unknown {
+            text: Cow::Owned(json.to_string()),
+            problem,
+        }));
+    }
+    Ok(statements)
 }
 
 fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
@@ -35,23 +53,6 @@ fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
             }
             Statement::Log
         }
-        "redirect" if *body == Json::Null => Statement::Redirect { port: None },
-        "redirect" => {
-            let fields = Object::read("redirect", body, &["port"])?;
-            Statement::Redirect { port: fields.get("port").map(value).transpose()? }
-        }
-        "snat" => {
-            let fields = Object::read("snat", body, &["family", "addr"])?;
-            Statement::Snat { family: family(fields)?, to: value(fields.need("addr")?)? }
-        }
-        "dnat" => {
-            let fields = Object::read("dnat", body, &["family", "addr", "port"])?;
-            Statement::Dnat {
-                family: family(fields)?,
-                to: value(fields.need("addr")?)?,
-                port: fields.get("port").map(value).transpose()?,
-            }
-        }
         "tproxy" => {
             let fields = Object::read("tproxy", body, &["family", "addr", "port"])?;
             Statement::Tproxy {
@@ -72,11 +73,15 @@ fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
             let key = expression(fields.need("key")?)?;
             Statement::Vmap { key, to: right(fields.need("data")?)? }
         }
-        _ => return Err(unknown("statement", word)),
+        _ => match Translation::ALL.into_iter().find(|kind| kind.word() == word) {
+            Some(kind) => Statement::Translate(translate(kind, body)?),
+            None => other(word, body)?.ok_or_else(|| unknown("statement", word))?,
+        },
     })
 }
 
-fn family(fields: Object<'_, '_>) -> Result<Option<TableFamily>, ReadProblem> {
+/// The family that a statement names.
+pub(super) fn family(fields: Object<'_, '_>) -> Result<Option<TableFamily>, ReadProblem> {
     let Some(named) = fields.get("family") else { return Ok(None) };
     match named.text() {
         Some(word @ ("ip" | "ip6")) => Ok(TableFamily::named(word)),

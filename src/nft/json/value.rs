@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::object::{Object, empty, form, only, text, texts};
+use super::field::expression;
+use super::object::{Object, empty, form, only, texts};
 use super::tree::Json;
-use crate::nft::{Elements, Expr, Operator, ReadProblem, Right, Value, Verdict, bad, unknown};
+use crate::nft::{Elements, Expr, ReadProblem, Right, Value, Verdict, bad, unknown};
 
 /// One value, or an interval of them.
 pub(super) fn value<'a>(json: &Json<'a>) -> Result<Value<'a>, ReadProblem> {
@@ -13,16 +14,28 @@ pub(super) fn value<'a>(json: &Json<'a>) -> Result<Value<'a>, ReadProblem> {
         Json::Number(number) => Value::Number(*number),
         Json::Text(text) => word(text),
         Json::List(values) => Value::List(all(values)?),
-        Json::Null | Json::Bool(_) | Json::OtherNumber(_) => {
-            Value::Word(Cow::Owned(json.to_string()))
+        // Whether something is there, as a script has it.
+        Json::Bool(is_there) => {
+            Value::Word(Cow::Borrowed(if *is_there { "exists" } else { "missing" }))
         }
+        Json::Null | Json::OtherNumber(_) => Value::Word(Cow::Owned(json.to_string())),
         Json::Object(_) => match only(json, "value")? {
             ("prefix", body) => prefix(body)?,
             ("range", body) => match body.list() {
                 Some([first, last]) => Value::Range(Box::new((value(first)?, value(last)?))),
                 _ => return Err(bad("range", body, "not a first and a last")),
             },
-            ("|", Json::List(values)) => Value::Bits(all(values)?),
+            ("|", Json::List(values)) => {
+                // Older versions of nft have two values each, one in another.
+                let mut bits = Vec::new();
+                for value in all(values)? {
+                    match value {
+                        Value::Bits(more) => bits.extend(more),
+                        one => bits.push(one),
+                    }
+                }
+                Value::Bits(bits)
+            }
             ("concat", Json::List(values)) => Value::Concat(all(values)?),
             ("elem", body) => return element(body).map(|(value, _)| value),
             (word, _) => return Err(unknown("value", word)),
@@ -70,7 +83,8 @@ fn prefix<'a>(body: &Json<'a>) -> Result<Value<'a>, ReadProblem> {
 
 /// A value with what is noted beside it, and whether it goes away by itself.
 fn element<'a>(body: &Json<'a>) -> Result<(Value<'a>, bool), ReadProblem> {
-    const KEYS: [&str; 5] = ["val", "comment", "counter", "timeout", "expires"];
+    const KEYS: [&str; 9] =
+        ["val", "comment", "counter", "timeout", "expires", "limit", "quota", "ct count", "last"];
     let fields = Object::read("elem", body, &KEYS)?;
     let fleeting = fields.get("timeout").or(fields.get("expires")).is_some();
     Ok((value(fields.need("val")?)?, fleeting))
@@ -96,24 +110,41 @@ pub(super) fn elements<'a>(json: &Json<'a>) -> Result<Elements<'a>, ReadProblem>
     };
     let mut elements = Elements::default();
     for one in list {
-        if let Some(body) = form(one, "elem")? {
-            let (value, fleeting) = element(body)?;
-            elements.values.push(value);
-            elements.fleeting |= fleeting;
-        } else if let Json::List(pair) = one {
-            elements.entries.push(entry(one, pair)?);
+        if let Json::List(pair) = one {
+            entry(&mut elements, one, pair)?;
         } else {
-            elements.values.push(value(one)?);
+            let key = key(&mut elements, one)?;
+            elements.values.push(key);
         }
     }
     Ok(elements)
 }
 
-fn entry<'a>(whole: &Json<'a>, pair: &[Json<'a>]) -> Result<(Value<'a>, Verdict<'a>), ReadProblem> {
-    let [key, to] = pair else { return Err(bad("element", whole, "not a key and a verdict")) };
-    let (word, body) = only(to, "verdict")?;
-    let verdict = verdict(word, body)?.ok_or_else(|| unknown("verdict", word))?;
-    Ok((value(key)?, verdict))
+/// An element, or the key of one; what is noted beside it is noted of all.
+fn key<'a>(elements: &mut Elements<'a>, json: &Json<'a>) -> Result<Value<'a>, ReadProblem> {
+    let Some(body) = form(json, "elem")? else { return value(json) };
+    let (value, fleeting) = element(body)?;
+    elements.fleeting |= fleeting;
+    elements.limits |= ["limit", "quota", "ct count"].iter().any(|key| body.get(key).is_some());
+    Ok(value)
+}
+
+fn entry<'a>(
+    elements: &mut Elements<'a>,
+    whole: &Json<'a>,
+    pair: &[Json<'a>],
+) -> Result<(), ReadProblem> {
+    let [key_of, to] = pair else { return Err(bad("element", whole, "not a key and a verdict")) };
+    let key = key(elements, key_of)?;
+    if let Json::Object(entries) = to
+        && let [(word, body)] = entries.as_slice()
+        && let Some(verdict) = verdict(word, body)?
+    {
+        elements.entries.push((key, verdict));
+        return Ok(());
+    }
+    elements.pairs.push((key, value(to)?));
+    Ok(())
 }
 
 /// The verdict, if `word` is one.
@@ -139,45 +170,6 @@ pub(super) fn verdict<'a>(word: &str, body: &Json<'a>) -> Result<Option<Verdict<
     Ok(Some(verdict))
 }
 
-/// What a rule reads or computes.
-pub(super) fn expression<'a>(json: &Json<'a>) -> Result<Expr<'a>, ReadProblem> {
-    if !matches!(json, Json::Object(_)) {
-        return value(json).map(Expr::Value);
-    }
-    let (word, body) = only(json, "expression")?;
-    let key = |of| Object::read(of, body, &["key"])?.text("key");
-    Ok(match word {
-        "meta" => Expr::Meta(key("meta")?),
-        "ct" => Expr::Ct(key("ct")?),
-        "socket" => Expr::Socket(key("socket")?),
-        "payload" => {
-            let fields = Object::read("payload", body, &["protocol", "field"])?;
-            Expr::Payload { protocol: fields.text("protocol")?, field: fields.text("field")? }
-        }
-        "fib" => {
-            let fields = Object::read("fib", body, &["result", "flags"])?;
-            let flags = texts("flags", fields.need("flags")?)?;
-            Expr::Fib { result: fields.text("result")?, flags }
-        }
-        _ => {
-            let known = Operator::ALL.into_iter().find(|operator| operator.word() == word);
-            let operator = known.ok_or_else(|| unknown("expression", word))?;
-            let operands = body.list().unwrap_or_default();
-            let [first, rest @ ..] = operands else {
-                return Err(bad("operands", body, "not two values or more"));
-            };
-            if rest.is_empty() {
-                return Err(bad("operands", body, "not two values or more"));
-            }
-            let mut result = expression(first)?;
-            for operand in rest {
-                result = Expr::binary(operator, result, expression(operand)?);
-            }
-            result
-        }
-    })
-}
-
 /// What a set holds.
 pub(super) fn set_type<'a>(json: &Json<'a>) -> Result<crate::nft::SetType<'a>, ReadProblem> {
     use crate::nft::SetType;
@@ -185,6 +177,10 @@ pub(super) fn set_type<'a>(json: &Json<'a>) -> Result<crate::nft::SetType<'a>, R
         Json::Text(name) => Ok(SetType::Named(name.clone())),
         Json::List(_) => Ok(SetType::Named(Cow::Owned(texts("type", json)?.join(" . ")))),
         _ => match only(json, "type of set")? {
+            ("typeof", Json::List(fields)) => {
+                let fields = fields.iter().map(expression).collect::<Result<_, _>>()?;
+                Ok(SetType::Of(Expr::Concat(fields)))
+            }
             ("typeof", field) => expression(field).map(SetType::Of),
             (word, _) => Err(unknown("type of set", word)),
         },
@@ -194,7 +190,9 @@ pub(super) fn set_type<'a>(json: &Json<'a>) -> Result<crate::nft::SetType<'a>, R
 /// What the keys of a map lead to.
 pub(super) fn map_type<'a>(json: &Json<'a>) -> Result<Cow<'a, str>, ReadProblem> {
     match json {
+        Json::Text(kind) => Ok(kind.clone()),
         Json::List(_) => texts("map", json).map(|types| Cow::Owned(types.join(" . "))),
-        _ => text("map", json),
+        // Of values, nothing more has to be known.
+        _ => only(json, "map").map(|_| Cow::Borrowed("typeof")),
     }
 }

@@ -70,7 +70,7 @@ fn output(rules: &[&str]) -> Ruleset {
          type nat hook output priority -100; policy accept;\n{}\n}}\n}}\n",
         rules.join("\n")
     );
-    nft::script(&text, &nft::Options::default()).unwrap()
+    nft::script(&text, &nft::Options::default()).unwrap().ruleset
 }
 
 #[test]
