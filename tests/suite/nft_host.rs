@@ -38,6 +38,7 @@ tcp flags != syn accept
 tcp flags & (fin | syn | rst | ack) == syn accept
 tcp flags & (syn | rst) != syn accept
 tcp flags & (fin | syn) == 0 accept
+tcp flags & (fin | syn) == fin | syn accept
 tcp flags syn,rst accept
 tcp flags { syn, ack } accept
 tcp flags ! syn,rst accept

@@ -7,7 +7,9 @@ use super::object::{Object, only};
 use super::statement::{other, translate};
 use super::tree::Json;
 use super::value::{right, value, verdict};
-use crate::nft::{Comparison, ReadProblem, Statement, TableFamily, Translation, bad, unknown};
+use crate::nft::{
+    Comparison, Expr, ReadProblem, Right, Statement, TableFamily, Translation, bad, unknown,
+};
 
 /// The statements of a rule.
 pub(super) fn statements<'a>(json: &Json<'a>) -> Result<Vec<Statement<'a>>, ReadProblem> {
@@ -41,7 +43,12 @@ fn statement<'a>(json: &Json<'a>) -> Result<Statement<'a>, ReadProblem> {
             let word = fields.text("op")?;
             let op = Comparison::ALL.into_iter().find(|op| op.word() == word);
             let op = op.ok_or_else(|| unknown("operator", &word))?;
-            Statement::Match { left, op, right: right(fields.need("right")?)? }
+            let right = match (&left, right(fields.need("right")?)?) {
+                // Bits that are picked out are compared with bits, which is one value.
+                (Expr::Binary(..), Right::One(value)) => Right::One(value.into_mask()),
+                (_, right) => right,
+            };
+            Statement::Match { left, op, right }
         }
         // What it has counted is a number or nothing, or it has a name.
         "counter" => Statement::Counter,
