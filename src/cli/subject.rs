@@ -303,13 +303,14 @@ impl Reading {
         filled: &BTreeSet<String>,
     ) -> io::Result<Subject> {
         let mut options = self.nft_options(filled);
+        // What is listed is all that is there now.
+        options.empty_sets = nft::EmptySets::Empty;
         if live.has_iptables_nft {
             // What iptables-nft keeps in nft is read from iptables-save, which can say it.
             options.of_iptables = nft::OfIptables::PassOver;
         }
-        let ruleset =
+        let mut found =
             nft::script(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
-        let mut found = Found { ruleset, ..Found::default() };
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
         for (variant, [v4, v6]) in &live.iptables {
@@ -334,9 +335,8 @@ impl Reading {
 }
 
 /// Rules that were read from nft.
-fn nft_subject(name: String, read: Result<Ruleset, Vec<nft::ReadError>>) -> io::Result<Subject> {
-    let ruleset = read.map_err(|errors| unreadable(&name, &errors))?;
-    let found = Found { ruleset, ..Found::default() };
+fn nft_subject(name: String, read: Result<Found, Vec<nft::ReadError>>) -> io::Result<Subject> {
+    let found = read.map_err(|errors| unreadable(&name, &errors))?;
     Subject::read(name, found, Families::Both, Form::Nft)
 }
 

@@ -12,6 +12,7 @@
 
 pub(crate) mod iptables;
 mod line;
+#[cfg(feature = "cli")]
 mod listed;
 mod namespace;
 mod read;
@@ -26,6 +27,7 @@ use crate::net::Family;
 use crate::nft::{At, Script};
 use iptables::Whose;
 
+#[cfg(feature = "cli")]
 pub(crate) use listed::{Listings, Standing, standing};
 pub(crate) use namespace::{Namespace, Stack, Way};
 pub(crate) use read::{batch, script};

@@ -30,6 +30,7 @@ mod loads;
 mod mistakes;
 mod mutants;
 mod nft;
+mod nft_host;
 mod provenance;
 mod random_kernel;
 mod reality;
