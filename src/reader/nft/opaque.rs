@@ -358,9 +358,7 @@ fn is_of_other_fields(left: &Expr<'_>) -> bool {
         Expr::Binary(_, sides) => is_of_other_fields(&sides.0) && is_of_other_fields(&sides.1),
         Expr::Concat(parts) => parts.iter().all(is_of_other_fields),
         Expr::Map(key) => is_of_other_fields(&key.0),
-        Expr::Other(text) => {
-            !["rt ", "jhash ", "ipsec "].iter().any(|word| text.starts_with(word))
-        }
+        Expr::Other(text) => !["rt ", "jhash ", "ipsec "].iter().any(|word| text.starts_with(word)),
         Expr::Value(_) => true,
     }
 }

@@ -139,7 +139,8 @@ impl Spec {
                         return false;
                     }
                 }
-                let to_this_machine = translate.kind == Translation::Redirect;
+                let to_this_machine =
+                    matches!(translate.kind, Translation::Redirect | Translation::Masquerade);
                 let effect = Effect::Translates { to_this_machine };
                 self.narrow_to(translate.family.map_or(Families::Both, TableFamily::families));
                 // What a map holds is part of the question whether it has the packet's key.
@@ -160,7 +161,8 @@ impl Spec {
                 self.act(Action::Opaque(target(text, Effect::Takes)), false);
                 self.is_over = true;
             }
-            "notrack" | "synproxy" => {
+            "notrack" => self.act(Action::Notrack, false),
+            "synproxy" => {
                 self.act(Action::Opaque(asker.not_followed(text, String::new())), false);
             }
             "last" => {}
