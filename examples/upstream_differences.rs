@@ -93,7 +93,7 @@ fn entry_differences(entry: &Value) -> Result<BTreeMap<&'static str, Example>, B
     let filled = left.tables.iter().flat_map(|table| &table.sets);
     let filled = filled.map(|set| set.name.to_string()).collect();
     let options = nft::Options { filled, ..nft::Options::default() };
-    let right = nft::json(&listed, &options).map_err(|errors| errors[0].to_string())?;
+    let right = nft::json(&listed, &options).map_err(|errors| errors[0].to_string())?.ruleset;
     let mut found: BTreeMap<&str, Example> = BTreeMap::new();
     for difference in compare(&left, &right).map_err(|limit| limit.to_string())? {
         let (left, right) = (&difference.left, &difference.right);

@@ -7,6 +7,7 @@ mod named;
 
 use serde::Serialize;
 
+use crate::backend::dump::Words;
 use crate::explain::{ClauseWords, Context, DifferenceWords, Ports, Treatment, differences};
 use crate::ir::{Action, Ruleset};
 use crate::lower::{Layout, Lowered, lower};
@@ -335,7 +336,12 @@ fn read_nft(policy: &Policy, view: View, text: &str) -> Result<Ruleset, String> 
     let filled = sets.map(|set| set.name.to_string()).collect();
     let options = reader::nft::Options { filled, ..reader::nft::Options::default() };
     let read = if view == View::Json { reader::nft::json } else { reader::nft::script };
-    read(text, &options).map_err(|errors| first(&errors))
+    let ruleset = read(text, &options).map_err(|errors| first(&errors))?.ruleset;
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    match chains.flat_map(|chain| &chain.rules).find(|rule| rule.is_opaque()) {
+        Some(rule) => Err(format!("no policy is written so: {}", Words(rule))),
+        None => Ok(ruleset),
+    }
 }
 
 fn first<E: ToString>(errors: &[E]) -> String {

@@ -306,8 +306,7 @@ impl Reading {
     fn nft(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
         let options = self.nft_options(filled);
         let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
-        let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
-        let found = Found { ruleset, ..Found::default() };
+        let found = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
         Subject::read(name, found, Families::Both, Form::Nft)
     }
 
@@ -339,9 +338,8 @@ impl Reading {
             // What iptables-nft keeps in nft is read from iptables-save, which can say it.
             options.of_iptables = nft::OfIptables::PassOver;
         }
-        let ruleset =
+        let mut found =
             nft::script(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
-        let mut found = Found { ruleset, ..Found::default() };
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
         for (variant, [v4, v6]) in &live.iptables {

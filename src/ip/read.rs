@@ -9,7 +9,7 @@ use super::iptables::{self, Whose};
 use super::line::Line;
 use super::{Change, Command, Route, Selector, Statement, sweep};
 use crate::net::Family;
-use crate::nft::{At, Place, ReadError, Script, bad, text};
+use crate::nft::{At, Place, ReadError, Reads, Script, bad, text};
 
 /// The first line of a script.
 const INTERPRETER: &str = "#!/bin/sh";
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
                 end = self.offset;
                 continue;
             }
-            let (mut script, errors) = text::read(&self.text[start..end], &|_, _| false);
+            let (mut script, errors) = text::read(&self.text[start..end], &|_, _| Reads::All);
             for command in &mut script.commands {
                 if let At::Line { line, .. } = &mut command.at {
                     *line = line.saturating_add(before);

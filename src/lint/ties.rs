@@ -107,7 +107,8 @@ impl Compilation {
 
 impl WellKnown {
     fn ruleset(&self) -> Ruleset {
-        reader::nft::script(self.rules, &reader::nft::Options::default()).unwrap_or_default()
+        let found = reader::nft::script(self.rules, &reader::nft::Options::default());
+        found.unwrap_or_default().ruleset
     }
 
     fn problem(&self, lowered: &Lowered, (packet, supposes, then, otherwise): Decided) -> Problem {

@@ -54,6 +54,20 @@ impl Name {
         }
     }
 
+    /// A name that somebody else gave, as it is: `service-2QRHZV4L-default/web/tcp/http`. It has a
+    /// character at least, and none that would change how a line is shown.
+    ///
+    /// # Errors
+    ///
+    /// The first reason, from left to right, why it cannot be told as it is.
+    pub(crate) fn foreign(text: &str) -> Result<Self, BadName> {
+        match text.chars().find(|c| c.is_control() || c.is_whitespace()) {
+            Some(character) => Err(BadName::Forbidden { character }),
+            None if text.is_empty() => Err(BadName::Start),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,12 +1,11 @@
 //! What a script of nft says, however it is spelled.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::net::IpAddr;
-
 use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
 
-use super::{ReadError, Target};
+use super::{Comparison, Elements, Expr, ReadError, ReadProblem, Right, SetType, Target, Value};
 use crate::ir::Base;
 use crate::net::Families;
 
@@ -16,7 +15,24 @@ pub(crate) struct Script<'a> {
     pub(crate) commands: Vec<Command<'a>>,
     /// Spellings that not every nft takes.
     pub(crate) newer: Vec<Newer>,
+    /// Rules with statements that nft lists so, and does not take.
+    pub(crate) listed: Vec<At>,
+    /// What no IP packet meets at a hook that can be read, and was not read: `table bridge filter`.
+    pub(crate) elsewhere: BTreeSet<String>,
 }
+
+/// What of a table is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Everything.
+    All,
+    /// Which chains it has, and where the kernel enters them.
+    Hooks,
+    Nothing,
+}
+
+/// Says of a table, by family and name, what is read of it.
+pub(crate) type Selects<'s> = dyn Fn(&str, &str) -> Reads + 's;
 
 /// A spelling that nft takes from some version on only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,33 +149,14 @@ pub(crate) struct Set<'a> {
     pub(crate) elements: Elements<'a>,
 }
 
-/// What a set holds.
-#[derive(Debug, PartialEq)]
-pub(crate) enum SetType<'a> {
-    /// `ipv4_addr`; of several values together, with ` . ` between.
-    Named(Cow<'a, str>),
-    /// What such an expression is.
-    Of(Expr<'a>),
-}
-
-/// The elements of a set or of a map.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Elements<'a> {
-    pub(crate) values: Vec<Value<'a>>,
-    /// Keys of a map of verdicts, and where each leads.
-    pub(crate) entries: Vec<(Value<'a>, Verdict<'a>)>,
-    /// Whether some go away by themselves.
-    pub(crate) fleeting: bool,
-    /// Why not all of them are here, if so: that matters only if a rule looks one up.
-    pub(crate) unread: Option<Box<ReadError>>,
-}
-
 /// A chain.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
     pub(crate) at: At,
     pub(crate) name: Cow<'a, str>,
     pub(crate) base: Option<Base>,
+    /// Whether the kernel enters it where nothing is read: at ingress, or at egress.
+    pub(crate) is_elsewhere: bool,
     /// Whether a packet that comes to the end is dropped, if the chain says.
     pub(crate) drops: Option<bool>,
     pub(crate) rules: Vec<Rule<'a>>,
@@ -182,16 +179,67 @@ pub(crate) struct Rule<'a> {
 /// One statement of a rule.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Statement<'a> {
-    Match { left: Expr<'a>, op: Comparison, right: Right<'a> },
+    Match {
+        left: Expr<'a>,
+        op: Comparison,
+        right: Right<'a>,
+    },
     Counter,
     Verdict(Verdict<'a>),
-    Redirect { port: Option<Value<'a>> },
-    Snat { family: Option<TableFamily>, to: Value<'a> },
-    Dnat { family: Option<TableFamily>, to: Value<'a>, port: Option<Value<'a>> },
-    Tproxy { family: Option<TableFamily>, address: Option<Value<'a>>, port: Option<Value<'a>> },
-    Mangle { key: Expr<'a>, value: Expr<'a> },
+    Translate(Translate<'a>),
+    Tproxy {
+        family: Option<TableFamily>,
+        address: Option<Value<'a>>,
+        port: Option<Value<'a>>,
+    },
+    Mangle {
+        key: Expr<'a>,
+        value: Expr<'a>,
+    },
     Log,
-    Vmap { key: Expr<'a>, to: Right<'a> },
+    Vmap {
+        key: Expr<'a>,
+        to: Right<'a>,
+    },
+    /// A change of what a set holds; `limits`: whether the rule ends here for packets above a limit.
+    Update {
+        set: Cow<'a, str>,
+        deletes: bool,
+        limits: bool,
+        text: String,
+    },
+    /// Another that nft knows, by its first word, and as nft writes it.
+    Other {
+        word: &'static str,
+        text: String,
+    },
+    /// What is not known, up to the end of the rule in a script: as it is written, and why.
+    Unknown {
+        text: Cow<'a, str>,
+        problem: ReadProblem,
+    },
+}
+
+/// Gives a connection another address or port.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Translate<'a> {
+    pub(crate) kind: Translation,
+    pub(crate) family: Option<TableFamily>,
+    /// The address, a range of them, or what says it: of a map, perhaps with the port.
+    pub(crate) to: Option<Expr<'a>>,
+    pub(crate) port: Option<Expr<'a>>,
+    pub(crate) flags: Vec<Cow<'a, str>>,
+}
+
+/// What is translated, to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Translation {
+    Snat,
+    Dnat,
+    /// The source, to the address of the outgoing interface.
+    Masquerade,
+    /// The destination, to this machine.
+    Redirect,
 }
 
 /// Where a packet goes on.
@@ -203,79 +251,6 @@ pub(crate) enum Verdict<'a> {
     Return,
     Jump(Cow<'a, str>),
     Goto(Cow<'a, str>),
-}
-
-/// How both sides of a match compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
-    Equal,
-    Unequal,
-    /// Some bit of the right side is set in the left one; of what is no bit mask, the same as equal.
-    /// A script leaves it out; in JSON, it is `in`.
-    In,
-    /// No bit of the right side is set.
-    NoneOf,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-/// What a rule reads, or computes.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Expr<'a> {
-    Meta(Cow<'a, str>),
-    Ct(Cow<'a, str>),
-    Payload { protocol: Cow<'a, str>, field: Cow<'a, str> },
-    Fib { result: Cow<'a, str>, flags: Vec<Cow<'a, str>> },
-    Socket(Cow<'a, str>),
-    Binary(Operator, Box<(Expr<'a>, Expr<'a>)>),
-    Value(Value<'a>),
-}
-
-/// How bits are combined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operator {
-    And,
-    Or,
-    Xor,
-}
-
-/// What a field is compared with, or looked up in.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Right<'a> {
-    One(Value<'a>),
-    /// A set or a map without a name.
-    Set(Elements<'a>),
-    /// One of the table, by name.
-    Named(Cow<'a, str>),
-}
-
-/// One value, or an interval of them.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value<'a> {
-    Number(u32),
-    /// A number that is written with hexadecimal digits.
-    Hex(u32),
-    Address(IpAddr),
-    /// Addresses that begin alike.
-    Prefix(IpAddr, u8),
-    /// Marks that begin alike.
-    NumberPrefix(u32, u8),
-    /// First and last.
-    Range(Box<(Value<'a>, Value<'a>)>),
-    /// Anything else, as it is written.
-    Word(Cow<'a, str>),
-    /// The same between quotation marks.
-    Text(Cow<'a, str>),
-    /// Several values, with commas between.
-    List(Vec<Value<'a>>),
-    /// Bits, with `|` between.
-    Bits(Vec<Value<'a>>),
-    /// Values of several fields together.
-    Concat(Vec<Value<'a>>),
-    /// Every value that no other element has.
-    Rest,
 }
 
 impl TableFamily {
@@ -314,56 +289,6 @@ impl From<Families> for TableFamily {
     }
 }
 
-impl Comparison {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Equal,
-        Self::Unequal,
-        Self::In,
-        Self::NoneOf,
-        Self::LessOrEqual,
-        Self::GreaterOrEqual,
-        Self::Less,
-        Self::Greater,
-    ];
-
-    /// As JSON has it, and a script where it has to.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Equal => "==",
-            Self::Unequal => "!=",
-            Self::In => "in",
-            Self::NoneOf => "!",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
-}
-
-impl Operator {
-    pub(crate) const ALL: [Self; 3] = [Self::And, Self::Or, Self::Xor];
-
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::And => "&",
-            Self::Or => "|",
-            Self::Xor => "^",
-        }
-    }
-}
-
-impl Expr<'_> {
-    /// `left`, combined with `right`.
-    pub(crate) fn binary(operator: Operator, left: Self, right: Self) -> Self {
-        Self::Binary(operator, Box::new((left, right)))
-    }
-
-    pub(crate) const fn mark(mark: u32) -> Self {
-        Self::Value(Value::Hex(mark))
-    }
-}
-
 impl Statement<'_> {
     /// The word of it that says what it does.
     pub(crate) const fn word(&self) -> &'static str {
@@ -371,14 +296,41 @@ impl Statement<'_> {
             Self::Match { .. } => "match",
             Self::Counter => "counter",
             Self::Verdict(verdict) => verdict.word(),
-            Self::Redirect { .. } => "redirect",
-            Self::Snat { .. } => "snat",
-            Self::Dnat { .. } => "dnat",
+            Self::Translate(to) => to.kind.word(),
             Self::Tproxy { .. } => "tproxy",
             Self::Mangle { .. } => "set",
             Self::Log => "log",
             Self::Vmap { .. } => "vmap",
+            Self::Update { .. } => "update",
+            Self::Other { word, .. } => word,
+            Self::Unknown { .. } => "statement",
         }
+    }
+}
+
+impl Translation {
+    pub(crate) const ALL: [Self; 4] = [Self::Snat, Self::Dnat, Self::Masquerade, Self::Redirect];
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Snat => "snat",
+            Self::Dnat => "dnat",
+            Self::Masquerade => "masquerade",
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
+impl<'a> Translate<'a> {
+    /// To an address, if one is given, and to a port, if one is given.
+    pub(crate) fn to(
+        kind: Translation,
+        family: Option<TableFamily>,
+        to: Option<Value<'a>>,
+        port: Option<Value<'a>>,
+    ) -> Self {
+        let (to, port) = (to.map(Expr::Value), port.map(Expr::Value));
+        Self { kind, family, to, port, flags: Vec::new() }
     }
 }
 
@@ -396,37 +348,32 @@ impl Verdict<'_> {
     }
 }
 
-impl Value<'_> {
-    /// Whether a set needs `flags interval` for it.
-    pub(crate) fn is_interval(&self) -> bool {
-        match self {
-            Self::Prefix(..) | Self::NumberPrefix(..) | Self::Range(_) => true,
-            Self::Word(word) | Self::Text(word) => word.ends_with('*'),
-            Self::Concat(values) => values.iter().any(Self::is_interval),
-            _ => false,
-        }
+impl<'a> Chain<'a> {
+    /// A chain of which only the name is known.
+    pub(crate) const fn named(at: At, name: Cow<'a, str>) -> Self {
+        Self { at, name, base: None, is_elsewhere: false, drops: None, rules: Vec::new() }
     }
 }
 
-impl<'a> Elements<'a> {
-    pub(crate) fn of(values: Vec<Value<'a>>) -> Self {
-        Self { values, ..Self::default() }
-    }
-
-    /// Elements that cannot be read.
-    pub(crate) fn unread(error: ReadError) -> Self {
-        Self { unread: Some(Box::new(error)), ..Self::default() }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.entries.is_empty() && self.unread.is_none()
+impl Object<'_> {
+    /// What of it says where the kernel enters chains of its table, if anything does.
+    pub(crate) fn hooks(self) -> Option<Self> {
+        match self {
+            Self::Block(mut table) => {
+                table.sets.clear();
+                table.chains.iter_mut().for_each(|chain| chain.rules.clear());
+                Some(Self::Block(table))
+            }
+            Self::Table(_) | Self::Chain { .. } => Some(self),
+            _ => None,
+        }
     }
 }
 
 impl<'a> Script<'a> {
     /// Commands that every nft takes.
     pub(crate) const fn of(commands: Vec<Command<'a>>) -> Self {
-        Self { commands, newer: Vec::new() }
+        Self { commands, newer: Vec::new(), listed: Vec::new(), elsewhere: BTreeSet::new() }
     }
 }
 

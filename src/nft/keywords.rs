@@ -17,11 +17,6 @@ pub(crate) fn is_keyword(name: &str, target: Target) -> bool {
     }
 }
 
-/// Whether every nft from 1.0.1 on does.
-pub(crate) fn is_always_keyword(name: &str) -> bool {
-    kept(name) == Some(Kept::Always)
-}
-
 /// Which versions keep a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kept {
@@ -85,7 +80,7 @@ const LATE: &str = "\
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, WORDS, is_always_keyword, is_keyword};
+    use super::{Target, WORDS, is_keyword};
 
     #[test]
     fn no_word_is_there_twice() {
@@ -109,8 +104,5 @@ mod tests {
             assert_eq!(is_keyword(word, Target::OLDEST), oldest, "{word}");
             assert_eq!(is_keyword(word, Target::new(1, 0, 3)), later, "{word}");
         }
-        assert!(
-            is_always_keyword("accept") && !is_always_keyword("vm") && !is_always_keyword("xt")
-        );
     }
 }

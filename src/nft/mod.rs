@@ -20,18 +20,20 @@ mod names;
 mod problem;
 mod state;
 mod target;
+mod terms;
 pub(crate) mod text;
 mod transaction;
 
 pub(crate) use ast::{
-    At, Chain, Command, Comparison, Elements, Expr, Newer, Object, Operator, Right, Rule, Script,
-    Set, SetType, Statement, Table, TableFamily, TableName, Value, Verb, Verdict,
+    At, Chain, Command, Newer, Object, Reads, Rule, Script, Selects, Set, Statement, Table,
+    TableFamily, TableName, Translate, Translation, Verb, Verdict,
 };
 pub(crate) use names::Names;
 pub use problem::{Place, ReadError, ReadProblem};
 pub(crate) use problem::{absent, bad, needs, refused, unknown};
 pub(crate) use state::{ChainState, SetState, State, TableState};
 pub use target::{BadTarget, Target};
+pub(crate) use terms::{Comparison, Elements, Expr, Operator, Right, SetType, Value};
 
 use crate::ir::{ChainKind, Hook};
 use crate::net::Family;

@@ -180,6 +180,14 @@ pub enum ReadProblem {
 }
 
 impl Place {
+    /// Where in a script it is.
+    pub(crate) const fn in_script(&self) -> At {
+        match *self {
+            Self::Line { line, column } => At::Line { line, column },
+            _ => At::Nowhere,
+        }
+    }
+
     /// The line of a script, if `at` is one, or else `otherwise`.
     pub(crate) fn or(at: At, otherwise: impl FnOnce() -> Self) -> Self {
         match at {
@@ -234,17 +242,16 @@ pub(crate) fn needs(word: &str, needs: &'static str) -> ReadProblem {
     ReadProblem::Needs { word: word.to_owned(), needs }
 }
 
-/// Whether a table of another family than those that can be read may be passed over.
+/// Whether no IP packet meets rules of tables of a family at a hook that can be read. Tables of
+/// `bridge` and `netdev` can drop and change packets before those of `inet` see them.
 ///
-/// No IP packet meets a table of `arp`. Tables of `bridge` and `netdev` can drop and change packets
-/// before those of `inet` see them.
-pub(crate) fn other_family(family: &str, name: &str) -> Result<(), ReadProblem> {
+/// # Errors
+///
+/// If there is no such family.
+pub(crate) fn is_elsewhere(family: &str) -> Result<bool, ReadProblem> {
     match family {
-        "arp" => Ok(()),
-        "bridge" | "netdev" => Err(ReadProblem::Inexact {
-            word: format!("table {family} {name}"),
-            why: "what it does to packets comes before what can be read",
-        }),
+        "arp" | "bridge" | "netdev" => Ok(true),
+        "inet" | "ip" | "ip6" => Ok(false),
         _ => Err(unknown("family", family)),
     }
 }

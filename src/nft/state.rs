@@ -4,6 +4,8 @@
 //! among hooks unless it goes; flushing a table takes its rules, and neither chains nor what sets
 //! hold; what something leads to cannot go.
 
+use std::collections::HashMap;
+
 use super::ast::TableName;
 use super::{
     At, Chain, Command, Elements, Object, Place, ReadError, ReadProblem, Right, Rule, Script, Set,
@@ -25,6 +27,9 @@ pub(crate) struct TableState<'s> {
     pub(crate) dormant: bool,
     pub(crate) chains: Vec<ChainState<'s>>,
     pub(crate) sets: Vec<SetState<'s>>,
+    /// Where chains and sets of a name are.
+    chain_at: HashMap<&'s str, usize>,
+    set_at: HashMap<&'s str, usize>,
 }
 
 /// A chain.
@@ -33,6 +38,8 @@ pub(crate) struct ChainState<'s> {
     pub(crate) at: At,
     pub(crate) name: &'s str,
     pub(crate) base: Option<Base>,
+    /// Whether the kernel enters it where nothing is read.
+    pub(crate) is_elsewhere: bool,
     /// Whether a packet that comes to the end is dropped.
     pub(crate) drops: bool,
     pub(crate) rules: Vec<&'s Rule<'s>>,
@@ -45,7 +52,9 @@ pub(crate) struct SetState<'s> {
     pub(crate) set: &'s Set<'s>,
     pub(crate) values: Vec<&'s [Value<'s>]>,
     pub(crate) entries: Vec<&'s [(Value<'s>, Verdict<'s>)]>,
+    pub(crate) pairs: Vec<&'s [(Value<'s>, Value<'s>)]>,
     pub(crate) fleeting: bool,
+    pub(crate) limits: bool,
     pub(crate) unread: Option<&'s ReadError>,
 }
 
@@ -144,8 +153,14 @@ impl<'s> Run<'s> {
                 Ok(())
             }
             None => {
-                let (chains, sets) = (Vec::new(), Vec::new());
-                self.state.tables.push(TableState { name: &table.name, dormant, chains, sets });
+                self.state.tables.push(TableState {
+                    name: &table.name,
+                    dormant,
+                    chains: Vec::new(),
+                    sets: Vec::new(),
+                    chain_at: HashMap::new(),
+                    set_at: HashMap::new(),
+                });
                 Ok(())
             }
         }
@@ -153,7 +168,7 @@ impl<'s> Run<'s> {
 
     fn put_chain(&mut self, verb: Verb, table: &TableName<'_>, chain: &'s Chain<'s>) -> Done {
         let table = self.table(table)?;
-        match table.chains.iter_mut().find(|known| known.name == chain.name) {
+        match table.chain_mut(&chain.name).ok() {
             Some(_) if verb == Verb::Create => Err(exists("chain", &chain.name)),
             Some(known) if chain.base.is_some() && chain.base != known.base => {
                 Err(exists("chain", &chain.name))
@@ -163,10 +178,12 @@ impl<'s> Run<'s> {
                 Ok(())
             }
             None => {
+                table.chain_at.insert(&chain.name, table.chains.len());
                 table.chains.push(ChainState {
                     at: chain.at,
                     name: &chain.name,
                     base: chain.base,
+                    is_elsewhere: chain.is_elsewhere,
                     drops: chain.drops.unwrap_or(false),
                     rules: Vec::new(),
                 });
@@ -177,7 +194,7 @@ impl<'s> Run<'s> {
 
     fn put_set(&mut self, verb: Verb, table: &TableName<'_>, set: &'s Set<'s>) -> Done {
         let table = self.table(table)?;
-        match table.sets.iter_mut().find(|known| known.set.name == set.name) {
+        match table.set_mut(&set.name).ok() {
             Some(_) if verb == Verb::Create => Err(exists("set", &set.name)),
             Some(known) if !is_like(known.set, set) => Err(exists("set", &set.name)),
             Some(known) => {
@@ -189,10 +206,13 @@ impl<'s> Run<'s> {
                     set,
                     values: Vec::new(),
                     entries: Vec::new(),
+                    pairs: Vec::new(),
                     fleeting: false,
+                    limits: false,
                     unread: None,
                 };
                 made.add(&set.elements);
+                table.set_at.insert(&set.name, table.sets.len());
                 table.sets.push(made);
                 Ok(())
             }
@@ -252,7 +272,7 @@ impl<'s> Run<'s> {
             }
             Object::Set { table, set } => {
                 let set = self.table(table)?.set_mut(&set.name)?;
-                (set.values, set.entries) = (Vec::new(), Vec::new());
+                (set.values, set.entries, set.pairs) = (Vec::new(), Vec::new(), Vec::new());
                 (set.fleeting, set.unread) = (false, None);
                 Ok(())
             }
@@ -272,6 +292,7 @@ impl<'s> Run<'s> {
                 table.chain_mut(&chain.name)?;
                 table.is_free(&chain.name)?;
                 table.chains.retain(|known| known.name != chain.name);
+                table.index();
                 Ok(())
             }
             Object::Set { table, set } => {
@@ -281,6 +302,7 @@ impl<'s> Run<'s> {
                     return Err(busy(&set.name));
                 }
                 table.sets.retain(|known| known.set.name != set.name);
+                table.index();
                 Ok(())
             }
             Object::Elements { table, set, elements } => {
@@ -299,12 +321,25 @@ impl<'s> Run<'s> {
 
 impl<'s> TableState<'s> {
     fn chain_mut(&mut self, name: &str) -> Result<&mut ChainState<'s>, ReadProblem> {
-        let found = self.chains.iter_mut().find(|chain| chain.name == name);
+        let found = self.chain_at.get(name).and_then(|at| self.chains.get_mut(*at));
         found.ok_or_else(|| absent("chain", name))
     }
 
+    /// Notes where chains and sets are.
+    fn index(&mut self) {
+        let chains = self.chains.iter().enumerate();
+        self.chain_at = chains.map(|(at, chain)| (chain.name, at)).collect();
+        let sets = self.sets.iter().enumerate();
+        self.set_at = sets.map(|(at, set)| (&*set.set.name, at)).collect();
+    }
+
+    /// The set called `name`.
+    pub(crate) fn set(&self, name: &str) -> Option<&SetState<'s>> {
+        self.sets.get(*self.set_at.get(name)?)
+    }
+
     fn set_mut(&mut self, name: &str) -> Result<&mut SetState<'s>, ReadProblem> {
-        let found = self.sets.iter_mut().find(|set| set.set.name == name);
+        let found = self.set_at.get(name).and_then(|at| self.sets.get_mut(*at));
         found.ok_or_else(|| absent("set", name))
     }
 
@@ -316,12 +351,12 @@ impl<'s> TableState<'s> {
     fn has_all_of(&self, rule: &Rule<'_>) -> Done {
         for verdict in verdicts(rule) {
             if let Verdict::Jump(target) | Verdict::Goto(target) = verdict
-                && !self.chains.iter().any(|chain| chain.name == target)
+                && !self.chain_at.contains_key(&**target)
             {
                 return Err(absent("chain", target));
             }
         }
-        let missing = |name: &&str| !self.sets.iter().any(|set| set.set.name == **name);
+        let missing = |name: &&str| !self.set_at.contains_key(*name);
         match set_names(rule).find(missing) {
             Some(name) => Err(absent("set", name)),
             None => Ok(()),
@@ -358,18 +393,25 @@ impl<'s> TableState<'s> {
 impl<'s> SetState<'s> {
     /// Whether it holds nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.entries.is_empty() && self.unread.is_none()
+        self.values.is_empty()
+            && self.entries.is_empty()
+            && self.pairs.is_empty()
+            && self.unread.is_none()
     }
 
     fn add(&mut self, elements: &'s Elements<'s>) {
-        let Elements { values, entries, fleeting, unread } = elements;
+        let Elements { values, entries, pairs, fleeting, limits, unread } = elements;
         if !values.is_empty() {
             self.values.push(values);
         }
         if !entries.is_empty() {
             self.entries.push(entries);
         }
+        if !pairs.is_empty() {
+            self.pairs.push(pairs);
+        }
         self.fleeting |= fleeting;
+        self.limits |= limits;
         self.unread = self.unread.or(unread.as_deref());
     }
 
@@ -413,7 +455,8 @@ fn verdicts<'r>(rule: &'r Rule<'r>) -> impl Iterator<Item = &'r Verdict<'r>> {
 fn set_names<'r>(rule: &'r Rule<'r>) -> impl Iterator<Item = &'r str> {
     statements(rule).filter_map(|statement| match statement {
         Statement::Match { right: Right::Named(name), .. }
-        | Statement::Vmap { to: Right::Named(name), .. } => Some(&**name),
+        | Statement::Vmap { to: Right::Named(name), .. }
+        | Statement::Update { set: name, .. } => Some(&**name),
         _ => None,
     })
 }

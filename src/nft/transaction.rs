@@ -41,7 +41,8 @@ impl Script<'_> {
     ///
     /// What the first other one is about.
     pub(crate) fn spares_others(&self, owned: &[Name]) -> Result<(), String> {
-        match self.commands.iter().find_map(|command| foreign(command, owned)) {
+        let foreign = self.commands.iter().find_map(|command| foreign(command, owned));
+        match foreign.or_else(|| self.elsewhere.first().cloned()) {
             Some(touched) => Err(format!("it touches {touched}, which is not the policy's")),
             None => Ok(()),
         }
@@ -143,7 +144,7 @@ fn older_chain<'s>(name: &'s str, now: Option<&ChainState<'s>>) -> Chain<'s> {
     let verdict = if name == STALE { Verdict::Drop } else { Verdict::Goto(Cow::Borrowed(STALE)) };
     let rule = Rule::read(Ok(vec![(At::Nowhere, Statement::Verdict(verdict))]), None);
     let name = Cow::Borrowed(name);
-    Chain { at: At::Nowhere, name, base, drops: None, rules: vec![rule] }
+    Chain { base, rules: vec![rule], ..Chain::named(At::Nowhere, name) }
 }
 
 /// The set as others have filled it.
@@ -253,17 +254,19 @@ fn is_same_contents(one: &SetState<'_>, other: &SetState<'_>) -> bool {
         && one.values.iter().zip(&other.values).all(is_same)
         && one.entries.len() == other.entries.len()
         && one.entries.iter().zip(&other.entries).all(|(one, other)| std::ptr::eq(*one, *other))
+        && one.pairs.is_empty()
+        && other.pairs.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use crate::net::Name;
-    use crate::nft::text;
+    use crate::nft::{Reads, text};
 
     /// Why the script does not leave the same whatever was there; empty if it does.
     fn unsettled(script: &str) -> String {
         let owned = ["t", "u"].map(|name| Name::new(name).unwrap());
-        let (script, errors) = text::read(script, &|_, _| false);
+        let (script, errors) = text::read(script, &|_, _| Reads::All);
         assert_eq!(errors, []);
         script.settled(&owned).map_or_else(|why| why, |_| String::new())
     }

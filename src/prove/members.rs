@@ -10,8 +10,8 @@ use crate::diag::{Diagnostic, Problem};
 use crate::ir::AddressSet;
 use crate::net::Family;
 use crate::nft::{
-    At, Command, Elements, Object, Script, Set, SetState, SetType, State, Table, TableFamily,
-    TableName, Target, Value, Verb, address_type,
+    At, Command, Elements, Object, Reads, Script, Set, SetState, SetType, State, Table,
+    TableFamily, TableName, Target, Value, Verb, address_type,
 };
 use crate::reader;
 
@@ -28,7 +28,7 @@ pub(crate) fn members(
 ) -> Result<(), Diagnostic> {
     let (read, name) = spelling.reader();
     let refuse = |why| Problem::NotProved { target: name, why }.of(None);
-    let (script, errors) = read(text, &|_, _| false);
+    let (script, errors) = read(text, &|_, _| Reads::All);
     if let Some(error) = errors.first() {
         return Err(refuse(error.to_string()));
     }

@@ -269,7 +269,7 @@ fn means_what_the_meshs_rules_mean(mesh: &str, layout: Layout) {
         let json = nft::json(&legal, &context, &nft::Options::default());
         let read = reader::nft::json(&json, &reader::nft::Options::default())
             .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{json}"));
-        assert_equal(&rules, &read, &format!("{name}, from our JSON, {layout:?}"));
+        assert_equal(&rules, &read.ruleset, &format!("{name}, from our JSON, {layout:?}"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use netweir::diag::{Diagnostic, MOST_REPORTED, Problem};
 use netweir::policy::{Checked, GroupIds, Kind, MOST_POLICIES, MOST_VALUES_IN_ALL, check};
-use netweir::reader::iptables;
+use netweir::reader::{iptables, nft};
 use netweir::span::Sources;
 use netweir::syntax::{MOST_TERMS, NoIncludes, load, parse};
 use netweir::{Options, View, compile};
@@ -171,4 +171,91 @@ fn chains_in_a_long_row() {
     let errors = iptables::read(Some(&back), None, &options).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert!(errors[0].to_string().contains("C0"), "{}", errors[0]);
+}
+
+/// The listing of a node with many services, in the shape of kube-proxy's nftables mode: as script,
+/// and as JSON.
+fn services(count: usize) -> [String; 2] {
+    let address = |n: usize| format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+    let elements = lines(count, |n| format!("{} . tcp . 80 : goto service-{n}/web,\n", address(n)));
+    let chains = lines(count, |n| {
+        let address = address(n);
+        format!(
+            "chain service-{n}/web {{\nip saddr != 10.244.0.0/16 jump mark-it\nlimit rate 5/second log\n\
+             numgen random mod 2 vmap {{ 0 : goto endpoint-{n}, 1 : goto endpoint-{n} }}\n}}\n\
+             chain endpoint-{n} {{\nmeta l4proto tcp dnat to {address}:8080\n}}\n"
+        )
+    });
+    let script = format!(
+        "table ip kube-proxy {{\nmap service-ips {{\ntype ipv4_addr . inet_proto . inet_service : verdict\n\
+         elements = {{ {elements} }}\n}}\nchain mark-it {{\nmeta mark set meta mark | 0x4000\n}}\n{chains}\
+         chain nat-output {{\ntype nat hook output priority -100;\n\
+         ip daddr . meta l4proto . th dport vmap @service-ips\n}}\n}}\n"
+    );
+    let table = r#""family":"ip","table":"kube-proxy""#;
+    let rule = |chain: &str, statements: &str| {
+        format!(r#"{{"rule":{{{table},"chain":"{chain}","handle":1,"expr":[{statements}]}}}},"#)
+    };
+    let goto = |to: &str| format!(r#"{{"goto":{{"target":"{to}"}}}}"#);
+    let elements: Vec<String> = (0..count)
+        .map(|n| {
+            let (address, to) = (address(n), goto(&format!("service-{n}/web")));
+            format!(r#"[{{"concat":["{address}","tcp",80]}},{to}]"#)
+        })
+        .collect();
+    let chain = |name: &str| format!(r#"{{"chain":{{{table},"name":"{name}","handle":1}}}},"#);
+    let chains =
+        lines(count, |n| chain(&format!("service-{n}/web")) + &chain(&format!("endpoint-{n}")));
+    let rules = lines(count, |n| {
+        let (service, endpoint) = (format!("service-{n}/web"), format!("endpoint-{n}"));
+        let (to, address) = (goto(&endpoint), address(n));
+        rule(
+            &service,
+            r#"{"match":{"op":"!=","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":{"prefix":{"addr":"10.244.0.0","len":16}}}},{"jump":{"target":"mark-it"}}"#,
+        ) + &rule(&service, r#"{"limit":{"rate":5,"burst":5,"per":"second"}},{"log":null}"#)
+            + &rule(
+                &service,
+                &format!(
+                    r#"{{"vmap":{{"key":{{"numgen":{{"mode":"random","mod":2,"offset":0}}}},"data":{{"set":[[0,{to}],[1,{to}]]}}}}}}"#
+                ),
+            )
+            + &rule(
+                &endpoint,
+                &format!(
+                    r#"{{"match":{{"op":"==","left":{{"meta":{{"key":"l4proto"}}}},"right":"tcp"}}}},{{"dnat":{{"addr":"{address}","port":8080}}}}"#
+                ),
+            )
+    });
+    let mark = r#"{"mangle":{"key":{"meta":{"key":"mark"}},"value":{"|":[{"meta":{"key":"mark"}},16384]}}}"#;
+    let asked = r#"{"vmap":{"key":{"concat":[{"payload":{"protocol":"ip","field":"daddr"}},{"meta":{"key":"l4proto"}},{"payload":{"protocol":"th","field":"dport"}}]},"data":"@service-ips"}}"#;
+    let json = [
+        r#"{"nftables":[{"table":{"family":"ip","name":"kube-proxy"}},"#.to_owned(),
+        format!(
+            r#"{{"map":{{{table},"name":"service-ips","type":["ipv4_addr","inet_proto","inet_service"],"map":"verdict","elem":[{}]}}}},"#,
+            elements.join(",")
+        ),
+        chain("mark-it"),
+        chains,
+        format!(
+            r#"{{"chain":{{{table},"name":"nat-output","type":"nat","hook":"output","prio":-100,"policy":"accept"}}}},"#
+        ),
+        rule("mark-it", mark),
+        rules,
+        rule("nat-output", asked).trim_end_matches(',').to_owned(),
+        "]}".to_owned(),
+    ];
+    [script, json.concat()]
+}
+
+#[test]
+fn services_of_a_large_cluster_as_nft_lists_them() {
+    let count = 20_000;
+    let options = nft::Options::default();
+    let [script, json] = services(count);
+    let script = nft::script(&script, &options).unwrap();
+    assert_eq!(script, nft::json(&json, &options).unwrap());
+    let table = &script.ruleset.tables[0];
+    let rules = table.chains.iter().map(|chain| chain.rules.len()).sum::<usize>();
+    // The log behind the limit is one action; the last choice of two is no question.
+    assert_eq!(rules, count * 6 + 1);
 }

@@ -34,7 +34,7 @@ fn every_text_is_equal_to_itself_in_nft() {
         let text = nft::json(&legal, &context, &nft::Options::default());
         let read = reader::nft::json(&text, &reader::nft::Options::default())
             .unwrap_or_else(|errors| panic!("{name}: {errors:?}\n{text}"));
-        let differences = compare(&rules, &read).unwrap();
+        let differences = compare(&rules, &read.ruleset).unwrap();
         let first = differences.first().map(|difference| difference.packet.to_string());
         assert_eq!(first, None, "{name}\n{text}");
     }

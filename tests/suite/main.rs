@@ -29,6 +29,7 @@ mod loads;
 mod mistakes;
 mod mutants;
 mod nft;
+mod nft_host;
 mod provenance;
 mod random_kernel;
 mod reality;

@@ -11,8 +11,8 @@ use netweir::backend::nft::{self, Context};
 use netweir::ir::{CtState, Hook, Ruleset};
 use netweir::lower::{Layout, lower};
 use netweir::net::{Families, Family};
-use netweir::reader::iptables;
 use netweir::reader::nft::{Options, ReadError, json as read_json, script as read_script};
+use netweir::reader::{Found, iptables};
 use netweir::semantics::{Difference, Sender, compare};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use serde_json::Value;
 #[derive(Clone, Copy)]
 struct Spelling {
     write: fn(&nft::Legal, &Context<'_>, &nft::Options) -> String,
-    read: fn(&str, &Options) -> Result<Ruleset, Vec<ReadError>>,
+    read: fn(&str, &Options) -> Result<Found, Vec<ReadError>>,
     /// What prints what is loaded so.
     list: &'static [&'static str],
 }
@@ -77,7 +77,7 @@ fn assert_read_back_as(spelling: Spelling, ruleset: &Ruleset, options: &nft::Opt
     let text = spelling.text(ruleset, options);
     let read = Options { target: Some(options.target), ..Options::default() };
     let back = (spelling.read)(&text, &read);
-    let back = back.unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
+    let back = back.unwrap_or_else(|errors| panic!("{errors:?}\n{text}")).ruleset;
     let written = written(ruleset);
     let rules = |ruleset: &Ruleset| {
         let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
@@ -97,7 +97,7 @@ fn assert_listed(netns: &Netns, ruleset: &Ruleset) {
     for spelling in [SCRIPT, JSON] {
         let list = netns.output("nft", spelling.list);
         let back = (spelling.read)(&list, &Options::default());
-        let back = back.unwrap_or_else(|errors| panic!("{errors:?}\n{list}"));
+        let back = back.unwrap_or_else(|errors| panic!("{errors:?}\n{list}")).ruleset;
         assert_equal(&back, &written, &list);
         // What was read can be written, and loads.
         netns.load(&spelling.text(&back, &nft::Options::default()));
@@ -166,13 +166,14 @@ fn with_each_object(
 #[test]
 fn a_key_that_is_not_known_is_named_wherever_it_is() {
     let options = nft::Options { counters: false, ..nft::Options::default() };
+    let strict = Options { target: Some(options.target), ..Options::default() };
     for ruleset in [rulesets::everything(Families::Both), rulesets::ambient_host(Families::Both)] {
         let mut document = serde_json::from_str(&JSON.text(&ruleset, &options)).unwrap();
         let mut changed = 0;
         with_each_object(&mut document, "", &mut |document, pointer| {
             let fields = document.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
             fields.insert("zzz".to_owned(), Value::Null);
-            let read = read_json(&document.to_string(), &Options::default());
+            let read = read_json(&document.to_string(), &strict);
             let fields = document.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
             fields.remove("zzz");
             let Err(errors) = read else { panic!("{pointer}") };
@@ -205,10 +206,11 @@ fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static 
 fn assert_read_alike(netns: &Netns, name: &Value, commands: &str) -> Result<Ruleset, String> {
     let options = Options::default();
     let first = |errors: Vec<ReadError>| errors[0].problem.to_string();
-    let json = read_json(&netns.output("nft", JSON.list), &options).map_err(first);
+    let json = read_json(&netns.output("nft", JSON.list), &options);
+    let json = json.map(|found| found.ruleset).map_err(first);
     for text in [commands, &netns.output("nft", SCRIPT.list)] {
         match (read_script(text, &options), &json) {
-            (Ok(read), Ok(json)) => assert_equal(&read, json, text),
+            (Ok(read), Ok(json)) => assert_equal(&read.ruleset, json, text),
             (Err(errors), Err(word)) => assert_eq!(&first(errors), word, "{name}: {text}"),
             (read, json) => panic!("{name}: {read:?} and {json:?}"),
         }

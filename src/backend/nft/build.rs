@@ -1,6 +1,7 @@
 //! A legal ruleset to the commands that both printers write.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::label::Labels;
 use super::legal::{address_family, is_all_ports, needs_transport};
@@ -12,7 +13,8 @@ use crate::ir::{
 use crate::net::{Families, Family, Mark, Name, PortSet};
 use crate::nft::{
     At, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
-    Statement, Table, TableFamily, TableName, Value, Verb, Verdict, address_type,
+    Statement, Table, TableFamily, TableName, Translate, Translation, Value, Verb, Verdict,
+    address_type,
 };
 
 /// What is said about the rule that follows a transparent-proxy rule and drops.
@@ -274,6 +276,12 @@ impl<'a> Statements<'a, '_> {
         self.sets.right(of, values, &self.chain.name, self.rule.origin.rung)
     }
 
+    fn translate(&self, kind: Translation, to: Option<IpAddr>, port: Option<u16>) -> Statement<'a> {
+        let family = to.and(self.named_family());
+        let port = port.map(|port| Value::Number(port.into()));
+        Statement::Translate(Translate::to(kind, family, to.map(Value::Address), port))
+    }
+
     fn action(&self, statements: &mut Vec<Statement<'a>>) {
         let last = match &self.rule.then {
             Action::Accept => Statement::Verdict(Verdict::Accept),
@@ -285,17 +293,9 @@ impl<'a> Statements<'a, '_> {
             Action::Goto(target) => {
                 Statement::Verdict(Verdict::Goto(Cow::Borrowed(target.as_str())))
             }
-            Action::Redirect { port } => {
-                Statement::Redirect { port: Some(Value::Number((*port).into())) }
-            }
-            Action::Snat { to } => {
-                Statement::Snat { family: self.named_family(), to: Value::Address(*to) }
-            }
-            Action::Dnat { to, port } => Statement::Dnat {
-                family: self.named_family(),
-                to: Value::Address(*to),
-                port: port.map(|port| Value::Number(port.into())),
-            },
+            Action::Redirect { port } => self.translate(Translation::Redirect, None, Some(*port)),
+            Action::Snat { to } => self.translate(Translation::Snat, Some(*to), None),
+            Action::Dnat { to, port } => self.translate(Translation::Dnat, Some(*to), *port),
             Action::Tproxy { port, mark, .. } => {
                 statements.push(Statement::Tproxy {
                     family: self.named_family(),
@@ -354,7 +354,7 @@ impl<'a> Table<'a> {
 impl<'a> Chain<'a> {
     fn called(name: &'a str) -> Self {
         let name = Cow::Borrowed(name);
-        Self { at: At::Nowhere, name, base: None, drops: None, rules: Vec::new() }
+        Self::named(At::Nowhere, name)
     }
 }
 

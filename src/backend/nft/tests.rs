@@ -246,7 +246,7 @@ fn nothing_of_a_connection_mark_is_read_all_the_same() {
         let script = script(&legal, &context, &Options::default());
         assert!(script.contains(&format!(" counter {statement}\n")), "{script}");
         let json = json(&legal, &context, &Options::default());
-        let read = reader::nft::json(&json, &reader::nft::Options::default()).unwrap();
+        let read = reader::nft::json(&json, &reader::nft::Options::default()).unwrap().ruleset;
         assert_eq!(semantics::compare(&ruleset, &read), Ok(vec![]), "{json}");
     }
 }

@@ -7,7 +7,7 @@ use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::{
     Chain, Elements, Expr, Object, Right, Rule, Script, Set, SetType, Statement, TableFamily,
-    Value, Verb, Verdict, hook_name, kind_name,
+    Translate, Value, Verb, Verdict, hook_name, kind_name,
 };
 
 /// `script` as JSON.
@@ -194,6 +194,17 @@ impl Serialize for Statements<'_> {
     }
 }
 
+/// Where a statement sends packets.
+#[derive(Serialize)]
+struct To<'t, T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<TableFamily>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addr: Option<&'t T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<&'t T>,
+}
+
 impl Serialize for Statement<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -201,15 +212,6 @@ impl Serialize for Statement<'_> {
             op: &'static str,
             left: &'t Expr<'t>,
             right: &'t Right<'t>,
-        }
-        #[derive(Serialize)]
-        struct To<'t> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            family: Option<TableFamily>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            addr: Option<&'t Value<'t>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            port: Option<&'t Value<'t>>,
         }
         #[derive(Serialize)]
         struct Mangle<'t> {
@@ -227,18 +229,12 @@ impl Serialize for Statement<'_> {
             }
             Self::Counter => One("counter", ()).serialize(serializer),
             Self::Verdict(verdict) => verdict.serialize(serializer),
-            Self::Redirect { port: None } => One("redirect", ()).serialize(serializer),
-            Self::Redirect { port } => {
-                let to = To { family: None, addr: None, port: port.as_ref() };
-                One("redirect", to).serialize(serializer)
+            Self::Translate(Translate { kind, to: None, port: None, .. }) => {
+                One(kind.word(), ()).serialize(serializer)
             }
-            Self::Snat { family, to } => {
-                let to = To { family: *family, addr: Some(to), port: None };
-                One("snat", to).serialize(serializer)
-            }
-            Self::Dnat { family, to, port } => {
-                let to = To { family: *family, addr: Some(to), port: port.as_ref() };
-                One("dnat", to).serialize(serializer)
+            Self::Translate(Translate { kind, family, to, port, .. }) => {
+                let to = To { family: *family, addr: to.as_ref(), port: port.as_ref() };
+                One(kind.word(), to).serialize(serializer)
             }
             Self::Tproxy { family, address, port } => {
                 let to = To { family: *family, addr: address.as_ref(), port: port.as_ref() };
@@ -249,6 +245,11 @@ impl Serialize for Statement<'_> {
             }
             Self::Log => One("log", ()).serialize(serializer),
             Self::Vmap { key, to } => One("vmap", Vmap { key, data: to }).serialize(serializer),
+            // Nothing that is written has them.
+            Self::Update { text, .. } | Self::Other { text, .. } => {
+                One(self.word(), text).serialize(serializer)
+            }
+            Self::Unknown { text, .. } => One(self.word(), text).serialize(serializer),
         }
     }
 }
@@ -287,6 +288,16 @@ impl Serialize for Expr<'_> {
             Self::Binary(operator, both) => {
                 One(operator.word(), [&both.0, &both.1]).serialize(serializer)
             }
+            Self::Concat(parts) => One("concat", parts).serialize(serializer),
+            Self::Map(both) => {
+                #[derive(Serialize)]
+                struct Map<'t> {
+                    key: &'t Expr<'t>,
+                    data: &'t Right<'t>,
+                }
+                One("map", Map { key: &both.0, data: &both.1 }).serialize(serializer)
+            }
+            Self::Other(text) => serializer.serialize_str(text),
             Self::Value(value) => value.serialize(serializer),
         }
     }
@@ -304,10 +315,13 @@ impl Serialize for Right<'_> {
 
 impl Serialize for Elements<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.entries.is_empty() {
-            return serializer.collect_seq(&self.values);
+        if !self.entries.is_empty() {
+            return serializer.collect_seq(&self.entries);
         }
-        serializer.collect_seq(&self.entries)
+        if !self.pairs.is_empty() {
+            return serializer.collect_seq(&self.pairs);
+        }
+        serializer.collect_seq(&self.values)
     }
 }
 

@@ -1,17 +1,19 @@
 //! Commands of JSON.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use super::field::operator;
 use super::object::{Object, only, text, texts};
 use super::tree::{Json, Kind, Tree, stream};
-use super::value::operator;
 use super::{rule, value};
 use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::problem::{self, brief};
 use crate::nft::{
-    At, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem, Rule,
-    Script, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind, unknown,
+    At, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem, Reads,
+    Rule, Script, Selects, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
+    unknown,
 };
 
 /// Objects that do nothing unless a rule names them.
@@ -29,21 +31,19 @@ const PASSIVE: [&str; 11] = [
     "ct count",
 ];
 
-/// Reads a text, and what of it cannot be. `leaves_out` says of which tables, by family and name,
-/// nothing is to be read.
-pub(crate) fn read<'a>(
-    text: &'a str,
-    leaves_out: &dyn Fn(&str, &str) -> bool,
-) -> (Script<'a>, Vec<ReadError>) {
+/// Reads a text, and what of it cannot be: of each table what `selects` says.
+pub(crate) fn read<'a>(text: &'a str, selects: &Selects<'_>) -> (Script<'a>, Vec<ReadError>) {
     let (mut script, mut errors) = (Script::default(), Vec::new());
     let mut number = 0;
     let read = stream(text, DOCUMENT, |json| {
         number += 1;
         let at = At::Command(number);
-        match (Reader { leaves_out, at }).command(json) {
+        let Script { commands, newer: spellings, listed, elsewhere } = &mut script;
+        match (Reader { selects, at, elsewhere }).command(json) {
             Ok(Some((verb, object))) => {
-                script.commands.push(Command { at, verb, object });
-                script.newer.extend(newer(json).map(|(word, since)| Newer { at, word, since }));
+                commands.push(Command { at, verb, object });
+                listed.extend(has_text(json).then_some(at));
+                spellings.extend(newer(json).map(|(word, since)| Newer { at, word, since }));
             }
             Ok(None) => {}
             Err(problem) => errors.push(ReadError { at: at.into(), problem }),
@@ -88,6 +88,14 @@ fn newer(command: Json<'_, '_>) -> Option<(&'static str, Target)> {
     is_any.then_some(("operands", Target::new(1, 1, 0)))
 }
 
+/// Whether a statement of a rule stands there as a script has it.
+fn has_text(command: Json<'_, '_>) -> bool {
+    let object = ["add", "create", "insert"].iter().find_map(|verb| command.get(verb));
+    let statements = object.unwrap_or(command).get("rule").and_then(|rule| rule.get("expr"));
+    let mut statements = statements.and_then(Json::list).into_iter().flatten();
+    statements.any(|statement| statement.text().is_some())
+}
+
 /// Whether an operator has more than two operands somewhere.
 fn combines_three(json: Json<'_, '_>) -> bool {
     match json.kind() {
@@ -100,16 +108,18 @@ fn combines_three(json: Json<'_, '_>) -> bool {
     }
 }
 
-struct Reader<'l> {
-    leaves_out: &'l dyn Fn(&str, &str) -> bool,
+struct Reader<'l, 's> {
+    selects: &'l Selects<'l>,
     at: At,
+    /// What no IP packet meets at a hook that can be read.
+    elsewhere: &'s mut BTreeSet<String>,
 }
 
 type Read<'a> = Result<Option<(Verb, Subject<'a>)>, ReadProblem>;
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// A command; `None` if nothing of it is to be read.
-    fn command<'a>(&self, command: Json<'a, '_>) -> Read<'a> {
+    fn command<'a>(&mut self, command: Json<'a, '_>) -> Read<'a> {
         let (word, body) = only(command, "command")?;
         let verb = match word {
             "metainfo" => return metainfo(body).map(|()| None),
@@ -126,9 +136,20 @@ impl Reader<'_> {
         self.object(verb, false, kind, body)
     }
 
-    fn object<'a>(&self, verb: Verb, is_listed: bool, kind: &str, body: Json<'a, '_>) -> Read<'a> {
-        if kind == "ruleset" && verb == Verb::Flush && body.is_null() {
-            return Ok(Some((verb, Subject::Ruleset(None))));
+    fn object<'a>(
+        &mut self,
+        verb: Verb,
+        is_listed: bool,
+        kind: &str,
+        body: Json<'a, '_>,
+    ) -> Read<'a> {
+        if kind == "ruleset" && verb == Verb::Flush {
+            let family = if body.is_null() {
+                None
+            } else {
+                Some(Object::read("ruleset", body, &["family"])?.text("family")?)
+            };
+            return Ok(Some((verb, Subject::Ruleset(family))));
         }
         if PASSIVE.contains(&kind) {
             return Ok(Some((verb, Subject::Passive)));
@@ -145,12 +166,34 @@ impl Reader<'_> {
             return Err(unknown("object to insert", kind));
         }
         let key = if kind == "table" { "name" } else { "table" };
-        if let (Some(family), Some(table)) =
-            (body.get("family").and_then(Json::text), body.get(key).and_then(Json::text))
-            && (self.leaves_out)(family, table)
-        {
+        let (family, table) = (body.get("family"), body.get(key));
+        let (Some(family), Some(table)) = (family.and_then(Json::text), table.and_then(Json::text))
+        else {
+            return self.whole(verb, is_listed, kind, body);
+        };
+        if problem::is_elsewhere(family)? {
+            self.elsewhere.insert(format!("table {family} {table}"));
             return Ok(None);
         }
+        match (self.selects)(family, table) {
+            Reads::All => self.whole(verb, is_listed, kind, body),
+            Reads::Nothing => Ok(None),
+            // Nobody has to know what is wrong with what is left out.
+            Reads::Hooks => {
+                let read = self.whole(verb, is_listed, kind, body).ok().flatten();
+                Ok(read.and_then(|(verb, object)| Some((verb, object.hooks()?))))
+            }
+        }
+    }
+
+    /// What a command about a table says, all of it.
+    fn whole<'a>(
+        &mut self,
+        verb: Verb,
+        is_listed: bool,
+        kind: &str,
+        body: Json<'a, '_>,
+    ) -> Read<'a> {
         let removes = matches!(verb, Verb::Delete | Verb::Destroy | Verb::Flush);
         let object = match kind {
             "table" => table(body)?,
@@ -166,14 +209,25 @@ impl Reader<'_> {
             _ if removes => named_set(body)?,
             _ => self.set(kind == "map", body)?,
         };
-        Ok(object.map(|object| (verb, object)))
+        Ok(Some((verb, object)))
     }
 
-    fn chain<'a>(&self, body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
-        const KEYS: [&str; 9] =
-            ["family", "table", "name", "handle", "comment", "type", "hook", "prio", "policy"];
+    fn chain<'a>(&self, body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
+        const KEYS: [&str; 10] = [
+            "family", "table", "name", "handle", "comment", "type", "hook", "prio", "policy", "dev",
+        ];
         let fields = Object::read("chain", body, &KEYS)?;
         let name = fields.text("name")?;
+        let is_elsewhere = ["ingress", "egress"]
+            .iter()
+            .any(|hook| fields.get("hook").and_then(Json::text) == Some(*hook));
+        if is_elsewhere {
+            let chain = Chain { is_elsewhere, ..Chain::named(self.at, name) };
+            return Ok(Subject::Chain { table: within(fields)?, chain });
+        }
+        if fields.get("dev").is_some() {
+            return Err(ReadProblem::UnknownKey { of: "chain", key: "dev".to_owned() });
+        }
         let base = base(fields)?;
         let policy = fields.get("policy").map(|policy| text("policy", policy)).transpose()?;
         let drops = match policy.as_deref() {
@@ -182,15 +236,11 @@ impl Reader<'_> {
             Some("drop") if base.is_some() => Some(true),
             Some(word) => return Err(unknown("policy", word)),
         };
-        let chain = Chain { at: self.at, name, base, drops, rules: Vec::new() };
-        Ok(within(fields)?.map(|table| Subject::Chain { table, chain }))
+        let chain = Chain { base, drops, ..Chain::named(self.at, name) };
+        Ok(Subject::Chain { table: within(fields)?, chain })
     }
 
-    fn rule<'a>(
-        &self,
-        body: Json<'a, '_>,
-        is_listed: bool,
-    ) -> Result<Option<Subject<'a>>, ReadProblem> {
+    fn rule<'a>(&self, body: Json<'a, '_>, is_listed: bool) -> Result<Subject<'a>, ReadProblem> {
         const KEYS: [&str; 7] = ["family", "table", "chain", "handle", "index", "expr", "comment"];
         let fields = Object::read("rule", body, &KEYS)?;
         if !is_listed && fields.get("handle").is_some() {
@@ -209,15 +259,11 @@ impl Reader<'_> {
         let statements = rule::statements(statements, self.at)
             .map_err(|problem| ReadError { at: self.at.into(), problem });
         let rule = Rule::read(statements, comment);
-        Ok(within(fields)?.map(|table| Subject::Rule { table, chain, index, rule }))
+        Ok(Subject::Rule { table: within(fields)?, chain, index, rule })
     }
 
-    fn set<'a>(
-        &self,
-        is_map: bool,
-        body: Json<'a, '_>,
-    ) -> Result<Option<Subject<'a>>, ReadProblem> {
-        const KEYS: [&str; 15] = [
+    fn set<'a>(&self, is_map: bool, body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
+        const KEYS: [&str; 16] = [
             "family",
             "table",
             "name",
@@ -232,9 +278,10 @@ impl Reader<'_> {
             "timeout",
             "auto-merge",
             "stmt",
+            "count",
             "map",
         ];
-        let (of, known) = if is_map { ("map", &KEYS[..]) } else { ("set", &KEYS[..14]) };
+        let (of, known) = if is_map { ("map", &KEYS[..]) } else { ("set", &KEYS[..15]) };
         let fields = Object::read(of, body, known)?;
         let mut flags =
             fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))?;
@@ -242,20 +289,22 @@ impl Reader<'_> {
             flags.push(Cow::Borrowed("timeout"));
         }
         let map = is_map.then(|| value::map_type(fields.need("map")?)).transpose()?;
-        // Of other maps, nothing can be looked up.
-        let elements =
-            fields.get("elem").filter(|_| map.as_deref().is_none_or(|to| to == "verdict"));
-        let elements = elements.map(value::elements).transpose();
+        let elements = fields.get("elem").map(value::elements).transpose();
         let unread = |problem| Elements::unread(ReadError { at: self.at.into(), problem });
+        let mut elements = elements.map_or_else(unread, Option::unwrap_or_default);
+        let limits = ["limit", "quota", "ct count"];
+        elements.limits |= fields.get("stmt").and_then(Json::list).is_some_and(|mut statements| {
+            statements.any(|one| limits.iter().any(|limit| one.get(limit).is_some()))
+        });
         let set = Set {
             name: fields.text("name")?,
             of: value::set_type(fields.need("type")?)?,
             map,
             flags,
             auto_merge: fields.get("auto-merge").is_some(),
-            elements: elements.map_or_else(unread, Option::unwrap_or_default),
+            elements,
         };
-        Ok(within(fields)?.map(|table| Subject::Set { table, set }))
+        Ok(Subject::Set { table: within(fields)?, set })
     }
 }
 
@@ -270,38 +319,32 @@ fn metainfo(body: Json<'_, '_>) -> Result<(), ReadProblem> {
     }
 }
 
-/// The table that an object is of, or is; `None` if rules of its family matter to no packet.
-fn table_name<'a>(
-    fields: Object<'a, '_>,
-    key: &'static str,
-) -> Result<Option<TableName<'a>>, ReadProblem> {
+/// The table that an object is of, or is.
+fn table_name<'a>(fields: Object<'a, '_>, key: &'static str) -> Result<TableName<'a>, ReadProblem> {
     let (family, name) = (fields.text("family")?, fields.text(key)?);
-    match TableFamily::named(&family) {
-        Some(family) => Ok(Some(TableName { family, name })),
-        None => problem::other_family(&family, &name).map(|()| None),
-    }
+    let family = TableFamily::named(&family).ok_or_else(|| unknown("family", &family))?;
+    Ok(TableName { family, name })
 }
 
-fn within<'a>(fields: Object<'a, '_>) -> Result<Option<TableName<'a>>, ReadProblem> {
+fn within<'a>(fields: Object<'a, '_>) -> Result<TableName<'a>, ReadProblem> {
     table_name(fields, "table")
 }
 
-fn table<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn table<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
     let fields = Object::read("table", body, &["family", "name", "handle", "comment", "flags"])?;
     let flags = fields.get("flags").map_or(Ok(Vec::new()), |flags| texts("flags", flags))?;
     let name = table_name(fields, "name")?;
-    Ok(name.map(|name| Subject::Table(Table { name, flags, sets: Vec::new(), chains: Vec::new() })))
+    Ok(Subject::Table(Table { name, flags, sets: Vec::new(), chains: Vec::new() }))
 }
 
 /// A chain that goes, or is emptied: it may be described as it is added.
-fn named_chain<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn named_chain<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
     let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
-    let name = fields.text("name")?;
-    let chain = Chain { at: At::Nowhere, name, base: None, drops: None, rules: Vec::new() };
-    Ok(within(fields)?.map(|table| Subject::Chain { table, chain }))
+    let chain = Chain::named(At::Nowhere, fields.text("name")?);
+    Ok(Subject::Chain { table: within(fields)?, chain })
 }
 
-fn named_set<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn named_set<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
     let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
     let set = Set {
         name: fields.text("name")?,
@@ -311,14 +354,14 @@ fn named_set<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem>
         auto_merge: false,
         elements: Elements::default(),
     };
-    Ok(within(fields)?.map(|table| Subject::Set { table, set }))
+    Ok(Subject::Set { table: within(fields)?, set })
 }
 
-fn element<'a>(body: Json<'a, '_>) -> Result<Option<Subject<'a>>, ReadProblem> {
+fn element<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
     let fields = Object::read("element", body, &["family", "table", "name", "elem"])?;
     let set = fields.text("name")?;
     let elements = fields.get("elem").map(value::elements).transpose()?.unwrap_or_default();
-    Ok(within(fields)?.map(|table| Subject::Elements { table, set, elements }))
+    Ok(Subject::Elements { table: within(fields)?, set, elements })
 }
 
 /// Where the kernel enters a chain, if it says so.
@@ -334,7 +377,7 @@ fn base(fields: Object<'_, '_>) -> Result<Option<Base>, ReadProblem> {
     // With anything but an integer, nft 0.9.8 to 1.1.7 makes a chain that the kernel never enters.
     let priority = match prio.kind() {
         Kind::Number(number) => i32::try_from(number).ok(),
-        Kind::Other => prio.to_string().parse().ok(),
+        Kind::OtherNumber => prio.to_string().parse().ok(),
         _ => None,
     };
     let priority = priority.ok_or_else(|| bad("prio", &prio, "not an integer of 32 bits"))?;

@@ -1,9 +1,15 @@
 //! Statements of rules.
 
+use std::borrow::Cow;
+
+use super::field::expression;
 use super::object::{Object, only};
-use super::tree::Json;
-use super::value::{expression, right, value, verdict};
-use crate::nft::{At, Comparison, ReadProblem, Statement, TableFamily, bad, unknown};
+use super::statement::{other, translate};
+use super::tree::{Json, Kind};
+use super::value::{right, value, verdict};
+use crate::nft::{
+    At, Comparison, Expr, ReadProblem, Right, Statement, TableFamily, Translation, bad, unknown,
+};
 
 /// The statements of a rule, which stands `at` its command.
 pub(super) fn statements<'a>(
@@ -11,7 +17,19 @@ pub(super) fn statements<'a>(
     at: At,
 ) -> Result<Vec<(At, Statement<'a>)>, ReadProblem> {
     let list = json.list().ok_or_else(|| bad("expr", &json, "not a list of statements"))?;
-    list.map(|one| Ok((at, statement(one)?))).collect()
+    let mut statements = Vec::with_capacity(list.len());
+    for json in list {
+        // What has no form in JSON stands there as a script has it.
+        if let Kind::Text(Cow::Borrowed(text)) = json.kind()
+            && let Some(read) = crate::nft::text::statements(text)
+        {
+            statements.extend(read.into_iter().map(|statement| (at, statement)));
+            continue;
+        }
+        let unknown = |problem| Statement::Unknown { text: Cow::Owned(json.to_string()), problem };
+        statements.push((at, statement(json).unwrap_or_else(unknown)));
+    }
+    Ok(statements)
 }
 
 fn statement<'a>(json: Json<'a, '_>) -> Result<Statement<'a>, ReadProblem> {
@@ -26,7 +44,12 @@ fn statement<'a>(json: Json<'a, '_>) -> Result<Statement<'a>, ReadProblem> {
             let word = fields.text("op")?;
             let op = Comparison::ALL.into_iter().find(|op| op.word() == word);
             let op = op.ok_or_else(|| unknown("operator", &word))?;
-            Statement::Match { left, op, right: right(fields.need("right")?)? }
+            let right = match (&left, right(fields.need("right")?)?) {
+                // Bits that are picked out are compared with bits, which is one value.
+                (Expr::Binary(..), Right::One(value)) => Right::One(value.into_mask()),
+                (_, right) => right,
+            };
+            Statement::Match { left, op, right }
         }
         // What it has counted is a number or nothing, or it has a name.
         "counter" => Statement::Counter,
@@ -37,23 +60,6 @@ fn statement<'a>(json: Json<'a, '_>) -> Result<Statement<'a>, ReadProblem> {
                 Object::read("log", body, &KEYS)?;
             }
             Statement::Log
-        }
-        "redirect" if body.is_null() => Statement::Redirect { port: None },
-        "redirect" => {
-            let fields = Object::read("redirect", body, &["port"])?;
-            Statement::Redirect { port: fields.get("port").map(value).transpose()? }
-        }
-        "snat" => {
-            let fields = Object::read("snat", body, &["family", "addr"])?;
-            Statement::Snat { family: family(fields)?, to: value(fields.need("addr")?)? }
-        }
-        "dnat" => {
-            let fields = Object::read("dnat", body, &["family", "addr", "port"])?;
-            Statement::Dnat {
-                family: family(fields)?,
-                to: value(fields.need("addr")?)?,
-                port: fields.get("port").map(value).transpose()?,
-            }
         }
         "tproxy" => {
             let fields = Object::read("tproxy", body, &["family", "addr", "port"])?;
@@ -75,11 +81,15 @@ fn statement<'a>(json: Json<'a, '_>) -> Result<Statement<'a>, ReadProblem> {
             let key = expression(fields.need("key")?)?;
             Statement::Vmap { key, to: right(fields.need("data")?)? }
         }
-        _ => return Err(unknown("statement", word)),
+        _ => match Translation::ALL.into_iter().find(|kind| kind.word() == word) {
+            Some(kind) => Statement::Translate(translate(kind, body)?),
+            None => other(word, body)?.ok_or_else(|| unknown("statement", word))?,
+        },
     })
 }
 
-fn family(fields: Object<'_, '_>) -> Result<Option<TableFamily>, ReadProblem> {
+/// The family that a statement names.
+pub(super) fn family(fields: Object<'_, '_>) -> Result<Option<TableFamily>, ReadProblem> {
     let Some(named) = fields.get("family") else { return Ok(None) };
     match named.text() {
         Some(word @ ("ip" | "ip6")) => Ok(TableFamily::named(word)),

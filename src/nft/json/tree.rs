@@ -38,12 +38,13 @@ pub(super) struct Json<'a, 'j> {
 /// What a value is.
 pub(super) enum Kind<'a, 'j> {
     Null,
+    Bool(bool),
     Number(u32),
+    /// A number that is none of 32 bits.
+    OtherNumber,
     Text(&'j Cow<'a, str>),
     List(List<'a, 'j>),
     Object(Entries<'a, 'j>),
-    /// What nft has no use for: true, false, and numbers that are none of 32 bits.
-    Other,
 }
 
 /// The values of a list: their nodes, and how many values they are.
@@ -133,7 +134,8 @@ impl<'a, 'j> Json<'a, 'j> {
             Node::Text(text) => Kind::Text(text),
             Node::List(_, count) => Kind::List(List(self.inner, *count)),
             Node::Object(_) => Kind::Object(Entries(self.inner)),
-            Node::Bool(_) | Node::OtherNumber(_) => Kind::Other,
+            Node::Bool(value) => Kind::Bool(*value),
+            Node::OtherNumber(_) => Kind::OtherNumber,
         }
     }
 

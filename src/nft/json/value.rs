@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::object::{Object, empty, form, only, text, texts};
+use super::field::expression;
+use super::object::{Object, empty, form, only, texts};
 use super::tree::{Json, Kind, List};
-use crate::nft::{Elements, Expr, Operator, ReadProblem, Right, Value, Verdict, bad, unknown};
+use crate::nft::{Elements, Expr, ReadProblem, Right, Value, Verdict, bad, unknown};
 
 /// One value, or an interval of them.
 pub(super) fn value<'a>(json: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
@@ -13,7 +14,11 @@ pub(super) fn value<'a>(json: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
         Kind::Number(number) => Value::Number(number),
         Kind::Text(text) => word(text),
         Kind::List(values) => Value::List(all(values)?),
-        Kind::Null | Kind::Other => Value::Word(Cow::Owned(json.to_string())),
+        // Whether something is there, as a script has it.
+        Kind::Bool(is_there) => {
+            Value::Word(Cow::Borrowed(if is_there { "exists" } else { "missing" }))
+        }
+        Kind::Null | Kind::OtherNumber => Value::Word(Cow::Owned(json.to_string())),
         Kind::Object(_) => {
             let (word, body) = only(json, "value")?;
             match (word, body.list()) {
@@ -22,7 +27,7 @@ pub(super) fn value<'a>(json: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
                     Some([first, last]) => Value::Range(Box::new((value(first)?, value(last)?))),
                     None => return Err(bad("range", &body, "not a first and a last")),
                 },
-                ("|", Some(values)) => Value::Bits(all(values)?),
+                ("|", Some(values)) => bits(values)?,
                 ("concat", Some(values)) => Value::Concat(all(values)?),
                 ("elem", _) => return element(body).map(|(value, _)| value),
                 _ => return Err(unknown("value", word)),
@@ -33,6 +38,18 @@ pub(super) fn value<'a>(json: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
 
 fn all<'a>(values: List<'a, '_>) -> Result<Vec<Value<'a>>, ReadProblem> {
     values.map(value).collect()
+}
+
+/// Older versions of nft have two values each, one in another.
+fn bits<'a>(values: List<'a, '_>) -> Result<Value<'a>, ReadProblem> {
+    let mut bits = Vec::with_capacity(values.len());
+    for json in values {
+        match value(json)? {
+            Value::Bits(more) => bits.extend(more),
+            one => bits.push(one),
+        }
+    }
+    Ok(Value::Bits(bits))
 }
 
 /// A text is a number or an address too, if it looks like one.
@@ -71,7 +88,8 @@ fn prefix<'a>(body: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
 
 /// A value with what is noted beside it, and whether it goes away by itself.
 fn element<'a>(body: Json<'a, '_>) -> Result<(Value<'a>, bool), ReadProblem> {
-    const KEYS: [&str; 5] = ["val", "comment", "counter", "timeout", "expires"];
+    const KEYS: [&str; 9] =
+        ["val", "comment", "counter", "timeout", "expires", "limit", "quota", "ct count", "last"];
     let fields = Object::read("elem", body, &KEYS)?;
     let fleeting = fields.get("timeout").or(fields.get("expires")).is_some();
     Ok((value(fields.need("val")?)?, fleeting))
@@ -93,14 +111,11 @@ pub(super) fn right<'a>(json: Json<'a, '_>) -> Result<Right<'a>, ReadProblem> {
 pub(super) fn elements<'a>(json: Json<'a, '_>) -> Result<Elements<'a>, ReadProblem> {
     let mut elements = Elements::default();
     let mut add = |one: Json<'a, '_>| {
-        if let Some(body) = form(one, "elem")? {
-            let (value, fleeting) = element(body)?;
-            elements.values.push(value);
-            elements.fleeting |= fleeting;
-        } else if let Some(list) = one.list() {
-            elements.entries.push(entry(one, list)?);
+        if let Some(pair) = one.list() {
+            entry(&mut elements, one, pair)?;
         } else {
-            elements.values.push(value(one)?);
+            let key = key(&mut elements, one)?;
+            elements.values.push(key);
         }
         Ok(())
     };
@@ -111,16 +126,33 @@ pub(super) fn elements<'a>(json: Json<'a, '_>) -> Result<Elements<'a>, ReadProbl
     Ok(elements)
 }
 
+/// An element, or the key of one; what is noted beside it is noted of all.
+fn key<'a>(elements: &mut Elements<'a>, json: Json<'a, '_>) -> Result<Value<'a>, ReadProblem> {
+    let Some(body) = form(json, "elem")? else { return value(json) };
+    let (value, fleeting) = element(body)?;
+    elements.fleeting |= fleeting;
+    elements.limits |= ["limit", "quota", "ct count"].iter().any(|key| body.get(key).is_some());
+    Ok(value)
+}
+
 fn entry<'a>(
+    elements: &mut Elements<'a>,
     whole: Json<'a, '_>,
-    list: List<'a, '_>,
-) -> Result<(Value<'a>, Verdict<'a>), ReadProblem> {
-    let Some([key, to]) = list.pair() else {
+    pair: List<'a, '_>,
+) -> Result<(), ReadProblem> {
+    let Some([key_of, to]) = pair.pair() else {
         return Err(bad("element", &whole, "not a key and a verdict"));
     };
-    let (word, body) = only(to, "verdict")?;
-    let verdict = verdict(word, body)?.ok_or_else(|| unknown("verdict", word))?;
-    Ok((value(key)?, verdict))
+    let key = key(elements, key_of)?;
+    if let Kind::Object(entries) = to.kind()
+        && let Some((word, body)) = entries.only()
+        && let Some(verdict) = verdict(word, body)?
+    {
+        elements.entries.push((key, verdict));
+        return Ok(());
+    }
+    elements.pairs.push((key, value(to)?));
+    Ok(())
 }
 
 /// The verdict, if `word` is one.
@@ -149,46 +181,6 @@ pub(super) fn verdict<'a>(
     Ok(Some(verdict))
 }
 
-/// The operator that `word` is.
-pub(super) fn operator(word: &str) -> Option<Operator> {
-    Operator::ALL.into_iter().find(|operator| operator.word() == word)
-}
-
-/// What a rule reads or computes.
-pub(super) fn expression<'a>(json: Json<'a, '_>) -> Result<Expr<'a>, ReadProblem> {
-    if !matches!(json.kind(), Kind::Object(_)) {
-        return value(json).map(Expr::Value);
-    }
-    let (word, body) = only(json, "expression")?;
-    let key = |of| Object::read(of, body, &["key"])?.text("key");
-    Ok(match word {
-        "meta" => Expr::Meta(key("meta")?),
-        "ct" => Expr::Ct(key("ct")?),
-        "socket" => Expr::Socket(key("socket")?),
-        "payload" => {
-            let fields = Object::read("payload", body, &["protocol", "field"])?;
-            Expr::Payload { protocol: fields.text("protocol")?, field: fields.text("field")? }
-        }
-        "fib" => {
-            let fields = Object::read("fib", body, &["result", "flags"])?;
-            let flags = texts("flags", fields.need("flags")?)?;
-            Expr::Fib { result: fields.text("result")?, flags }
-        }
-        _ => {
-            let operator = operator(word).ok_or_else(|| unknown("expression", word))?;
-            let mut operands = body.list().into_iter().flatten();
-            let (Some(first), Some(second)) = (operands.next(), operands.next()) else {
-                return Err(bad("operands", &body, "not two values or more"));
-            };
-            let mut result = expression(first)?;
-            for operand in std::iter::once(second).chain(operands) {
-                result = Expr::binary(operator, result, expression(operand)?);
-            }
-            result
-        }
-    })
-}
-
 /// What a set holds.
 pub(super) fn set_type<'a>(json: Json<'a, '_>) -> Result<crate::nft::SetType<'a>, ReadProblem> {
     use crate::nft::SetType;
@@ -196,7 +188,13 @@ pub(super) fn set_type<'a>(json: Json<'a, '_>) -> Result<crate::nft::SetType<'a>
         Kind::Text(name) => Ok(SetType::Named(name.clone())),
         Kind::List(_) => Ok(SetType::Named(Cow::Owned(texts("type", json)?.join(" . ")))),
         _ => match only(json, "type of set")? {
-            ("typeof", field) => expression(field).map(SetType::Of),
+            ("typeof", of) => match of.list() {
+                Some(fields) => {
+                    let fields = fields.map(expression).collect::<Result<_, _>>()?;
+                    Ok(SetType::Of(Expr::Concat(fields)))
+                }
+                None => expression(of).map(SetType::Of),
+            },
             (word, _) => Err(unknown("type of set", word)),
         },
     }
@@ -205,7 +203,9 @@ pub(super) fn set_type<'a>(json: Json<'a, '_>) -> Result<crate::nft::SetType<'a>
 /// What the keys of a map lead to.
 pub(super) fn map_type<'a>(json: Json<'a, '_>) -> Result<Cow<'a, str>, ReadProblem> {
     match json.kind() {
+        Kind::Text(kind) => Ok(kind.clone()),
         Kind::List(_) => texts("map", json).map(|types| Cow::Owned(types.join(" . "))),
-        _ => text("map", json),
+        // Of values, nothing more has to be known.
+        _ => only(json, "map").map(|_| Cow::Borrowed("typeof")),
     }
 }

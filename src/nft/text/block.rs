@@ -46,7 +46,7 @@ impl<'a> Parser<'a> {
             "chain" => {
                 let at = self.at();
                 let name = self.name("a chain")?;
-                let mut chain = Chain { at, name, base: None, drops: None, rules: Vec::new() };
+                let mut chain = Chain::named(at, name);
                 self.sign("{")?;
                 let read = self.chain_block(&mut chain);
                 table.chains.push(chain);
@@ -81,6 +81,7 @@ impl<'a> Parser<'a> {
 
     /// What is in a chain, behind its `{`.
     pub(super) fn chain_block(&mut self, chain: &mut Chain<'a>) -> Result<(), ReadError> {
+        let mut hooked = false;
         loop {
             self.skip_ends();
             if self.sign_is("}") {
@@ -88,7 +89,13 @@ impl<'a> Parser<'a> {
             }
             let read = match self.peek() {
                 Token::Eof => return Err(self.unexpected("`}`")),
-                Token::Word("type") => self.base(chain),
+                Token::Word("type") => {
+                    hooked = true;
+                    self.base(chain)
+                }
+                Token::Word("policy") if !hooked => {
+                    Err(error_behind(self, crate::nft::needs("policy", "a hook")))
+                }
                 Token::Word("policy") => self.policy(chain),
                 Token::Word("comment") if matches!(self.peek_second(), Token::Text(_)) => {
                     self.take();
@@ -112,10 +119,12 @@ impl<'a> Parser<'a> {
         self.word("type")?;
         let kind = self.known("a type of chain", "type of chain", kind)?;
         self.word("hook")?;
-        let hook = self.known("a hook", "hook", hook)?;
-        if let Token::Word(word @ ("device" | "devices")) = self.peek() {
-            return Err(self.error(unknown("part of a chain", word)));
+        if self.word_is("ingress") || self.word_is("egress") {
+            chain.is_elsewhere = true;
+            self.skip_statement();
+            return Ok(());
         }
+        let hook = self.known("a hook", "hook", hook)?;
         self.word("priority")?;
         let priority = self.priority(hook)?;
         chain.base = Some(Base { kind, hook, priority });
@@ -176,9 +185,6 @@ impl<'a> Parser<'a> {
             "drop" => Some(true),
             _ => None,
         };
-        if chain.base.is_none() {
-            return Err(self.error(crate::nft::needs("policy", "a hook")));
-        }
         chain.drops = Some(self.known("a policy", "policy", known)?);
         Ok(())
     }
@@ -242,9 +248,15 @@ impl<'a> Parser<'a> {
             "auto-merge" => set.auto_merge = true,
             "comment" => self.text().map(drop)?,
             "counter" => self.counts()?,
+            "limit" | "quota" | "ct" | "last" => {
+                self.skip_statement();
+                set.elements.limits = true;
+            }
             "elements" => {
                 self.sign("=")?;
+                let limits = set.elements.limits;
                 set.elements = self.named_elements();
+                set.elements.limits |= limits;
             }
             word => return Err(super::parser::error_at(at, unknown("part of a set", word))),
         }
@@ -254,10 +266,21 @@ impl<'a> Parser<'a> {
     fn map_type(&mut self, set: &mut Set<'a>, is_map: bool) -> Result<(), ReadError> {
         if is_map {
             self.sign(":")?;
-            set.map = Some(Cow::Borrowed(self.any_word("what the keys lead to")?));
+            // `verdict` is a word; of values, nothing more has to be known.
+            let first = self.any_word("what the keys lead to")?;
+            set.map = Some(Cow::Borrowed(first));
+            if !self.is_end() {
+                self.skip_statement();
+            }
         }
         Ok(())
     }
+}
+
+/// What is wrong with the token behind the next one.
+fn error_behind(parser: &mut Parser<'_>, problem: crate::nft::ReadProblem) -> ReadError {
+    parser.take();
+    parser.error(problem)
 }
 
 impl<'a> Set<'a> {

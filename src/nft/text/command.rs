@@ -5,31 +5,27 @@ use std::borrow::Cow;
 use super::lexer::Token;
 use super::parser::{Parser, error_at};
 use crate::nft::ast::TableName;
-use crate::nft::keywords::is_always_keyword;
 use crate::nft::{
-    Command, Object, ReadError, ReadProblem, Rule, Script, Set, Table, TableFamily, Verb, problem,
-    refused, unknown,
+    At, Chain, Command, Object, ReadError, ReadProblem, Reads, Rule, Script, Selects, Set, Table,
+    TableFamily, Verb, refused, unknown,
 };
 
 /// Kinds of objects that do nothing unless a rule names them.
 pub(super) const PASSIVE: [&str; 8] =
     ["counter", "quota", "limit", "secmark", "synproxy", "flowtable", "tunnel", "ct"];
 
-/// Reads a script, and what of it cannot be. `leaves_out` says of which tables, by family and name,
-/// nothing is to be read.
-pub(crate) fn read<'a>(
-    text: &'a str,
-    leaves_out: &dyn Fn(&str, &str) -> bool,
-) -> (Script<'a>, Vec<ReadError>) {
+/// Reads a script, and what of it cannot be: of each table what `selects` says.
+pub(crate) fn read<'a>(text: &'a str, selects: &Selects<'_>) -> (Script<'a>, Vec<ReadError>) {
     let mut parser = Parser::new(text);
     let mut commands = Vec::new();
     loop {
         parser.skip_ends();
         if parser.peek() == Token::Eof {
-            return (Script { commands, newer: parser.newer }, parser.errors);
+            let Parser { newer, elsewhere, errors, .. } = parser;
+            return (Script { commands, newer, listed: Vec::new(), elsewhere }, errors);
         }
         let (at, start) = (parser.at(), parser.mark());
-        match parser.command(leaves_out) {
+        match parser.command(selects) {
             Ok(Some((verb, object))) => commands.push(Command { at, verb, object }),
             Ok(None) => {}
             Err(error) => {
@@ -60,10 +56,7 @@ const fn verb(word: &str) -> Option<Verb> {
 
 impl<'a> Parser<'a> {
     /// A command; `None` if nothing of it is to be read.
-    fn command(
-        &mut self,
-        leaves_out: &dyn Fn(&str, &str) -> bool,
-    ) -> Result<Option<(Verb, Object<'a>)>, ReadError> {
+    fn command(&mut self, selects: &Selects<'_>) -> Result<Option<(Verb, Object<'a>)>, ReadError> {
         let at = self.at();
         let mut word = self.any_word("a command")?;
         let verb = verb(word);
@@ -87,10 +80,32 @@ impl<'a> Parser<'a> {
         if !matches!(kind, "table" | "chain" | "rule" | "set" | "map" | "element") {
             return Err(unknown_kind());
         }
-        let Some(table) = self.table_name(leaves_out)? else {
+        let (start, errors) = (self.mark(), self.errors.len());
+        let Some((table, reads)) = self.table_name(selects)? else {
             self.skip_statement();
             return Ok(None);
         };
+        let object = self.object(kind_at, (verb, kind), table);
+        if reads == Reads::All {
+            return object.map(|object| Some((verb, object)));
+        }
+        // Nobody has to know what is wrong with what is left out.
+        self.errors.truncate(errors);
+        if object.is_err() {
+            self.back_to(start);
+            self.skip_statement();
+        }
+        Ok(object.ok().and_then(Object::hooks).map(|object| (verb, object)))
+    }
+
+    /// What a command is about that says the table.
+    fn object(
+        &mut self,
+        kind_at: At,
+        (verb, kind): (Verb, &str),
+        table: TableName<'a>,
+    ) -> Result<Object<'a>, ReadError> {
+        let unknown_kind = || error_at(kind_at, unknown("command or object", kind));
         let object = match (kind, verb) {
             ("rule", Verb::Add | Verb::Insert) => self.rule_command(table)?,
             ("rule", _) => {
@@ -109,15 +124,14 @@ impl<'a> Parser<'a> {
             _ => self.set_command(verb, kind == "map", table)?,
         };
         self.end()?;
-        Ok(Some((verb, object)))
+        Ok(object)
     }
 
-    /// Family and name of a table; `None` if nothing of it is to be read.
+    /// Family and name of a table, and what is to be read of it; `None` if nothing is.
     fn table_name(
         &mut self,
-        leaves_out: &dyn Fn(&str, &str) -> bool,
-    ) -> Result<Option<TableName<'a>>, ReadError> {
-        let at = self.at();
+        selects: &Selects<'_>,
+    ) -> Result<Option<(TableName<'a>, Reads)>, ReadError> {
         let family = match self.peek() {
             Token::Word(word @ ("ip" | "ip6" | "inet" | "arp" | "bridge" | "netdev")) => {
                 self.take();
@@ -126,21 +140,20 @@ impl<'a> Parser<'a> {
             _ => "ip",
         };
         let name = self.name("a table")?;
-        if leaves_out(family, &name) {
+        let reads = selects(family, &name);
+        let Some(family) = TableFamily::named(family) else {
+            self.elsewhere.insert(format!("table {family} {name}"));
             return Ok(None);
-        }
-        if let Some(family) = TableFamily::named(family) {
-            return Ok(Some(TableName { family, name }));
-        }
-        problem::other_family(family, &name).map_err(|problem| error_at(at, problem))?;
-        Ok(None)
+        };
+        Ok((reads != Reads::Nothing).then_some((TableName { family, name }, reads)))
     }
 
-    /// The name of a table, a chain or a set.
+    /// The name of a table, a chain or a set. One that is a word of nft's own is listed, and cannot be
+    /// loaded.
     pub(super) fn name(&mut self, of: &str) -> Result<Cow<'a, str>, ReadError> {
         match self.peek() {
-            Token::Word(word) if is_always_keyword(word) || word.contains(['*', '\\']) => {
-                Err(self.error(refused(word, "it is a word of nft's own, and no name")))
+            Token::Word(word) if word.contains(['*', '\\']) => {
+                Err(self.error(refused(word, "it has what no name has")))
             }
             Token::Word(word) => {
                 self.take();
@@ -162,7 +175,7 @@ impl<'a> Parser<'a> {
     fn chain_command(&mut self, table: TableName<'a>) -> Result<Object<'a>, ReadError> {
         let at = self.at();
         let name = self.name("a chain")?;
-        let mut chain = crate::nft::Chain { at, name, base: None, drops: None, rules: Vec::new() };
+        let mut chain = Chain::named(at, name);
         if self.sign_is("{") {
             self.chain_block(&mut chain)?;
         }

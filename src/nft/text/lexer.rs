@@ -60,6 +60,8 @@ pub(super) struct Lexer<'a> {
     text: &'a str,
     /// Bytes read.
     offset: usize,
+    /// Bytes before the token that was read last.
+    start: usize,
     line: u32,
     /// Of what comes next.
     column: u32,
@@ -67,13 +69,14 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, offset: 0, line: 1, column: 1 }
+        Self { text, offset: 0, start: 0, line: 1, column: 1 }
     }
 
     /// The next token, and where it stands.
     pub(super) fn next(&mut self) -> (At, Token<'a>) {
         self.skip_space();
         let at = At::Line { line: self.line, column: self.column };
+        self.start = self.offset;
         let rest = &self.text[self.offset..];
         let (token, len) = match token(rest) {
             // Nothing else of the line can be told from the text.
@@ -92,6 +95,16 @@ impl<'a> Lexer<'a> {
             self.column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
         }
         (at, token)
+    }
+
+    /// Bytes before the token that was read last.
+    pub(super) const fn start(&self) -> usize {
+        self.start
+    }
+
+    /// The text from a byte on up to the token that was read last.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        self.text[start..self.start].trim_end()
     }
 
     const fn begin_line(&mut self) {
@@ -132,7 +145,8 @@ fn token(rest: &str) -> (Token<'_>, usize) {
             Some(end) if rest[1 + end..].starts_with('"') => (Token::Text(&rest[1..=end]), end + 2),
             _ => (Token::Stray('"'), 1),
         },
-        _ if first.is_ascii_hexdigit() || first == ':' => address(rest)
+        _ if first.is_ascii_hexdigit() || first == ':' => hardware(rest)
+            .or_else(|| address(rest))
             .or_else(|| digits(rest))
             .or_else(|| word(rest))
             .unwrap_or_else(|| sign(rest)),
@@ -152,6 +166,15 @@ fn sign(rest: &str) -> (Token<'_>, usize) {
 /// How many bytes of `rest` are of a kind.
 fn run(rest: &str, is_of: impl Fn(u8) -> bool) -> usize {
     rest.bytes().position(|byte| !is_of(byte)).unwrap_or(rest.len())
+}
+
+/// An address of a link: `02:42:ac:11:00:02`.
+fn hardware(rest: &str) -> Option<(Token<'_>, usize)> {
+    const LEN: usize = "02:42:ac:11:00:02".len();
+    let len = run(rest, |byte| byte.is_ascii_hexdigit() || byte == b':');
+    let mut parts = rest[..len].split(':');
+    let is_it = len == LEN && parts.all(|part| part.len() == 2);
+    is_it.then(|| (Token::Word(&rest[..len]), len))
 }
 
 fn address(rest: &str) -> Option<(Token<'_>, usize)> {
@@ -275,6 +298,7 @@ mod tests {
                 ],
             ),
             ("$P \"x\n", vec![Stray('$'), Word("P"), Stray('"'), Newline]),
+            ("02:42:ac:11:00:0f 1", vec![Word("02:42:ac:11:00:0f"), Number(1)]),
             ("@s -150", vec![Sign("@"), Word("s"), Sign("-"), Number(150)]),
             ("fd00::1x", vec![Word("fd00"), Sign(":"), Sign(":"), Digits("1x")]),
         ] {

@@ -1,7 +1,7 @@
 //! nft scripts, and what `nft list ruleset` prints.
 //!
 //! ```text
-//! script ──lexer──▶ tokens ──command, block, rule, value──▶ Script ──print──▶ script
+//! script ──lexer──▶ tokens ──command, block, rule, statement, field, value──▶ Script ──print──▶ script
 //! ```
 //!
 //! The reader is written by hand, because what a token of nft is depends on what stands before it
@@ -11,11 +11,14 @@
 
 mod block;
 mod command;
+mod field;
 mod lexer;
 mod parser;
 mod print;
 mod rule;
+mod statement;
 mod value;
 
 pub(crate) use command::read;
-pub(crate) use print::print;
+pub(crate) use print::{comparison, print};
+pub(crate) use statement::{DEFAULT_BURST, rejected, statements};

@@ -1,5 +1,7 @@
 //! What every part of the parser needs: tokens, one ahead, and errors with places.
 
+use std::collections::BTreeSet;
+
 use super::lexer::{Lexer, Token};
 use crate::nft::{At, Newer, Place, ReadError, ReadProblem};
 
@@ -12,6 +14,8 @@ pub(super) struct Parser<'a> {
     pub(super) errors: Vec<ReadError>,
     /// Spellings that not every nft takes.
     pub(super) newer: Vec<Newer>,
+    /// What no IP packet meets at a hook that can be read.
+    pub(super) elsewhere: BTreeSet<String>,
 }
 
 /// Deepest nesting of parentheses and brackets in a rule.
@@ -21,7 +25,7 @@ impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let (at, token) = lexer.next();
-        Self { lexer, at, token, errors: Vec::new(), newer: Vec::new() }
+        Self { lexer, at, token, errors: Vec::new(), newer: Vec::new(), elsewhere: BTreeSet::new() }
     }
 
     /// Where the next token stands.
@@ -163,6 +167,24 @@ impl<'a> Parser<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// Passes over what is left of a rule: its text; `None` if not even its words can be told apart.
+    pub(super) fn rest_of_rule(&mut self) -> Option<&'a str> {
+        let start = self.lexer.start();
+        let mut depth = 0_usize;
+        loop {
+            match self.token {
+                Token::Stray(_) => return None,
+                Token::Eof => break,
+                Token::Newline | Token::Semicolon | Token::Sign("}") if depth == 0 => break,
+                Token::Sign("{") => depth += 1,
+                Token::Sign("}") => depth -= 1,
+                _ => {}
+            }
+            self.take();
+        }
+        Some(self.lexer.since(start))
     }
 
     /// This place, to come back to.

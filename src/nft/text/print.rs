@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::ir::Base;
 use crate::nft::{
     Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
-    SetType, Statement, Table, TableFamily, Value, Verb, Verdict, hook_name, kind_name,
+    SetType, Statement, Table, TableFamily, Translate, Value, Verb, Verdict, hook_name, kind_name,
 };
 
 /// Columns that the elements of a named set fill.
@@ -190,43 +190,71 @@ impl Display for Rule<'_> {
     }
 }
 
+/// A match as a script has it.
+pub(crate) fn comparison(left: &Expr<'_>, op: Comparison, right: &Right<'_>) -> String {
+    match (op, left) {
+        // Without it, one would have to know how strongly `&` binds, or another comparison would be
+        // meant.
+        (Comparison::Equal, Expr::Binary(..)) => format!("{left} == {right}"),
+        (Comparison::Equal, left) if left.is_mask() && right.is_one() => {
+            format!("{left} == {right}")
+        }
+        (Comparison::In | Comparison::Equal, _) => format!("{left} {right}"),
+        (op, _) => format!("{left} {} {right}", op.word()),
+    }
+}
+
 impl Display for Statement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = |family: &Option<TableFamily>| {
-            family.map_or_else(String::new, |of| format!(" {}", of.name()))
-        };
         match self {
-            Self::Match { left, op, right } => {
-                let op = match (op, left) {
-                    // Without it, one would have to know how strongly `&` binds.
-                    (Comparison::Equal, Expr::Binary(..)) => "== ",
-                    (Comparison::In | Comparison::Equal, _) => "",
-                    (op, _) => return write!(f, "{left} {} {right}", op.word()),
-                };
-                write!(f, "{left} {op}{right}")
-            }
+            Self::Match { left, op, right } => f.write_str(&comparison(left, *op, right)),
             Self::Counter => f.write_str("counter"),
             Self::Verdict(verdict) => write!(f, "{verdict}"),
-            Self::Redirect { port: None } => f.write_str("redirect"),
-            Self::Redirect { port: Some(port) } => write!(f, "redirect to :{port}"),
-            Self::Snat { family: of, to } => write!(f, "snat{} to {to}", family(of)),
-            Self::Dnat { family: of, to, port } => {
-                write!(f, "dnat{} to ", family(of))?;
-                match (to, port) {
-                    (Value::Address(IpAddr::V6(to)), Some(port)) => write!(f, "[{to}]:{port}"),
-                    (to, Some(port)) => write!(f, "{to}:{port}"),
-                    (to, None) => write!(f, "{to}"),
+            Self::Translate(translate) => write!(f, "{translate}"),
+            Self::Tproxy { family, address, port } => {
+                write!(f, "tproxy{} to ", Spaced(*family))?;
+                match (address, port) {
+                    (Some(Value::Address(IpAddr::V6(to))), Some(port)) => {
+                        write!(f, "[{to}]:{port}")
+                    }
+                    (to, port) => {
+                        to.as_ref().map_or(Ok(()), |to| write!(f, "{to}"))?;
+                        port.as_ref().map_or(Ok(()), |port| write!(f, ":{port}"))
+                    }
                 }
-            }
-            Self::Tproxy { family: of, address, port } => {
-                write!(f, "tproxy{} to ", family(of))?;
-                address.as_ref().map_or(Ok(()), |address| write!(f, "{address}"))?;
-                port.as_ref().map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             Self::Mangle { key, value } => write!(f, "{key} set {value}"),
             Self::Log => f.write_str("log"),
             Self::Vmap { key, to } => write!(f, "{key} vmap {to}"),
+            Self::Update { text, .. } | Self::Other { text, .. } => f.write_str(text),
+            Self::Unknown { text, .. } => f.write_str(text),
         }
+    }
+}
+
+/// A family that a statement names, with a space before it.
+struct Spaced(Option<TableFamily>);
+
+impl Display for Spaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |family| write!(f, " {}", family.name()))
+    }
+}
+
+impl Display for Translate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.word())?;
+        write!(f, "{}", Spaced(self.family))?;
+        match (&self.to, &self.port) {
+            (None, None) => {}
+            (None, Some(port)) => write!(f, " to :{port}")?,
+            (Some(Expr::Value(Value::Address(IpAddr::V6(to)))), Some(port)) => {
+                write!(f, " to [{to}]:{port}")?;
+            }
+            (Some(to), Some(port)) => write!(f, " to {to}:{port}")?,
+            (Some(to), None) => write!(f, " to {to}")?,
+        }
+        if self.flags.is_empty() { Ok(()) } else { write!(f, " {}", self.flags.join(",")) }
     }
 }
 
@@ -248,14 +276,19 @@ impl Display for Expr<'_> {
             Self::Payload { protocol, field } => write!(f, "{protocol} {field}"),
             Self::Fib { result, flags } => write!(f, "fib {} {result}", flags.join(" . ")),
             Self::Socket(key) => write!(f, "socket {key}"),
+            Self::Concat(parts) => separated(f, parts, " . "),
+            Self::Map(both) => write!(f, "{} map {}", both.0, both.1),
+            Self::Other(text) => f.write_str(text),
             Self::Binary(operator, both) => {
                 // `&` binds stronger than `^`, and that stronger than `|`.
                 let side = |f: &mut fmt::Formatter<'_>, side: &Self, is_left: bool| {
                     let as_is = match side {
                         Self::Binary(inner, _) => {
-                            *inner == Operator::And && *operator != Operator::And
+                            *inner == Operator::And
+                                && matches!(operator, Operator::Or | Operator::Xor)
                                 || inner == operator && is_left
                         }
+                        Self::Value(Value::Bits(bits)) => bits.len() < 2,
                         _ => true,
                     };
                     if as_is { write!(f, "{side}") } else { write!(f, "({side})") }
@@ -285,6 +318,9 @@ impl Display for Elements<'_> {
         separated(f, &self.values, ", ")?;
         for (at, (key, verdict)) in self.entries.iter().enumerate() {
             write!(f, "{}{key} : {verdict}", if at == 0 { "" } else { ", " })?;
+        }
+        for (at, (key, value)) in self.pairs.iter().enumerate() {
+            write!(f, "{}{key} : {value}", if at == 0 { "" } else { ", " })?;
         }
         f.write_str(" }")
     }
@@ -319,7 +355,7 @@ impl Display for Value<'_> {
     }
 }
 
-fn separated(f: &mut fmt::Formatter<'_>, values: &[Value<'_>], by: &str) -> fmt::Result {
+fn separated(f: &mut fmt::Formatter<'_>, values: &[impl Display], by: &str) -> fmt::Result {
     for (at, value) in values.iter().enumerate() {
         write!(f, "{}{value}", if at == 0 { "" } else { by })?;
     }

@@ -4,15 +4,14 @@ use std::borrow::Cow;
 
 use super::lexer::Token;
 use super::parser::{Parser, error_at};
+use super::statement::is_other;
 use crate::nft::{
-    At, Comparison, ReadError, Statement, TableFamily, Value, needs, refused, unknown,
+    At, Comparison, Expr, Operator, ReadError, Right, Statement, TableFamily, Translation, Value,
+    needs, unknown,
 };
 
 /// A rule, and the comment that the kernel keeps with it.
 type Statements<'a> = (Vec<(At, Statement<'a>)>, Option<&'a str>);
-
-/// Most bytes of a comment on a rule: nft 1.0.1 to 1.1.7 refuse more.
-const MAX_COMMENT: usize = 128;
 
 impl<'a> Parser<'a> {
     /// The statements of a rule, up to its end.
@@ -21,16 +20,25 @@ impl<'a> Parser<'a> {
         let start = self.at();
         let mut comment = None;
         while !self.is_end() {
-            let at = self.at();
-            if let Some(text) = comment_text(self)? {
-                comment = Some(text);
-                if !self.is_end() {
-                    return Err(self.unexpected("the end of the rule, behind its comment,"));
+            let (at, begin) = (self.at(), self.mark());
+            let read = match self.comment() {
+                Ok(Some(text)) => {
+                    comment = Some(text);
+                    break;
                 }
-                break;
+                Ok(None) => self.statement(),
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(statement) => statements.push((at, statement)),
+                Err(error) => {
+                    self.back_to(begin);
+                    let Some(text) = self.rest_of_rule() else { return Err(error) };
+                    let at = error.at.in_script();
+                    let text = Cow::Borrowed(text);
+                    statements.push((at, Statement::Unknown { text, problem: error.problem }));
+                }
             }
-            let statement = self.statement()?;
-            statements.push((at, statement));
         }
         if statements.is_empty() {
             return Err(error_at(start, needs("rule", "a statement")));
@@ -44,7 +52,7 @@ impl<'a> Parser<'a> {
         }
         let at = self.at();
         let Token::Word(word) = self.peek() else {
-            if self.peek() == Token::Sign("(") {
+            if matches!(self.peek(), Token::Sign("(" | "@")) {
                 return self.match_or_change();
             }
             return Err(self.unexpected("a statement"));
@@ -53,10 +61,7 @@ impl<'a> Parser<'a> {
             "counter" => {
                 self.take();
                 if self.word_is("name") {
-                    if !matches!(self.peek(), Token::Word(_) | Token::Text(_)) {
-                        return Err(self.unexpected("the name of a counter"));
-                    }
-                    self.take();
+                    self.object_name("a counter")?;
                 } else {
                     self.counts()?;
                 }
@@ -67,37 +72,7 @@ impl<'a> Parser<'a> {
                 self.log()?;
                 Ok(Statement::Log)
             }
-            "redirect" => {
-                self.take();
-                let port = if self.word_is("to") {
-                    self.sign_is(":");
-                    Some(self.port()?)
-                } else {
-                    None
-                };
-                Ok(Statement::Redirect { port })
-            }
-            "snat" => {
-                self.take();
-                let family = self.family();
-                self.word("to")?;
-                let to = self.address()?;
-                if let Token::Sign(sign @ (":" | "-")) = self.peek() {
-                    return Err(self.error(unknown("part of `snat`", sign)));
-                }
-                Ok(Statement::Snat { family, to })
-            }
-            "dnat" => {
-                self.take();
-                let family = self.family();
-                self.word("to")?;
-                let to = self.address()?;
-                let port = if self.sign_is(":") { Some(self.port()?) } else { None };
-                if let Token::Sign(sign @ "-") = self.peek() {
-                    return Err(self.error(unknown("part of `dnat`", sign)));
-                }
-                Ok(Statement::Dnat { family, to, port })
-            }
+            "ct" if self.peek_second() == Token::Word("count") => self.other(word),
             "tproxy" => {
                 self.take();
                 let family = self.family();
@@ -108,26 +83,71 @@ impl<'a> Parser<'a> {
                 Ok(Statement::Tproxy { family, address, port })
             }
             _ if self.begins_field() => self.match_or_change(),
-            _ => Err(error_at(at, unknown("statement", word))),
+            _ => match Translation::ALL.into_iter().find(|kind| kind.word() == word) {
+                Some(kind) => self.translate(kind).map(Statement::Translate),
+                None if is_other(word) => self.other(word),
+                None => Err(error_at(at, unknown("statement", word))),
+            },
         }
     }
 
     /// A comparison, a look-up of a verdict, or a new value.
     fn match_or_change(&mut self) -> Result<Statement<'a>, ReadError> {
         let left = self.expression()?;
+        let is_class = matches!(&left, Expr::Meta(key) if key == "priority");
         if self.word_is("set") {
-            let value = self.expression()?;
-            if let Token::Word(word @ "map") = self.peek() {
-                return Err(self.error(unknown("expression", word)));
-            }
+            let value = match self.class() {
+                Some(class) if is_class => Expr::Value(class),
+                _ => match self.expression()? {
+                    Expr::Value(first) if self.peek() == Token::Sign(",") => {
+                        let mut all = vec![first];
+                        while self.sign_is(",") {
+                            all.push(Value::Word(Cow::Borrowed(self.any_word("a bit")?)));
+                        }
+                        Expr::Value(Value::List(all))
+                    }
+                    value => value,
+                },
+            };
             return Ok(Statement::Mangle { key: left, value });
         }
         if self.word_is("vmap") {
             return Ok(Statement::Vmap { key: left, to: self.right()? });
         }
         let op = self.comparison();
+        if is_class && let Some(class) = self.class() {
+            return Ok(Statement::Match { left, op, right: Right::One(class) });
+        }
         let right = self.right()?;
-        Ok(Statement::Match { left, op, right })
+        // `tcp flags syn / syn,ack` is `tcp flags & (syn | ack) == syn`.
+        match right {
+            Right::One(value) if self.sign_is("/") => {
+                let Right::One(mask) = self.right()? else {
+                    return Err(self.unexpected("a mask"));
+                };
+                let mask = Expr::Value(mask.into_mask());
+                let op = if op == Comparison::In { Comparison::Equal } else { op };
+                let left = Expr::binary(Operator::And, left, mask);
+                Ok(Statement::Match { left, op, right: Right::One(value.into_mask()) })
+            }
+            right => Ok(Statement::Match { left, op, right }),
+        }
+    }
+
+    /// `1:2`, a class of traffic, if one comes next.
+    fn class(&mut self) -> Option<Value<'a>> {
+        let (Token::Number(major), Token::Sign(":")) = (self.peek(), self.peek_second()) else {
+            return None;
+        };
+        let start = self.mark();
+        self.take();
+        self.take();
+        let Token::Number(minor) = self.peek() else {
+            self.back_to(start);
+            return None;
+        };
+        self.take();
+        Some(Value::Word(Cow::Owned(format!("{major}:{minor}"))))
     }
 
     fn comparison(&mut self) -> Comparison {
@@ -147,13 +167,13 @@ impl<'a> Parser<'a> {
         op.unwrap_or(Comparison::In)
     }
 
-    fn family(&mut self) -> Option<TableFamily> {
+    pub(super) fn family(&mut self) -> Option<TableFamily> {
         let Token::Word(word @ ("ip" | "ip6")) = self.peek() else { return None };
         self.take();
         TableFamily::named(word)
     }
 
-    fn port(&mut self) -> Result<Value<'a>, ReadError> {
+    pub(super) fn port(&mut self) -> Result<Value<'a>, ReadError> {
         let port = match self.peek() {
             Token::Number(port) => Value::Number(port),
             Token::Hex(port) => Value::Hex(port),
@@ -168,7 +188,7 @@ impl<'a> Parser<'a> {
     }
 
     /// An address, an IPv6 one in brackets where a port may follow.
-    fn address(&mut self) -> Result<Value<'a>, ReadError> {
+    pub(super) fn address(&mut self) -> Result<Value<'a>, ReadError> {
         let in_brackets = self.sign_is("[");
         let value = match self.peek() {
             Token::Address(address) => Value::Address(address),
@@ -216,17 +236,16 @@ impl<'a> Parser<'a> {
             }
         }
     }
-}
 
-/// The comment of a rule, if it comes next.
-fn comment_text<'a>(parser: &mut Parser<'a>) -> Result<Option<&'a str>, ReadError> {
-    if !parser.word_is("comment") {
-        return Ok(None);
+    /// The comment of a rule, if it comes next; the rule ends behind it.
+    fn comment(&mut self) -> Result<Option<&'a str>, ReadError> {
+        if !self.word_is("comment") {
+            return Ok(None);
+        }
+        let text = self.text()?;
+        if !self.is_end() {
+            return Err(self.unexpected("the end of the rule, behind its comment,"));
+        }
+        Ok(Some(text))
     }
-    let at = parser.at();
-    let text = parser.text()?;
-    if text.len() > MAX_COMMENT {
-        return Err(error_at(at, refused("comment", "nft takes 128 bytes at most")));
-    }
-    Ok(Some(text))
 }

@@ -6,37 +6,58 @@ use super::lexer::Token;
 use super::parser::{DEEPEST, Parser, error_at};
 use crate::nft::{Elements, Expr, Operator, ReadError, Right, Value, Verdict, bad, unknown};
 
-/// Operators that bind one stronger than the other, the weakest first.
-const BINDING: [(Operator, &str, &str); 3] =
-    [(Operator::Or, "|", "or"), (Operator::Xor, "^", "xor"), (Operator::And, "&", "and")];
+/// Operators with their sign and their word, and how strongly each binds.
+const BINDING: [(Operator, &str, &str, usize); 5] = [
+    (Operator::Or, "|", "or", 0),
+    (Operator::Xor, "^", "xor", 1),
+    (Operator::And, "&", "and", 2),
+    (Operator::ShiftLeft, "<<", "lshift", 3),
+    (Operator::ShiftRight, ">>", "rshift", 3),
+];
 
 impl<'a> Parser<'a> {
     /// What a rule reads or computes, with operators.
     pub(super) fn expression(&mut self) -> Result<Expr<'a>, ReadError> {
-        self.binary(0, 0)
+        self.concatenation(0)
+    }
+
+    /// Values together, and what a map leads to from them.
+    fn concatenation(&mut self, depth: usize) -> Result<Expr<'a>, ReadError> {
+        let first = self.binary(0, depth)?;
+        let key = if self.peek() == Token::Sign(".") {
+            let mut parts = vec![first];
+            while self.sign_is(".") {
+                parts.push(self.binary(0, depth)?);
+            }
+            Expr::Concat(parts)
+        } else {
+            first
+        };
+        if self.word_is("map") {
+            return Ok(Expr::Map(Box::new((key, self.right()?))));
+        }
+        Ok(key)
     }
 
     /// An expression of operators from `level` on, as [`BINDING`] has them.
     fn binary(&mut self, level: usize, depth: usize) -> Result<Expr<'a>, ReadError> {
         let mut left = self.primary(depth)?;
-        while let Some(found) = self.operator().filter(|found| *found >= level) {
+        while let Some((operator, found)) = self.operator().filter(|(_, found)| *found >= level) {
             self.take();
             let right = self.binary(found + 1, depth)?;
-            left = Expr::binary(BINDING[found].0, left, right);
-        }
-        if let Token::Sign(sign @ ("<<" | ">>" | ".")) = self.peek() {
-            return Err(self.error(unknown("operator", sign)));
+            left = Expr::binary(operator, left, right);
         }
         Ok(left)
     }
 
-    /// The place in [`BINDING`] of the next token, if that is an operator.
-    fn operator(&self) -> Option<usize> {
-        match self.peek() {
-            Token::Sign(sign) => BINDING.iter().position(|(_, known, _)| *known == sign),
-            Token::Word(word) => BINDING.iter().position(|(_, _, known)| *known == word),
+    /// The next token, if that is an operator, and how strongly it binds.
+    fn operator(&self) -> Option<(Operator, usize)> {
+        let known = match self.peek() {
+            Token::Sign(sign) => BINDING.iter().find(|(_, known, ..)| *known == sign),
+            Token::Word(word) => BINDING.iter().find(|(_, _, known, _)| *known == word),
             _ => None,
-        }
+        };
+        known.map(|(operator, .., level)| (*operator, *level))
     }
 
     fn primary(&mut self, depth: usize) -> Result<Expr<'a>, ReadError> {
@@ -44,44 +65,11 @@ impl<'a> Parser<'a> {
             return Err(self.error(bad("expression", "(", "nested too deeply")));
         }
         if self.sign_is("(") {
-            let inner = self.binary(0, depth + 1)?;
+            let inner = self.concatenation(depth + 1)?;
             self.sign(")")?;
             return Ok(inner);
         }
-        if self.begins_field() { self.field() } else { self.scalar().map(Expr::Value) }
-    }
-
-    /// Whether the next token begins a field rather than a value.
-    pub(super) fn begins_field(&self) -> bool {
-        let Token::Word(word) = self.peek() else { return false };
-        matches!(word, "meta" | "ct" | "fib" | "socket") || is_unqualified(word) || is_header(word)
-    }
-
-    /// Something of a packet.
-    fn field(&mut self) -> Result<Expr<'a>, ReadError> {
-        let word = self.any_word("a field")?;
-        Ok(match word {
-            "meta" => Expr::Meta(Cow::Borrowed(self.any_word("what of the packet")?)),
-            "socket" => Expr::Socket(Cow::Borrowed(self.any_word("what of the socket")?)),
-            "ct" => {
-                if let Token::Word(direction @ ("original" | "reply")) = self.peek() {
-                    return Err(self.error(unknown("ct key", direction)));
-                }
-                Expr::Ct(Cow::Borrowed(self.any_word("what of the connection")?))
-            }
-            "fib" => {
-                let mut flags = vec![Cow::Borrowed(self.any_word("what is looked up")?)];
-                while self.sign_is(".") {
-                    flags.push(Cow::Borrowed(self.any_word("what is looked up")?));
-                }
-                Expr::Fib { result: Cow::Borrowed(self.any_word("what is asked for")?), flags }
-            }
-            _ if is_header(word) => Expr::Payload {
-                protocol: Cow::Borrowed(word),
-                field: Cow::Borrowed(self.any_word("a field of the header")?),
-            },
-            _ => Expr::Meta(Cow::Borrowed(word)),
-        })
+        if self.begins_field() { self.field() } else { self.interval().map(Expr::Value) }
     }
 
     /// One value, without what may follow it.
@@ -91,10 +79,8 @@ impl<'a> Parser<'a> {
             Token::Hex(number) => Value::Hex(number),
             Token::Address(address) => Value::Address(address),
             Token::Word(word) => Value::Word(Cow::Borrowed(word)),
-            // Too long for a number, which is said where one is wanted.
-            Token::Digits(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Value::Word(Cow::Borrowed(digits))
-            }
+            // A time, or too long for a number, which is said where one is wanted.
+            Token::Digits(digits) if is_time(digits) => Value::Word(Cow::Borrowed(digits)),
             Token::Text(text) => Value::Text(Cow::Borrowed(text)),
             Token::Sign("*") => Value::Rest,
             _ => return Err(self.unexpected("a value")),
@@ -105,9 +91,9 @@ impl<'a> Parser<'a> {
 
     /// A value with its prefix length, or a range.
     fn interval(&mut self) -> Result<Value<'a>, ReadError> {
-        let (at, token) = (self.at(), self.peek());
         let value = self.scalar()?;
-        if self.sign_is("/") {
+        let may_be_prefix = matches!(value, Value::Address(_) | Value::Number(_) | Value::Hex(_));
+        if may_be_prefix && self.sign_is("/") {
             let (len_at, len_token) = (self.at(), self.peek());
             let len = self.number("the length of a prefix")?;
             let too_long = |_| error_at(len_at, bad("len", &len_token, "longer than an address"));
@@ -115,7 +101,7 @@ impl<'a> Parser<'a> {
             return match value {
                 Value::Address(address) => Ok(Value::Prefix(address, len)),
                 Value::Number(number) | Value::Hex(number) => Ok(Value::NumberPrefix(number, len)),
-                _ => Err(error_at(at, bad("prefix", &token, "not of an address"))),
+                other => Ok(other),
             };
         }
         if self.sign_is("-") {
@@ -160,7 +146,7 @@ impl<'a> Parser<'a> {
         let (sign, word, list): (_, _, fn(Vec<Value<'a>>) -> Value<'a>) = match self.peek() {
             Token::Sign(",") => (",", ",", Value::List),
             Token::Sign("|") | Token::Word("or") => ("|", "or", Value::Bits),
-            Token::Sign(sign @ ("&" | "^" | "/" | "<<" | ">>")) => {
+            Token::Sign(sign @ ("&" | "^" | "<<" | ">>")) => {
                 return Err(self.error(unknown("operator", sign)));
             }
             _ => return Ok(first),
@@ -188,7 +174,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.sign("}")?;
-        if !elements.values.is_empty() && !elements.entries.is_empty() {
+        let kinds =
+            [&elements.values.is_empty(), &elements.entries.is_empty(), &elements.pairs.is_empty()];
+        if kinds.into_iter().filter(|is_empty| !**is_empty).count() > 1 {
             let why = "some keys lead somewhere, and some do not";
             return Err(self.error(bad("set", "{ … }", why)));
         }
@@ -208,33 +196,30 @@ impl<'a> Parser<'a> {
 
     fn element(&mut self, elements: &mut Elements<'a>) -> Result<(), ReadError> {
         let key = self.concatenated()?;
-        while let Token::Word(word) = self.peek() {
-            match word {
-                "timeout" | "expires" => {
-                    self.take();
-                    self.take();
-                    elements.fleeting = true;
-                }
-                "counter" => {
-                    self.take();
-                    self.counts()?;
-                }
-                "comment" => {
-                    self.take();
-                    self.text()?;
-                }
-                _ => return Err(self.error(unknown("part of an element", word))),
+        loop {
+            elements.fleeting |= self.key_options()?;
+            let Token::Word(word) = self.peek() else { break };
+            // What is counted for an element decides nothing here: it has counted it already.
+            if !matches!(word, "limit" | "quota" | "ct" | "last") {
+                return Err(self.error(unknown("part of an element", word)));
             }
+            let mut limits = String::new();
+            let before = self.mark();
+            self.stateful(&mut limits)?;
+            if limits.is_empty() && self.at() == before.1 {
+                return Err(self.error(unknown("part of an element", word)));
+            }
+            elements.limits |= !limits.is_empty();
         }
         if !self.sign_is(":") {
             elements.values.push(key);
             return Ok(());
         }
-        let Some(verdict) = self.verdict()? else {
-            let word = self.peek();
-            return Err(self.error(unknown("verdict", &word)));
-        };
-        elements.entries.push((key, verdict));
+        match self.verdict()? {
+            Some(verdict) => elements.entries.push((key, verdict)),
+            None => elements.pairs.push((key, self.concatenated()?)),
+        }
+        elements.fleeting |= self.key_options()?;
         Ok(())
     }
 
@@ -269,7 +254,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Digits, however many.
-    fn count(&mut self) -> Result<(), ReadError> {
+    pub(super) fn count(&mut self) -> Result<(), ReadError> {
         match self.peek() {
             Token::Number(_) => {}
             Token::Digits(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {}
@@ -280,63 +265,9 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether it is a field that may stand without `meta` (nft 1.0.1 to 1.1.6).
-fn is_unqualified(word: &str) -> bool {
-    matches!(
-        word,
-        "cgroup"
-            | "cpu"
-            | "day"
-            | "hour"
-            | "ibriport"
-            | "ibrname"
-            | "iif"
-            | "iifgroup"
-            | "iifname"
-            | "iiftype"
-            | "mark"
-            | "nftrace"
-            | "obriport"
-            | "obrname"
-            | "oif"
-            | "oifgroup"
-            | "oifname"
-            | "oiftype"
-            | "pkttype"
-            | "rtclassid"
-            | "skgid"
-            | "skuid"
-            | "time"
-    )
-}
-
-/// Whether it is a header whose fields are two words: `tcp dport`.
-fn is_header(word: &str) -> bool {
-    matches!(
-        word,
-        "ah" | "arp"
-            | "comp"
-            | "dccp"
-            | "dst"
-            | "esp"
-            | "ether"
-            | "frag"
-            | "gre"
-            | "gretap"
-            | "geneve"
-            | "hbh"
-            | "icmp"
-            | "icmpv6"
-            | "igmp"
-            | "ip"
-            | "ip6"
-            | "mh"
-            | "sctp"
-            | "srh"
-            | "tcp"
-            | "th"
-            | "udp"
-            | "udplite"
-            | "vlan"
-    )
+/// Whether digits are a number, or numbers with units: `1h30m`, `0x1f`.
+fn is_time(text: &str) -> bool {
+    let is_hex = |hex: &str| hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.strip_prefix("0x").is_some_and(is_hex)
+        || text.bytes().all(|byte| byte.is_ascii_digit() || b"dhms".contains(&byte))
 }

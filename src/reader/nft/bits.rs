@@ -42,15 +42,16 @@ impl Bits {
             Expr::Meta(key) => return Self::mark(key, Self::PACKET),
             Expr::Ct(key) => return Self::mark(key, Self::CONNECTION),
             Expr::Binary(operator, both) => (*operator, both),
-            Expr::Payload { .. } | Expr::Fib { .. } | Expr::Socket(_) => {
-                return Err(unknown("mark", value));
-            }
+            _ => return Err(unknown("mark", value)),
         };
         let (left, right) = (Self::read(&both.0)?, Self::read(&both.1)?);
         let combined = match operator {
             Operator::And => left.and(right),
             Operator::Or => left.or(right),
             Operator::Xor => Some(left.xor(right)),
+            Operator::ShiftLeft | Operator::ShiftRight => {
+                return Err(unknown("operator", operator.word()));
+            }
         };
         let why = "a bit depends on two others";
         combined.ok_or_else(|| ReadProblem::Inexact { word: operator.word().to_owned(), why })

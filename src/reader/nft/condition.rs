@@ -3,11 +3,11 @@
 use super::ReadProblem;
 use super::bits::{Bits, Which};
 use super::field::Field;
-use super::table::Sets;
+use super::sets::{Sets, anonymous};
 use super::value::{interface_name, mark, nets, number, numbers, port, ports, states, word};
 use crate::ir::{CtStates, Direction, Match, OwnerIs, Protocol};
 use crate::net::{Families, Family, Interface, Mark, Name, PortRange, PortSet, aggregate};
-use crate::nft::{self, Comparison as Op, Expr, Value, absent, bad};
+use crate::nft::{self, Comparison as Op, Expr, Value, bad};
 use crate::reader::iptables::joined;
 
 /// What a match comes to.
@@ -89,21 +89,12 @@ impl<'v> Right<'v> {
         match right {
             nft::Right::One(value) => Ok(Self::One(value)),
             nft::Right::Named(name) => Self::named(name, field, sets),
-            nft::Right::Set(elements) if elements.fleeting => {
-                Err(nft::unknown("part of an element", "timeout"))
-            }
-            nft::Right::Set(elements) if elements.entries.is_empty() => {
-                Ok(Self::Set(vec![&elements.values]))
-            }
-            nft::Right::Set(_) => {
-                Err(bad("set", right, "its elements lead somewhere, as those of a map"))
-            }
+            nft::Right::Set(elements) => Ok(Self::Set(vec![anonymous(elements, right)?])),
         }
     }
 
     fn named(name: &str, field: Field, sets: &Sets<'v, '_>) -> Result<Self, ReadProblem> {
-        let set = sets.get(name).filter(|set| set.set.map.is_none());
-        let set = set.ok_or_else(|| absent("set", name))?;
+        let set = sets.need(name)?;
         if !field.is_of(&set.set.of)? {
             return Err(bad("type", &set.set.of, "not that of the field"));
         }
@@ -117,15 +108,7 @@ impl<'v> Right<'v> {
                 }),
             };
         }
-        if let Some(error) = set.unread {
-            return Err(error.problem.clone());
-        }
-        let flags = &set.set.flags;
-        if set.fleeting || flags.iter().any(|flag| matches!(&**flag, "timeout" | "dynamic")) {
-            let why = "its elements come and go by themselves";
-            return Err(ReadProblem::Inexact { word: name.to_owned(), why });
-        }
-        Ok(Self::Set(set.values.clone()))
+        sets.elements(set).map(Self::Set)
     }
 
     fn values(&self) -> Result<impl Iterator<Item = &'v Value<'v>>, ReadProblem> {
@@ -150,14 +133,17 @@ impl<'v> Right<'v> {
     }
 }
 
-/// Reads a match; its field, too.
+/// Reads a match; its field, too, unless it has several.
 pub(super) fn read<'v>(
     (left, op, right): (&Expr<'_>, Op, &'v nft::Right<'v>),
     sets: &Sets<'v, '_>,
-) -> Result<(Field, Condition), ReadProblem> {
+) -> Result<(Option<Field>, Condition), ReadProblem> {
+    if let Expr::Concat(parts) = left {
+        return Ok((None, super::concat::compare(parts, op, right, sets)?));
+    }
     let field = Field::read(left)?;
     let right = Right::read(right, field, sets)?;
-    Ok((field, compare(field, op, &right)?))
+    Ok((Some(field), compare(field, op, &right)?))
 }
 
 /// What it takes for `field` to compare with `right` so.
@@ -182,7 +168,12 @@ pub(super) fn compare(field: Field, op: Op, right: &Right<'_>) -> Result<Conditi
         (op, _) => return Err(wrong(op)),
     };
     Ok(match field {
-        Field::Family => Condition { families: families(right, not)?, any: vec![Vec::new()] },
+        Field::Family => {
+            Condition { families: families(["ipv4", "ipv6"], right, not)?, any: vec![Vec::new()] }
+        }
+        Field::Ether => {
+            Condition { families: families(["ip", "ip6"], right, not)?, any: vec![Vec::new()] }
+        }
         Field::Protocol(false) => protocols(right, not)?,
         Field::Protocol(true) => protocols(right, not)?.of(Family::Ipv4),
         Field::Port(of, protocol) => {
@@ -190,7 +181,10 @@ pub(super) fn compare(field: Field, op: Op, right: &Right<'_>) -> Result<Conditi
             compare_ports(of, protocol, ports, not)
         }
         Field::Address(of, family) => addresses(of, family, right, not)?.of(family),
-        Field::Interface(of) => {
+        Field::Interface(_, "iface_index") if right.values()?.any(is_index) => {
+            return Err(crate::nft::unknown("interface", "by its number"));
+        }
+        Field::Interface(of, _) => {
             let mut names = right.each(|value| {
                 Interface::new(&interface_name(value)?).map_err(|why| bad("interface", value, &why))
             })?;
@@ -217,15 +211,25 @@ pub(super) fn compare(field: Field, op: Op, right: &Right<'_>) -> Result<Conditi
     })
 }
 
+/// Whether an interface is named by its number alone: there is none with it now.
+const fn is_index(value: &Value<'_>) -> bool {
+    matches!(value, Value::Number(_) | Value::Hex(_))
+}
+
 fn wrong(op: Op) -> ReadProblem {
     ReadProblem::Inexact { word: op.word().to_owned(), why: "it is not known for what it compares" }
 }
 
-fn families(right: &Right<'_>, not: bool) -> Result<Option<Families>, ReadProblem> {
-    let named = right.each(|value| match word("family", value)? {
-        "ipv4" => Ok(Family::Ipv4),
-        "ipv6" => Ok(Family::Ipv6),
-        _ => Err(bad("family", value, "only ipv4 and ipv6 can be read")),
+fn families(
+    [v4, v6]: [&str; 2],
+    right: &Right<'_>,
+    not: bool,
+) -> Result<Option<Families>, ReadProblem> {
+    let named = right.each(|value| {
+        let word = word("family", value)?;
+        let known = [v4, v6].into_iter().zip(Family::ALL).find(|(name, _)| *name == word);
+        let why = || bad("family", value, &format!("only {v4} and {v6} can be read"));
+        known.map(|(_, family)| family).ok_or_else(why)
     })?;
     let [v4, v6] = Family::ALL.map(|family| named.contains(&family) != not);
     Ok(match (v4, v6) {
@@ -237,22 +241,30 @@ fn families(right: &Right<'_>, not: bool) -> Result<Option<Families>, ReadProble
 }
 
 fn protocols(right: &Right<'_>, not: bool) -> Result<Condition, ReadProblem> {
-    let named = right.each(|value| match value {
-        Value::Number(6) => Ok(Protocol::Tcp),
-        Value::Number(17) => Ok(Protocol::Udp),
-        Value::Word(word) if word == "tcp" => Ok(Protocol::Tcp),
-        Value::Word(word) if word == "udp" => Ok(Protocol::Udp),
-        _ => Err(bad("protocol", value, "only tcp and udp can be read")),
+    let mut named = right.each(|value| {
+        match value {
+            Value::Number(number) | Value::Hex(number) => {
+                u8::try_from(*number).ok().map(Protocol::of)
+            }
+            Value::Word(word) => Protocol::named(word),
+            _ => None,
+        }
+        .ok_or_else(|| bad("protocol", value, "not a protocol"))
     })?;
-    let mut matches: Vec<_> = [Protocol::Tcp, Protocol::Udp]
-        .into_iter()
-        .filter(|protocol| named.contains(protocol))
-        .map(|protocol| Match::Protocol { protocol, not })
-        .collect();
-    if !not && matches.len() == 2 {
-        matches = vec![transport()];
+    named.sort_unstable();
+    named.dedup();
+    let is = |protocol| Match::Protocol { protocol, not };
+    if not {
+        return Ok(Condition::all(named.into_iter().map(is).collect()));
     }
-    Ok(if matches.is_empty() { Condition::constant(not) } else { Condition::all(matches) })
+    let both = [Protocol::Tcp, Protocol::Udp];
+    let mut any: Vec<Vec<Match>> = Vec::new();
+    if both.iter().all(|protocol| named.contains(protocol)) {
+        named.retain(|protocol| !both.contains(protocol));
+        any.push(vec![transport()]);
+    }
+    any.extend(named.into_iter().map(|protocol| vec![is(protocol)]));
+    Ok(Condition::any(any))
 }
 
 fn compare_ports(

@@ -10,12 +10,15 @@ use crate::nft::{Expr, SetType, unknown};
 #[derive(Clone, Copy)]
 pub(super) enum Field {
     Family,
+    /// The family, as the link says it.
+    Ether,
     /// The second: only of IPv4.
     Protocol(bool),
     /// Of any protocol, if none is named.
     Port(Direction, Option<Protocol>),
     Address(Direction, Family),
-    Interface(Direction),
+    /// The second: nft's name for the type of its values.
+    Interface(Direction, &'static str),
     Owner(Owner),
     Mark(Bits),
     State,
@@ -33,8 +36,12 @@ impl Field {
             Expr::Meta(key) => match &**key {
                 "nfproto" => Self::Family,
                 "l4proto" => Self::Protocol(false),
-                "iifname" => Self::Interface(Direction::Source),
-                "oifname" => Self::Interface(Direction::Destination),
+                "protocol" => Self::Ether,
+                "iifname" => Self::Interface(Direction::Source, "ifname"),
+                "oifname" => Self::Interface(Direction::Destination, "ifname"),
+                // By their numbers, which are listed as the names that they have now.
+                "iif" => Self::Interface(Direction::Source, "iface_index"),
+                "oif" => Self::Interface(Direction::Destination, "iface_index"),
                 "skuid" => Self::Owner(Owner::User),
                 "skgid" => Self::Owner(Owner::Group),
                 "mark" => Self::Mark(Bits::read(left)?),
@@ -60,6 +67,9 @@ impl Field {
                 key => return Err(unknown("socket key", key)),
             },
             Expr::Value(value) => return Err(unknown("expression", value)),
+            Expr::Concat(_) => return Err(unknown("expression", "concat")),
+            Expr::Map(_) => return Err(unknown("expression", "map")),
+            Expr::Other(text) => return Err(unknown("expression", text)),
         })
     }
 
@@ -98,11 +108,12 @@ impl Field {
     const fn type_of(self) -> &'static str {
         match self {
             Self::Family => "nf_proto",
+            Self::Ether => "ether_type",
             Self::Protocol(_) => "inet_proto",
             Self::Port(..) => "inet_service",
             Self::Address(_, Family::Ipv4) => "ipv4_addr",
             Self::Address(_, Family::Ipv6) => "ipv6_addr",
-            Self::Interface(_) => "ifname",
+            Self::Interface(_, kind) => kind,
             Self::Owner(Owner::User) => "uid",
             Self::Owner(Owner::Group) => "gid",
             Self::Mark(_) => "mark",

@@ -10,7 +10,7 @@ use crate::ir::{Action, Base, ChainKind, Hook, Table};
 use crate::nft::keywords::is_keyword;
 use crate::nft::{
     At, ChainState, Expr, MOST_NESTED, Script, SetState, State, Statement, TableState, Value, Verb,
-    refused,
+    refused, unknown,
 };
 
 /// Most bytes of a comment on a rule: nft 1.0.1 to 1.1.7 refuse more, or list what they refuse.
@@ -42,6 +42,14 @@ pub(super) fn check(
         let problem = refused(form.word, &format!("only {} and newer take this form", form.since));
         errors.push(ReadError { at: form.at.into(), problem });
     }
+    for at in &script.listed {
+        let problem = unknown("statement", "text");
+        errors.push(ReadError { at: (*at).into(), problem });
+    }
+    for table in &script.elsewhere {
+        let problem = refused(table, "it is in no family that rules are written for");
+        errors.push(ReadError { at: Place::Text, problem });
+    }
     for table in &state.tables {
         let name = table.name.to_string();
         let mut report = |at: Place, problem| errors.push(ReadError { at, problem });
@@ -60,6 +68,10 @@ pub(super) fn check(
         }
         for chain in &table.chains {
             let chain_place = || Place::Chain { table: name.clone(), chain: chain.name.to_owned() };
+            if chain.is_elsewhere {
+                let problem = unknown("hook", "ingress");
+                report(Place::or(chain.at, chain_place), problem);
+            }
             if let Err(problem) = chain.base.map_or(Ok(()), check_base) {
                 report(Place::or(chain.at, chain_place), problem);
             }

@@ -9,6 +9,8 @@ pub(super) fn is_of_iptables(table: &TableState<'_>) -> bool {
     let mut bases =
         table.chains.iter().filter_map(|chain| Some((chain.name, chain.base?))).peekable();
     table.name.family != TableFamily::Inet
+        // iptables has no sets of its own.
+        && table.sets.is_empty()
         && bases.peek().is_some()
         && bases.all(|(name, base)| is_built_in(&table.name.name, name, base))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! script ─┐
 //!         ├─nft::read──▶ commands ──apply──▶ tables as they are in the end ──table──▶ IR
-//! JSON ───┘                                             └──rule, condition, bits, value──┘
+//! JSON ───┘                                 └──rule, condition, concat, bits, value; opaque──┘
 //! ```
 //!
 //! Commands are run on an empty ruleset, so a text that takes tables away and makes them anew is
@@ -12,17 +12,21 @@
 //! jump to a chain that does them, one after another. Handles, counts and comments are passed
 //! over.
 //!
-//! What a word means was checked against nft 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18. A word that is
-//! not known here is an error, never a guess; so is one that the kernel would take but that the
-//! IR cannot say. With a [`target`](Options::target), so is what nft of that version, or the kernel,
-//! would refuse.
+//! What a word means was checked against nft 1.0.6, 1.1.3 and 1.1.7 on Linux 6.18. What the IR cannot
+//! say is a question of its own ([`Match::Opaque`]), or an outcome ([`Action::Opaque`](crate::ir::Action)),
+//! each with its text as nft writes it, the same from a script and from JSON; what is not known here
+//! at all may take the packet, or leave it. With a [`target`](Options::target), all of that is an error, and
+//! so is what nft of that version, or the kernel, would refuse.
 
 mod bits;
+mod concat;
 mod condition;
 mod field;
 mod loadable;
 mod managed;
+mod opaque;
 mod rule;
+mod sets;
 mod table;
 mod value;
 
@@ -32,8 +36,8 @@ pub use crate::nft::{Place, ReadError, ReadProblem, Target};
 
 use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Ruleset, Table};
 use crate::net::Name;
-use crate::nft::{Script, State, json as nft_json, text as nft_text};
-use crate::reader::is_among;
+use crate::nft::{Reads, Script, Selects, State, json as nft_json, text as nft_text};
+use crate::reader::{Found, is_among};
 
 /// What to leave out, and what the text does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,16 +45,30 @@ pub struct Options {
     /// The tables to read, as [`Options::leave_out`] names them; all others are someone else's.
     /// `None`: every table.
     pub tables: Option<BTreeSet<String>>,
-    /// Tables that are someone else's, which are passed over unread: by name (`firewalld`), or by
-    /// family and name (`ip filter`, `bridge *`). A `*` at the end stands for any rest.
+    /// Tables that are someone else's, of which only is read where packets come to them: by name
+    /// (`firewalld`), or by family and name (`ip filter`, `bridge *`). A `*` at the end stands for
+    /// any rest.
     pub leave_out: BTreeSet<String>,
     /// Sets that others fill although they have elements, by name. The elements are passed over.
     pub filled: BTreeSet<String>,
+    /// What other sets of addresses are that hold nothing.
+    pub empty_sets: EmptySets,
     /// What is done about tables that iptables-nft keeps.
     pub of_iptables: OfIptables,
     /// The oldest nft that must load the text, if it is to be loaded: what it would refuse is an
     /// error then.
     pub target: Option<Target>,
+}
+
+/// What a named set of single addresses is that holds nothing, and that [`Options::filled`] does not
+/// name. One of prefixes, or of anything else, holds what the text says in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EmptySets {
+    /// Others fill it.
+    #[default]
+    Filled,
+    /// It is empty: who fills sets is known.
+    Empty,
 }
 
 /// What is done about tables that iptables-nft keeps, because nft does not show all that their rules
@@ -68,14 +86,14 @@ pub enum OfIptables {
 /// The ruleset that there is behind the commands of a script, or that `nft list ruleset` printed.
 ///
 /// Families of the IR's tables are nft's: `inet` is both. A chain's policy `drop` is a rule at its
-/// end. A table that is dormant has no base chains.
+/// end. A table that is dormant has no base chains, and one that is left out nothing but a rule in each.
 ///
 /// # Errors
 ///
 /// Everything that cannot be read: what the text says in its order, then what rules say.
-pub fn script(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
-    let (script, errors) = nft_text::read(text, &|family, table| options.leaves_out(family, table));
-    ruleset(&script, errors, options)
+pub fn script(text: &str, options: &Options) -> Result<Found, Vec<ReadError>> {
+    let (script, errors) = nft_text::read(text, &|family, table| options.reads(family, table));
+    found(&script, errors, options)
 }
 
 /// The same as [`script`], of libnftables JSON.
@@ -83,24 +101,58 @@ pub fn script(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> 
 /// # Errors
 ///
 /// Everything that cannot be read: commands in the order of the text, then what rules say.
-pub fn json(text: &str, options: &Options) -> Result<Ruleset, Vec<ReadError>> {
-    let (script, errors) = nft_json::read(text, &|family, table| options.leaves_out(family, table));
-    ruleset(&script, errors, options)
+pub fn json(text: &str, options: &Options) -> Result<Found, Vec<ReadError>> {
+    let (script, errors) = nft_json::read(text, &|family, table| options.reads(family, table));
+    found(&script, errors, options)
 }
 
-fn ruleset(
+fn found(
     script: &Script<'_>,
     mut errors: Vec<ReadError>,
     options: &Options,
-) -> Result<Ruleset, Vec<ReadError>> {
+) -> Result<Found, Vec<ReadError>> {
     let state = script.apply(State::default(), options.target.is_some(), &mut errors);
     let ruleset = meaning(script, &state, options, &mut errors);
-    if errors.is_empty() { Ok(ruleset) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let names = state.tables.iter().map(|table| table.name.to_string());
+    let left_out = state
+        .tables
+        .iter()
+        .filter(|table| options.reads(table.name.family.name(), &table.name.name) == Reads::Hooks);
+    let left_out = left_out.map(|table| format!("table {}", table.name)).collect();
+    let elsewhere = script.elsewhere.iter().filter_map(|table| table.strip_prefix("table "));
+    let there: Vec<String> = names.chain(elsewhere.map(str::to_owned)).collect();
+    let unused = options.leave_out.iter().filter(|pattern| {
+        let pattern = BTreeSet::from([(*pattern).clone()]);
+        !there.iter().any(|name| names_table(&pattern, name))
+    });
+    let unused = unused.cloned().collect();
+    Ok(Found { ruleset, left_out, unused, passed_over: passed_over(script, &state) })
+}
+
+/// What no packet of a question meets, and was not read.
+fn passed_over(script: &Script<'_>, state: &State<'_>) -> Vec<String> {
+    let mut all: Vec<String> = script.elsewhere.iter().cloned().collect();
+    for table in &state.tables {
+        if table.dormant {
+            all.push(format!("table {}, which is dormant", table.name));
+        }
+        let chains = table.chains.iter().filter(|chain| chain.is_elsewhere);
+        all.extend(chains.map(|chain| format!("chain {} of table {}", chain.name, table.name)));
+    }
+    all
+}
+
+/// Whether one of `patterns` names a table, which has its family before its name.
+fn names_table(patterns: &BTreeSet<String>, table: &str) -> bool {
+    let name = table.split_once(' ').map_or(table, |(_, name)| name);
+    is_among(patterns, name) || is_among(patterns, table)
 }
 
 /// A script, read.
-pub(crate) type Reader =
-    for<'a> fn(&'a str, &dyn Fn(&str, &str) -> bool) -> (Script<'a>, Vec<ReadError>);
+pub(crate) type Reader = for<'a> fn(&'a str, &Selects<'_>) -> (Script<'a>, Vec<ReadError>);
 
 /// The ruleset that a text leaves when it is loaded by nft from `target` on: on nothing, on itself, on
 /// older versions with tables of the names in `owned`, of which it touches no others.
@@ -115,7 +167,7 @@ pub(crate) fn settled(
     target: Target,
 ) -> Result<Ruleset, String> {
     let first = |errors: &[ReadError]| errors.first().map(ToString::to_string);
-    let (script, mut errors) = read(text, &|_, _| false);
+    let (script, mut errors) = read(text, &|_, _| Reads::All);
     if let Some(error) = first(&errors) {
         return Err(error);
     }
@@ -141,6 +193,11 @@ pub(crate) fn loaded<'s>(
     errors.first().map_or(Ok(state), |error| Err(error.to_string()))
 }
 
+/// A statement that the IR has no words for.
+fn unknown_statement(word: &str) -> ReadProblem {
+    crate::nft::unknown("statement", word)
+}
+
 /// What the tables of `state` mean, which `script` left; what cannot be read, or would be refused, is
 /// in `errors`.
 fn meaning(
@@ -152,7 +209,7 @@ fn meaning(
     if let Some(target) = options.target {
         loadable::check(script, state, target, errors);
     }
-    let mut ruleset = table::ruleset(&state.tables, options, errors);
+    let mut ruleset = table::ruleset(state, options, errors);
     ruleset.tables.iter_mut().for_each(mend_socket_matches);
     ruleset
 }
@@ -178,11 +235,13 @@ fn mend_socket_matches(table: &mut Table) {
 }
 
 impl Options {
-    /// Whether the table is someone else's.
-    fn leaves_out(&self, family: &str, table: &str) -> bool {
-        let full_name = format!("{family} {table}");
-        let is_in = |names| is_among(names, table) || is_among(names, &full_name);
-        is_in(&self.leave_out) || self.tables.as_ref().is_some_and(|tables| !is_in(tables))
+    /// What is read of a table.
+    fn reads(&self, family: &str, table: &str) -> Reads {
+        let table = format!("{family} {table}");
+        if self.tables.as_ref().is_some_and(|tables| !names_table(tables, &table)) {
+            return Reads::Nothing;
+        }
+        if names_table(&self.leave_out, &table) { Reads::Hooks } else { Reads::All }
     }
 }
 

@@ -1,85 +1,31 @@
 //! Tables, chains and sets as they are in the end, to the IR.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::field::address_family;
 use super::loadable::{check_actions, check_depth};
 use super::managed::is_of_iptables;
+use super::opaque::{Asker, Changed};
 use super::rule::{self, Spec};
+use super::sets::{Sets, filled, is_interval};
 use super::{OfIptables, Options, Place, ReadError, ReadProblem};
 use crate::ir::{Action, AddressSet, Base, Chain, Hook, Rule, Ruleset, TRACKING, Table};
-use crate::net::{Family, Name};
-use crate::nft::{
-    At, ChainState, Names, Right, Rule as NftRule, SetState, TableState, Value, Verdict, absent,
-    bad,
-};
-use crate::reader::{circle, drop_at_end};
-
-/// The named sets and maps of a table.
-pub(super) struct Sets<'v, 't> {
-    all: &'t [SetState<'v>],
-    /// Those that others fill.
-    pub(super) declared: &'t [AddressSet],
-    options: &'t Options,
-}
-
-impl<'v> Sets<'v, '_> {
-    pub(super) fn get(&self, name: &str) -> Option<&SetState<'v>> {
-        self.all.iter().find(|set| set.set.name == name)
-    }
-
-    /// The family of the addresses, if others fill the set.
-    pub(super) fn filled(&self, set: &SetState<'_>) -> Option<Family> {
-        filled(set, self.options)
-    }
-
-    /// The elements of a map of verdicts, by its name or as they are.
-    pub(super) fn entries(
-        &self,
-        to: &'v Right<'v>,
-    ) -> Result<Vec<&'v (Value<'v>, Verdict<'v>)>, ReadProblem> {
-        match to {
-            Right::Named(name) => {
-                let is_it = |map: &&SetState<'_>| map.set.map.as_deref() == Some("verdict");
-                let map = self.get(name).filter(is_it);
-                let map = map.ok_or_else(|| absent("map of verdicts", to))?;
-                if let Some(error) = map.unread {
-                    return Err(error.problem.clone());
-                }
-                let is_plain = map.set.flags.iter().all(|flag| is_plain_flag(flag));
-                if map.entries.is_empty() || !map.values.is_empty() || map.fleeting || !is_plain {
-                    let why = "others fill it";
-                    return Err(ReadProblem::Inexact { word: to.to_string(), why });
-                }
-                Ok(map.entries.iter().copied().flatten().collect())
-            }
-            Right::Set(elements) if elements.values.is_empty() && !elements.fleeting => {
-                Ok(elements.entries.iter().collect())
-            }
-            _ => Err(bad("data", to, "not a map of verdicts")),
-        }
-    }
-}
-
-fn is_plain_flag(flag: &str) -> bool {
-    matches!(flag, "constant" | "interval")
-}
-
-fn filled(set: &SetState<'_>, options: &Options) -> Option<Family> {
-    let is_filled = set.is_empty() || options.filled.contains(&*set.set.name);
-    if is_filled && set.set.map.is_none() { address_family(&set.set.of) } else { None }
-}
+use crate::net::Name;
+use crate::nft::{At, ChainState, Names, Reads, Rule as NftRule, State, TableState, bad};
+use crate::reader::{circle, drop_at_end, left_out};
 
 /// The IR of the tables; what cannot be read is in `errors`.
 pub(super) fn ruleset(
-    tables: &[TableState<'_>],
+    state: &State<'_>,
     options: &Options,
     errors: &mut Vec<ReadError>,
 ) -> Ruleset {
+    let changed = Changed::of(state);
     let mut read = Vec::new();
-    for table in tables {
-        let mut reader = Reader { table, options, errors };
+    for table in &state.tables {
+        let mut reader = Reader { table, options, changed: &changed, errors };
+        let is_left_out = options.reads(table.name.family.name(), &table.name.name) != Reads::All;
         match (is_of_iptables(table), options.of_iptables) {
+            _ if is_left_out => read.extend(reader.hooks()),
             (true, OfIptables::PassOver) => {}
             (true, OfIptables::Refuse) => reader.report(ReadProblem::OfIptables),
             (false, _) => read.extend(reader.read()),
@@ -99,10 +45,26 @@ struct Found<'t> {
 struct Reader<'a, 't> {
     table: &'t TableState<'a>,
     options: &'t Options,
+    /// What rules of the text change.
+    changed: &'t Changed,
     errors: &'t mut Vec<ReadError>,
 }
 
 impl Reader<'_, '_> {
+    /// The table as one of which only is known where packets come to it.
+    fn hooks(mut self) -> Option<Table> {
+        let families = self.table.name.family.families();
+        let what = format!("table {}", self.table.name);
+        let mut chains = Vec::new();
+        for chain in self.table.chains.iter().filter(|_| !self.table.dormant) {
+            let Some(base) = chain.base else { continue };
+            let name = Name::foreign(chain.name).ok()?;
+            chains.push(Chain { name, base: Some(base), rules: vec![left_out(&what, families)] });
+        }
+        let name = self.name("table", &self.table.name.name)?;
+        Some(Table { name, families, sets: Vec::new(), chains })
+    }
+
     fn read(mut self) -> Option<Table> {
         let name = self.name("table", &self.table.name.name);
         let sets = self.sets();
@@ -114,16 +76,18 @@ impl Reader<'_, '_> {
             .collect();
         let name = name?;
         let names = names.into_iter().collect::<Option<Vec<_>>>()?;
-        let targets: Vec<_> = names
+        let targets: HashMap<&str, Name> = names
             .iter()
-            .filter(|(_, chain)| chain.base.is_none())
-            .map(|(name, _)| name.clone())
+            .filter(|(_, chain)| chain.base.is_none() && !chain.is_elsewhere)
+            .map(|(name, chain)| (chain.name, name.clone()))
             .collect();
         let fresh = Names::of(self.table.chains.iter().map(|chain| chain.name));
         let families = self.table.name.family.families();
-        let known = Sets { all: &self.table.sets, declared: &sets, options: self.options };
+        let known = Sets::of(self.table, &sets, self.options);
         let target = self.options.target;
-        let place = rule::Place { families, sets: &known, targets: &targets, target };
+        let of = self.table.name.to_string();
+        let changed = self.changed;
+        let place = rule::Place { families, sets: &known, targets: &targets, target, of, changed };
         let mut found = Found { names: fresh, chains: Vec::new(), connections: Vec::new() };
         for (name, chain) in names {
             self.chain(name, chain, &place, &mut found);
@@ -136,7 +100,9 @@ impl Reader<'_, '_> {
                 self.report(problem);
             }
         }
-        self.check_connections(&table, found.connections);
+        if self.options.target.is_some() {
+            self.check_connections(&table, found.connections);
+        }
         Some(table)
     }
 
@@ -155,7 +121,8 @@ impl Reader<'_, '_> {
                 chain: chain.name.to_owned(),
                 index: index + 1,
             };
-            match read_rule(rule, place, chain.name, found, &mut helpers) {
+            let asker = place.asker(chain.name, index + 1);
+            match read_rule(rule, place, &asker, found, &mut helpers) {
                 Ok((read, connection)) => {
                     rules.extend(read);
                     let at = rule
@@ -187,7 +154,8 @@ impl Reader<'_, '_> {
     }
 
     fn name(&mut self, of: &'static str, text: &str) -> Option<Name> {
-        let name = Name::new(text);
+        let is_ours = self.options.target.is_some();
+        let name = if is_ours { Name::new(text) } else { Name::foreign(text) };
         name.map_err(|why| self.report(bad(of, text, &why))).ok()
     }
 
@@ -196,7 +164,7 @@ impl Reader<'_, '_> {
         let mut sets = Vec::new();
         for set in &self.table.sets {
             let Some(family) = filled(set, self.options) else { continue };
-            if !set.set.flags.iter().any(|flag| flag == "interval")
+            if !is_interval(set)
                 && let Some(name) = self.name("set", &set.set.name)
             {
                 sets.push(AddressSet { name, family });
@@ -249,22 +217,24 @@ type Read = (Vec<Rule>, Option<&'static str>);
 fn read_rule<'a>(
     rule: &'a NftRule<'a>,
     place: &rule::Place<'a, '_>,
-    chain: &str,
+    asker: &Asker<'_>,
     found: &mut Found<'_>,
     helpers: &mut Vec<Chain>,
 ) -> Result<Read, (At, ReadProblem)> {
-    let statements = rule.statements.as_ref().map_err(|error| {
-        let at = match error.at {
-            Place::Line { line, column } => At::Line { line, column },
-            _ => At::Nowhere,
-        };
-        (at, error.problem.clone())
-    })?;
+    let statements =
+        rule.statements.as_ref().map_err(|error| (error.at.in_script(), error.problem.clone()))?;
     let start = statements.first().map_or_else(At::default, |(at, _)| *at);
-    let spec = Spec::read(statements, place)?;
+    let spec = Spec::read(statements, place, asker)?;
     let connection = spec.connection;
-    let rules = spec.rules(chain, &mut found.names, helpers);
-    rules.map(|rules| (rules, connection)).map_err(|problem| (start, problem))
+    let made = helpers.len();
+    match spec.rules(asker.chain, &mut found.names, helpers) {
+        Ok(rules) => Ok((rules, connection)),
+        Err(problem) if place.target.is_some() => Err((start, problem)),
+        Err(_) => {
+            helpers.truncate(made);
+            Ok((vec![rule::unknown(statements, place, asker)], None))
+        }
+    }
 }
 
 /// The chains that the rules jump or go to.

@@ -117,6 +117,6 @@ proptest! {
         let text = nft::json(&legal, &context, &options);
         let read = reader::nft::json(&text, &reader::nft::Options::default());
         let read = read.unwrap_or_else(|errors| panic!("{}\n{text}", errors[0]));
-        prop_assert_eq!(compare(&ruleset, &read), Ok(vec![]), "{}", text);
+        prop_assert_eq!(compare(&ruleset, &read.ruleset), Ok(vec![]), "{}", text);
     }
 }

@@ -11,7 +11,8 @@ use crate::semantics::{
 };
 
 fn rules(text: &str) -> Ruleset {
-    script(text, &Options::default()).unwrap_or_else(|errors| panic!("{}\n{text}", errors[0]))
+    let found = script(text, &Options::default());
+    found.unwrap_or_else(|errors| panic!("{}\n{text}", errors[0])).ruleset
 }
 
 fn packet(text: &str) -> Packet {
@@ -189,7 +190,7 @@ fn a_set_belongs_to_its_table() {
         )
     };
     let options = Options { filled: ["s".to_owned()].into_iter().collect(), ..Options::default() };
-    let read = |text: &str| script(text, &options).unwrap();
+    let read = |text: &str| script(text, &options).unwrap().ruleset;
     let one = read(&table("a", "drop"));
     let two = read(&(table("a", "drop") + &table("b", "drop")));
     let differences = compare(&one, &two).unwrap();

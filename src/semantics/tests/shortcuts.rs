@@ -82,7 +82,7 @@ fn output(rules: &[&str]) -> Ruleset {
          type nat hook output priority -100; policy accept;\n{}\n}}\n}}\n",
         rules.join("\n")
     );
-    let mut ruleset = nft::script(&text, &nft::Options::default()).unwrap();
+    let mut ruleset = nft::script(&text, &nft::Options::default()).unwrap().ruleset;
     for when in ruleset.rules_mut().flat_map(|rule| &mut rule.when) {
         if let Match::Owner { is: OwnerIs::NotIn { ownerless, .. }, .. } = when {
             *ownerless = true;

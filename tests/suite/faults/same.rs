@@ -63,7 +63,7 @@ pub(super) fn check(subject: &Subject<'_>, netns: &Netns, fault: &str) -> Result
                 return Ok(());
             }
             let read = if view == View::Json { nft::json } else { nft::script };
-            let read = |text: &str| read(text, &nft::Options::default()).unwrap();
+            let read = |text: &str| read(text, &nft::Options::default()).unwrap().ruleset;
             alike([text, fault].map(read))
         }
     }

@@ -1,28 +1,33 @@
 //! One rule of nft: its statements in order, each match with what follows it.
 
+mod inexact;
 mod map;
 mod steps;
+mod translate;
 
-use std::net::IpAddr;
+use std::collections::HashMap;
 
-use self::map::verdict;
+pub(super) use self::inexact::unknown;
+use self::map::{Map, verdict};
 use self::steps::{Step, tidy};
 use super::bits::{Bits, Which};
 use super::condition::{self, Condition, transport};
 use super::field::Field;
 use super::loadable::{check_marks, check_order, check_range, check_value};
-use super::table::Sets;
-use super::value::{address, number, target_port};
+use super::opaque::{Asker, Changed};
+use super::sets::Sets;
+use super::value::{number, target_port};
 use super::{ReadProblem, Target};
-use crate::ir::{Action, MarkChange, Match};
+use crate::ir::{Action, MarkChange, Match, Protocol};
 use crate::net::{Families, Name, OnMiss};
 use crate::nft::{
     At, Comparison, Expr, Right, Statement, TableFamily, Value, Verdict, bad, needs, refused,
-    unknown,
 };
 
-/// Most rules that one is read as.
+/// Most rules that one is read as, if each of several lists has several values.
 const MOST_RULES: usize = 4096;
+/// Most rules that one is read as.
+const MOST_ALTERNATIVES: usize = 65_536;
 
 /// Where a rule stands.
 pub(super) struct Place<'v, 't> {
@@ -30,12 +35,25 @@ pub(super) struct Place<'v, 't> {
     pub(super) families: Families,
     pub(super) sets: &'t Sets<'v, 't>,
     /// The chains that a rule may jump to.
-    pub(super) targets: &'t [Name],
-    /// The oldest nft that must load the rule, if it is to be loaded.
+    pub(super) targets: &'t HashMap<&'v str, Name>,
+    /// The oldest nft that must load the rule, if it is to be loaded. Then only what can be said
+    /// exactly is read.
     pub(super) target: Option<Target>,
+    /// The table, as nft names it.
+    pub(super) of: String,
+    /// What rules of the text change.
+    pub(super) changed: &'t Changed,
+}
+
+impl Place<'_, '_> {
+    /// The rule of a chain that is the `index`th, from 1.
+    pub(super) fn asker<'p>(&'p self, chain: &'p str, index: usize) -> Asker<'p> {
+        Asker { table: &self.of, chain, index, changed: self.changed }
+    }
 }
 
 /// A rule as its statements say it.
+#[derive(Clone)]
 pub(super) struct Spec {
     steps: Vec<Step>,
     families: Option<Families>,
@@ -47,8 +65,8 @@ pub(super) struct Spec {
     socket: Option<Field>,
     /// A proxy's port, and how the mark changes if the proxy takes the packet.
     tproxy: Option<(u16, MarkChange)>,
-    /// What a map of verdicts at the end leads to.
-    map: Option<Vec<(Vec<Match>, Action)>>,
+    /// What a map at the end leads to.
+    map: Option<Map>,
     /// Whether nothing can stand behind.
     is_over: bool,
     /// The first word that is about the packet's connection.
@@ -60,10 +78,64 @@ impl Spec {
     pub(super) fn read<'v>(
         statements: &'v [(At, Statement<'v>)],
         place: &Place<'v, '_>,
+        asker: &Asker<'_>,
     ) -> Result<Self, (At, ReadProblem)> {
-        let mut spec = Self {
+        let mut spec = Self::of(place.families);
+        if let Some(target) = place.target {
+            check_order(statements, target)?;
+        }
+        // The rule up to a proxy, or to a map of marks, which what stands behind decides about.
+        let mut before: Option<(usize, Self)> = None;
+        for (index, (at, statement)) in statements.iter().enumerate() {
+            let earlier = place.target.is_none().then(|| spec.clone());
+            match spec.add(statement, place) {
+                Ok(()) => {}
+                Err(problem @ ReadProblem::Absent { .. }) => return Err((*at, problem)),
+                Err(problem) => {
+                    let Some(earlier) = &earlier else { return Err((*at, problem)) };
+                    if let Some((index, before)) = before {
+                        return Ok(before.ended_by(&statements[index..], place, asker));
+                    }
+                    spec = earlier.clone();
+                    if spec.is_over {
+                        return Ok(spec);
+                    }
+                    let rest = &statements[index..];
+                    if !spec.add_inexactly(statement, rest.len() > 1, place, asker) {
+                        return Ok(spec.ended_by(rest, place, asker));
+                    }
+                }
+            }
+            let is_open = matches!(
+                statement,
+                Statement::Tproxy { .. } | Statement::Mangle { value: Expr::Map(_), .. }
+            );
+            if let Some(earlier) = earlier.filter(|_| is_open) {
+                before = Some((index, earlier));
+            }
+        }
+        let end = || statements.last().map_or_else(At::default, |(at, _)| *at);
+        if spec.tproxy.is_some() {
+            return match before {
+                Some((index, before)) => Ok(before.ended_by(&statements[index..], place, asker)),
+                None => Err((end(), inexact("tproxy", ONLY_BEHIND_TPROXY))),
+            };
+        }
+        match spec.check_socket() {
+            Err(problem) if place.target.is_some() => Err((end(), problem)),
+            Err(_) => {
+                spec.ask_for_socket(asker);
+                Ok(spec)
+            }
+            Ok(()) => Ok(spec),
+        }
+    }
+
+    /// A rule for every packet of `families`, so far.
+    fn of(families: Families) -> Self {
+        Self {
             steps: Vec::new(),
-            families: Some(place.families),
+            families: Some(families),
             when: vec![Vec::new()],
             transport: None,
             socket: None,
@@ -71,19 +143,7 @@ impl Spec {
             map: None,
             is_over: false,
             connection: None,
-        };
-        if let Some(target) = place.target {
-            check_order(statements, target)?;
         }
-        for (at, statement) in statements {
-            spec.add(statement, place).map_err(|problem| (*at, problem))?;
-        }
-        let end = || statements.last().map_or_else(At::default, |(at, _)| *at);
-        if spec.tproxy.is_some() {
-            return Err((end(), inexact("tproxy", ONLY_BEHIND_TPROXY)));
-        }
-        spec.check_socket().map_err(|problem| (end(), problem))?;
-        Ok(spec)
     }
 
     fn add<'v>(
@@ -92,6 +152,7 @@ impl Spec {
         place: &Place<'v, '_>,
     ) -> Result<(), ReadProblem> {
         match statement {
+            Statement::Unknown { problem, .. } => return Err(problem.clone()),
             _ if self.is_over => {
                 return Err(inexact(statement.word(), "it stands behind the end of the rule"));
             }
@@ -115,19 +176,27 @@ impl Spec {
     ) -> Result<(), ReadProblem> {
         let (field, condition) = condition::read(body, place.sets)?;
         if let Some(target) = place.target {
+            check_ours(field, &condition, body.0)?;
             check_marks(body.0, target)?;
             self.check(body.2, &condition, target)?;
         }
-        self.check_port(field)?;
+        if let Some(field) = field {
+            self.check_port(field)?;
+        }
         match (field, self.socket) {
-            (Field::Transparent, Some(Field::Wildcard))
-            | (Field::Wildcard, Some(Field::Transparent)) => {
+            (Some(Field::Transparent), Some(Field::Wildcard))
+            | (Some(Field::Wildcard), Some(Field::Transparent)) => {
                 self.socket = None;
                 self.all(vec![Match::TransparentSocket]);
             }
-            (Field::Transparent | Field::Wildcard, _) => self.socket = Some(field),
+            (Some(Field::Transparent | Field::Wildcard), _) => self.socket = field,
             _ => {}
         }
+        self.narrow_by(condition)
+    }
+
+    /// What a match comes to must hold.
+    fn narrow_by(&mut self, condition: Condition) -> Result<(), ReadProblem> {
         self.families = condition.families.zip(self.families).and_then(|(a, b)| a.and(b));
         let any = match <[Vec<Match>; 1]>::try_from(condition.any) {
             Ok([all]) => {
@@ -136,8 +205,10 @@ impl Spec {
             }
             Err(any) => any,
         };
-        if self.when.len() * any.len() > MOST_RULES {
-            return Err(inexact("match", TOO_MANY));
+        self.check_size(any.len(), "match")?;
+        let is_transport = |all: &Vec<Match>| all.iter().any(says_transport);
+        if !any.is_empty() && any.iter().all(is_transport) {
+            self.transport.get_or_insert_with(transport);
         }
         self.when = any
             .iter()
@@ -145,6 +216,12 @@ impl Spec {
             .collect();
         self.note_connection(any.iter().flatten());
         Ok(())
+    }
+
+    /// Whether each of the alternatives so far can have `more` of its own.
+    fn check_size(&self, more: usize, word: &str) -> Result<(), ReadProblem> {
+        let most = if self.when.len() > 1 && more > 1 { MOST_RULES } else { MOST_ALTERNATIVES };
+        if self.when.len() * more > most { Err(inexact(word, TOO_MANY)) } else { Ok(()) }
     }
 
     /// Whether nft from `target` on takes the match behind those before.
@@ -176,10 +253,7 @@ impl Spec {
 
     /// All of these must hold.
     fn all(&mut self, matches: Vec<Match>) {
-        let says = |one: &&Match| {
-            matches!(one, Match::Protocol { not: false, .. }) || **one == transport()
-        };
-        if let Some(one) = matches.iter().find(says) {
+        if let Some(one) = matches.iter().find(|one| says_transport(one)) {
             self.transport.get_or_insert_with(|| one.clone());
         }
         self.note_connection(matches.iter());
@@ -234,7 +308,7 @@ impl Spec {
                 if let Some(target) = place.target {
                     check_marks(value, target)?;
                 }
-                return self.mangle(key, value);
+                return self.mangle(key, value, place);
             }
             Statement::Log => {
                 self.act(Action::Log, false);
@@ -245,24 +319,10 @@ impl Spec {
                 return self.tproxy(place.families, *family, address, port);
             }
             Statement::Vmap { key, to } => self.vmap(key, to, place)?,
-            Statement::Redirect { port } => {
-                let port = port.as_ref().ok_or_else(|| needs("redirect", "a port"))?;
-                let port = target_port(port)?;
-                self.ensure_transport("redirect")?;
-                self.act(Action::Redirect { port }, false);
-            }
-            Statement::Snat { family, to } => {
-                let to = self.new_address("snat", *family, to)?;
-                self.act(Action::Snat { to }, false);
-            }
-            Statement::Dnat { family, to, port } => {
-                let port = port.as_ref().map(target_port).transpose()?;
-                if port.is_some() {
-                    self.ensure_transport("dnat")?;
-                }
-                let to = self.new_address("dnat", *family, to)?;
-                self.act(Action::Dnat { to, port }, false);
-            }
+            Statement::Translate(translate) => self.translate(translate, place)?,
+            Statement::Other { word, .. } => return Err(super::unknown_statement(word)),
+            Statement::Update { .. } => return Err(super::unknown_statement("update")),
+            Statement::Unknown { problem, .. } => return Err(problem.clone()),
             Statement::Verdict(given) => {
                 if let Some((port, mark)) = self.tproxy.take() {
                     self.act(Action::Tproxy { port, mark, on_miss: OnMiss::Continue }, false);
@@ -276,24 +336,12 @@ impl Spec {
         Ok(())
     }
 
-    /// What `word` gives a connection instead of an address, which says the family.
-    fn new_address(
+    fn mangle<'v>(
         &mut self,
-        word: &str,
-        family: Option<TableFamily>,
-        to: &Value<'_>,
-    ) -> Result<IpAddr, ReadProblem> {
-        let to = address(to)?;
-        let families = if to.is_ipv4() { Families::Ipv4 } else { Families::Ipv6 };
-        if family.is_none() && self.families == Some(Families::Both) {
-            return Err(refused(word, "it has to say which family it is for"));
-        }
-        self.narrow(family, families)?;
-        self.narrow_to(families);
-        Ok(to)
-    }
-
-    fn mangle(&mut self, key: &Expr<'_>, value: &Expr<'_>) -> Result<(), ReadProblem> {
+        key: &Expr<'_>,
+        value: &'v Expr<'v>,
+        place: &Place<'v, '_>,
+    ) -> Result<(), ReadProblem> {
         let which = match key {
             Expr::Meta(name) if name == "mark" => Which::Packet,
             Expr::Ct(name) if name == "mark" => Which::Connection,
@@ -307,8 +355,15 @@ impl Spec {
                 self.act(Action::SetZone(zone), false);
                 return Ok(());
             }
-            _ => return Err(unknown("key to set", key)),
+            _ => return Err(crate::nft::unknown("key to set", key)),
         };
+        if let (Expr::Map(map), Which::Packet, None) = (value, which, &self.tproxy) {
+            self.map(&map.0, &map.1, place, |_, value| {
+                number("mark", value).map(|mark| Action::SetMark(MarkChange::set(mark)))
+            })?;
+            self.is_over = true;
+            return Ok(());
+        }
         let bits = Bits::read(value)?;
         let actions = bits.set(which);
         if let Some((_, mark)) = &mut self.tproxy {
@@ -390,7 +445,34 @@ impl Spec {
     }
 }
 
-const TOO_MANY: &str = "it would be more than 4096 rules";
+/// Whether rules of ours could have the match: they name interfaces, and know TCP and UDP only.
+fn check_ours(
+    field: Option<Field>,
+    condition: &Condition,
+    left: &Expr<'_>,
+) -> Result<(), ReadProblem> {
+    let is_other = |one: &Match| match one {
+        Match::Protocol { protocol, .. } => !protocol.has_ports(),
+        _ => false,
+    };
+    match field {
+        Some(Field::Ether | Field::Interface(_, "iface_index")) => {
+            Err(crate::nft::unknown("meta key", left))
+        }
+        _ if condition.any.iter().flatten().any(is_other) => {
+            Err(inexact("protocol", "only tcp and udp are written"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether only packets of TCP or of UDP, or of both, fulfil it.
+fn says_transport(one: &Match) -> bool {
+    matches!(one, Match::Protocol { protocol: Protocol::Tcp | Protocol::Udp, not: false })
+        || *one == transport()
+}
+
+const TOO_MANY: &str = "it would be too many rules";
 const ONLY_BEHIND_TPROXY: &str = "only `meta mark set` and `accept` may stand behind it";
 
 fn inexact(word: &str, why: &'static str) -> ReadProblem {

@@ -16,7 +16,7 @@ fn rule(verb: &str, verdict: &str) -> Value {
 
 fn left(commands: &[Value]) -> String {
     let ruleset = read(&document(commands), &Options::default());
-    in_words(&ruleset.unwrap_or_else(|errors| panic!("{errors:?}")))
+    in_words(&ruleset.unwrap_or_else(|errors| panic!("{errors:?}")).ruleset)
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn sets_are_those_of_the_end() {
         to 10.0.0.2/31: drop
     ");
     let filled = Options { filled: ["s".to_owned()].into(), ..Options::default() };
-    let asked = read(&document(&commands), &filled).unwrap();
+    let asked = read(&document(&commands), &filled).unwrap().ruleset;
     commands.push(json!({ "flush": { "set": { "family": "inet", "table": "t", "name": "s" } } }));
     insta::assert_snapshot!(left(&commands), @"
     table t for IPv4 and IPv6
@@ -178,9 +178,13 @@ fn tables_of_others_are_passed_over_unread() {
     let commands = [commands.concat(), vec![table("ip6", "filter")]].concat();
     let leave_out = ["bridge *", "ip filter", "docker-*"].map(str::to_owned).into();
     let options = Options { leave_out, ..Options::default() };
-    let ruleset = read(&document(&commands), &options).unwrap();
-    assert_eq!(in_words(&ruleset), "table filter for IPv6\n");
+    let found = read(&document(&commands), &options).unwrap();
+    assert_eq!(
+        in_words(&found.ruleset),
+        "table filter for IPv4\n\ntable docker-x for IPv4 and IPv6\n\ntable filter for IPv6\n"
+    );
     let tables = Some(["ip6 *".to_owned()].into());
     let options = Options { tables, ..Options::default() };
-    assert_eq!(read(&document(&commands), &options), Ok(ruleset));
+    let found = read(&document(&commands), &options).unwrap();
+    assert_eq!(in_words(&found.ruleset), "table filter for IPv6\n");
 }

@@ -7,6 +7,7 @@ use crate::ir::{
     Action, CtState, Direction, MarkChange, MaskPair, Match, Owner, OwnerIs, Protocol, Rule,
 };
 use crate::net::{Families, Family, Interface, Mark, Name, OnMiss, PortRange, PortSet, aggregate};
+use crate::reader::nft::Options;
 
 /// The rules of a chain with one rule.
 fn one(statements: &Value) -> Vec<Rule> {
@@ -25,7 +26,7 @@ fn one(statements: &Value) -> Vec<Rule> {
         json!({ "set": { "family": "inet", "table": "t", "name": "web", "handle": 7, "flags":
             ["constant"], "type": { "typeof": field("udp", "sport") }, "elem": [80, 443] } }),
     ];
-    let ruleset = read_rules(&sets, std::slice::from_ref(statements))
+    let ruleset = read_rules(&sets, std::slice::from_ref(statements), &Options::default())
         .unwrap_or_else(|errors| panic!("{statements}: {errors:?}"));
     let chain = ruleset.tables[0].chains.iter().find(|chain| chain.name.as_str() == "c");
     chain.unwrap().rules.clone()
@@ -357,6 +358,7 @@ fn a_rule_that_does_several_things_leads_to_chains_that_do() {
             json!([set_mark(meta("mark"), json!({ "&": [ct("mark"), 0] }))]),
             json!([set_mark(meta("mark"), json!({ "^": [ct("mark"), 1] }))]),
         ],
+        &Options::default(),
     );
     insta::assert_snapshot!(in_words(&ruleset.unwrap()), @"
     table t for IPv4 and IPv6
@@ -418,6 +420,7 @@ fn a_map_of_verdicts_is_a_rule_for_each_key() {
             json!([{ "vmap": { "key": field("ip", "saddr"), "data":
                 { "set": [["10.0.0.1", { "accept": null }], ["*", { "drop": null }]] } } }]),
         ],
+        &Options::default(),
     );
     insta::assert_snapshot!(in_words(&ruleset.unwrap()), @"
     table t for IPv4 and IPv6

@@ -3,6 +3,7 @@
 mod commands;
 mod facts;
 mod forms;
+mod found;
 mod model;
 mod scripts;
 mod wrong;
@@ -36,12 +37,16 @@ fn chain(family: &str, priority: i32, policy: &str, rules: &[Value]) -> Vec<Valu
 }
 
 /// The ruleset of [`chain`] in an `inet` table, with these sets.
-fn read_rules(sets: &[Value], rules: &[Value]) -> Result<Ruleset, Vec<ReadError>> {
+fn read_rules(
+    sets: &[Value],
+    rules: &[Value],
+    options: &Options,
+) -> Result<Ruleset, Vec<ReadError>> {
     let mut commands = chain("inet", 0, "accept", rules);
     for (at, set) in sets.iter().enumerate() {
         commands.insert(1 + at, set.clone());
     }
-    read(&document(&commands), &Options::default())
+    read(&document(&commands), options).map(|found| found.ruleset)
 }
 
 /// The ruleset as people would say it.

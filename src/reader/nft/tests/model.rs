@@ -8,7 +8,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::{chain, compared, ct, document, equal, field, meta, set_mark};
-use crate::ir::{CtState, Hook, Protocol};
+use crate::ir::{CtState, Hook, Protocol, Rule, Ruleset};
 use crate::reader::nft::{Options, ReadProblem, json as read};
 use crate::semantics::{Decided, Packet, Sender, Verdict, run};
 
@@ -245,6 +245,11 @@ impl Kernel<'_> {
     }
 }
 
+fn is_opaque(ruleset: &Ruleset) -> bool {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.flat_map(|chain| &chain.rules).any(Rule::is_opaque)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
@@ -262,7 +267,9 @@ proptest! {
                 "table": "t", "chain": name, "expr": statements } })));
         }
         let ruleset = match read(&document(&commands), &Options::default()) {
-            Ok(ruleset) => ruleset,
+            // What cannot be said exactly is a target of its own.
+            Ok(found) if is_opaque(&found.ruleset) => return Ok(()),
+            Ok(found) => found.ruleset,
             Err(errors) => {
                 let is_known = |problem: &ReadProblem| matches!(problem, ReadProblem::Inexact { .. });
                 prop_assert!(errors.iter().all(|error| is_known(&error.problem)), "{:?}", errors);

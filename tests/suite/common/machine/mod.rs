@@ -80,13 +80,13 @@ pub(crate) fn read(world: &World, texts: &[Text]) -> Ruleset {
         let tables = match text {
             Text::Nft(script) => {
                 let json = world.host.output("nft", &["-j", "list", "ruleset"]);
-                let variants = ["ip", "ip6"].iter().flat_map(|family| {
-                    ["raw", "mangle", "nat", "filter"].map(|table| format!("{family} {table}"))
-                });
-                let leave_out = variants.chain([observer::TABLE.to_owned()]).collect();
-                let options = nft::Options { leave_out, ..nft::Options::default() };
-                let tables = nft::json(&json, &options);
-                tables.unwrap_or_else(|errors| panic!("{errors:?}\n{script}"))
+                let of_iptables = nft::OfIptables::PassOver;
+                let options = nft::Options { of_iptables, ..nft::Options::default() };
+                let found = nft::json(&json, &options);
+                let found = found.unwrap_or_else(|errors| panic!("{errors:?}\n{script}"));
+                let mut tables = found.ruleset;
+                tables.tables.retain(|table| !NOT_OURS.contains(&table.name.as_str()));
+                tables
             }
             Text::Legacy(_) | Text::Variant(_) => {
                 let variant = if matches!(text, Text::Legacy(_)) { "legacy" } else { "nft" };
@@ -104,6 +104,9 @@ pub(crate) fn read(world: &World, texts: &[Text]) -> Ruleset {
     }
     ruleset
 }
+
+/// Tables of nft that are iptables', or look on.
+const NOT_OURS: [&str; 5] = ["raw", "mangle", "nat", "filter", observer::TABLE];
 
 /// What should happen to a connection, and what did.
 pub(crate) struct Tried {
