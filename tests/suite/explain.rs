@@ -282,7 +282,9 @@ fn chains_and_tables_of_others_are_left_out_by_name() {
     let docker = files.path("docker");
     assert_ne!(weir(&["verify", DEFAULT, "--nft-json", &docker]).status.code(), Some(0));
     // What is left out may take packets, at the places where it is asked.
-    exits(&weir(&["verify", DEFAULT, "--nft-json", &docker, "--leave-out", "docker"]), 3);
+    let output = weir(&["verify", DEFAULT, "--nft-json", &docker, "--leave-out", "docker"]);
+    exits(&output, 3);
+    assert!(stdout(&output).contains("`table ip docker, left out`"), "{}", stdout(&output));
 }
 
 #[test]
@@ -417,9 +419,11 @@ fn what_is_loaded_is_verified() {
         assert!(!done.ok && done.out.starts_with("not loaded: "), "{done:?}");
         netns.load(stdout(&crate::cli::weir(&["compile", policy])));
         let done = verify();
-        assert!(!done.ok && done.out.contains("routing: IPv"), "{done:?}");
+        let said = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!done.ok && said.contains("not there; `weir compile --emit routing`"), "{done:?}");
         let routing = crate::cli::weir(&["compile", policy, "--emit", "routing"]);
-        assert!(netns.run("sh", &[], stdout(&routing)).ok);
+        let done = netns.run("sh", &[], stdout(&routing));
+        assert!(done.ok, "{done:?}");
         let done = verify();
         assert!(done.ok, "{done:?}");
         assert!(done.out.contains("fares under this namespace as"), "{done:?}");

@@ -7,53 +7,11 @@ use super::lexer::Token;
 use super::parser::Parser;
 use crate::nft::{Expr, ReadError};
 
-/// Fields that may stand without `meta` (nft 1.0.1 to 1.1.6).
-const UNQUALIFIED: [&str; 23] = [
-    "cgroup",
-    "cpu",
-    "day",
-    "hour",
-    "ibriport",
-    "ibrname",
-    "iif",
-    "iifgroup",
-    "iifname",
-    "iiftype",
-    "mark",
-    "nftrace",
-    "obriport",
-    "obrname",
-    "oif",
-    "oifgroup",
-    "oifname",
-    "oiftype",
-    "pkttype",
-    "rtclassid",
-    "skgid",
-    "skuid",
-    "time",
-];
-
-/// Headers whose fields are two words: `tcp dport`.
-const HEADERS: [&str; 28] = [
-    "ah", "arp", "comp", "dccp", "dst", "esp", "ether", "frag", "gre", "gretap", "geneve", "hbh",
-    "icmp", "icmpv6", "igmp", "ip", "ip6", "mh", "rt0", "rt2", "rt4", "sctp", "srh", "tcp", "th",
-    "udp", "udplite", "vlan",
-];
-
-/// Words that other fields begin with.
-const OTHERS: [&str; 12] = [
-    "ct", "exthdr", "fib", "ipsec", "jhash", "meta", "numgen", "osf", "rt", "socket", "symhash",
-    "vxlan",
-];
-
 impl<'a> Parser<'a> {
     /// Whether the next token begins a field rather than a value.
     pub(super) fn begins_field(&self) -> bool {
         match self.peek() {
-            Token::Word(word) => {
-                OTHERS.contains(&word) || UNQUALIFIED.contains(&word) || HEADERS.contains(&word)
-            }
+            Token::Word(word) => begins_other(word) || is_unqualified(word) || is_header(word),
             Token::Sign("@") => {
                 matches!(self.peek_second(), Token::Word("ll" | "nh" | "th" | "ih"))
             }
@@ -121,7 +79,7 @@ impl<'a> Parser<'a> {
                     _ => other(text),
                 }
             }
-            _ if HEADERS.contains(&word) => self.of_header(word)?,
+            _ if is_header(word) => self.of_header(word)?,
             _ => Expr::Meta(Cow::Borrowed(word)),
         })
     }
@@ -232,4 +190,86 @@ const fn other<'a>(text: String) -> Expr<'a> {
 
 fn append(text: &mut String, more: fmt::Arguments<'_>) {
     text.write_fmt(more).expect("a String takes every write");
+}
+
+/// Whether it is a field that may stand without `meta` (nft 1.0.1 to 1.1.6).
+fn is_unqualified(word: &str) -> bool {
+    matches!(
+        word,
+        "cgroup"
+            | "cpu"
+            | "day"
+            | "hour"
+            | "ibriport"
+            | "ibrname"
+            | "iif"
+            | "iifgroup"
+            | "iifname"
+            | "iiftype"
+            | "mark"
+            | "nftrace"
+            | "obriport"
+            | "obrname"
+            | "oif"
+            | "oifgroup"
+            | "oifname"
+            | "oiftype"
+            | "pkttype"
+            | "rtclassid"
+            | "skgid"
+            | "skuid"
+            | "time"
+    )
+}
+
+/// Whether it is a header whose fields are two words: `tcp dport`.
+fn is_header(word: &str) -> bool {
+    matches!(
+        word,
+        "ah" | "arp"
+            | "comp"
+            | "dccp"
+            | "dst"
+            | "esp"
+            | "ether"
+            | "frag"
+            | "gre"
+            | "gretap"
+            | "geneve"
+            | "hbh"
+            | "icmp"
+            | "icmpv6"
+            | "igmp"
+            | "ip"
+            | "ip6"
+            | "mh"
+            | "rt0"
+            | "rt2"
+            | "rt4"
+            | "sctp"
+            | "srh"
+            | "tcp"
+            | "th"
+            | "udp"
+            | "udplite"
+            | "vlan"
+    )
+}
+
+/// Whether another field begins with it.
+fn begins_other(word: &str) -> bool {
+    matches!(
+        word,
+        "ct" | "exthdr"
+            | "fib"
+            | "ipsec"
+            | "jhash"
+            | "meta"
+            | "numgen"
+            | "osf"
+            | "rt"
+            | "socket"
+            | "symhash"
+            | "vxlan"
+    )
 }
