@@ -183,7 +183,7 @@ fn elsewhere_words(Elsewhere { hook, change }: Elsewhere) -> String {
 }
 
 /// What was not read because no packet of a question meets it, in a line.
-fn passed_over(out: &mut String, sides: [&Subject; 2]) {
+pub(super) fn passed_over<const N: usize>(out: &mut String, sides: [&Subject; N]) {
     let all: Vec<_> = sides.iter().flat_map(|side| &side.passed_over).cloned().collect();
     if !all.is_empty() {
         paragraph(out, "", &format!("passed over: {}", on_one_line(&all.join(", "))), "  ");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::LayoutName;
+use super::differences::passed_over;
 use super::files::once;
 use super::live::Where;
 use super::page::paragraph;
@@ -126,7 +127,9 @@ impl Explain {
         let text = if self.json {
             Message::new("explanation", &explanation).pretty()
         } else {
-            words(&explanation)
+            let mut text = words(&explanation);
+            passed_over(&mut text, [&subject]);
+            text
         };
         output::print(text.as_bytes())
     }

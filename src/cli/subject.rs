@@ -22,6 +22,7 @@ use crate::net::{Families, Family, Name};
 use crate::policy::{GroupIds, Policy};
 use crate::reader::forms::{Form as TextForm, recognise};
 use crate::reader::iptables::Dump;
+use crate::reader::nft::Place;
 use crate::reader::{Found, iptables, nft};
 use crate::{Compilation, Options};
 
@@ -249,8 +250,8 @@ impl Reading {
         v6: Option<&Dump<'_>>,
     ) -> io::Result<Subject> {
         let options = self.iptables_options()?;
-        let found =
-            iptables::read_dumps(v4, v6, &options).map_err(|errors| unreadable(&name, &errors))?;
+        let found = iptables::read_dumps(v4, v6, &options)
+            .map_err(|errors| unreadable(&name, &errors, &chains(&errors)))?;
         let families = match (v4, v6) {
             (Some(_), None) => Families::Ipv4,
             (None, Some(_)) => Families::Ipv6,
@@ -266,7 +267,7 @@ impl Reading {
         text: &str,
         filled: &BTreeSet<String>,
     ) -> io::Result<Subject> {
-        nft_subject(name, nft::json(text, &self.nft_options(filled)))
+        nft_subject(name, text, nft::json(text, &self.nft_options(filled)))
     }
 
     /// Reads what a script of nft leaves.
@@ -276,7 +277,7 @@ impl Reading {
         text: &str,
         filled: &BTreeSet<String>,
     ) -> io::Result<Subject> {
-        nft_subject(name, nft::script(text, &self.nft_options(filled)))
+        nft_subject(name, text, nft::script(text, &self.nft_options(filled)))
     }
 
     fn iptables_options(&self) -> io::Result<iptables::Options> {
@@ -309,14 +310,15 @@ impl Reading {
             // What iptables-nft keeps in nft is read from iptables-save, which can say it.
             options.of_iptables = nft::OfIptables::PassOver;
         }
-        let mut found =
-            nft::script(&live.nft, &options).map_err(|errors| unreadable("nft", &errors))?;
+        let mut found = nft::script(&live.nft, &options)
+            .map_err(|errors| unreadable("nft", &errors, &tables(&live.nft, &errors)))?;
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
         for (variant, [v4, v6]) in &live.iptables {
             let options = self.iptables_options()?;
             let saved = iptables::read(Some(v4), Some(v6), &options);
-            let mut saved = saved.map_err(|errors| unreadable("iptables-save", &errors))?;
+            let mut saved =
+                saved.map_err(|errors| unreadable("iptables-save", &errors, &chains(&errors)))?;
             // Both variants can have a table of one name.
             for table in saved.ruleset.tables.iter_mut().filter(|_| has_several) {
                 let called = Name::new(&format!("{variant}-{}", table.name));
@@ -335,8 +337,12 @@ impl Reading {
 }
 
 /// Rules that were read from nft.
-fn nft_subject(name: String, read: Result<Found, Vec<nft::ReadError>>) -> io::Result<Subject> {
-    let found = read.map_err(|errors| unreadable(&name, &errors))?;
+fn nft_subject(
+    name: String,
+    text: &str,
+    read: Result<Found, Vec<nft::ReadError>>,
+) -> io::Result<Subject> {
+    let found = read.map_err(|errors| unreadable(&name, &errors, &tables(text, &errors)))?;
     Subject::read(name, found, Families::Both, Form::Nft)
 }
 
@@ -350,14 +356,46 @@ fn is_policy(text: &str) -> bool {
     recognise(text).is_ok_and(|it| matches!(it.form, TextForm::Nothing | TextForm::Policy))
 }
 
-/// Why rules cannot be read exactly: the first few reasons.
-fn unreadable<E: Display>(name: &str, errors: &[E]) -> io::Error {
+/// Why rules cannot be read: the first few reasons. `owners` are the chains and tables that they stand in.
+fn unreadable<E: Display>(name: &str, errors: &[E], owners: &BTreeSet<String>) -> io::Error {
     const SHOWN: usize = 5;
-    let mut lines = vec![format!("cannot read {name} exactly:")];
+    let mut lines = vec![format!("cannot read {name}:")];
     lines.extend(errors.iter().take(SHOWN).map(|error| format!("  {error}")));
     if errors.len() > SHOWN {
         lines.push(format!("  and {} more", errors.len() - SHOWN));
     }
-    lines.push("what is someone else's can be left out: `--leave-out NAME`".to_owned());
+    let plain = |name: &&String| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let owners: Vec<_> =
+        owners.iter().filter(plain).map(|it| format!("--leave-out {it}")).collect();
+    let arguments =
+        if owners.is_empty() { "--leave-out NAME".to_owned() } else { owners.join(" ") };
+    lines.push(format!("what is someone else's can be left out: `{arguments}`"));
     io::Error::other(lines.join("\n"))
+}
+
+/// The chains in which errors of iptables stand.
+fn chains(errors: &[iptables::ReadError]) -> BTreeSet<String> {
+    errors.iter().filter_map(|error| error.chain.clone()).collect()
+}
+
+/// The tables in which errors of an nft script or listing stand.
+fn tables(text: &str, errors: &[nft::ReadError]) -> BTreeSet<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let table = |line: &&str| {
+        let mut words = line.strip_prefix("table ")?.split_whitespace();
+        words.nth(1).map(str::to_owned)
+    };
+    let above = |error: &nft::ReadError| match &error.at {
+        Place::Line { line, .. } => {
+            let line = usize::try_from(*line).ok()?;
+            lines.get(..line)?.iter().rev().find_map(table)
+        }
+        Place::Table(table) | Place::Chain { table, .. } | Place::Rule { table, .. } => {
+            table.split(' ').next_back().map(str::to_owned)
+        }
+        _ => None,
+    };
+    errors.iter().filter_map(above).collect()
 }

@@ -130,11 +130,13 @@ pub(super) fn parse(
     for line in lines {
         parser.line = line.number;
         if let Err(problem) = parser.read(line.text.trim()) {
-            errors.push(ReadError { family, line: parser.line, problem });
+            let chain = chain_of(line.text);
+            errors.push(ReadError { family, line: parser.line, chain, problem });
         }
     }
     if parser.table.is_some() || parser.skipping {
-        errors.push(ReadError { family, line: parser.line, problem: ReadProblem::NoCommit });
+        let problem = ReadProblem::NoCommit;
+        errors.push(ReadError { family, line: parser.line, chain: None, problem });
     }
     for (table, text) in &mut parser.text.tables {
         if !options.to_load {
@@ -143,6 +145,16 @@ pub(super) fn parse(
         errors.extend(text.loose_ends(family, options));
     }
     parser.text
+}
+
+/// The chain that a line is about, as it stands there.
+fn chain_of(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace().skip_while(|word| word.starts_with('['));
+    let name = match words.next()? {
+        "-A" | "-I" | "-N" | "--append" | "--insert" | "--new-chain" => words.next()?,
+        word => word.strip_prefix(':')?,
+    };
+    Some(name.to_owned())
 }
 
 struct Parser<'a> {
@@ -420,7 +432,8 @@ impl TableText {
                 let why = "another chain is called so but for signs that weir does not tell apart"
                     .to_owned();
                 let problem = ReadProblem::ChainName { chain: chain.name.clone(), why };
-                errors.push(ReadError { family, line: chain.line, problem });
+                let name = Some(chain.name.clone());
+                errors.push(ReadError { family, line: chain.line, chain: name, problem });
             }
             let targets = edges.entry(name).or_default();
             for Line { number, target, rules } in &chain.lines {
@@ -435,7 +448,8 @@ impl TableText {
                         targets.insert(to.clone());
                     } else if !options.is_other(target) {
                         let problem = ReadProblem::NoChain { chain: target.to_owned() };
-                        errors.push(ReadError { family, line: *number, problem });
+                        let chain = Some(chain.name.clone());
+                        errors.push(ReadError { family, line: *number, chain, problem });
                     }
                 }
             }
@@ -447,7 +461,8 @@ impl TableText {
                 .find(|chain| circle.is_some() && chain_name(&chain.name, options).ok() == circle)
                 .map(|chain| {
                     let problem = ReadProblem::Circle { chain: chain.name.clone() };
-                    ReadError { family, line: chain.line, problem }
+                    let name = Some(chain.name.clone());
+                    ReadError { family, line: chain.line, chain: name, problem }
                 }),
         );
         errors
@@ -563,7 +578,7 @@ fn sets(tables: &[(Family, TableText)], errors: &mut Vec<ReadError>) -> Vec<Addr
             let Match::InSet { set, .. } = when else { continue };
             if *sets.entry(set.clone()).or_insert(*family) != *family {
                 let problem = ReadProblem::SetFamily { set: set.to_string() };
-                errors.push(ReadError { family: *family, line, problem });
+                errors.push(ReadError { family: *family, line, chain: None, problem });
             }
         }
     }

@@ -57,6 +57,8 @@ pub struct ReadError {
     pub family: Family,
     /// The line, from 1.
     pub line: usize,
+    /// The chain that the line is about, as the text has it, if it is about one.
+    pub chain: Option<String>,
     /// What is wrong with it.
     pub problem: ReadProblem,
 }
