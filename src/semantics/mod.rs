@@ -29,6 +29,7 @@ mod field;
 mod find;
 mod interfaces;
 mod lanes;
+mod outcome;
 mod packet;
 mod pool;
 mod space;
@@ -48,8 +49,9 @@ pub use compare::{
     order_dependent,
 };
 pub use equality::are_alike;
-pub use eval::{Outcome, Run, Step, Translation, Verdict, run, runs};
+pub use eval::{Run, Step, run, runs};
 pub use find::find;
+pub use outcome::{Outcome, Translation, Verdict};
 pub use packet::{Decided, End, Holds, InSet, Packet, Sender};
 pub use text::BadPacket;
 pub use touched::touched;
