@@ -14,6 +14,7 @@ mod frame;
 mod opaque;
 mod prefix;
 mod rule;
+mod tables;
 mod target;
 mod value;
 mod words;
@@ -183,7 +184,7 @@ pub fn read_dumps(
         dump.map(|dump| chains::parse(&dump.lines, family, options, &mut errors))
             .unwrap_or_default()
     });
-    let found = chains::join(texts, options, &mut errors);
+    let found = tables::join(texts, options, &mut errors);
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 

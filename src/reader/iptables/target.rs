@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::chains::chain_name;
 use super::opaque;
 use super::rule::{Place, is_valued, needs, once};
+use super::tables::chain_name;
 use super::value::Value;
 use super::words::Words;
 use super::{Options, ReadProblem};
