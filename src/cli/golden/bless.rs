@@ -43,8 +43,16 @@ pub(super) fn bless(
     for found in &scope.files {
         sources.entry(look::folder(found)).or_default().push(found);
     }
-    for (folder, listed) in lists.iter().filter(|(folder, _)| touched.contains(*folder)) {
+    for (folder, listed) in lists {
         let full = scope.root.join(folder);
+        // A run that was stopped when all goldens were written has left the rest to do.
+        if !touched.contains(folder) && listed.was == listed.is {
+            if full.is_dir() {
+                within(&scope.root, folder)?;
+                sweep(&full)?;
+            }
+            continue;
+        }
         let list = full.join(MANIFEST);
         within(&scope.root, folder)?;
         fs::create_dir_all(&full).map_err(|error| {
