@@ -17,6 +17,7 @@ mod forms;
 mod front_end;
 mod golden;
 mod growth;
+mod host;
 mod import;
 mod imports;
 mod iptables;

@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub(crate) mod corpus;
+pub(crate) mod hosts;
 pub(crate) mod junit;
 pub(crate) mod machine;
 pub(crate) mod mutants;
