@@ -10,7 +10,7 @@ use super::compile::LayoutName;
 use super::files::once;
 use super::live::Where;
 use super::report::Messages;
-use super::subject::{Reading, Rules, Subject};
+use super::subject::{Own, Reading, Rules, Subject};
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
@@ -75,7 +75,7 @@ impl Explain {
                 on_one_line(&self.packet)
             ))
         })?;
-        let nothing = std::collections::BTreeSet::new();
+        let nothing = Own::default();
         let namespace = self.place.namespace()?;
         let subject: Subject = match &self.file {
             _ if namespace.is_some() && (self.file.is_some() || self.rules.is_given()) => {

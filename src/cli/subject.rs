@@ -21,7 +21,7 @@ use crate::lower::lower;
 use crate::net::{Families, Family, Name};
 use crate::policy::{GroupIds, Policy};
 use crate::reader::{Found, iptables, nft};
-use crate::{Compilation, Options};
+use crate::{Compilation, Layout, Options};
 
 /// How rules are read.
 #[derive(Args)]
@@ -71,6 +71,15 @@ pub(super) struct Subject {
     form: Form,
 }
 
+/// What a policy says of the tables that it has.
+#[derive(Default)]
+pub(super) struct Own {
+    /// The sets that it leaves to others to fill.
+    filled: BTreeSet<String>,
+    /// The tables. Of a set of theirs that others do not fill, the elements are known.
+    tables: BTreeSet<String>,
+}
+
 enum Form {
     /// A policy, by its place in the compilation.
     Policy(Box<Compilation>, usize),
@@ -90,10 +99,10 @@ impl Rules {
         all.into_iter().flatten().map(PathBuf::as_path)
     }
 
-    /// Reads them. Sets that `filled` has are others' to fill.
-    pub(super) fn read(&self, reading: &Reading, filled: &BTreeSet<String>) -> io::Result<Subject> {
+    /// Reads them. `own` is what a policy says of its tables.
+    pub(super) fn read(&self, reading: &Reading, own: &Own) -> io::Result<Subject> {
         if let Some(path) = &self.nft_json {
-            return reading.nft(called(path), &read_rules(path)?, filled);
+            return reading.nft(called(path), &read_rules(path)?, own);
         }
         reading.halves(&[half(self.iptables.as_deref())?, half(self.ip6tables.as_deref())?])
     }
@@ -160,10 +169,13 @@ impl Subject {
         }
     }
 
-    /// The sets that its policy leaves to others to fill.
-    pub(super) fn filled(&self) -> BTreeSet<String> {
+    /// What its policy says of the tables that it has.
+    pub(super) fn own(&self) -> Own {
         let sets = self.ruleset.tables.iter().flat_map(|table| &table.sets);
-        sets.map(|set| set.name.to_string()).collect()
+        let filled = sets.map(|set| set.name.to_string()).collect();
+        let owned = self.policy().map(|policy| lower(policy, Layout::default()).owned);
+        let tables = owned.into_iter().flatten().map(|table| table.to_string()).collect();
+        Own { filled, tables }
     }
 
     /// Its rules for `families` only.
@@ -182,10 +194,10 @@ impl Reading {
         &self,
         path: &Path,
         layout: LayoutName,
-        filled: &BTreeSet<String>,
+        own: &Own,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
-        self.text(path, &read(path)?, layout, filled, messages)
+        self.text(path, &read(path)?, layout, own, messages)
     }
 
     /// Reads two sides; `None` if one is a policy that is wrong. Sets that a policy on either side leaves
@@ -198,14 +210,14 @@ impl Reading {
     ) -> io::Result<Option<[Subject; 2]>> {
         once([old, new].iter().flat_map(|side| [Some(side.path), side.ip6tables]).flatten())?;
         let (old_text, new_text) = (read(old.path)?, read(new.path)?);
-        let nothing = BTreeSet::new();
+        let nothing = Own::default();
         let is_new_first = is_policy(&new_text) && !is_policy(&old_text);
         let [first, second] = [(old, &old_text), (new, &new_text)];
         let (first, second) = if is_new_first { (second, first) } else { (first, second) };
         let Some(one) = self.side(first.0, first.1, layout, &nothing, messages)? else {
             return Ok(None);
         };
-        let Some(other) = self.side(second.0, second.1, layout, &one.filled(), messages)? else {
+        let Some(other) = self.side(second.0, second.1, layout, &one.own(), messages)? else {
             return Ok(None);
         };
         Ok(Some(if is_new_first { [other, one] } else { [one, other] }))
@@ -216,11 +228,11 @@ impl Reading {
         side: Side<'_>,
         text: &str,
         layout: LayoutName,
-        filled: &BTreeSet<String>,
+        own: &Own,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
         let Some(ip6tables) = side.ip6tables else {
-            return self.text(side.path, text, layout, filled, messages);
+            return self.text(side.path, text, layout, own, messages);
         };
         let (v4, v6) = ((side.path, text.to_owned()), (ip6tables, read_rules(ip6tables)?));
         self.halves(&[Some(v4), Some(v6)]).map(Some)
@@ -231,17 +243,17 @@ impl Reading {
         path: &Path,
         text: &str,
         layout: LayoutName,
-        filled: &BTreeSet<String>,
+        own: &Own,
         messages: &Messages,
     ) -> io::Result<Option<Subject>> {
         let called = called(path);
         match first_sign(text) {
-            Some('{') => self.nft(called, text, filled).map(Some),
+            Some('{') => self.nft(called, text, own).map(Some),
             Some('*') if family(text) == Some(Family::Ipv6) => {
                 self.iptables(called, None, Some(text)).map(Some)
             }
             Some('*') => self.iptables(called, Some(text), None).map(Some),
-            _ if script::is_script(text) => self.nft(called, text, filled).map(Some),
+            _ if script::is_script(text) => self.nft(called, text, own).map(Some),
             _ => self.policy(path, text, layout, messages),
         }
     }
@@ -303,8 +315,8 @@ impl Reading {
     }
 
     /// Reads libnftables JSON, or what a script of nft leaves.
-    fn nft(&self, name: String, text: &str, filled: &BTreeSet<String>) -> io::Result<Subject> {
-        let options = self.nft_options(filled);
+    fn nft(&self, name: String, text: &str, own: &Own) -> io::Result<Subject> {
+        let options = self.nft_options(own);
         let read = if first_sign(text) == Some('{') { nft::json } else { nft::script };
         let ruleset = read(text, &options).map_err(|errors| unreadable(&name, &errors))?;
         let found = Found { ruleset, ..Found::default() };
@@ -319,22 +331,18 @@ impl Reading {
         })
     }
 
-    fn nft_options(&self, filled: &BTreeSet<String>) -> nft::Options {
+    fn nft_options(&self, own: &Own) -> nft::Options {
         nft::Options {
             leave_out: self.leave_out.iter().cloned().collect(),
-            filled: filled.clone(),
+            filled: own.filled.clone(),
+            own: own.tables.clone(),
             ..nft::Options::default()
         }
     }
 
     /// Reads the rules of a namespace, as its tools print them.
-    pub(super) fn live(
-        &self,
-        name: &str,
-        live: &Live,
-        filled: &BTreeSet<String>,
-    ) -> io::Result<Subject> {
-        let mut options = self.nft_options(filled);
+    pub(super) fn live(&self, name: &str, live: &Live, own: &Own) -> io::Result<Subject> {
+        let mut options = self.nft_options(own);
         if live.has_iptables_nft {
             // What iptables-nft keeps in nft is read from iptables-save, which can say it.
             options.of_iptables = nft::OfIptables::PassOver;

@@ -95,7 +95,7 @@ impl Verify {
                 "say what to verify: --iptables and --ip6tables, --nft-json, --live, or --netns",
             ));
         }
-        let rules = self.rules.read(&self.reading, &policy.filled())?;
+        let rules = self.rules.read(&self.reading, &policy.own())?;
         self.print(&policy, &rules, None, messages)
     }
 
@@ -153,7 +153,7 @@ impl Verify {
             messages.result("verify/different", &self.file, words);
             return Ok(Outcome::Bad);
         }
-        let all = self.reading.live(&namespace.name, &live, &policy.filled())?;
+        let all = self.reading.live(&namespace.name, &live, &policy.own())?;
         if let Some(own) = own(&all, &lowered, loaded.state) {
             // What stands in its own tables decides first: others are not to blame for it.
             let (_, verdict) = between(policy, &own, &compared)?;
@@ -208,7 +208,7 @@ impl Verify {
             State::Dormant => return Ok(("not in force: dormant".to_owned(), Outcome::Bad)),
             State::InNft | State::InIptables => {}
         }
-        let all = self.reading.live(&namespace.name, &live, &policy.filled())?;
+        let all = self.reading.live(&namespace.name, &live, &policy.own())?;
         let (_, verdict) = between(policy, &all, self.compare())?;
         let routing = loaded.outcome();
         let (words, outcome) = match verdict.answer {
@@ -230,14 +230,13 @@ impl Verify {
         once(files.iter().chain([&self.file]).map(PathBuf::as_path))?;
         let mut others = Vec::new();
         for file in files {
-            let read =
-                self.reading.file(file, LayoutName::default(), &policy.filled(), messages)?;
+            let read = self.reading.file(file, LayoutName::default(), &policy.own(), messages)?;
             let Some(subject) = read else { return Ok(Outcome::Bad) };
             others.push(subject);
         }
         if let Some(namespace) = self.place.namespace()? {
             let live = namespace.ask()?;
-            let mut live = self.reading.live(&namespace.name, &live, &policy.filled())?;
+            let mut live = self.reading.live(&namespace.name, &live, &policy.own())?;
             let owned = lowered(policy).owned;
             live.ruleset.tables.retain(|table| !owned.contains(&table.name));
             others.push(live);

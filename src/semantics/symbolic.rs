@@ -124,6 +124,8 @@ struct Walk<'a> {
     fates: Fates,
     /// The packets whose connection is not looked up yet.
     untracked: Function,
+    /// The packets that a rule has translated.
+    translated: Function,
     /// The packets of which an end has become another.
     landed: Vec<(Landing, Function)>,
     /// Those that the base chain that runs has accepted, and those that are dropped.
@@ -181,6 +183,7 @@ impl<'a> Walk<'a> {
                 left_early: Function::FALSE,
             },
             untracked,
+            translated: Function::FALSE,
             landed: Vec::new(),
             taken: NONE,
             version: 0,
@@ -215,9 +218,7 @@ impl<'a> Walk<'a> {
     fn translate(&mut self, entries: &[Entry<'a>], mut live: Function) -> Result<Function, Limit> {
         let asks = self.space.is(self.space.decided, NOTHING);
         for entry in entries {
-            let translated: Vec<_> = self.fates.translations.values().copied().collect();
-            let translated = self.space.diagrams.any(translated);
-            let open = self.space.diagrams.minus(asks, translated);
+            let open = self.space.diagrams.minus(asks, self.translated);
             let asked = self.space.diagrams.and(live, open);
             let passed = self.space.diagrams.minus(live, open);
             let back = self.base_chain(*entry, asked)?;

@@ -410,6 +410,8 @@ fn what_is_loaded_is_verified() {
         let done = verify();
         assert!(!done.ok && done.out.starts_with("not loaded: this namespace "), "{done:?}");
         netns.load(stdout(&crate::cli::weir(&["compile", policy])));
+        let routing = crate::cli::weir(&["compile", policy, "--emit", "routing"]);
+        assert!(netns.run("sh", &["-s"], stdout(&routing)).ok);
         let done = verify();
         assert!(done.ok, "{done:?}");
         assert!(done.out.contains("fares under this namespace as"), "{done:?}");

@@ -46,6 +46,9 @@ pub struct Options {
     pub leave_out: BTreeSet<String>,
     /// Sets that others fill although they have elements, by name. The elements are passed over.
     pub filled: BTreeSet<String>,
+    /// Tables whose sets are known, by name: one without elements holds nothing, unless it is among
+    /// [`filled`](Options::filled). In any other table others fill it.
+    pub own: BTreeSet<String>,
     /// What is done about tables that iptables-nft keeps.
     pub of_iptables: OfIptables,
     /// The oldest nft that must load the text, if it is to be loaded: what it would refuse is an

@@ -17,7 +17,7 @@ use crate::reader::{circle, drop_at_end};
 
 /// The named sets and maps of a table.
 pub(super) struct Sets<'v, 't> {
-    all: &'t [SetState<'v>],
+    table: &'t TableState<'v>,
     /// Those that others fill.
     pub(super) declared: &'t [AddressSet],
     options: &'t Options,
@@ -25,12 +25,12 @@ pub(super) struct Sets<'v, 't> {
 
 impl<'v> Sets<'v, '_> {
     pub(super) fn get(&self, name: &str) -> Option<&SetState<'v>> {
-        self.all.iter().find(|set| set.set.name == name)
+        self.table.sets.iter().find(|set| set.set.name == name)
     }
 
     /// The family of the addresses, if others fill the set.
     pub(super) fn filled(&self, set: &SetState<'_>) -> Option<Family> {
-        filled(set, self.options)
+        filled(self.table, set, self.options)
     }
 
     /// The elements of a map of verdicts, by its name or as they are.
@@ -65,8 +65,9 @@ fn is_plain_flag(flag: &str) -> bool {
     matches!(flag, "constant" | "interval")
 }
 
-fn filled(set: &SetState<'_>, options: &Options) -> Option<Family> {
-    let is_filled = set.is_empty() || options.filled.contains(&*set.set.name);
+fn filled(table: &TableState<'_>, set: &SetState<'_>, options: &Options) -> Option<Family> {
+    let is_known = options.own.contains(&*table.name.name);
+    let is_filled = set.is_empty() && !is_known || options.filled.contains(&*set.set.name);
     if is_filled && set.set.map.is_none() { address_family(&set.set.of) } else { None }
 }
 
@@ -121,7 +122,7 @@ impl Reader<'_, '_> {
             .collect();
         let fresh = Names::of(self.table.chains.iter().map(|chain| chain.name));
         let families = self.table.name.family.families();
-        let known = Sets { all: &self.table.sets, declared: &sets, options: self.options };
+        let known = Sets { table: self.table, declared: &sets, options: self.options };
         let target = self.options.target;
         let place = rule::Place { families, sets: &known, targets: &targets, target };
         let mut found = Found { names: fresh, chains: Vec::new(), connections: Vec::new() };
@@ -195,7 +196,7 @@ impl Reader<'_, '_> {
     fn sets(&mut self) -> Vec<AddressSet> {
         let mut sets = Vec::new();
         for set in &self.table.sets {
-            let Some(family) = filled(set, self.options) else { continue };
+            let Some(family) = filled(self.table, set, self.options) else { continue };
             if !set.set.flags.iter().any(|flag| flag == "interval")
                 && let Some(name) = self.name("set", &set.set.name)
             {
