@@ -6,6 +6,7 @@ pub(crate) mod junit;
 pub(crate) mod machine;
 pub(crate) mod mutants;
 pub(crate) mod netns;
+pub(crate) mod node;
 pub(crate) mod policies;
 pub(crate) mod repository;
 pub(crate) mod rulesets;
