@@ -66,12 +66,12 @@ pub type Side<'a> = (&'a Ruleset, &'a Context<'a>);
 ///
 /// If the rulesets are too entangled to tell.
 pub fn compared(left: Side<'_>, right: Side<'_>) -> Result<Verdict, Limit> {
-    let verdict = decided([left, right], false)?;
+    let verdict = decided([left, right], Question::default())?;
     apart(verdict, left, right)
 }
 
-/// Compares the rules of a policy and those of a host, where the policy has rules, and on the way that
-/// what it captures goes on. What the host's rules do elsewhere is told, and decides nothing.
+/// Compares the rules of a policy and those of a host, where the policy has rules, and, by where packets
+/// go, on the way that what it captures goes on. What the host's rules do elsewhere is told, and decides nothing.
 ///
 /// # Errors
 ///
@@ -79,7 +79,7 @@ pub fn compared(left: Side<'_>, right: Side<'_>) -> Result<Verdict, Limit> {
 pub fn verified(policy: Side<'_>, host: Side<'_>) -> Result<Verdict, Limit> {
     let hooks = hooks(policy.0);
     let there = at(host.0, |hook| hooks.contains(&hook));
-    let verdict = decided([policy, (&there, host.1)], false)?;
+    let verdict = decided([policy, (&there, host.1)], Question::default())?;
     let verdict = apart(verdict, policy, (&there, host.1))?;
     behind(verdict, policy, host, &hooks)
 }
@@ -93,16 +93,17 @@ pub fn verified(policy: Side<'_>, host: Side<'_>) -> Result<Verdict, Limit> {
 pub fn beside(policy: Side<'_>, others: Side<'_>) -> Result<Verdict, Limit> {
     let hooks = hooks(policy.0);
     let there = together(policy.0, &at(others.0, |hook| hooks.contains(&hook)));
-    let verdict = decided([policy, (&there, others.1)], true)?;
+    let touched = Question { touched: true, ..Question::default() };
+    let verdict = decided([policy, (&there, others.1)], touched)?;
     behind(verdict, policy, others, &hooks)
 }
 
-/// The answer by what is certain and, if nothing of that differs, by what is not. With `touched`, only
-/// packets count to which the first side does something.
-fn decided(sides: [Side<'_>; 2], touched: bool) -> Result<Verdict, Limit> {
+/// The answer by what is certain and, if nothing of that differs, by what is not, as far as the question
+/// goes otherwise.
+fn decided(sides: [Side<'_>; 2], question: Question) -> Result<Verdict, Limit> {
     let not_understood: Vec<_> =
         sides.iter().flat_map(|(rules, context)| not_understood(rules, context)).collect();
-    let compare = |certain| differences(sides[0], sides[1], Question { touched, certain });
+    let compare = |certain| differences(sides[0], sides[1], Question { certain, ..question });
     let ways = compare(true)?;
     let (answer, ways) = if !ways.ways.is_empty() {
         (Answer::Different, ways)
@@ -145,7 +146,8 @@ fn behind(
             continue;
         }
         let on_its_way = captured.only(&there, hook);
-        let mut behind = decided([(&nothing, policy.1), (&on_its_way, host.1)], false)?;
+        let whereabouts = Question { whereabouts: true, ..Question::default() };
+        let mut behind = decided([(&nothing, policy.1), (&on_its_way, host.1)], whereabouts)?;
         for way in &mut behind.ways.ways {
             way.right.path.retain(|step| !step.chain.starts_with(GUARD));
         }

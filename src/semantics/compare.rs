@@ -144,7 +144,7 @@ pub fn order_dependent(ruleset: &Ruleset) -> Result<Vec<Difference>, Limit> {
         let usual = fates(&mut space, ruleset, first)?;
         for other in others {
             let fates = fates(&mut space, ruleset, other)?;
-            let differ = differing(&mut space, [&usual, &fates], &|_| true);
+            let differ = differing(&mut space, [&usual, &fates], Counts::ALL);
             if differ == Function::FALSE {
                 continue;
             }
@@ -171,6 +171,9 @@ pub struct Question {
     /// Only differences that are there whatever the answers to questions that are not understood
     /// ([`Condition::is_understood`](crate::ir::Condition)), and whatever targets do that are not.
     pub certain: bool,
+    /// Only differences in where packets go: whether they are dropped, taken, sent to another destination,
+    /// or handed to a proxy. Neither sources nor marks nor zones.
+    pub whereabouts: bool,
 }
 
 /// What of rulesets is compared.
@@ -264,10 +267,10 @@ pub(super) fn pairs<'a>(
     let mut pairs = Vec::new();
     for (one, other) in Schedule::pairs(&schedules[0], &schedules[1]) {
         let pair = [&sides[0][one], &sides[1][other]];
-        let mut differ = differing(space, pair, &|_| true);
-        if let Scope::Asked(question) = scope {
-            differ = asked(space, question, pair, differ);
-        }
+        let mut differ = match scope {
+            Scope::Asked(question) => asked(space, question, pair),
+            Scope::Alone | Scope::Chain { .. } => differing(space, pair, Counts::ALL),
+        };
         if let Scope::Chain { shared: true, .. } = scope {
             let early = space.diagrams.differ(pair[0].left_early, pair[1].left_early);
             differ = space.diagrams.or(differ, early);
@@ -332,12 +335,9 @@ fn at<T>(
 }
 
 /// Those of the packets that `differ` that are asked for.
-fn asked(
-    space: &mut Space,
-    question: Question,
-    pair: [&Fates; 2],
-    mut differ: Function,
-) -> Function {
+fn asked(space: &mut Space, question: Question, pair: [&Fates; 2]) -> Function {
+    let counts = Counts { whereabouts: question.whereabouts, ..Counts::ALL };
+    let mut differ = differing(space, pair, counts);
     if question.certain {
         let open: BTreeSet<u32> = space
             .holds
@@ -353,7 +353,8 @@ fn asked(
             .map(|holds| Arc::clone(&holds.condition.text))
             .collect();
         if !open.is_empty() {
-            differ = differing(space, pair, &|target| !open_targets.contains(target));
+            let targets = &|target: &Arc<str>| !open_targets.contains(target);
+            differ = differing(space, pair, Counts { targets, ..counts });
             differ = space.diagrams.whatever(differ, &open);
         }
     }
@@ -364,12 +365,21 @@ fn asked(
     differ
 }
 
-/// The packets that have two fates. Only some targets count.
-fn differing(
-    space: &mut Space,
-    [left, right]: [&Fates; 2],
-    counts: &dyn Fn(&Arc<str>) -> bool,
-) -> Function {
+/// What counts as a difference.
+#[derive(Clone, Copy)]
+struct Counts<'a> {
+    /// Which targets do.
+    targets: &'a dyn Fn(&Arc<str>) -> bool,
+    /// See [`Question::whereabouts`].
+    whereabouts: bool,
+}
+
+impl Counts<'_> {
+    const ALL: Self = Self { targets: &|_| true, whereabouts: false };
+}
+
+/// The packets that have two fates.
+fn differing(space: &mut Space, [left, right]: [&Fates; 2], counts: Counts<'_>) -> Function {
     let all = space.all();
     let mut parts = vec![
         space.diagrams.differ(left.accepted, right.accepted),
@@ -378,27 +388,33 @@ fn differing(
     ];
     for (target, one) in &left.targets {
         let other = right.targets.get(target).copied().unwrap_or(Function::FALSE);
-        if counts(target) {
+        if (counts.targets)(target) {
             parts.push(space.diagrams.differ(*one, other));
         }
     }
     let only_right = right.targets.iter().filter(|(target, _)| !left.targets.contains_key(*target));
-    parts.extend(only_right.filter(|(target, _)| counts(target)).map(|(_, other)| *other));
-    each_key(&left.translations, &right.translations, |one, other| {
-        parts.push(space.diagrams.differ(one, other));
-    });
+    parts
+        .extend(only_right.filter(|(target, _)| (counts.targets)(target)).map(|(_, other)| *other));
     each_key(&left.proxies, &right.proxies, |one, other| {
         parts.push(space.diagrams.differ(one, other));
     });
-    each_key(&left.zones, &right.zones, |one, other| {
-        parts.push(space.diagrams.differ(one, other));
-    });
-    for (one, other) in [
-        (&left.mark, &right.mark),
-        (&left.routed, &right.routed),
-        (&left.connmark, &right.connmark),
-    ] {
-        parts.push(space.differing(one, other));
+    let moves = matches!(space.hook, Hook::Prerouting | Hook::Output);
+    if moves || !counts.whereabouts {
+        each_key(&left.translations, &right.translations, |one, other| {
+            parts.push(space.diagrams.differ(one, other));
+        });
+    }
+    if !counts.whereabouts {
+        each_key(&left.zones, &right.zones, |one, other| {
+            parts.push(space.diagrams.differ(one, other));
+        });
+        for (one, other) in [
+            (&left.mark, &right.mark),
+            (&left.routed, &right.routed),
+            (&left.connmark, &right.connmark),
+        ] {
+            parts.push(space.differing(one, other));
+        }
     }
     let differ = space.diagrams.any(parts);
     // Without a connection, what is called its mark means nothing.
@@ -409,7 +425,7 @@ fn differing(
 fn touched(space: &mut Space, fates: &Fates) -> Function {
     let mut parts = vec![fates.accepted.not(), fates.exempt];
     parts.extend(fates.targets.values());
-    parts.extend(fates.translations.values());
+    parts.push(fates.translated);
     parts.extend(fates.proxies.values());
     parts.extend(fates.zones.values());
     let [mark, connmark] = space.marks();
@@ -439,11 +455,14 @@ fn alike(space: &mut Space, fates: &Fates, outcome: &Outcome, packets: Function)
     alike = space.diagrams.and(alike, taken);
     alike = space.diagrams.and(alike, fates.exempt.negated_if(!outcome.untracked));
     let targets = fates.targets.iter().map(|(text, at)| (outcome.targets.contains(text), *at));
-    let translations =
-        fates.translations.iter().map(|(to, at)| (outcome.translation.as_ref() == Some(to), *at));
+    // No packet is translated twice, so one way excludes all others.
+    let translation = match &outcome.translation {
+        Some(to) => (true, fates.translations.get(to).copied().unwrap_or(Function::FALSE)),
+        None => (false, fates.translated),
+    };
     let proxies = fates.proxies.iter().map(|(to, at)| (outcome.tproxy == Some(*to), *at));
     let zones = fates.zones.iter().map(|(to, at)| (outcome.zone == Some(*to), *at));
-    for (is, at) in targets.chain(translations).chain(proxies).chain(zones) {
+    for (is, at) in targets.chain([translation]).chain(proxies).chain(zones) {
         alike = space.diagrams.and(alike, at.negated_if(!is));
     }
     let [mark, connmark] = space.marks();

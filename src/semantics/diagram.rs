@@ -12,7 +12,7 @@
 //!
 //! The library is the second opinion in the tests.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A Boolean function, by its place in [`Diagrams`]. Equal functions are equal values.
 ///
@@ -230,6 +230,21 @@ impl Diagrams {
         }
         let (with, without) = (self.and(condition, then), self.minus(otherwise, condition));
         self.or(with, without)
+    }
+
+    /// The variables on which `function` depends.
+    pub(super) fn variables(&self, function: Function) -> HashSet<u32> {
+        let mut variables = HashSet::new();
+        let mut seen = HashSet::from([0]);
+        let mut open = vec![function.node()];
+        while let Some(at) = open.pop() {
+            if seen.insert(at) {
+                let Node { variable, low, high } = self.nodes[at];
+                variables.insert(variable);
+                open.extend([low.node(), high.node()]);
+            }
+        }
+        variables
     }
 
     /// Holds where `function` does whatever the values of `variables` are.

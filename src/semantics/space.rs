@@ -19,7 +19,7 @@ use crate::net::{Family, Interface, Mark, Name, Nets};
 pub(super) type Bits = [Function; 32];
 
 /// The variables, and what each value means. What decides early and needs few bits comes first;
-/// addresses, of which there may be very many, last.
+/// addresses, of which there may be very many, and what chance decides last.
 pub(super) struct Space {
     pub(super) hook: Hook,
     pub(super) family: Family,
@@ -121,7 +121,12 @@ impl Space {
         let sets = words.sets.into_iter().map(|set| (set, field(1).first)).collect();
         let local = ENDS.map(|end| (end, field(1).first));
         let transparent_socket = field(1).first;
-        let holds = words.holds.into_iter().map(|holds| (holds, field(1).first)).collect();
+        // Of chance there may be a question a rule, each behind a few addresses: before the addresses,
+        // every answer would have to be remembered up to where they are known.
+        let (of_chance, of_packets): (Vec<_>, Vec<_>) =
+            words.holds.into_iter().partition(|holds| holds.condition.asked_by.is_some());
+        let mut holds: BTreeMap<_, _> =
+            of_packets.into_iter().map(|holds| (holds, field(1).first)).collect();
         let mut classes = Vec::new();
         let mut number = |bits, in_classes: Option<Classes>| match in_classes {
             None => field(bits),
@@ -155,6 +160,7 @@ impl Space {
         let source = number(address_bits, source);
         let destination = number(address_bits, destination);
         let translated = number(address_bits, translated);
+        holds.extend(of_chance.into_iter().map(|holds| (holds, field(1).first)));
         Self {
             hook,
             family,

@@ -34,6 +34,8 @@ pub(super) struct Fates {
     /// Those that met each target that the model does not follow.
     pub(super) targets: BTreeMap<Arc<str>, Function>,
     pub(super) translations: BTreeMap<Translation, Function>,
+    /// Those that are translated in one way or another.
+    pub(super) translated: Function,
     pub(super) proxies: BTreeMap<u16, Function>,
     pub(super) zones: BTreeMap<u16, Function>,
     pub(super) mark: Bits,
@@ -175,6 +177,7 @@ impl<'a> Walk<'a> {
                 taken: Function::FALSE,
                 targets: BTreeMap::new(),
                 translations: BTreeMap::new(),
+                translated: Function::FALSE,
                 proxies: BTreeMap::new(),
                 zones: BTreeMap::new(),
                 mark,
@@ -219,9 +222,7 @@ impl<'a> Walk<'a> {
         let asks = self.space.is(self.space.decided, NOTHING);
         let asks = self.space.diagrams.minus(asks, self.fates.exempt);
         for entry in entries {
-            let translated: Vec<_> = self.fates.translations.values().copied().collect();
-            let translated = self.space.diagrams.any(translated);
-            let open = self.space.diagrams.minus(asks, translated);
+            let open = self.space.diagrams.minus(asks, self.fates.translated);
             let asked = self.space.diagrams.and(live, open);
             let passed = self.space.diagrams.minus(live, open);
             let back = self.base_chain(*entry, asked)?;
@@ -231,8 +232,8 @@ impl<'a> Walk<'a> {
         let becomes = self.space.is(self.space.decided, BECOMES);
         let becomes = self.space.diagrams.and(becomes, live);
         let becomes = self.space.diagrams.minus(becomes, self.fates.exempt);
-        let decided = Landing { address: None, port: Port::Decided };
-        self.land(decided, becomes, becomes);
+        self.land(Landing { address: None, port: Port::Decided }, becomes);
+        let mut all_moved = vec![becomes];
         for (translation, packets) in self.fates.translations.clone() {
             let packets = self.space.diagrams.and(packets, asks);
             let (address, port) = match (translation, self.space.hook) {
@@ -253,19 +254,22 @@ impl<'a> Walk<'a> {
                 }
                 _ => packets,
             };
-            self.land(Landing { address, port }, packets, moved);
+            self.land(Landing { address, port }, packets);
+            all_moved.push(moved);
+        }
+        // Those whose address changes are routed anew: all at once, because each time costs as much as
+        // there is.
+        if self.space.hook == Hook::Output {
+            let moved = self.space.diagrams.any(all_moved);
+            self.route(moved);
         }
         Ok(live)
     }
 
-    /// Gives an end of `packets` another value. Those whose address changes are routed anew.
-    fn land(&mut self, landing: Landing, packets: Function, moved: Function) {
-        if packets == Function::FALSE {
-            return;
-        }
-        self.landed.push((landing, packets));
-        if self.space.hook == Hook::Output {
-            self.route(moved);
+    /// Gives an end of `packets` another value.
+    fn land(&mut self, landing: Landing, packets: Function) {
+        if packets != Function::FALSE {
+            self.landed.push((landing, packets));
         }
     }
 
@@ -392,6 +396,7 @@ impl<'a> Walk<'a> {
         for packets in numbered.chain(named) {
             *packets = space.diagrams.and(*packets, kept);
         }
+        fates.translated = space.diagrams.and(fates.translated, kept);
         if space.hook != Hook::Output {
             fates.routed = fates.mark;
         }

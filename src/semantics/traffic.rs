@@ -1,5 +1,6 @@
 //! Which packets, in few words.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ipnet::IpNet;
@@ -57,8 +58,9 @@ pub(super) fn kinds(space: &mut Space, packets: Function, first: &Packet) -> (Ve
     let packets = space.diagrams.or(packets, usual.not());
     let mut rest = space.diagrams.and(packets, usual);
     let mut packet = first.clone();
+    let asked = space.diagrams.variables(packets);
     while kinds.len() < MOST_KINDS {
-        let (traffic, covered) = kind(space, packets, &packet);
+        let (traffic, covered) = kind(space, packets, &packet, &asked);
         kinds.push(traffic);
         rest = space.diagrams.minus(rest, covered);
         if rest == Function::FALSE {
@@ -80,9 +82,16 @@ fn usual(space: &mut Space) -> Function {
 }
 
 /// The widest kind around `packet` that is found by widening one field after another, with its
-/// packets. All of them are among `packets`.
-fn kind(space: &mut Space, packets: Function, packet: &Packet) -> (Traffic, Function) {
+/// packets. All of them are among `packets`, which `asked` tells apart.
+fn kind(
+    space: &mut Space,
+    packets: Function,
+    packet: &Packet,
+    asked: &HashSet<u32>,
+) -> (Traffic, Function) {
     let mut parts = parts(space, packet);
+    // A host's rules ask very many questions, and few of them about these packets.
+    parts.retain(|part| part.about != About::Fact || asked.contains(&part.field.first));
     let others = |space: &mut Space, parts: &[Part], but: usize| {
         let all = space.all();
         parts.iter().enumerate().filter(|(at, _)| *at != but).fold(all, |all, (_, part)| {

@@ -240,10 +240,14 @@ impl Traveller<'_> {
             Hook::Forward => next.hook = Hook::Postrouting,
             Hook::Output => {
                 let is_rerouted = run.outcome.routed != packet.mark;
+                let is_moved = next.destination != packet.destination;
+                let is_looped = packet.output.as_deref() == Some(Interface::lo().stem());
                 if self.is_local(next.destination)
                     || is_rerouted && self.delivers(run.outcome.routed)
                 {
                     next.output = Some(Interface::lo().to_string());
+                } else if is_moved && is_looped && !self.delivers(run.outcome.routed) {
+                    next.output = Some(other_interface(None).to_owned());
                 }
                 next.hook = Hook::Postrouting;
             }

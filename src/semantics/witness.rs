@@ -61,6 +61,8 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
     let sets = choice.space.sets.clone();
     let local = choice.space.local;
     let holds = choice.space.holds.clone();
+    // A host's rules ask very many questions, and few of them of one packet.
+    let asked = choice.space.diagrams.variables(choice.packets);
     Packet {
         hook: choice.space.hook,
         protocol,
@@ -103,7 +105,10 @@ pub(super) fn packet(space: &mut Space, packets: Function) -> Packet {
         transparent_socket: choice.is_set(choice.space.transparent_socket, false),
         holds: holds
             .into_iter()
-            .filter(|(holds, variable)| choice.is_set(*variable, holds.condition.is_usual))
+            .filter(|(holds, variable)| {
+                let is_usual = holds.condition.is_usual;
+                if asked.contains(variable) { choice.is_set(*variable, is_usual) } else { is_usual }
+            })
             .map(|(holds, _)| holds)
             .collect(),
     }

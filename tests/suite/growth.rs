@@ -4,11 +4,16 @@
 use std::collections::BTreeMap;
 
 use netweir::diag::{Diagnostic, MOST_REPORTED, Problem};
+use netweir::explain::{Context, explain_way};
+use netweir::lower::lower;
 use netweir::policy::{Checked, GroupIds, Kind, MOST_POLICIES, MOST_VALUES_IN_ALL, check};
 use netweir::reader::{iptables, nft};
 use netweir::span::Sources;
 use netweir::syntax::{MOST_TERMS, NoIncludes, load, parse};
-use netweir::{Options, View, compile};
+use netweir::verify::{Answer, verified};
+use netweir::{Layout, Options, View, compile};
+
+use crate::common::node::node;
 
 fn checked(text: &str) -> Checked {
     check(&load("x.weir", text, &NoIncludes), &GroupIds::new())
@@ -258,4 +263,38 @@ fn services_of_a_large_cluster_as_nft_lists_them() {
     let rules = table.chains.iter().map(|chain| chain.rules.len()).sum::<usize>();
     // The log behind the limit is one action; the last choice of two is no question.
     assert_eq!(rules, count * 6 + 1);
+}
+
+#[test]
+fn packets_of_a_node_with_very_many_services() {
+    let services = 10_000;
+    let options = iptables::Options::default();
+    let ruleset = iptables::read(Some(&node(services)), None, &options).unwrap().ruleset;
+    let context = Context { is_iptables: true, ..Context::default() };
+    let explained = |packet: &str| {
+        let told = explain_way(&ruleset, &packet.parse().unwrap(), &context).unwrap();
+        let others = told.unless.iter().map(|other| other.outcome.clone());
+        (told.outcome.clone(), others.collect::<Vec<_>>())
+    };
+    // The last of the services has one of two endpoints.
+    let (usual, others) = explained("outbound tcp to 10.96.39.250:80");
+    assert_eq!(usual, "sent to 10.244.79.251:8080 instead");
+    assert_eq!(others.len(), 1);
+    assert!(others[0].starts_with("sent to 10.244.79.250:8080 instead"), "{others:?}");
+    assert_eq!(explained("outbound tcp to 10.97.0.1:80"), ("untouched".to_owned(), Vec::new()));
+}
+
+#[test]
+fn a_node_with_many_services_is_verified() {
+    let options = iptables::Options::default();
+    let ruleset = iptables::read(Some(&node(300)), None, &options).unwrap().ruleset;
+    let text = "sidecar web { family ipv4 }";
+    let compilation = compile("web.weir", text, &NoIncludes, &Options::default()).unwrap();
+    let policy = &compilation.policies[0];
+    let ours = lower(policy, Layout::default()).ruleset;
+    let context = Context { policy: Some(policy), sources: None, is_iptables: false };
+    let others = Context { is_iptables: true, ..Context::default() };
+    let verdict = verified((&ours, &context), (&ruleset, &others)).unwrap();
+    assert_eq!(verdict.answer, Answer::Different);
+    assert!(verdict.ways.and_more);
 }

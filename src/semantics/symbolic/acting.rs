@@ -134,9 +134,13 @@ impl Walk<'_> {
     }
 
     fn translated(&mut self, to: Translation, packets: Function) {
-        for at in self.fates.translations.values_mut() {
-            *at = self.space.diagrams.minus(*at, packets);
+        // Nothing is translated twice but by rules that the kernel would not load.
+        if self.space.diagrams.meet(self.fates.translated, packets) {
+            for at in self.fates.translations.values_mut() {
+                *at = self.space.diagrams.minus(*at, packets);
+            }
         }
+        self.fates.translated = self.space.diagrams.or(self.fates.translated, packets);
         let at = self.fates.translations.entry(to).or_insert(Function::FALSE);
         *at = self.space.diagrams.or(*at, packets);
         self.version += 1;

@@ -1,5 +1,7 @@
 //! Which packets a match holds for, at a place where rules have changed them.
 
+use std::collections::BTreeMap;
+
 use super::{Landing, Port, Walk};
 use crate::ir::{Condition, CtState, Direction, Hook, Match, Rule, Ruleset, Table};
 use crate::net::PortSet;
@@ -215,13 +217,17 @@ impl Walk<'_> {
         if self.space.hook.translates().is_none_or(|(end, _)| end != of) {
             return came;
         }
-        let mut seen = came;
+        // No packet lands twice. Where they do alike, all are taken at once: there may be very many.
+        let mut alike: BTreeMap<Function, Vec<Function>> = BTreeMap::new();
         for at in 0..self.landed.len() {
             let (landing, packets) = self.landed[at];
             let then = now(self, landing);
-            seen = self.space.diagrams.either(packets, then, seen);
+            alike.entry(then).or_default().push(packets);
         }
-        seen
+        alike.into_iter().fold(came, |seen, (then, packets)| {
+            let packets = self.space.diagrams.any(packets);
+            self.space.diagrams.either(packets, then, seen)
+        })
     }
 }
 

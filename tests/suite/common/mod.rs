@@ -1,10 +1,12 @@
 //! What several tests share.
 
 pub(crate) mod corpus;
+pub(crate) mod hosts;
 pub(crate) mod junit;
 pub(crate) mod machine;
 pub(crate) mod mutants;
 pub(crate) mod netns;
+pub(crate) mod node;
 pub(crate) mod policies;
 pub(crate) mod repository;
 pub(crate) mod rulesets;

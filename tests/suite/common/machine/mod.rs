@@ -24,6 +24,9 @@ pub(crate) const TRIES: usize = 5;
 /// What a TCP connection may take.
 const HANDSHAKE: Duration = Duration::from_millis(500);
 
+/// What packets take through a machine.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// Rules as a tool loads them. Those of iptables are one text a family.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
@@ -56,7 +59,9 @@ pub(crate) fn load(world: &World, texts: &[Text]) {
     };
     nft(&format!("flush ruleset\n{}", observer::script()));
     if world.has_legacy {
-        let empty = "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\nCOMMIT\n";
+        // A policy stays until another is given.
+        let empty = "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n\
+                     :FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
         restore("legacy", &[empty.to_owned(), empty.to_owned()]);
     }
     for (at, text) in texts.iter().enumerate() {
@@ -190,6 +195,17 @@ fn observed(world: &World, sent: &Sent, expected: &[Observed]) -> Vec<Observed> 
         Observed { trails, received, is_taken: expected.is_taken }
     });
     seen.collect()
+}
+
+/// The ways of the first packets of `probes` through the host.
+pub(crate) fn trails(world: &mut World, probes: &[Probe]) -> Vec<Trail> {
+    let mut sent = world.send(probes);
+    // Nothing waits for an answer, and nothing is sent again.
+    std::thread::sleep(SETTLED);
+    let mut trails = observer::trails(&world.host);
+    world.receive(&mut sent, 0, 0, Duration::ZERO);
+    let first = |port: u16| trails.remove(&port).map(|[first, ..]| first).unwrap_or_default();
+    (sent.first..).take(probes.len()).map(first).collect()
 }
 
 /// Sends all of `probes`, again those that did not get as far as they should, but no other way.
