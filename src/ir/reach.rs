@@ -33,8 +33,9 @@ impl Table {
     /// The chains that its rules lead to and that it does not have: they are others', and what they
     /// do is not known.
     pub fn others(&self) -> BTreeSet<&Name> {
+        let own: BTreeSet<&Name> = self.chains.iter().map(|chain| &chain.name).collect();
         let targets = self.chains.iter().flat_map(Chain::targets);
-        targets.filter(|target| self.chain(target).is_none()).collect()
+        targets.filter(|target| !own.contains(target)).collect()
     }
 }
 
