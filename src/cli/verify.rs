@@ -23,8 +23,9 @@ use crate::verify::{Answer, beside, compared, verified};
 
 /// Prove that rules treat every packet as a policy says, or show packets that they do not
 ///
-/// The rules are compared for all packets of the families that are given, at every hook: what is
-/// captured and by which port, what is dropped, marks, and connection-tracking zones.
+/// The rules are compared for all packets of the families that are given, at the hooks where the policy
+/// has rules and on the way of what it captures: what is captured and by which port, what is dropped,
+/// marks, and connection-tracking zones. What rules of others do elsewhere is told in a line.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
