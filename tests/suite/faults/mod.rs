@@ -312,11 +312,11 @@ fn every_fault_is_stopped() {
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_for_iptables_is_stopped() {
-    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 110, 7);
+    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 115, 9);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_beside_rules_is_stopped() {
-    report(&seed_every(&[Layout::Compact], &beside_rules()), 175, 9);
+    report(&seed_every(&[Layout::Compact], &beside_rules()), 240, 12);
 }
