@@ -312,9 +312,9 @@ fn not_understood(ruleset: &Ruleset, context: &Context<'_>) -> Vec<OpenRule> {
             for (index, rule) in chain.rules.iter().enumerate() {
                 let mut asked = rule.conditions().filter(|asked| !asked.is_understood);
                 if let Some(condition) = asked.next() {
-                    let of_match = |when: &Match| matches!(when, Match::Opaque { condition: other, .. } if other == condition);
+                    let mut questions = rule.when.iter().filter_map(Match::question);
                     all.push(OpenRule {
-                        is_target: !rule.when.iter().any(of_match),
+                        is_target: questions.all(|(asked, _)| asked != condition),
                         table: table.name.to_string(),
                         chain: context.chain(chain.name.as_str()),
                         rule: index + 1,

@@ -93,7 +93,13 @@ impl Answer {
             let mut text = String::new();
             let line = equal(families_words(families));
             if verdict.answer == verify::Answer::Equal {
-                let _ = writeln!(text, "equal{line}");
+                // What was not looked at qualifies the answer in its own sentence.
+                let unseen = namespace.is_some_and(|it| it.outcome() == Outcome::Unknown);
+                let _ = if unseen {
+                    writeln!(text, "equal as far as known{line}, but for routing")
+                } else {
+                    writeln!(text, "equal{line}")
+                };
                 text += &apart(&verdict.apart);
             } else {
                 text += &as_far_as_known(&line, &verdict);

@@ -52,7 +52,7 @@ pub(super) struct Verify {
     reading: Reading,
     /// Compare at every hook, and not only where the policy has rules and on the way of what it
     /// captures.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "beside")]
     all_hooks: bool,
     #[command(flatten)]
     answer: How,

@@ -136,15 +136,7 @@ fn otherwise(step: &Step<'_>, matched: bool) -> Vec<(OpenRule, Change)> {
         let asked = |translated| (Holds { condition: condition.clone(), translated }, is);
         [false, true].map(asked)
     };
-    let asked: Vec<_> = step
-        .rule
-        .when
-        .iter()
-        .filter_map(|when| match when {
-            Match::Opaque { condition, not } => Some((condition, *not)),
-            _ => None,
-        })
-        .collect();
+    let asked: Vec<_> = step.rule.when.iter().filter_map(Match::question).collect();
     let mut all = Vec::new();
     if let Some((first, not)) = asked.first() {
         let texts: Vec<_> = asked

@@ -32,14 +32,7 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
         let found = text.lines().next().unwrap_or_default();
         return Err(Line { number: 1, column: 1, text: found }.wants(INTERPRETER));
     }
-    let mut reader = Reader {
-        text,
-        offset: 0,
-        number: 0,
-        knows_off: false,
-        sweeps: None,
-        knows_captured: false,
-    };
+    let mut reader = Reader::of(text);
     let mut statements = Vec::new();
     while let Some(line) = reader.next_line() {
         if line.text == IF_ON && reader.knows_off {
@@ -71,14 +64,7 @@ pub(crate) fn script(text: &str) -> Result<Vec<(At, Statement<'_>)>, ReadError> 
 ///
 /// The first thing that is not known.
 pub(crate) fn batch(text: &str, family: Family) -> Result<Vec<(At, Statement<'_>)>, ReadError> {
-    let mut reader = Reader {
-        text,
-        offset: 0,
-        number: 0,
-        knows_off: false,
-        sweeps: None,
-        knows_captured: false,
-    };
+    let mut reader = Reader::of(text);
     let mut statements = Vec::new();
     while let Some(line) = reader.next_line() {
         if !line.is_remark() {
@@ -104,6 +90,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    const fn of(text: &'a str) -> Self {
+        Self { text, offset: 0, number: 0, knows_off: false, sweeps: None, knows_captured: false }
+    }
+
     /// The next line as it stands there; `None` at the end.
     fn next_raw(&mut self) -> Option<&'a str> {
         let rest = self.text.get(self.offset..).filter(|rest| !rest.is_empty())?;

@@ -50,14 +50,22 @@ pub enum Effect {
     Unknown(Condition),
 }
 
+impl Match {
+    /// The question, and whether the opposite answer is meant, of one that the model leaves open.
+    #[must_use]
+    pub const fn question(&self) -> Option<(&Condition, bool)> {
+        match self {
+            Self::Opaque { condition, not } => Some((condition, *not)),
+            _ => None,
+        }
+    }
+}
+
 impl Rule {
     /// The questions that decide whether the rule matches a packet that fits it otherwise, or what it
     /// does then.
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let asked = self.when.iter().filter_map(|when| match when {
-            Match::Opaque { condition, .. } => Some(condition),
-            _ => None,
-        });
+        let asked = self.when.iter().filter_map(|when| Some(when.question()?.0));
         let decides = match &self.then {
             Action::Opaque(Target { effect: Effect::Unknown(condition), .. }) => Some(condition),
             _ => None,

@@ -386,26 +386,22 @@ fn differing(space: &mut Space, [left, right]: [&Fates; 2], counts: Counts<'_>) 
         space.diagrams.differ(left.taken, right.taken),
         space.diagrams.differ(left.exempt, right.exempt),
     ];
-    for (target, one) in &left.targets {
-        let other = right.targets.get(target).copied().unwrap_or(Function::FALSE);
+    each_key(&left.targets, &right.targets, |target, one, other| {
         if (counts.targets)(target) {
-            parts.push(space.diagrams.differ(*one, other));
+            parts.push(space.diagrams.differ(one, other));
         }
-    }
-    let only_right = right.targets.iter().filter(|(target, _)| !left.targets.contains_key(*target));
-    parts
-        .extend(only_right.filter(|(target, _)| (counts.targets)(target)).map(|(_, other)| *other));
-    each_key(&left.proxies, &right.proxies, |one, other| {
+    });
+    each_key(&left.proxies, &right.proxies, |_, one, other| {
         parts.push(space.diagrams.differ(one, other));
     });
     let moves = matches!(space.hook, Hook::Prerouting | Hook::Output);
     if moves || !counts.whereabouts {
-        each_key(&left.translations, &right.translations, |one, other| {
+        each_key(&left.translations, &right.translations, |_, one, other| {
             parts.push(space.diagrams.differ(one, other));
         });
     }
     if !counts.whereabouts {
-        each_key(&left.zones, &right.zones, |one, other| {
+        each_key(&left.zones, &right.zones, |_, one, other| {
             parts.push(space.diagrams.differ(one, other));
         });
         for (one, other) in [
@@ -437,13 +433,13 @@ fn touched(space: &mut Space, fates: &Fates) -> Function {
 fn each_key<K: Ord>(
     left: &BTreeMap<K, Function>,
     right: &BTreeMap<K, Function>,
-    mut both: impl FnMut(Function, Function),
+    mut both: impl FnMut(&K, Function, Function),
 ) {
     for (key, one) in left {
-        both(*one, right.get(key).copied().unwrap_or(Function::FALSE));
+        both(key, *one, right.get(key).copied().unwrap_or(Function::FALSE));
     }
-    for (_, other) in right.iter().filter(|(key, _)| !left.contains_key(key)) {
-        both(Function::FALSE, *other);
+    for (key, other) in right.iter().filter(|(key, _)| !left.contains_key(key)) {
+        both(key, Function::FALSE, *other);
     }
 }
 

@@ -207,3 +207,24 @@ fn namespaces_are_asked_by_process_by_name_and_all() {
         assert!(lines.contains(&line.as_str()), "{line}: {lines:#?}");
     }
 }
+
+#[test]
+fn routing_that_was_not_looked_at_qualifies_the_answer() {
+    if !netns::available() {
+        return;
+    }
+    let netns = namespace();
+    load(&netns, DEFAULT);
+    // Of all programs that are asked, only nft is there.
+    let programs = tempfile::tempdir().unwrap();
+    let nft = netns.output("sh", &["-c", "command -v nft"]);
+    std::os::unix::fs::symlink(nft.trim(), programs.path().join("nft")).unwrap();
+    let path = format!("PATH={}", programs.path().to_str().unwrap());
+    let policy = root().join(DEFAULT);
+    let arguments =
+        [&path, env!("CARGO_BIN_EXE_weir"), "verify", policy.to_str().unwrap(), "--live"];
+    let output = netns.command("env", &arguments).output().unwrap();
+    let said = says(&output, 3, "equal as far as known: every packet of IPv4 and IPv6 fares under");
+    assert!(said.contains("as policy `istio` says, but for routing"), "{said}");
+    assert!(said.contains("routing was not looked at: `ip` is not installed"), "{said}");
+}

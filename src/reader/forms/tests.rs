@@ -1,3 +1,5 @@
+//! Which form a text has, as tables of texts, and that no text is too strange to tell.
+
 use proptest::prelude::*;
 use proptest::sample::select;
 

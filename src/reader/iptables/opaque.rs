@@ -1,50 +1,56 @@
 //! Matches and targets that the IR cannot say: what is known of them.
 //!
-//! The lists are those of iptables 1.8.9 and its extensions (`libxt_*`, `libipt_*`, `libip6t_*`). What
-//! stands in none of them is not understood.
+//! The lists are those of iptables 1.8.9 and its extensions (`libxt_*`, `libipt_*`, `libip6t_*`). A match,
+//! an option or a target that stands in none of them is not understood.
 
 use std::sync::Arc;
 
 use super::words::Words;
 use crate::ir::{Condition, Direction, Effect, Match, Protocol, Target};
 
-/// Matches that the packet alone decides, by what the IR's packet does not have: asked twice, they
-/// answer the same, and each answer is possible whatever else the packet is.
-const OF_OTHER_FIELDS: &[&str] = &[
-    "ah",
-    "cgroup",
-    "dccp",
-    "dscp",
-    "dst",
-    "ecn",
-    "esp",
-    "eui64",
-    "frag",
-    "hbh",
-    "hl",
-    "icmp",
-    "icmp6",
-    "icmpv6",
-    "ipcomp",
-    "ipv6header",
-    "length",
-    "mac",
-    "mh",
-    "multiport",
-    "osf",
-    "pkttype",
-    "policy",
-    "rt",
-    "sctp",
-    "srh",
-    "string",
-    "tcp",
-    "tcpmss",
-    "time",
-    "tos",
-    "ttl",
-    "udp",
-    "udplite",
+/// Matches that the packet alone decides, by what the IR's packet does not have, each with its options:
+/// asked twice, they answer the same, and each answer is possible whatever else the packet is.
+const OF_OTHER_FIELDS: &[(&str, &str)] = &[
+    ("ah", "--ahspi --ahlen --ahres"),
+    ("cgroup", "--path --cgroup"),
+    ("dccp", "--sport --source-port --dport --destination-port --dccp-types --dccp-option"),
+    ("dscp", "--dscp --dscp-class"),
+    ("dst", "--dst-len --dst-opts"),
+    ("ecn", "--ecn-tcp-cwr --ecn-tcp-ece --ecn-ip-ect"),
+    ("esp", "--espspi"),
+    ("eui64", ""),
+    ("frag", "--fragid --fraglen --fragres --fragfirst --fragmore --fraglast"),
+    ("hbh", "--hbh-len --hbh-opts"),
+    ("hl", "--hl-eq --hl-lt --hl-gt"),
+    ("icmp", "--icmp-type"),
+    ("icmp6", "--icmpv6-type"),
+    ("icmpv6", "--icmpv6-type"),
+    ("ipcomp", "--ipcompspi --compres"),
+    ("ipv6-icmp", "--icmpv6-type"),
+    ("ipv6header", "--header --soft"),
+    ("length", "--length"),
+    ("mac", "--mac-source"),
+    ("mh", "--mh-type"),
+    ("multiport", "--sports --source-ports --dports --destination-ports --ports"),
+    ("osf", "--genre --ttl --log"),
+    ("pkttype", "--pkt-type"),
+    (
+        "policy",
+        "--dir --pol --strict --reqid --spi --proto --mode --tunnel-src --tunnel-dst --next",
+    ),
+    ("rt", "--rt-type --rt-segsleft --rt-len --rt-0-res --rt-0-addrs --rt-0-not-strict"),
+    ("sctp", "--sport --source-port --dport --destination-port --chunk-types"),
+    ("string", "--from --to --algo --string --hex-string --icase"),
+    ("tcp", "--tcp-flags --syn --tcp-option"),
+    ("tcpmss", "--mss"),
+    (
+        "time",
+        "--datestart --datestop --timestart --timestop --monthdays --weekdays --kerneltz \
+         --contiguous",
+    ),
+    ("tos", "--tos"),
+    ("ttl", "--ttl --ttl-eq --ttl-lt --ttl-gt"),
+    ("udplite", "--sport --source-port --dport --destination-port"),
 ];
 
 /// Matches that the packet alone decides, with its connection, its socket and the routes, of which the IR's
@@ -66,22 +72,30 @@ const OF_KNOWN_FIELDS: &[&str] = &[
     "state",
 ];
 
-/// Matches that chance decides, or a rate, or what came before.
-const OF_MORE: &[&str] = &[
-    "bandwidth",
-    "connbytes",
-    "connlimit",
-    "cpu",
-    "hashlimit",
-    "limit",
-    "nfacct",
-    "nth",
-    "quota",
-    "quota2",
-    "random",
-    "rateest",
-    "recent",
-    "statistic",
+/// Matches that chance decides, or a rate, or what came before, each with its options.
+const OF_MORE: &[(&str, &str)] = &[
+    ("connbytes", "--connbytes --connbytes-dir --connbytes-mode"),
+    (
+        "connlimit",
+        "--connlimit-upto --connlimit-above --connlimit-mask --connlimit-saddr --connlimit-daddr",
+    ),
+    ("cpu", "--cpu"),
+    (
+        "hashlimit",
+        "--hashlimit --hashlimit-upto --hashlimit-above --hashlimit-burst --hashlimit-mode \
+         --hashlimit-srcmask --hashlimit-dstmask --hashlimit-name --hashlimit-htable-size \
+         --hashlimit-htable-max --hashlimit-htable-expire --hashlimit-htable-gcinterval \
+         --hashlimit-rate-match --hashlimit-rate-interval",
+    ),
+    ("limit", "--limit --limit-burst"),
+    ("nfacct", "--nfacct-name"),
+    ("quota", "--quota"),
+    (
+        "recent",
+        "--set --rcheck --update --remove --seconds --reap --hitcount --rttl --name --rsource \
+         --rdest --mask",
+    ),
+    ("statistic", "--mode --probability --every --packet"),
 ];
 
 /// Targets that change nothing that is compared, after which the next rule runs.
@@ -147,12 +161,20 @@ impl Question {
     /// What is asked, by a rule that `place` names.
     pub(super) fn condition(&self, place: &str) -> Condition {
         let module = self.module.as_str();
-        let is_of_other_fields = OF_OTHER_FIELDS.contains(&module);
-        let is_of_more = !is_of_other_fields && !OF_KNOWN_FIELDS.contains(&module);
+        let listed = |all: &'static [(&str, &'static str)]| {
+            all.iter().find(|(known, _)| *known == module).map(|(_, options)| *options)
+        };
+        let of_other_fields = listed(OF_OTHER_FIELDS);
+        let is_of_more = of_other_fields.is_none() && !OF_KNOWN_FIELDS.contains(&module);
+        // An option that nobody knows may ask for anything.
+        let knows_options = |options: &str| {
+            let asked = self.text.split(' ').filter(|word| word.starts_with("--"));
+            asked.into_iter().all(|word| options.split(' ').any(|option| option == word))
+        };
         Condition {
             text: self.text.as_str().into(),
             asked_by: is_of_more.then(|| place.into()),
-            is_understood: is_of_other_fields || OF_MORE.contains(&module),
+            is_understood: of_other_fields.or_else(|| listed(OF_MORE)).is_some_and(knows_options),
             is_usual: is_usual(module, &self.text),
         }
     }
@@ -228,31 +250,28 @@ fn ends_block(word: &str, protocol: Option<Protocol>) -> bool {
 
 /// Whether every rule can have the option.
 pub(super) fn is_of_every_rule(word: &str) -> bool {
-    matches!(
-        word,
-        "-p" | "--protocol"
-            | "-s"
-            | "--source"
-            | "--src"
-            | "-d"
-            | "--destination"
-            | "--dst"
-            | "-i"
-            | "--in-interface"
-            | "-o"
-            | "--out-interface"
-            | "-m"
-            | "--match"
-            | "-j"
-            | "--jump"
-            | "-g"
-            | "--goto"
-            | "-f"
-            | "--fragment"
-            | "-c"
-            | "--set-counters"
-    )
+    FOLLOWING.contains(&word) || NEGATABLE.contains(&word) || matches!(word, "-f" | "--fragment")
 }
+
+/// The options of every rule that `!` may stand before, each of one value.
+pub(super) const NEGATABLE: [&str; 12] = [
+    "-p",
+    "--protocol",
+    "-s",
+    "--source",
+    "--src",
+    "-d",
+    "--destination",
+    "--dst",
+    "-i",
+    "--in-interface",
+    "-o",
+    "--out-interface",
+];
+
+/// Those that cannot be negated.
+pub(super) const FOLLOWING: [&str; 8] =
+    ["-m", "--match", "-j", "--jump", "-g", "--goto", "-c", "--set-counters"];
 
 /// What is known of the target `name` with these options, of a rule that `place` names.
 pub(super) fn target(name: &str, options: &[String], place: &str) -> Target {

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::opaque::{Question, is_exact};
+use super::opaque::{FOLLOWING, NEGATABLE, Question, is_exact};
 use super::target::Target;
 use super::value::Value;
 use super::words::Words;
@@ -74,8 +74,8 @@ impl Spec {
                 not = true;
                 continue;
             }
-            let is_known = can_be_negated(&word) || options.to_load || is_plain(&word);
-            if not && is_known && !can_be_negated(&word) {
+            let is_plain = FOLLOWING.contains(&word.as_str()) || word == "--comment";
+            if not && !can_be_negated(&word) && (options.to_load || is_plain) {
                 return Err(ReadProblem::Negated { word });
             }
             spec.option(&word, std::mem::take(&mut not), &mut words, family, options)?;
@@ -454,60 +454,35 @@ pub(super) fn needs(word: &str, needs: &'static str) -> ReadProblem {
     ReadProblem::Needs { word: word.to_owned(), needs }
 }
 
-/// Whether the word is an option of every rule that cannot be negated.
-fn is_plain(word: &str) -> bool {
-    matches!(
-        word,
-        "-m" | "--match"
-            | "-j"
-            | "--jump"
-            | "-g"
-            | "--goto"
-            | "-c"
-            | "--set-counters"
-            | "--comment"
-    )
-}
-
 pub(super) fn is_valued(word: &str) -> bool {
     can_be_negated(word) && word != "--socket-exists" || word == "--comment"
 }
 
 fn can_be_negated(word: &str) -> bool {
-    matches!(
-        word,
-        "-p" | "--protocol"
-            | "-s"
-            | "--source"
-            | "--src"
-            | "-d"
-            | "--destination"
-            | "--dst"
-            | "-i"
-            | "--in-interface"
-            | "-o"
-            | "--out-interface"
-            | "--sport"
-            | "--source-port"
-            | "--dport"
-            | "--destination-port"
-            | "--sports"
-            | "--source-ports"
-            | "--dports"
-            | "--destination-ports"
-            | "--ports"
-            | "--uid-owner"
-            | "--gid-owner"
-            | "--socket-exists"
-            | "--mark"
-            | "--ctstate"
-            | "--state"
-            | "--src-range"
-            | "--dst-range"
-            | "--match-set"
-            | "--src-type"
-            | "--dst-type"
-    )
+    NEGATABLE.contains(&word)
+        || matches!(
+            word,
+            "--sport"
+                | "--source-port"
+                | "--dport"
+                | "--destination-port"
+                | "--sports"
+                | "--source-ports"
+                | "--dports"
+                | "--destination-ports"
+                | "--ports"
+                | "--uid-owner"
+                | "--gid-owner"
+                | "--socket-exists"
+                | "--mark"
+                | "--ctstate"
+                | "--state"
+                | "--src-range"
+                | "--dst-range"
+                | "--match-set"
+                | "--src-type"
+                | "--dst-type"
+        )
 }
 
 /// Sorted ranges that neither overlap nor touch.

@@ -455,6 +455,12 @@ fn a_match_that_the_ir_cannot_say_is_a_question() {
             "-p sctp -m multiport --dports 22,23 -j DROP",
             "sctp, -m multiport --dports 22,23, Drop",
         ),
+        ("filter", "-p tcp --dprot 80 -j DROP", "tcp, -m tcp --dprot 80 ?, Drop"),
+        (
+            "filter",
+            "-m limit --limit 1/s --burst 2 -j DROP",
+            "-m limit --limit 1/s --burst 2 own usual ?, Drop",
+        ),
         ("filter", "-p tcp --syn -j DROP", "tcp, -m tcp --syn usual, Drop"),
         (
             "filter",
