@@ -148,13 +148,11 @@ impl Namespace {
         if nft.is_none() && !is_installed {
             return Err(io::Error::other("neither nft nor iptables-save is installed"));
         }
-        let routing = [self.listings("-4")?, self.listings("-6")?];
-        let [Some(v4), Some(v6)] = routing else {
-            let nft = nft.unwrap_or_default();
-            return Ok(Live { nft, iptables, has_iptables_nft, routing: None });
+        let routing = match [self.listings("-4")?, self.listings("-6")?] {
+            [Some(v4), Some(v6)] => Some([v4, v6]),
+            _ => None,
         };
-        let nft = nft.unwrap_or_default();
-        Ok(Live { nft, iptables, has_iptables_nft, routing: Some([v4, v6]) })
+        Ok(Live { nft: nft.unwrap_or_default(), iptables, has_iptables_nft, routing })
     }
 
     /// What `ip` lists of a family; `None` if it is not installed.
