@@ -43,4 +43,5 @@ mod refusal;
 mod routing;
 mod rulesets;
 mod smt;
+mod supply;
 mod testing;
