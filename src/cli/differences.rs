@@ -146,9 +146,12 @@ fn as_far_as_known(line: &str, verdict: &Verdict) -> String {
          decide first"
     );
     paragraph(&mut out, "", &head, "  ");
-    for OpenRule { table, chain, rule, text, .. } in verdict.not_understood.iter().take(MOST) {
+    for OpenRule { table, chain, rule, text, at, .. } in verdict.not_understood.iter().take(MOST) {
         let text = on_one_line(text);
-        paragraph(&mut out, "  ", &format!("{table} {chain} {rule}  `{text}`"), "      ");
+        let at = at
+            .as_ref()
+            .map_or_else(String::new, |at| format!("  [{}]", on_one_line(&at.to_string())));
+        paragraph(&mut out, "  ", &format!("{table} {chain} {rule}  `{text}`{at}"), "      ");
     }
     let more = verdict.not_understood.len().saturating_sub(MOST);
     if more > 0 {
@@ -377,8 +380,8 @@ fn outcomes(difference: &DifferenceWords) -> String {
 fn way(name: &str, explanation: &Explanation) -> Vec<String> {
     let mut lines = vec![name.to_owned()];
     for step in explanation.path.iter().filter(|step| step.matters && !step.enters) {
-        let rung = if step.rung.is_empty() { String::new() } else { format!(" [{}]", step.rung) };
-        lines.push(format!("{} {}  {}{rung}", step.chain, step.rule, step.does));
+        let why = step.why().map_or_else(String::new, |why| format!(" [{}]", on_one_line(&why)));
+        lines.push(format!("{} {}  {}{why}", step.chain, step.rule, step.does));
     }
     if lines.len() == 1 {
         lines.push("no rule is about it".to_owned());

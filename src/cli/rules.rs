@@ -140,10 +140,10 @@ impl Reading {
                 )));
             }
         }
-        let mut names: Vec<String> = dumps.iter().map(|(path, _)| called(path)).collect();
-        names.dedup();
+        let mut files: Vec<String> = slots.iter().flatten().map(|(path, _)| called(path)).collect();
+        files.dedup();
         let [v4, v6] = slots.map(|slot| slot.map(|(_, dump)| dump));
-        self.iptables(names.join(" and "), v4, v6)
+        self.iptables(files, v4, v6)
     }
 
     /// Reads rules of iptables, those of IPv4 and those of IPv6, each if it is there. One file may have
@@ -180,9 +180,9 @@ impl Reading {
             };
             return Err(io::Error::other(format!("{} {wrong}", called(path))));
         }
-        let names: Vec<_> = halves.iter().flatten().map(|(path, _)| called(path)).collect();
+        let files = halves.iter().flatten().map(|(path, _)| called(path)).collect();
         let [v4, v6] = slots;
-        self.iptables(names.join(" and "), v4.as_ref(), v6.as_ref())
+        self.iptables(files, v4.as_ref(), v6.as_ref())
     }
 }
 

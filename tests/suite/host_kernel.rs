@@ -14,7 +14,8 @@ use crate::common::netns::{self, Netns};
 
 const VARIANTS: [&str; 2] = ["legacy", "nft"];
 
-const IPTABLES: Context<'static> = Context { policy: None, sources: None, is_iptables: true };
+const IPTABLES: Context<'static> =
+    Context { policy: None, sources: None, is_iptables: true, iptables: &[], files: &[] };
 
 /// What texts of both families say; one that is empty says that there are no rules.
 fn read(texts: &[String; 2]) -> Ruleset {

@@ -90,7 +90,9 @@ fn packets_end_where_it_is_told_of_iptables() {
             }
         }
     }
-    tallies.iter().for_each(|tally| tally.assert_right(1500, KINDS));
+    for tally in &tallies {
+        tally.assert_right(1500, KINDS);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Rulesets in the shape that well-known programs leave on a host, in `tests/hosts`: `NAME.v4` and `NAME.v6`
 //! for the two iptables-restores, `NAME.nft` for nft.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -114,10 +115,10 @@ fn push<'a>(out: &mut String, address: Ipv4Addr, behind: &'a str) -> &'a str {
             "16" => "16",
             _ => "64",
         };
-        *out += &format!("{mapped}/{length}");
+        write!(out, "{mapped}/{length}").unwrap();
         behind
     } else if behind.starts_with(':') && !number(&behind[1..]).0.is_empty() {
-        *out += &format!("[{mapped}]");
+        write!(out, "[{mapped}]").unwrap();
         behind
     } else {
         *out += &mapped;
