@@ -98,7 +98,8 @@ impl Reading {
                 }
                 Form::NftJson(text) => subjects.push(self.nft_json(name, &text, filled)?),
                 Form::NftScript(text) => subjects.push(self.nft_script(name, &text, filled)?),
-                Form::Nothing | Form::Policy => {
+                Form::Nothing => return Err(nothing(path)),
+                Form::Policy => {
                     let read = self.policy(path, text, LayoutName::default(), messages)?;
                     let Some(subject) = read else { return Ok(None) };
                     subjects.push(subject);
@@ -184,6 +185,15 @@ impl Reading {
         let [v4, v6] = slots;
         self.iptables(files, v4.as_ref(), v6.as_ref())
     }
+}
+
+/// Why a file without rules is none of rules.
+pub(super) fn nothing(path: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{} has nothing in it: no rules and no policy; that a family has no rules is said by an empty \
+         file behind `--iptables` or `--ip6tables`",
+        called(path)
+    ))
 }
 
 /// A file and its text, if there is one.

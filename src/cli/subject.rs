@@ -221,7 +221,8 @@ impl Reading {
         self.halves(&[Some(v4), Some(v6)], messages).map(Some)
     }
 
-    fn text(
+    /// The same of its text.
+    pub(super) fn text(
         &self,
         path: &Path,
         text: &str,
