@@ -41,10 +41,8 @@ const fn program(
 }
 
 /// nftables' own examples, of which `load_balancing.nft` and `secmark.nft` are no rules that every kernel takes.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 6] = [
     "all-in-one.nft",
-    "arp-filter.nft",
-    "bridge-filter.nft",
     "ct_helpers.nft",
     "nat.nft",
     "overview.nft",
