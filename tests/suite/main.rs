@@ -23,6 +23,7 @@ mod host;
 mod host_kernel;
 mod host_live;
 mod host_packets;
+mod host_programs;
 mod import;
 mod imports;
 mod iptables;
