@@ -31,6 +31,7 @@ pub(crate) use words::nearest;
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
+use std::net::IpAddr;
 
 pub use finding::{Finding, Given, Source};
 pub use general::{GeneralReason, GeneralRemark, NoRules};
@@ -53,6 +54,9 @@ pub struct Context {
     pub groups: GroupIds,
     /// Whether IPv6 is captured, where the mesh would look at the workload's addresses.
     pub ipv6: Option<bool>,
+    /// The workload's addresses, without those of loopback and of links, where the mesh would look at them
+    /// and `ipv6` does not say it.
+    pub addresses: Vec<IpAddr>,
     /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
     pub resolv_conf: Option<String>,
     /// The text of the mesh's own configuration, which all pods share, in YAML or JSON.
