@@ -5,6 +5,7 @@ mod compile;
 mod deny;
 mod diff;
 mod differences;
+mod drop_in;
 mod explain;
 mod explain_code;
 mod files;
@@ -175,6 +176,10 @@ enum Command {
     Test(test::Test),
     Import(import::Import),
     PodAddress(pod_address::PodAddress),
+    IstioIptables(drop_in::IstioIptables),
+    #[command(name = "linkerd2-proxy-init")]
+    ProxyInit(drop_in::ProxyInit),
+    Kumactl(drop_in::Kumactl),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
@@ -232,6 +237,10 @@ impl Man {
 /// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Their arguments are not clap's.
+    if let Some(status) = drop_in::run(env::args_os()) {
+        return ExitCode::from(status);
+    }
     let refusal = Refusal::of(&Weir::command(), env::args_os().skip(1));
     refusal.write_on_panic();
     let status = match Weir::try_parse() {
@@ -270,6 +279,10 @@ impl Weir {
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
             Command::PodAddress(change) => change.run(&messages),
+            // Theirs are the exit statuses of others.
+            Command::IstioIptables(tool) => return tool.run(),
+            Command::ProxyInit(tool) => return tool.run(),
+            Command::Kumactl(tool) => return tool.run(),
             Command::ExplainCode(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
@@ -312,6 +325,9 @@ impl Command {
             Self::Test(_) => "test",
             Self::Import(_) => "import",
             Self::PodAddress(_) => "pod-address",
+            Self::IstioIptables(_) => "istio-iptables",
+            Self::ProxyInit(_) => "linkerd2-proxy-init",
+            Self::Kumactl(_) => "kumactl",
             Self::ExplainCode(_) => "explain-code",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

@@ -16,6 +16,7 @@ mod iptables;
 pub mod istio;
 mod json;
 pub mod kuma;
+mod level;
 pub mod linkerd;
 #[cfg(feature = "import-pod")]
 mod manifest;
@@ -36,6 +37,7 @@ use std::net::IpAddr;
 pub use finding::{Finding, Given, Source};
 pub use general::{GeneralReason, GeneralRemark, NoRules};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
+pub use level::Level;
 
 use crate::net::Name;
 use crate::policy::{GroupIds, Policy};
@@ -91,6 +93,18 @@ impl<R, M: Display> Display for Refused<R, M> {
 }
 
 impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
+
+/// Leaves out the notes that `is_kept` does not keep.
+fn keep_notes<R, M>(
+    result: &mut Result<Imported<R>, Refused<R, M>>,
+    is_kept: impl Fn(&R) -> bool,
+) {
+    let notes = match result {
+        Ok(imported) => &mut imported.notes,
+        Err(refused) => &mut refused.notes,
+    };
+    notes.retain(|note| is_kept(&note.what));
+}
 
 /// The same in words, for those who know no mesh.
 fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {

@@ -40,7 +40,7 @@ pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
-pub use run::{Level, Log, Run, Validation};
+pub use run::{Log, Run, Validation};
 
 use finding::Report;
 use option::Options;
@@ -49,7 +49,7 @@ use super::GeneralRemark;
 use super::environment::Environment;
 use super::importer::{Extra, Form, Importer};
 pub use super::{Context, split};
-use super::{told, told_arguments};
+use super::{keep_notes, told, told_arguments};
 use crate::policy::GroupIds;
 
 /// What the command calls this import, and policies that have no other name.
@@ -135,14 +135,8 @@ pub struct CommandLine {
 #[must_use]
 pub fn command_line(arguments: &[String], context: &Context) -> CommandLine {
     let (run, mut imported) = read(arguments, context);
-    let notes = match &mut imported {
-        Ok(imported) => &mut imported.notes,
-        Err(refused) => &mut refused.notes,
-    };
-    notes.retain(|note| {
-        let carried = [Remark::General(GeneralRemark::NotTraffic), Remark::NativeNftables];
-        !carried.contains(&note.what)
-    });
+    let carried = [Remark::General(GeneralRemark::NotTraffic), Remark::NativeNftables];
+    keep_notes(&mut imported, |remark| !carried.contains(remark));
     CommandLine { run, imported }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::finding::{Reason, Report};
 use super::option::{Opt, Options};
-use crate::import::{GeneralReason, GeneralRemark, Given, Source, go};
+use crate::import::{GeneralReason, GeneralRemark, Given, Level, Source, go};
 
 /// What `istio-iptables` is asked to do (istio 1.29, `tools/istio-iptables/pkg/cmd/root.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,21 +56,6 @@ impl Default for Log {
     fn default() -> Self {
         Self { as_json: false, level: Level::Info, targets: vec!["stdout".to_owned()] }
     }
-}
-
-/// The level of a line in a log, the gravest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// None is written.
-    Off,
-    /// Something failed.
-    Error,
-    /// Something may not be meant.
-    Warn,
-    /// What is done.
-    Info,
-    /// More of it.
-    Debug,
 }
 
 /// A flag about the log.
@@ -179,7 +164,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{CommandLine, Context, command_line, split};
-    use super::{Level, Log, Validation};
+    use super::{Log, Validation};
+    use crate::import::Level;
 
     fn read(arguments: &str, environment: &str) -> CommandLine {
         let context = Context { environment: environment.to_owned(), ..Context::default() };
