@@ -47,6 +47,8 @@ pub mod cli;
 mod compile;
 pub mod diag;
 pub mod explain;
+#[cfg(feature = "host")]
+pub mod host;
 pub mod import;
 mod ip;
 pub mod ir;

@@ -1,5 +1,7 @@
 //! The command: files, terminals, exit codes, and no logic that a library user would need.
 
+mod apply;
+mod change;
 mod check;
 mod compile;
 mod deny;
@@ -16,12 +18,12 @@ mod golden;
 mod import;
 mod input;
 mod lint;
-mod live;
 mod loaded;
 mod numbers;
 mod output;
 mod packed;
 mod page;
+mod place;
 mod pod_address;
 mod project;
 mod question;
@@ -41,6 +43,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::host;
 use files::Bad;
 use refusal::Refusal;
 use report::Messages;
@@ -175,6 +178,7 @@ enum Command {
     Lint(lint::Lint),
     Test(test::Test),
     Import(import::Import),
+    Apply(apply::Apply),
     PodAddress(pod_address::PodAddress),
     IstioIptables(drop_in::IstioIptables),
     #[command(name = "linkerd2-proxy-init")]
@@ -278,6 +282,7 @@ impl Weir {
             Command::Lint(lint) => lint.run(&messages),
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
+            Command::Apply(apply) => apply.run(&messages),
             Command::PodAddress(change) => change.run(&messages),
             // Theirs are the exit statuses of others.
             Command::IstioIptables(tool) => return tool.run(),
@@ -295,6 +300,10 @@ impl Weir {
                 if let Some(Bad(failure)) = error.get_ref().and_then(|it| it.downcast_ref()) {
                     messages.report(&failure.sources, &failure.diagnostics);
                     1
+                } else if let Some(failed) = error.get_ref().and_then(|it| it.downcast_ref()) {
+                    messages.failure(error);
+                    let host::Error { step, .. } = failed;
+                    change::status(*step)
                 } else {
                     messages.failure(error);
                     2
@@ -324,6 +333,7 @@ impl Command {
             Self::Lint(_) => "lint",
             Self::Test(_) => "test",
             Self::Import(_) => "import",
+            Self::Apply(_) => "apply",
             Self::PodAddress(_) => "pod-address",
             Self::IstioIptables(_) => "istio-iptables",
             Self::ProxyInit(_) => "linkerd2-proxy-init",

@@ -11,14 +11,14 @@ use clap::Args;
 use super::compile::{LayoutName, Selected};
 use super::files::{name, once, read_unpacked};
 use super::input::{GroupFile, compile_text};
-use super::live::Live;
 use super::report::Messages;
 use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
 use crate::explain::Context;
+use crate::host::live::{Live, Unreadable};
 use crate::ir::Ruleset;
 use crate::lower::lower;
-use crate::net::{Families, Family, Name};
+use crate::net::{Families, Family};
 use crate::policy::{GroupIds, Policy};
 use crate::reader::forms::{Form as TextForm, recognise};
 use crate::reader::iptables::Dump;
@@ -303,35 +303,12 @@ impl Reading {
         live: &Live,
         filled: &BTreeSet<String>,
     ) -> io::Result<Subject> {
-        let mut options = self.nft_options(filled);
-        // What is listed is all that is there now.
-        options.empty_sets = nft::EmptySets::Empty;
-        if live.has_iptables_nft {
-            // What iptables-nft keeps in nft is read from iptables-save, which can say it.
-            options.of_iptables = nft::OfIptables::PassOver;
-        }
-        let mut found = nft::script(&live.nft, &options)
-            .map_err(|errors| unreadable("nft", &errors, &tables(&live.nft, &errors)))?;
-        let mut form = Form::Nft;
-        let has_several = live.iptables.len() > 1;
-        for (variant, [v4, v6]) in &live.iptables {
-            let options = self.iptables_options()?;
-            let saved = iptables::read(Some(v4), Some(v6), &options);
-            let mut saved =
-                saved.map_err(|errors| unreadable("iptables-save", &errors, &chains(&errors)))?;
-            // Both variants can have a table of one name.
-            for table in saved.ruleset.tables.iter_mut().filter(|_| has_several) {
-                let called = Name::new(&format!("{variant}-{}", table.name));
-                table.name = called.map_err(io::Error::other)?;
-            }
-            if found.ruleset.tables.is_empty() && !saved.ruleset.tables.is_empty() {
-                form = Form::Iptables;
-            }
-            found.ruleset.tables.extend(saved.ruleset.tables);
-            found.left_out.extend(saved.left_out);
-            found.passed_over.extend(saved.passed_over);
-            found.unused.retain(|pattern| saved.unused.contains(pattern));
-        }
+        let read = live.read(self.nft_options(filled), &self.iptables_options()?);
+        let (found, is_iptables) = read.map_err(|why| match why {
+            Unreadable::Nft(errors) => unreadable("nft", &errors, &tables(&live.nft, &errors)),
+            Unreadable::Iptables(errors) => unreadable("iptables-save", &errors, &chains(&errors)),
+        })?;
+        let form = if is_iptables { Form::Iptables } else { Form::Nft };
         Subject::read(name.to_owned(), found, Families::Both, form)
     }
 }
