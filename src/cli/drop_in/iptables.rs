@@ -61,7 +61,9 @@ pub(super) fn load(
             return Err(errors);
         }
     }
-    log.info("nft is not installed: rules are loaded with iptables, from texts proved to be the policy");
+    log.info(
+        "nft is not installed: rules are loaded with iptables, from texts proved to be the policy",
+    );
     Ok(())
 }
 
@@ -71,7 +73,8 @@ fn variant(asked: Option<&str>) -> io::Result<&'static str> {
     let save = |variant: &str| run(&program(Family::Ipv4, variant, "save"), &[], "");
     if let Some(asked) = asked {
         let found = VARIANTS.into_iter().find(|variant| variant.strip_prefix('-') == Some(asked));
-        let variant = found.ok_or_else(|| io::Error::other(format!("there is no iptables-{asked}")))?;
+        let variant =
+            found.ok_or_else(|| io::Error::other(format!("there is no iptables-{asked}")))?;
         return save(variant).map(|_| variant);
     }
     if save("-legacy").is_ok_and(|rules| rules.lines().any(|line| line.starts_with("-A "))) {

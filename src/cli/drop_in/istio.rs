@@ -5,7 +5,7 @@ use super::log::{Log, Shape};
 use super::machine::{self, Machine};
 use super::{say, validation};
 use crate::host::Namespace;
-use crate::import::istio::{CommandLine, Context, Run, command_line};
+use crate::import::istio::{CommandLine, Context, Rules, Run, command_line};
 use crate::net::Family;
 use crate::policy::{Kind, Policy, Sidecar};
 
@@ -38,27 +38,20 @@ pub(super) fn run(arguments: &[String]) -> u8 {
     let imported = match imported {
         Ok(imported) => imported,
         Err(refused) => {
-            for mistake in &refused.mistakes {
-                log.error(&mistake.to_string());
-            }
+            log.errors(&refused.mistakes);
             let is_of_the_line = refused.mistakes.iter().any(|it| it.what.is_of_the_line());
             return if is_of_the_line { WRONG_ARGUMENTS } else { 1 };
         }
     };
     let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
-    if let Err(why) = looked_up.map_err(|error| error.to_string()).and_then(has_address) {
+    if let Err(why) = looked_up.as_ref().map_err(ToString::to_string).and_then(has_address) {
         log.error(&why);
         return 1;
     }
     say(&mut log, policy, &imported.notes);
     let namespace = run.network_namespace.as_ref();
     let namespace = namespace.map_or_else(Namespace::this, |path| Namespace::at(path.into()));
-    let ended = namespace.enter(|| {
-        // Not a sink of another thread's: each has its own handles.
-        let mut log = Log::to(shape, run.log.level, &run.log.targets)?;
-        Ok::<u8, std::io::Error>(inside(&run, policy, &mut log))
-    });
-    match ended.and_then(|ended| ended) {
+    match namespace.enter(|| inside(&run, policy, &mut log)) {
         Ok(status) => status,
         Err(error) => {
             log.error(&error.to_string());
@@ -67,7 +60,7 @@ pub(super) fn run(arguments: &[String]) -> u8 {
     }
 }
 
-fn has_address(context: Context) -> Result<(), String> {
+fn has_address(context: &Context) -> Result<(), String> {
     if context.addresses.is_empty() { Err(NO_ADDRESS.to_owned()) } else { Ok(()) }
 }
 
@@ -76,14 +69,14 @@ fn inside(run: &Run, policy: &Policy, log: &mut Log) -> u8 {
     if run.dry_run {
         log.info("running iptables in dry-run mode, no rule changes will be made");
     }
-    if !run.skip_rule_apply {
+    if run.rules != Rules::LeftAlone {
         let asked = Asked {
             dry_run: run.dry_run,
-            only_removes: run.cleanup_only,
+            only_removes: run.rules == Rules::Removed,
             variant: run.iptables_binary.as_deref(),
         };
         if let Err(errors) = loading::load(policy, &asked, log) {
-            errors.iter().for_each(|error| log.error(error));
+            log.errors(&errors);
             return 1;
         }
     }

@@ -17,12 +17,13 @@ pub(super) fn run(arguments: &[String]) -> u8 {
     let told = Log::to(Shape::Remark, Level::Info, &["stdout".to_owned()]);
     let failed = Log::to(Shape::Plain, Level::Info, &["stderr".to_owned()]);
     let (Ok(mut log), Ok(mut errors)) = (told, failed) else {
-        unreachable!("standard streams are open")
+        unreachable!("standard streams need no opening")
     };
     match try_run(arguments, &mut log) {
         Ok(()) => 0,
         Err(found) => {
-            found.iter().for_each(|error| errors.error(&format!("Error: {error}")));
+            let found: Vec<_> = found.iter().map(|error| format!("Error: {error}")).collect();
+            errors.errors(&found);
             1
         }
     }
@@ -43,9 +44,8 @@ fn try_run(arguments: &[String], log: &mut Log) -> Result<(), Vec<String>> {
     let mut context = machine.context;
     context.ipv6 = Some(machine.has_ipv6);
     let CommandLine { dry_run, imported } = command_line(arguments, &configs, &context);
-    let imported = imported.map_err(|refused| {
-        refused.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>()
-    })?;
+    let imported = imported
+        .map_err(|refused| refused.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
     say(log, policy, &imported.notes);
     loading::load(policy, &Asked { dry_run, only_removes: false, variant: None }, log)

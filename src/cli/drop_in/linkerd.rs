@@ -16,12 +16,13 @@ const CLOSE_WAIT: &str = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close
 pub(super) fn run(arguments: &[String]) -> u8 {
     let CommandLine { run, imported } = command_line(arguments, &machine::variables());
     let shape = if run.log_as_json { Shape::PairsObject } else { Shape::Pairs };
-    let open = || Log::to(shape, run.log_level, &["stderr".to_owned()]);
-    let Ok(mut log) = open() else { unreachable!("standard error is open") };
+    let Ok(mut log) = Log::to(shape, run.log_level, &["stderr".to_owned()]) else {
+        unreachable!("standard error needs no opening")
+    };
     let imported = match imported {
         Ok(imported) => imported,
         Err(refused) => {
-            refused.mistakes.iter().for_each(|mistake| log.error(&mistake.to_string()));
+            log.errors(&refused.mistakes);
             return 1;
         }
     };
@@ -29,11 +30,11 @@ pub(super) fn run(arguments: &[String]) -> u8 {
     say(&mut log, policy, &imported.notes);
     let namespace = run.network_namespace.as_ref();
     let namespace = namespace.map_or_else(Namespace::this, |path| Namespace::at(path.into()));
-    let ended = namespace.enter(|| open().map_err(|it| vec![it.to_string()]).and_then(|mut log| inside(&run, policy, &mut log)));
+    let ended = namespace.enter(|| inside(&run, policy, &mut log));
     match ended.map_err(|error| vec![error.to_string()]).and_then(|ended| ended) {
         Ok(()) => 0,
         Err(errors) => {
-            errors.iter().for_each(|error| log.error(error));
+            log.errors(&errors);
             1
         }
     }

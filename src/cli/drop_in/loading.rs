@@ -35,7 +35,7 @@ pub(super) fn load(policy: &Policy, asked: &Asked<'_>, log: &mut Log) -> Result<
         return iptables::load(&compilation, policy, asked, log);
     }
     if let Some(variant) = asked.variant {
-        log.info(&format!("nft loads the rules, though iptables-{variant} is asked for"));
+        log.warn(&format!("nft loads the rules, though iptables-{variant} is asked for"));
     }
     if asked.dry_run {
         log.info(&compilation.emit(policy, View::Nft).map_err(in_words)?);

@@ -1,5 +1,6 @@
 //! Lines of a log, as the tools write them in whose place weir runs.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use crate::import::Level;
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// `2026-11-26T03:00:00.000000Z	info	message`, as Istio's (`pkg/log/config.go`).
+    /// Time, level and message with tabs between, as Istio's (`pkg/log/config.go`).
     Tabs,
     /// The same as an object in JSON, as Istio's `--log_as_json`.
     Object,
@@ -31,7 +32,7 @@ pub(super) struct Log {
     pub(super) shape: Shape,
     /// The least level that is written.
     pub(super) level: Level,
-    sinks: Vec<Box<dyn Write>>,
+    sinks: Vec<Box<dyn Write + Send>>,
 }
 
 impl Log {
@@ -41,7 +42,7 @@ impl Log {
     ///
     /// If a file cannot be opened.
     pub(super) fn to(shape: Shape, level: Level, targets: &[String]) -> io::Result<Self> {
-        let open = |target: &String| -> io::Result<Box<dyn Write>> {
+        let open = |target: &String| -> io::Result<Box<dyn Write + Send>> {
             Ok(match target.as_str() {
                 "stdout" => Box::new(io::stdout()),
                 "stderr" => Box::new(io::stderr()),
@@ -62,6 +63,13 @@ impl Log {
 
     pub(super) fn warn(&mut self, message: &str) {
         self.line(Level::Warn, message);
+    }
+
+    /// Writes each on a line of its own.
+    pub(super) fn errors<T: Display>(&mut self, all: &[T]) {
+        for error in all {
+            self.error(&error.to_string());
+        }
     }
 
     pub(super) fn error(&mut self, message: &str) {

@@ -49,7 +49,9 @@ pub(super) fn variables() -> Context {
 fn environment() -> String {
     let is_name = |name: &str| {
         let is_good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(is_good)
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(is_good)
     };
     let variables = env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
@@ -77,7 +79,10 @@ fn read_addresses(listed: &Value) -> Vec<IpAddr> {
     let links = listed.as_array().into_iter().flatten();
     let infos = links.flat_map(|link| link["addr_info"].as_array().into_iter().flatten());
     let addresses = infos.filter_map(|info| info["local"].as_str()?.parse::<IpAddr>().ok());
-    addresses.map(|address| address.to_canonical()).filter(|address| !address.is_loopback()).collect()
+    addresses
+        .map(|address| address.to_canonical())
+        .filter(|address| !address.is_loopback())
+        .collect()
 }
 
 /// Whether Istio passes an address over (`getLocalIP`).
@@ -103,11 +108,10 @@ mod tests {
              {"local":"fe80::1"},{"local":"fd00::7"},{"label":"eth0"}]}
         ]"#;
         let addresses = read_addresses(&serde_json::from_str(listed).unwrap());
-        let shown: Vec<_> = addresses
-            .iter()
-            .map(|address| format!("{address} {}", is_of_link(*address)))
-            .collect();
-        let all = ["::6 false", "169.254.1.1 true", "10.0.0.7 false", "fe80::1 true", "fd00::7 false"];
+        let shown: Vec<_> =
+            addresses.iter().map(|address| format!("{address} {}", is_of_link(*address))).collect();
+        let all =
+            ["::6 false", "169.254.1.1 true", "10.0.0.7 false", "fe80::1 true", "fd00::7 false"];
         assert_eq!(shown, all);
     }
 }

@@ -25,6 +25,7 @@ use std::path::Path;
 use clap::{Args, CommandFactory};
 
 use super::Weir;
+use super::files::shown;
 use crate::import::Finding;
 use crate::policy::{Detail, Policy, print};
 use log::Log;
@@ -142,7 +143,7 @@ impl Tool {
         let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(argument) => {
-                eprintln!("Error: argument {argument:?} is not UTF-8");
+                eprintln!("Error: argument {} is not UTF-8", shown(Path::new(&argument)));
                 return istio::WRONG_ARGUMENTS;
             }
         };
@@ -172,7 +173,9 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> Option<u8> {
     let first = arguments.first().and_then(|word| word.to_str());
     if called == "pilot-agent" {
         if first != Some(Tool::Istio.name()) {
-            eprintln!("Error: weir does what `pilot-agent istio-iptables` does, and nothing else of pilot-agent");
+            eprintln!(
+                "Error: weir does what `pilot-agent istio-iptables` does, and nothing else of pilot-agent"
+            );
             return Some(istio::WRONG_ARGUMENTS);
         }
         arguments.remove(0);
@@ -209,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_policy_on_one_line_is_the_policy() {
-        let line = "-u 1337,1338 -b * -d 15090,22 -x 10.0.0.0/8 -c eth+ --redirect-dns --capture-all-dns";
+        let line =
+            "-u 1337,1338 -b * -d 15090,22 -x 10.0.0.0/8 -c eth+ --redirect-dns --capture-all-dns";
         let context = Context { ipv6: Some(true), ..Context::default() };
         let imported = arguments(&split(line).unwrap(), &context).unwrap();
         let policy = &imported.policies[0];

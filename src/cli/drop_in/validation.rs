@@ -19,9 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// from, to which a connection must be redirected.
 const fn addresses(family: Family) -> [IpAddr; 2] {
     match family {
-        Family::Ipv4 => {
-            [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6))]
-        }
+        Family::Ipv4 => [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6))],
         Family::Ipv6 => {
             [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6))]
         }

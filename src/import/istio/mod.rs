@@ -40,7 +40,7 @@ pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
-pub use run::{Log, Run, Validation};
+pub use run::{Log, Rules, Run, Validation};
 
 use finding::Report;
 use option::Options;

@@ -12,24 +12,28 @@ use crate::import::{GeneralReason, GeneralRemark, Given, Level, Source, go};
 pub struct Run {
     /// `--dry-run`: nothing is changed.
     pub dry_run: bool,
-    /// `--skip-rule-apply`: rules are there already.
-    pub skip_rule_apply: bool,
-    /// `--cleanup-only`: rules go, and none are made.
-    pub cleanup_only: bool,
-    /// `--reconcile`: rules of an earlier run that differ go.
-    pub reconcile: bool,
-    /// `--force-apply`: rules are loaded although they are there.
-    pub force_apply: bool,
+    /// `--skip-rule-apply`, `--cleanup-only`: what becomes of rules.
+    pub rules: Rules,
     /// `--run-validation`: whether and how rules are tried in the end.
     pub validation: Option<Validation>,
     /// `--network-namespace`: the path of the namespace whose rules are meant, if it is another.
     pub network_namespace: Option<String>,
-    /// `--native-nftables`: whether upstream would load rules with nft.
-    pub native_nftables: bool,
     /// `--force-iptables-binary`: `legacy` or `nft`, if one is asked for.
     pub iptables_binary: Option<String>,
     /// What its log looks like.
     pub log: Log,
+}
+
+/// What becomes of rules. What `--reconcile` and `--force-apply` ask for, that old rules go and new ones come
+/// whatever is there, is so for whoever replaces rules in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// They are made, in the place of those that are there.
+    Made,
+    /// They go, and none are made: `--cleanup-only`.
+    Removed,
+    /// Somebody else makes them: `--skip-rule-apply`.
+    LeftAlone,
 }
 
 /// How rules are tried: a connection from the passthrough address must come to the proxy.
@@ -82,8 +86,8 @@ impl Log {
                 Some(on) => self.as_json = on,
                 None => report.refuse(given, GeneralReason::NotBoolean),
             },
-            LogFlag::Level => match level(&given.value) {
-                Some(level) => self.level = level.unwrap_or(self.level),
+            LogFlag::Level => match level(&given.value, self.level) {
+                Some(level) => self.level = level,
                 None => report.refuse(given, Reason::NotLogLevel),
             },
             LogFlag::Target => {
@@ -99,9 +103,9 @@ impl Log {
 }
 
 /// The level of `SCOPE:LEVEL,…` for what has no scope of its own, which `default` and `all` mean, or
-/// none; `None` if it is not of the form.
-fn level(text: &str) -> Option<Option<Level>> {
-    let mut found = None;
+/// `otherwise`; `None` if it is not of the form.
+fn level(text: &str, otherwise: Level) -> Option<Level> {
+    let mut found = otherwise;
     for item in text.split(',').filter(|_| !text.is_empty()) {
         let (scope, level) = item.split_once(':').unwrap_or(("default", item));
         let level = match level {
@@ -113,7 +117,7 @@ fn level(text: &str) -> Option<Option<Level>> {
             _ => return None,
         };
         if matches!(scope, "default" | "all") {
-            found = Some(level);
+            found = level;
         }
     }
     Some(found)
@@ -131,13 +135,13 @@ pub(super) fn run(options: &Options, log: Log, report: &mut Report) -> Run {
     };
     Run {
         dry_run: options.is_on(Opt::DryRun),
-        skip_rule_apply: options.is_on(Opt::SkipRuleApply),
-        cleanup_only: options.is_on(Opt::CleanupOnly),
-        reconcile: options.is_on(Opt::Reconcile),
-        force_apply: options.is_on(Opt::ForceApply),
+        rules: match (options.is_on(Opt::SkipRuleApply), options.is_on(Opt::CleanupOnly)) {
+            (true, _) => Rules::LeftAlone,
+            (false, true) => Rules::Removed,
+            (false, false) => Rules::Made,
+        },
         validation: Some(validation).filter(|_| options.is_on(Opt::RunValidation)),
         network_namespace: text(Opt::NetworkNamespace),
-        native_nftables: options.is_on(Opt::NativeNftables),
         iptables_binary: text(Opt::Binary),
         log,
     }
@@ -164,7 +168,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{CommandLine, Context, command_line, split};
-    use super::{Log, Validation};
+    use super::{Log, Rules, Validation};
     use crate::import::Level;
 
     fn read(arguments: &str, environment: &str) -> CommandLine {
@@ -195,11 +199,15 @@ mod tests {
             assert_eq!(read.run.validation, expected, "{arguments} {environment}");
             assert!(read.imported.is_ok(), "{arguments} {environment}");
         }
-        let switches = "-n --skip-rule-apply --cleanup-only --reconcile --force-apply \
-                        --network-namespace /run/netns/a --force-iptables-binary nft";
-        let run = read(switches, "").run;
-        assert!(run.dry_run && run.skip_rule_apply && run.cleanup_only);
-        assert!(run.reconcile && run.force_apply && !run.native_nftables);
+        for (switches, rules) in [
+            ("--reconcile --force-apply --cni-mode", Rules::Made),
+            ("--cleanup-only", Rules::Removed),
+            ("--skip-rule-apply --cleanup-only", Rules::LeftAlone),
+        ] {
+            assert_eq!(read(switches, "").run.rules, rules, "{switches}");
+        }
+        let run = read("-n --network-namespace /run/netns/a --force-iptables-binary nft", "").run;
+        assert!(run.dry_run);
         assert_eq!(run.network_namespace.as_deref(), Some("/run/netns/a"));
         assert_eq!(run.iptables_binary.as_deref(), Some("nft"));
     }

@@ -172,7 +172,8 @@ mod tests {
         assert_eq!(config_paths(&arguments), ["/a", "/b", "-"]);
         let configs = [
             "redirect: {inbound: {port: 1, excludePorts: [80]}, outbound: {port: 2}}".to_owned(),
-            "redirect: {inbound: {port: 3}, dns: {enabled: true, captureAll: true, port: 4}}".to_owned(),
+            "redirect: {inbound: {port: 3}, dns: {enabled: true, captureAll: true, port: 4}}"
+                .to_owned(),
         ];
         let environment = "KUMA_TRANSPARENT_PROXY_REDIRECT_DNS_PORT=5\n".to_owned();
         let context = Context { environment, ipv6: Some(true), ..Context::default() };

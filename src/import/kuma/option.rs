@@ -171,12 +171,12 @@ impl Options {
 
     /// Sets an option in place of what it was. What is not about traffic is noted.
     pub(super) fn set(&mut self, option: Opt, given: Vec<Given>, report: &mut Report) {
-        if !option.is_traffic() {
-            if let Some(given) = given.last().filter(|given| given.value != "false") {
-                match option {
-                    Opt::Log => report.note(given, Remark::Log),
-                    _ => report.note(given, GeneralRemark::NotTraffic),
-                }
+        if !option.is_traffic()
+            && let Some(given) = given.last().filter(|given| given.value != "false")
+        {
+            match option {
+                Opt::Log => report.note(given, Remark::Log),
+                _ => report.note(given, GeneralRemark::NotTraffic),
             }
         }
         self.0.insert(option, given);

@@ -56,7 +56,8 @@ mod tests {
         assert_eq!(read.run.iptables_mode.as_deref(), Some("nft"));
         assert_eq!(read.imported.unwrap().notes, []);
 
-        let read = command_line(&split("-p 4143 -o 4140 --log-level loud").unwrap(), &Context::default());
+        let read =
+            command_line(&split("-p 4143 -o 4140 --log-level loud").unwrap(), &Context::default());
         assert!(!read.run.simulate && read.run.close_wait.is_none());
         assert!(read.imported.unwrap_err().to_string().contains("loud"));
     }
