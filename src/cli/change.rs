@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::apply::Unconfirmed;
 use super::page::paragraph;
 use super::{Outcome, output};
 use crate::host::{Done, Error, Namespace, Options, Step};
@@ -64,9 +65,12 @@ pub(super) fn ended<T>(entered: io::Result<Result<T, Error>>) -> io::Result<T> {
     entered?.map_err(io::Error::other)
 }
 
-/// The exit status of a change that failed.
-pub(super) const fn status(step: Step) -> u8 {
-    match step {
+/// The exit status of a change that failed, or was not confirmed; `None` if the error is another.
+pub(super) fn status(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<u8> {
+    if error.is::<Unconfirmed>() {
+        return Some(17);
+    }
+    Some(match error.downcast_ref::<Error>()?.step {
         Step::Preflight => 10,
         Step::Lock => 11,
         Step::Read => 12,
@@ -74,7 +78,7 @@ pub(super) const fn status(step: Step) -> u8 {
         Step::Rules => 14,
         Step::Verify => 15,
         Step::Undo => 16,
-    }
+    })
 }
 
 /// A span of time: a number with `ms`, `s` or `m` behind it.

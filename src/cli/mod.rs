@@ -28,6 +28,7 @@ mod pod_address;
 mod project;
 mod question;
 mod refusal;
+mod remove;
 mod report;
 mod rules;
 #[cfg(test)]
@@ -43,7 +44,6 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::host;
 use files::Bad;
 use refusal::Refusal;
 use report::Messages;
@@ -179,6 +179,10 @@ enum Command {
     Test(test::Test),
     Import(import::Import),
     Apply(apply::Apply),
+    Remove(remove::Remove),
+    /// Wait for a change to be confirmed, and put back what was there if it is not
+    #[command(name = apply::GUARD, hide = true)]
+    Guard,
     PodAddress(pod_address::PodAddress),
     IstioIptables(drop_in::IstioIptables),
     #[command(name = "linkerd2-proxy-init")]
@@ -283,6 +287,8 @@ impl Weir {
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
             Command::Apply(apply) => apply.run(&messages),
+            Command::Remove(remove) => remove.run(&messages),
+            Command::Guard => apply::wait(),
             Command::PodAddress(change) => change.run(&messages),
             // Theirs are the exit statuses of others.
             Command::IstioIptables(tool) => return tool.run(),
@@ -297,16 +303,13 @@ impl Weir {
             Ok(Outcome::Bad) => 1,
             Ok(Outcome::Unknown) => 3,
             Err(error) => {
-                if let Some(Bad(failure)) = error.get_ref().and_then(|it| it.downcast_ref()) {
+                let is = error.get_ref();
+                if let Some(Bad(failure)) = is.and_then(|it| it.downcast_ref()) {
                     messages.report(&failure.sources, &failure.diagnostics);
                     1
-                } else if let Some(failed) = error.get_ref().and_then(|it| it.downcast_ref()) {
-                    messages.failure(error);
-                    let host::Error { step, .. } = failed;
-                    change::status(*step)
                 } else {
                     messages.failure(error);
-                    2
+                    is.and_then(change::status).unwrap_or(2)
                 }
             }
         };
@@ -334,6 +337,8 @@ impl Command {
             Self::Test(_) => "test",
             Self::Import(_) => "import",
             Self::Apply(_) => "apply",
+            Self::Remove(_) => "remove",
+            Self::Guard => apply::GUARD,
             Self::PodAddress(_) => "pod-address",
             Self::IstioIptables(_) => "istio-iptables",
             Self::ProxyInit(_) => "linkerd2-proxy-init",

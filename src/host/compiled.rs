@@ -25,7 +25,6 @@ pub enum Form {
 /// Policies to load into one namespace, compiled and proved.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    pub(super) name: String,
     pub(super) form: Form,
     /// What nft reads.
     pub(super) text: String,
@@ -55,10 +54,7 @@ impl Compiled {
         };
         let text = compilation.emit_together(policies, view)?;
         let (legal, _) = compilation.legal(policies)?;
-        let names: Vec<_> = policies.iter().map(|policy| format!("`{}`", policy.name)).collect();
-        let word = if names.len() == 1 { "policy" } else { "policies" };
         Ok(Self {
-            name: format!("{word} {}", names.join(", ")),
             form,
             text,
             target: compilation.target(),
@@ -71,7 +67,7 @@ impl Compiled {
     /// What they are called: policy `web`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.owned.name()
     }
 
     /// What the policies have in a namespace.

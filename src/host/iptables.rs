@@ -65,13 +65,14 @@ pub(super) fn without(live: &mut Live, owned: &Owned, of_upstream: bool) {
 }
 
 /// A table of what iptables-save prints.
-struct Table<'t> {
-    name: &'t str,
+pub(super) struct Table<'t> {
+    pub(super) name: &'t str,
     /// The lines of its chains and rules.
-    lines: Vec<&'t str>,
+    pub(super) lines: Vec<&'t str>,
 }
 
-fn tables(text: &str) -> impl Iterator<Item = Table<'_>> {
+/// The tables of what iptables-save prints.
+pub(super) fn tables(text: &str) -> impl Iterator<Item = Table<'_>> {
     let mut lines = text.lines();
     std::iter::from_fn(move || {
         let name = lines.by_ref().find_map(|line| line.strip_prefix('*'))?;
@@ -97,7 +98,7 @@ fn goes(table: &Table<'_>, line: &str, saved: &str, owned: &Owned, of_upstream: 
     };
     is_theirs(rule)
         || words.windows(2).any(|pair| leads(pair) || bears(pair))
-        || (of_upstream && upstream::left(table.name, &words, saved, owned))
+        || (of_upstream && upstream::left(table, &words, saved, owned))
 }
 
 /// The text that takes away what goes of a table, and the text that makes the table as it is; `None` if nothing

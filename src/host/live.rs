@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
+use super::iptables::tables as saved_tables;
 use super::program::Program;
 use crate::ip::Listings;
 use crate::net::{Family, Name};
@@ -148,12 +149,22 @@ impl Live {
 
     /// Everything that is loaded, in an order of its own and without counts: equal where equal rules are.
     pub(crate) fn uncounted(&self) -> BTreeSet<String> {
-        let tables = self.tables().map(|(_, _, text)| without_counts(&text));
+        // What iptables-nft keeps, iptables-save says.
+        let is_shown = |family: &str, name: &str| {
+            self.has_iptables_nft && family != "inet" && OF_IPTABLES.contains(&name)
+        };
+        let tables = self.tables().filter(|(family, name, _)| !is_shown(family, name));
+        let tables = tables.map(|(_, _, text)| without_counts(&text));
         let saved = self.iptables.iter().flat_map(|(variant, texts)| {
-            texts.iter().zip(Family::ALL).map(move |(text, family)| {
-                let lines = text.lines().filter(|line| !line.starts_with('#'));
-                let lines = lines.map(|line| line.split(" [").next().unwrap_or(line));
-                format!("{variant} {family}\n{}", lines.collect::<Vec<_>>().join("\n"))
+            texts.iter().zip(Family::ALL).flat_map(move |(text, family)| {
+                saved_tables(text).map(move |table| {
+                    let mut lines: Vec<_> =
+                        table.lines.iter().map(|line| line.split(" [").next()).collect();
+                    // Of chains, only the order of the rules in each means something.
+                    lines.sort_by_key(|line| line.and_then(|line| line.split(' ').nth(1)));
+                    lines.sort_by_key(|line| line.filter(|line| line.starts_with(':')));
+                    format!("{variant} {family} {} {lines:?}", table.name)
+                })
             })
         });
         tables.chain(saved).collect()
@@ -181,14 +192,16 @@ fn without_counts(text: &str) -> String {
     kept.join(" ")
 }
 
+/// The tables that iptables has.
+const OF_IPTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+
 /// Whether a table of nft's may be one that iptables-nft keeps.
 fn may_be_of_iptables(listing: &str) -> bool {
-    const NAMES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
     listing.lines().any(|line| {
         let mut words = line.split(' ');
         words.next() == Some("table")
             && matches!(words.next(), Some("ip" | "ip6"))
-            && words.next().is_some_and(|name| NAMES.contains(&name))
+            && words.next().is_some_and(|name| OF_IPTABLES.contains(&name))
     })
 }
 

@@ -45,6 +45,12 @@ impl Lock {
         }
     }
 
+    /// The lock that another process took, from a file of [`share`](Self::share).
+    #[must_use]
+    pub fn shared(file: OwnedFd) -> Self {
+        Self { held: file.into() }
+    }
+
     /// The lock as a file: as long as a process has it open, it holds the lock, too.
     ///
     /// # Errors
@@ -61,7 +67,10 @@ fn held_by(holder: &UnixStream) -> String {
         |_| "another process changes the namespace".to_owned(),
         |who| {
             let (pid, uid) = (who.pid.as_raw_nonzero(), who.uid.as_raw());
-            format!("process {pid} of user {uid} changes the namespace")
+            format!(
+                "process {pid} of user {uid} changes the namespace, or its change waits for `weir apply \
+                 --confirmed`"
+            )
         },
     )
 }

@@ -15,6 +15,7 @@ const FAMILIES: [&str; 3] = ["inet", "ip", "ip6"];
 /// What policies have in a namespace, in any version of them.
 #[derive(Clone, Debug, Default)]
 pub struct Owned {
+    name: String,
     policies: Vec<Lowered>,
 }
 
@@ -22,8 +23,17 @@ impl Owned {
     /// That of these policies.
     #[must_use]
     pub fn by(policies: &[&Policy]) -> Self {
+        let names: Vec<_> = policies.iter().map(|policy| format!("`{}`", policy.name)).collect();
+        let word = if names.len() == 1 { "policy" } else { "policies" };
+        let name = format!("{word} {}", names.join(", "));
         let policies = policies.iter().map(|policy| lower(policy, Layout::Upstream));
-        Self { policies: policies.collect() }
+        Self { name, policies: policies.collect() }
+    }
+
+    /// What the policies are called: policy `web`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Each of the policies, lowered.

@@ -93,7 +93,7 @@ pub(super) fn ip() -> Result<(), String> {
 pub(super) fn kernel(compiled: &Compiled) -> Result<(), String> {
     let mut check = loader(compiled);
     check.arguments.insert(0, "--check".to_owned());
-    check.run().map(drop).map_err(|error| refused(compiled, &error))
+    check.check().map_err(|error| refused(compiled, &error))
 }
 
 /// What loads the rules.

@@ -6,6 +6,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::Lock;
 use crate::diag::escape::on_one_line;
 
 /// A program to run, and what it reads.
@@ -35,9 +36,13 @@ impl Program {
     ///
     /// If it cannot be run, or fails: with what it says.
     pub(super) fn output(&self) -> io::Result<Option<String>> {
+        self.output_to(Stdio::piped())
+    }
+
+    fn output_to(&self, stdout: Stdio) -> io::Result<Option<String>> {
         let name = &self.name;
         let mut command = Command::new(name);
-        command.args(&self.arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.arguments).stdout(stdout).stderr(Stdio::piped());
         command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         lock_elsewhere(name, &mut command);
         let mut child = match command.spawn() {
@@ -63,14 +68,29 @@ impl Program {
         text.map(Some).map_err(|_| io::Error::other(format!("{name} prints no UTF-8")))
     }
 
-    /// Runs it.
+    /// Runs it to see whether it succeeds.
     ///
     /// # Errors
     ///
     /// The same; also if it is not installed.
-    pub(super) fn run(&self) -> io::Result<String> {
-        let absent = || io::Error::other(format!("{} is not installed", self.name));
-        self.output()?.ok_or_else(absent)
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.output()?.map(drop).ok_or_else(|| self.absent())
+    }
+
+    /// Runs it to change something.
+    ///
+    /// # Errors
+    ///
+    /// The same; also if it is not installed.
+    pub(super) fn change(&self, lock: &Lock) -> io::Result<()> {
+        // It holds the lock, as a file that it does not know about: whoever started it may be killed, and what
+        // it still changes must not meet the next change.
+        let changed = self.output_to(Stdio::from(lock.share()?))?;
+        changed.map(drop).ok_or_else(|| self.absent())
+    }
+
+    fn absent(&self) -> io::Error {
+        io::Error::other(format!("{} is not installed", self.name))
     }
 }
 

@@ -168,7 +168,7 @@ impl Session {
             if plan.is_nothing() {
                 return Error::before(step, why);
             }
-            let back = plan.undo.run_from(reached).map_err(|error| error.to_string());
+            let back = plan.undo.run_from(reached, &self.lock).map_err(|error| error.to_string());
             let back = back.and_then(|()| {
                 let now = Live::ask().map_err(|error| error.to_string())?;
                 if is_back(&self.live, &now)? {
@@ -188,7 +188,7 @@ impl Session {
 
     fn try_out(&self, plan: &Plan<'_>, reached: &mut Reached) -> Result<Done, (Step, String)> {
         let run_all = |step: Step, programs: &[Program]| {
-            let mut runs = programs.iter().map(|program| program.run().map(drop));
+            let mut runs = programs.iter().map(|program| program.change(&self.lock));
             runs.try_for_each(|run| run.map_err(|error| (step, error.to_string())))
         };
         let routing = plan.routing.as_ref().filter(|routing| !routing.is_settled());
@@ -197,7 +197,7 @@ impl Session {
         }
         if let Some(rules) = &plan.rules {
             *reached = Reached::Rules;
-            rules.run().map_err(|error| match plan.goal {
+            rules.change(&self.lock).map_err(|error| match plan.goal {
                 Goal::Loaded(compiled) => (Step::Rules, preflight::refused(compiled, &error)),
                 Goal::Gone(_) => (Step::Rules, error.to_string()),
             })?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::iptables::Removal;
 use super::live::Live;
+use super::lock::Lock;
 use super::owned::Owned;
 use super::program::Program;
 use super::routing::{self, Routing};
@@ -61,26 +62,26 @@ impl Undo {
     /// # Errors
     ///
     /// What could not be put back.
-    pub fn run(&self) -> io::Result<()> {
-        self.run_from(Reached::Iptables)
+    pub fn run(&self, lock: &Lock) -> io::Result<()> {
+        self.run_from(Reached::Iptables, lock)
     }
 
     /// Puts back what was changed.
-    pub(super) fn run_from(&self, reached: Reached) -> io::Result<()> {
+    pub(super) fn run_from(&self, reached: Reached, lock: &Lock) -> io::Result<()> {
         // What is there already is an error to `ip`, and none here.
         let forced = |programs: &[Program]| {
             for program in programs {
                 let mut program = program.clone();
                 program.arguments.insert(0, "-force".to_owned());
-                let _ = program.run();
+                let _ = program.change(lock);
             }
         };
         forced(&self.routing);
         if reached >= Reached::Iptables {
-            self.iptables.iter().try_for_each(|program| program.run().map(drop))?;
+            self.iptables.iter().try_for_each(|program| program.change(lock))?;
         }
         if reached >= Reached::Rules {
-            self.rules.run()?;
+            self.rules.change(lock)?;
         }
         forced(&self.routed);
         Ok(())

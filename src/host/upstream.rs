@@ -4,6 +4,7 @@
 //! Forms of Istio 1.7 to 1.27 (`tools/istio-iptables/pkg/capture/run.go` and its predecessors), as `iptables-save`
 //! 1.8.9 prints them. Rules that lead to chains of Istio's are known by those.
 
+use super::iptables::Table;
 use super::owned::Owned;
 
 /// How the names of Istio's chains begin.
@@ -18,7 +19,7 @@ const MARK: &str = "{mark}";
 const INTERFACE: &str = "{interface}";
 
 /// The forms, each behind the table that it is in.
-const FORMS: [(&str, &str); 19] = [
+const FORMS: [(&str, &str); 16] = [
     // Queries of the proxy's, and of all others, with `dns`.
     ("nat", "OUTPUT -p udp -m udp --dport 53 -m owner {owner} {number} -j RETURN"),
     ("nat", "OUTPUT -p udp -m udp --dport 53 -j REDIRECT --to-ports {port}"),
@@ -47,19 +48,22 @@ const FORMS: [(&str, &str); 19] = [
     ),
     // Invalid packets.
     ("mangle", "PREROUTING -m conntrack --ctstate INVALID -j DROP"),
-    // Virtual interfaces of KubeVirt.
-    ("nat", "PREROUTING -i {interface} -j RETURN"),
-    ("nat", "PREROUTING -d {address} -i {interface} -j RETURN"),
-    ("nat", "PREROUTING -i {interface} -p tcp -j RETURN"),
 ];
 
-/// Whether a rule of a built-in chain, in words, is one that Istio's tool leaves. Only where `saved`, all of the
-/// same variant and family, has a chain of Istio's, and one of the policies is Istio's.
-pub(super) fn left(table: &str, words: &[&str], saved: &str, owned: &Owned) -> bool {
+/// Forms of any table that has a chain of Istio's: virtual interfaces of `KubeVirt`, and excluded interfaces.
+const OF_INTERFACES: [&str; 2] =
+    ["PREROUTING -i {interface} -j RETURN", "OUTPUT -o {interface} -j RETURN"];
+
+/// Whether a rule of a built-in chain, in words, is one that Istio's tool leaves in a table. Only where `saved`,
+/// all of the same variant and family, has a chain of Istio's, and one of the policies is Istio's.
+pub(super) fn left(table: &Table<'_>, words: &[&str], saved: &str, owned: &Owned) -> bool {
     let is_istios = owned.policies().iter().any(|policy| policy.chains == &CHAINS[1..]);
-    let has_chain = || saved.lines().any(|line| line.starts_with(CHAINS));
-    let is_of = |(of, form): &(&str, &str)| *of == table && fits(form, words);
-    is_istios && FORMS.iter().any(is_of) && has_chain()
+    let declares = |line: &str| line.starts_with(CHAINS);
+    let of_table = || FORMS.iter().any(|(of, form)| *of == table.name && fits(form, words));
+    let of_interfaces = || OF_INTERFACES.iter().any(|form| fits(form, words));
+    is_istios
+        && (of_table() && saved.lines().any(declares)
+            || of_interfaces() && table.lines.iter().any(|line| declares(line)))
 }
 
 fn fits(form: &str, words: &[&str]) -> bool {
