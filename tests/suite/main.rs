@@ -11,6 +11,7 @@ mod common;
 mod conformance;
 mod docs;
 mod drop_in;
+mod drop_in_calls;
 mod dumps;
 mod explain;
 mod faults;

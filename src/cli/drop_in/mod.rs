@@ -200,7 +200,18 @@ fn say<T: Display>(log: &mut Log, policy: &Policy, notes: &[Finding<T>]) {
 /// The policy without the clauses that only restate defaults.
 fn on_one_line(policy: &Policy) -> String {
     let text = print(policy, Detail::Differences);
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    let mut line = String::new();
+    for next in text.lines().map(str::trim) {
+        // Where a clause ends, as the end of a line says it otherwise.
+        if !line.is_empty() && !line.ends_with(['{', ',']) && !next.starts_with('}') {
+            line.push(';');
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += next;
+    }
+    line
 }
 
 #[cfg(test)]
