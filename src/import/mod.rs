@@ -95,12 +95,15 @@ impl<R, M: Display> Display for Refused<R, M> {
 impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
 
 /// Leaves out the notes that `is_kept` does not keep.
-fn keep_notes<R, M>(result: &mut Result<Imported<R>, Refused<R, M>>, is_kept: impl Fn(&R) -> bool) {
+fn keep_notes<R, M>(
+    result: &mut Result<Imported<R>, Refused<R, M>>,
+    is_kept: impl Fn(&Finding<R>) -> bool,
+) {
     let notes = match result {
         Ok(imported) => &mut imported.notes,
         Err(refused) => &mut refused.notes,
     };
-    notes.retain(|note| is_kept(&note.what));
+    notes.retain(is_kept);
 }
 
 /// The same in words, for those who know no mesh.

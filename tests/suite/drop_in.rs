@@ -1,6 +1,7 @@
 //! `weir istio-iptables` in the place of upstream's tool: with the same arguments, packets come to the same
 //! sockets.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::thread;
@@ -119,7 +120,8 @@ impl Config<'_> {
 
     /// The pod's resolv.conf.
     fn resolv_conf(&self) -> String {
-        self.servers().iter().map(|server| format!("nameserver {server}\n")).collect()
+        let lines = self.servers().into_iter().map(|server| format!("nameserver {server}"));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     fn servers(&self) -> Vec<String> {
@@ -238,8 +240,8 @@ fn weir(netns: &Netns, config: &Config<'_>) -> Done {
     };
     let resolv = write("resolv.conf", &config.resolv_conf());
     let names = corpus::groups();
-    let lines = names.iter().map(|(name, number)| format!("{name}:x:{number}:\n"));
-    let group = write("group", &lines.collect::<String>());
+    let lines = names.iter().map(|(name, number)| format!("{name}:x:{number}:"));
+    let group = write("group", &lines.collect::<Vec<_>>().join("\n"));
     let script = "mount --bind \"$1\" /etc/resolv.conf; mount --bind \"$2\" /etc/group
                   shift 2; exec env \"$@\"";
     let (words, variables) = config.command();
@@ -279,10 +281,12 @@ fn upstream(netns: &Netns, config: &Config<'_>, texts: [&str; 2]) {
         let table = config.or("INBOUND_TPROXY_ROUTE_TABLE", "133");
         for (family, everything) in [("-4", "0.0.0.0/0"), ("-6", "::/0")] {
             if family == "-4" || config.has_ipv6() {
-                script += &format!(
+                writeln!(
+                    script,
                     "ip {family} rule add fwmark {mark} lookup {table} pref 100
-                     ip {family} route replace local {everything} dev lo table {table}\n"
-                );
+                     ip {family} route replace local {everything} dev lo table {table}"
+                )
+                .unwrap();
             }
         }
     }

@@ -147,7 +147,12 @@ pub fn command_line(arguments: &[String], configs: &[String], context: &Context)
     let kuma = proxy::kuma(&options, &host(context), &context.users, &mut report);
     let mut imported = report.finish_one(NAME, kuma, context);
     let carried = Remark::General(GeneralRemark::NotTraffic);
-    keep_notes(&mut imported, |remark| *remark != carried);
+    // firewalld's own files are nobody's here.
+    let is_firewalld = |given: &Option<crate::import::Given>| {
+        let option = given.as_ref().map(|given| given.option.to_ascii_lowercase());
+        option.is_some_and(|option| option.contains("firewalld"))
+    };
+    keep_notes(&mut imported, |note| note.what != carried || is_firewalld(&note.given));
     CommandLine { dry_run, imported }
 }
 
@@ -167,7 +172,7 @@ mod tests {
 
     #[test]
     fn files_variables_and_flags_win_in_this_order() {
-        let line = "install transparent-proxy --config /a,/b --config=- --exclude-inbound-ports 22 --dry-run";
+        let line = "install transparent-proxy --config /a,/b --config=- --exclude-inbound-ports 22 --dry-run --wait 5";
         let arguments = split(line).unwrap();
         assert_eq!(config_paths(&arguments), ["/a", "/b", "-"]);
         let configs = [
@@ -186,6 +191,15 @@ mod tests {
         }
         assert!(!text.contains("80"), "{text}");
         assert_eq!(imported.notes, []);
+    }
+
+    #[test]
+    fn what_nobody_does_in_its_place_is_noted() {
+        let context = Context { ipv6: Some(true), ..Context::default() };
+        let read = command_line(&split("--store-firewalld").unwrap(), &[], &context);
+        let notes = read.imported.unwrap().notes;
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].to_string().starts_with("`--store-firewalld=true`"), "{}", notes[0]);
     }
 
     #[test]

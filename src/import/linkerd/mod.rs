@@ -102,7 +102,7 @@ pub fn command_line(arguments: &[String], context: &Context) -> CommandLine {
     let (run, mut imported) = read(arguments, context);
     let carried =
         [Remark::General(GeneralRemark::NotTraffic), Remark::Simulated, Remark::KernelSetting];
-    keep_notes(&mut imported, |remark| !carried.contains(remark));
+    keep_notes(&mut imported, |note| !carried.contains(&note.what));
     CommandLine { run, imported }
 }
 
