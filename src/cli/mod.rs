@@ -87,6 +87,7 @@ Examples:
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
+  weir istio-iptables -u 1337 -b '*' -i '*'     in the place of Istio's init container
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
                                                 what becomes of a packet, and why
   weir verify policy.weir --live                whether what is loaded means the policy
@@ -134,6 +135,9 @@ Examples:
 
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
+
+  A pod, set up in the place of Istio's init container, with its arguments, log and exit status:
+    weir istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i '*' -b '*' -d 15090,15021,15020
 
   The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
     weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh

@@ -347,6 +347,13 @@ fn the_image_runs_as_the_injected_container_does() {
         let (status, done) = contained(&netns, &image, user, entry, args);
         assert_eq!(status, 0, "{mesh}: {done:?}");
         assert!(netns.ruleset().to_string().contains(table), "{mesh}: {done:?}");
+        if mesh == "istio" {
+            // As istio-validation, which has no capability at all.
+            let validate = [args, &["--run-validation", "--skip-rule-apply"]].concat();
+            let (status, done) = contained(&netns, &image, 1337, entry, &validate);
+            assert_eq!(status, 0, "{done:?}");
+            assert!(done.out.contains("Validation passed"), "{done:?}");
+        }
     }
 }
 

@@ -190,7 +190,8 @@ mod tests {
             assert!(text.contains(clause), "{clause}: {text}");
         }
         assert!(!text.contains("80"), "{text}");
-        assert_eq!(imported.notes, []);
+        let remarks: Vec<_> = imported.notes.iter().map(|note| &note.what).collect();
+        assert_eq!(remarks, [&super::Remark::DockerUnknown]);
     }
 
     #[test]

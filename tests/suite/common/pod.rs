@@ -323,6 +323,17 @@ fn open(is_tcp: bool, at: &str, port: u16) -> Socket {
     if at.is_ipv6() {
         socket.set_only_v6(true).unwrap();
     }
-    socket.bind(&at.into()).unwrap_or_else(|error| panic!("{at}: {error}"));
-    socket
+    // A process that another test starts has the sockets of the run before, until it is another program.
+    for _ in 0..500 {
+        match socket.bind(&at.into()) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            bound => {
+                bound.unwrap_or_else(|error| panic!("{at}: {error}"));
+                return socket;
+            }
+        }
+    }
+    panic!("{at} stays in use")
 }
