@@ -197,7 +197,7 @@ pub(crate) fn read_iptables(
 }
 
 /// Whether [`prove`] proves it.
-fn holds(meaning: &Ruleset, written: &Ruleset, shared: bool) -> bool {
+pub(crate) fn holds(meaning: &Ruleset, written: &Ruleset, shared: bool) -> bool {
     let alike = |then: &Action| {
         let (meaning, written) = (meaning.with_others_doing(then), written.with_others_doing(then));
         are_alike(&meaning, &written, shared) == Ok(true)

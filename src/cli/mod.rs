@@ -84,6 +84,7 @@ const EXAMPLES: &str = "\
 Examples:
   weir compile policy.weir                      the nft script, on standard output
   weir compile policy.weir -o f && nft -f f     load it
+  weir apply policy.weir                        load it, with its routing, and prove what is there
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
@@ -96,7 +97,8 @@ Examples:
   weir lint policies                            what is probably not meant
   weir test policies                            whether policies do what they expect
 
-Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; others as the
+command's --help says.";
 
 const LONG_EXAMPLES: &str = "\
 Examples:
@@ -106,6 +108,11 @@ Examples:
   The same in one line, which fails where weir refuses the policy: it leaves a line there that
   nothing loads. If weir is missing or killed there is no line, so that a shell needs this too:
     set -o pipefail; weir compile policy.weir | nft -f -
+
+  Load it with its routing and prove what the kernel holds, or leave everything as it was:
+    weir apply policy.weir
+    weir apply policy.weir --netns 4711 --confirm 30s
+    weir remove policy.weir
 
   The same ruleset as libnftables JSON, for a program:
     weir compile --emit json policy.weir -o policy.json
@@ -167,7 +174,8 @@ Examples:
 
 Diagnostics go to standard error; standard output is only ever the product, or, where compile,
 pod-address or import fails and nobody looks on, one line that makes whatever loads it fail.
-Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; others as the
+command's --help says.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -245,7 +253,7 @@ impl Man {
 /// Runs the command that the arguments name.
 ///
 /// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O, 3 equal as far as
-/// known. A command whose product is loaded or piped on leaves [`REFUSAL`](crate::diag::REFUSAL) on standard
+/// known, 10 to 17 a step of a change that failed. A command whose product is loaded or piped on leaves [`REFUSAL`](crate::diag::REFUSAL) on standard
 /// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {

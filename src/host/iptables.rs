@@ -9,6 +9,8 @@ use crate::net::Family;
 /// Rules of one variant and family that go, and how they come back.
 #[derive(Debug)]
 pub(super) struct Removal {
+    /// Whether there are rules among them that set marks.
+    pub(super) marks: bool,
     /// What takes them away.
     pub(super) away: Program,
     /// What makes the tables that they are in be as they are.
@@ -39,8 +41,10 @@ pub(super) fn removals(live: &Live, owned: &Owned, of_upstream: bool) -> Vec<Rem
                 "iptables" => format!("{word}-restore"),
                 variant => format!("{word}-{variant}-restore"),
             };
-            let text = |at: usize| parts.iter().map(|(_, both)| both[at].as_str()).collect();
+            let text =
+                |at: usize| -> String { parts.iter().map(|(_, both)| both[at].as_str()).collect() };
             removals.push(Removal {
+                marks: text(0).contains("*mangle\n"),
                 away: Program::reading(&program, &["--noflush"], text(0)),
                 back: Program::reading(&program, &["--counters"], text(1)),
             });

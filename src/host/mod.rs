@@ -16,6 +16,7 @@
 
 mod compiled;
 mod error;
+mod gate;
 mod iptables;
 pub(crate) mod live;
 mod lock;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::compiled::{Compiled, PLAIN};
 use super::live::{Live, Unreadable};
 use super::session::Options;
+use crate::diag::escape::on_one_line;
 use crate::ip::standing;
 use crate::ir::Ruleset;
-use crate::prove::have_one_frame;
+use crate::prove::{have_one_frame, holds};
 use crate::reader::{iptables, nft};
-use crate::verify::{Answer, Verdict, compared, verified};
+use crate::verify::{Verdict, verified};
 
 /// Whether the tables of policies are there, are those that loading makes, and treat every packet as the
 /// policies say.
@@ -18,8 +19,7 @@ pub(super) fn is_loaded(live: &Live, compiled: &Compiled) -> Result<bool, String
     if !have_one_frame(&own, &compiled.frame) {
         return Ok(false);
     }
-    let verdict = compared(compiled.side(), (&own, &PLAIN)).map_err(|limit| limit.to_string())?;
-    Ok(verdict.answer == Answer::Equal)
+    Ok(holds(&compiled.meaning, &own, false))
 }
 
 /// What is in the tables of policies.
@@ -49,8 +49,14 @@ pub(super) fn all(live: &Live, compiled: &Compiled, options: &Options) -> Result
         leave_out: options.leave_out.clone(),
         ..iptables::Options::default()
     };
-    let read = live.read(of_nft, &of_iptables);
-    read.map(|(found, _)| found.ruleset).map_err(|why| unreadable(&why))
+    let (found, _) = live.read(of_nft, &of_iptables).map_err(|why| unreadable(&why))?;
+    match found.unused.first() {
+        Some(pattern) => {
+            let pattern = on_one_line(pattern);
+            Err(format!("there is no table or chain `{pattern}`, which is to be left out"))
+        }
+        None => Ok(found.ruleset),
+    }
 }
 
 /// Whether traffic fares as the policies say while all of `loaded` is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::compiled::Compiled;
 use super::error::{Error, Left, Step};
+use super::gate;
 use super::iptables::{self, Removal};
 use super::live::Live;
 use super::lock::Lock;
@@ -72,6 +73,8 @@ pub struct Plan<'p> {
     routing: Option<Routing>,
     rules: Option<Program>,
     removals: Vec<Removal>,
+    /// Whether a gate was left, by a run that was killed.
+    is_gated: bool,
     undo: Undo,
 }
 
@@ -129,7 +132,8 @@ impl Session {
             Vec::new()
         };
         let undo = Undo::to(&self.live, &compiled.owned, routing.as_ref(), &removals);
-        Ok(Plan { goal: Goal::Loaded(compiled), routing, rules, removals, undo })
+        let is_gated = gate::is_there(&self.live);
+        Ok(Plan { goal: Goal::Loaded(compiled), routing, rules, removals, is_gated, undo })
     }
 
     /// What has to be done so that nothing of policies is left, of no version; with `of_upstream`, also of what
@@ -149,24 +153,34 @@ impl Session {
             .map(|listings| Routing::without(owned, listings, is_captured_by_another(live, owned)));
         let routing = routing.transpose().map_err(|why| Error::before(Step::Read, why))?;
         let undo = Undo::to(live, owned, routing.as_ref(), &removals);
-        Ok(Plan { goal: Goal::Gone(owned), routing, rules, removals, undo })
+        let is_gated = gate::is_there(live);
+        Ok(Plan { goal: Goal::Gone(owned), routing, rules, removals, is_gated, undo })
     }
 
     /// Does what is planned, and proves that it is done. If it fails, or what is there then is not what is
     /// wanted, everything is put back.
     ///
     /// New routing comes first, then rules, then rules of iptables go, and old routing goes last, once it is proved
-    /// that the rules are what is wanted. After a kill the rules are old or new.
+    /// that the rules are what is wanted. After a kill the rules are old or new. While rules go that set marks, TCP
+    /// is held back for a moment.
     ///
     /// # Errors
     ///
     /// [`Step::Routing`], [`Step::Rules`], [`Step::Verify`], or [`Step::Undo`] if something could not be put back.
     pub fn carry_out(&self, plan: &Plan<'_>) -> Result<Done, Error> {
+        // What can be known to go wrong is not tried: even for a moment it would meet packets.
+        if !plan.is_nothing() {
+            self.foresee(plan)?;
+        }
         let mut reached = Reached::Routing;
         let done = self.try_out(plan, &mut reached);
         done.map_err(|(step, why)| {
             if plan.is_nothing() {
                 return Error::before(step, why);
+            }
+            // A transaction that failed has changed nothing.
+            if Live::ask().is_ok_and(|now| now.uncounted() == self.live.uncounted()) {
+                reached = Reached::Routing;
             }
             let back = plan.undo.run_from(reached, &self.lock).map_err(|error| error.to_string());
             let back = back.and_then(|()| {
@@ -195,6 +209,11 @@ impl Session {
         if let Some(routing) = routing {
             run_all(Step::Routing, &routing.additions())?;
         }
+        let holds_back = plan.rules.is_some() && plan.removals.iter().any(|removal| removal.marks);
+        if holds_back {
+            *reached = Reached::Rules;
+            run_all(Step::Rules, &[gate::close()])?;
+        }
         if let Some(rules) = &plan.rules {
             *reached = Reached::Rules;
             rules.change(&self.lock).map_err(|error| match plan.goal {
@@ -210,6 +229,10 @@ impl Session {
             *reached = Reached::Iptables;
             let away: Vec<_> = plan.removals.iter().map(|it| it.away.clone()).collect();
             run_all(Step::Rules, &away)?;
+        }
+        if holds_back || plan.is_gated {
+            *reached = (*reached).max(Reached::Rules);
+            run_all(Step::Rules, &[gate::open()])?;
         }
         let is_changed = !plan.is_nothing();
         let live = if is_changed { &ask()? } else { &self.live };
@@ -268,6 +291,7 @@ impl Session {
         live.nft = live
             .tables()
             .filter(|(family, name, _)| !compiled.owned.has_table(family, name))
+            .filter(|(family, name, _)| !gate::is(family, name))
             .map(|(_, _, text)| text)
             .collect();
         if !plan.removals.is_empty() {
@@ -280,7 +304,9 @@ impl Session {
         let verdict = readback::beside(&all, compiled).map_err(verify)?;
         if verdict.answer == Answer::Different {
             let way = readback::first_way(&verdict);
-            return Err(verify(format!("rules of others would stand in its way: {way}")));
+            let has_old = !iptables::removals(&live, &compiled.owned, true).is_empty();
+            let hint = if has_old { " (`--replace-istio` takes iptables' away)" } else { "" };
+            return Err(verify(format!("rules of others would stand in its way: {way}{hint}")));
         }
         Ok(Done { is_changed, answer: verdict.answer, notes })
     }
@@ -298,6 +324,7 @@ impl Plan<'_> {
     pub fn is_nothing(&self) -> bool {
         self.rules.is_none()
             && self.removals.is_empty()
+            && !self.is_gated
             && self.routing.as_ref().is_none_or(Routing::is_settled)
     }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate;
 use super::iptables::Removal;
 use super::live::Live;
 use super::lock::Lock;
@@ -46,7 +47,7 @@ impl Undo {
         routing: Option<&Routing>,
         removals: &[Removal],
     ) -> Self {
-        let mut script = owned.removal();
+        let mut script = owned.removal() + &gate::opening();
         let own = live.tables().filter(|(family, name, _)| owned.has_table(family, name));
         script.extend(own.map(|(_, _, text)| text));
         Self {
@@ -77,14 +78,17 @@ impl Undo {
             }
         };
         forced(&self.routing);
+        let mut rules = Vec::new();
         if reached >= Reached::Iptables {
-            self.iptables.iter().try_for_each(|program| program.change(lock))?;
+            rules.extend(&self.iptables);
         }
         if reached >= Reached::Rules {
-            self.rules.change(lock)?;
+            rules.push(&self.rules);
         }
+        // As much as can be put back is.
+        let tried: Vec<_> = rules.into_iter().map(|program| program.change(lock)).collect();
         forced(&self.routed);
-        Ok(())
+        tried.into_iter().collect()
     }
 }
 

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod apply;
+mod apply_killed;
+mod apply_traffic;
 mod ci;
 mod cli;
 mod common;
