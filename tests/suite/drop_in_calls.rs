@@ -164,6 +164,48 @@ fn the_proxys_user_finds_its_rules_good_in_both_families() {
 }
 
 #[test]
+fn another_namespace_is_meant_by_its_handle() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let (here, there) = (pod(), Netns::new());
+    let before = here.ruleset();
+    let handle = format!("/proc/{}/ns/net", there.pid());
+    let more = ["--network-namespace", &handle, "--dual-stack"];
+    let (status, done) = weir(&here, "istio-iptables", &[INJECTED, &more].concat());
+    assert_eq!(status, 0, "{done:?}");
+    assert_eq!(here.ruleset(), before);
+    assert!(there.ruleset().to_string().contains("istio-proxy-nat"));
+    assert!(there.routing().contains("::6/128") && !here.routing().contains("::6/128"));
+}
+
+#[test]
+fn rules_of_upstreams_tool_go_once_the_new_ones_are_there() {
+    if !netns::available() || !netns::are_installed(&["iptables-legacy-restore"]) {
+        return;
+    }
+    let text = "*nat\n:ISTIO_OUTPUT - [0:0]\n:ISTIO_REDIRECT - [0:0]\n-A OUTPUT -j ISTIO_OUTPUT\n\
+                -A ISTIO_OUTPUT -m owner --uid-owner 1337 -j RETURN\n-A ISTIO_OUTPUT -p tcp -j \
+                ISTIO_REDIRECT\n-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n";
+    for more in [&[][..], &["--reconcile"], &["--cleanup-only"]] {
+        let netns = pod();
+        for variant in ["legacy", "nft"] {
+            let restore = format!("iptables-{variant}-restore");
+            let done = netns.run(&restore, &["--noflush"], text);
+            assert!(done.ok, "{restore}: {}", done.err);
+        }
+        let (status, done) = weir(&netns, "istio-iptables", &[INJECTED, more].concat());
+        assert_eq!(status, 0, "{more:?}: {done:?}");
+        for variant in ["legacy", "nft"] {
+            let left = netns.output(&format!("iptables-{variant}-save"), &[]);
+            assert!(!left.contains("ISTIO_"), "{more:?}: {left}");
+        }
+        let is_loaded = netns.ruleset().to_string().contains("istio-proxy-nat");
+        assert_eq!(is_loaded, more != ["--cleanup-only"], "{more:?}");
+    }
+}
+
+#[test]
 fn the_name_says_whose_place_it_takes() {
     if !netns::available() {
         return;

@@ -35,19 +35,24 @@ pub(super) fn run(arguments: &[String]) -> u8 {
             return WRONG_ARGUMENTS;
         }
     };
-    let imported = match imported {
-        Ok(imported) => imported,
-        Err(refused) => {
-            log.errors(&refused.mistakes);
-            let is_of_the_line = refused.mistakes.iter().any(|it| it.what.is_of_the_line());
-            return if is_of_the_line { WRONG_ARGUMENTS } else { 1 };
-        }
-    };
-    let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
+    // In upstream's order: words, the machine, what is meant.
+    let mistakes = imported.as_ref().err().map_or(&[][..], |refused| &refused.mistakes);
+    if mistakes.iter().any(|mistake| mistake.what.is_of_the_line()) {
+        log.errors(mistakes);
+        return WRONG_ARGUMENTS;
+    }
     if let Err(why) = looked_up.as_ref().map_err(ToString::to_string).and_then(has_address) {
         log.error(&why);
         return 1;
     }
+    let imported = match imported {
+        Ok(imported) => imported,
+        Err(refused) => {
+            log.errors(&refused.mistakes);
+            return 1;
+        }
+    };
+    let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
     say(&mut log, policy, &imported.notes);
     let namespace = run.network_namespace.as_ref();
     let namespace = namespace.map_or_else(Namespace::this, |path| Namespace::at(path.into()));
