@@ -125,3 +125,78 @@ fn gone(table: &Table<'_>, saved: &str, owned: &Owned, of_upstream: bool) -> Opt
     let framed = |lines: &str| format!("*{}\n{lines}\nCOMMIT\n", table.name);
     Some([framed(&lines.join("\n")), framed(&table.lines.join("\n"))])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Live, Owned, removals};
+    use crate::syntax::NoIncludes;
+    use crate::{Options, compile};
+
+    /// What is taken away of a text for IPv4, and what puts it back.
+    fn removal(text: &str, of_upstream: bool) -> Option<[String; 2]> {
+        let compiled = compile("s.weir", "sidecar s {}", &NoIncludes, &Options::default()).unwrap();
+        let owned = Owned::by(&[&compiled.policies[0]]);
+        let iptables = vec![("legacy", [text.to_owned(), String::new()])];
+        let live = Live { nft: String::new(), iptables, has_iptables_nft: false, routing: None };
+        let mut removals = removals(&live, &owned, of_upstream);
+        assert!(removals.len() < 2);
+        let removal = removals.pop()?;
+        assert_eq!(removal.away.name, "iptables-legacy-restore");
+        Some([removal.away.input, removal.back.input])
+    }
+
+    const SAVED: &str = "\
+*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [7:420]
+:ISTIO_OUTPUT - [0:0]
+:ISTIOLOGY - [0:0]
+-A OUTPUT -d 192.0.2.1/32 -j ACCEPT
+-A OUTPUT -o net1 -j RETURN
+-A OUTPUT -j ISTIO_OUTPUT
+-A OUTPUT -j ISTIOLOGY
+-A OUTPUT -p tcp -m comment --comment \"istio-proxy-nat\" -j ACCEPT
+-A OUTPUT -p tcp -m comment --comment \"not istio-proxy-nat\" -j ACCEPT
+-A ISTIO_OUTPUT -j RETURN
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -m conntrack --ctstate INVALID -j DROP
+-A PREROUTING -i net1 -j RETURN
+-A PREROUTING -p tcp -m conntrack --ctstate INVALID -j DROP
+COMMIT
+";
+
+    #[test]
+    fn what_goes_is_known_by_names() {
+        let [away, back] = removal(SAVED, false).unwrap();
+        assert_eq!(
+            away,
+            "*nat\n-F ISTIO_OUTPUT\n-D OUTPUT -j ISTIO_OUTPUT\n\
+             -D OUTPUT -p tcp -m comment --comment \"istio-proxy-nat\" -j ACCEPT\n\
+             -X ISTIO_OUTPUT\nCOMMIT\n"
+        );
+        let (nat, _) = SAVED.split_once("*mangle").unwrap();
+        assert_eq!(back, nat);
+    }
+
+    #[test]
+    fn what_upstream_leaves_is_known_by_its_form_where_its_chains_are() {
+        let [away, _] = removal(SAVED, true).unwrap();
+        let (mangle, nat) = away.split_once("*nat").unwrap();
+        // Interfaces are only where a chain of Istio's is in the same table.
+        assert_eq!(
+            mangle,
+            "*mangle\n-D PREROUTING -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+        );
+        assert!(nat.contains("-D OUTPUT -o net1 -j RETURN\n"), "{nat}");
+        assert!(!nat.contains("192.0.2.1"), "{nat}");
+        let without: String = SAVED
+            .lines()
+            .filter(|line| !line.contains("ISTIO_"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let [away, _] = removal(&without, true).unwrap();
+        assert!(!away.contains("INVALID") && !away.contains("net1"), "{away}");
+    }
+}

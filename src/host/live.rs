@@ -177,7 +177,8 @@ fn without_counts(text: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     while let Some(word) = words.next() {
         kept.push(word);
-        if word == "counter" {
+        // An end of a line may stand before it.
+        if word.split_whitespace().next_back() == Some("counter") {
             let mut rest = words.clone();
             if rest.next() == Some("packets") {
                 rest.next();
@@ -229,4 +230,27 @@ fn listings(family: &str) -> io::Result<Option<Listings>> {
     let routes = ip(&["route", "show", "table", "all"])?.unwrap_or_default();
     let addresses = ip(&["address", "show", "dev", "lo"])?.unwrap_or_default();
     Ok(Some(Listings { rules, routes, addresses }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Live, without_counts};
+
+    #[test]
+    fn counts_are_no_rules() {
+        let listed = "\t\tcounter packets 12 bytes 720 jump a\n\t\tmeta mark 1 counter packets 0 bytes 0\n\t}\n";
+        let plain = "\t\tcounter  jump a\n\t\tmeta mark 1 counter \n\t}\n";
+        assert_eq!(without_counts(listed), plain);
+        assert_eq!(without_counts("counter name \"packets\""), "counter name \"packets\"");
+    }
+
+    #[test]
+    fn tables_are_cut_out_of_a_listing_whole() {
+        let one = "table inet a {\n\tchain c {\n\t}\n}\n";
+        let other = "table ip b {\n}\n";
+        let nft = format!("{one}{other}");
+        let live = Live { nft, iptables: Vec::new(), has_iptables_nft: false, routing: None };
+        let tables: Vec<_> = live.tables().collect();
+        assert_eq!(tables, [("inet", "a", one.to_owned()), ("ip", "b", other.to_owned())]);
+    }
 }

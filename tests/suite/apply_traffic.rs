@@ -54,7 +54,6 @@ impl World {
 
     /// Runs something in a namespace, until it is over.
     fn spawn<T: Send + 'static>(
-        &self,
         netns: &Netns,
         run: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
@@ -66,9 +65,9 @@ impl World {
     }
 
     /// A server that says who it is, and then what it hears.
-    fn serve(&self, netns: &Netns, address: &str, who: u8) {
+    fn serve(netns: &Netns, address: &str, who: u8) {
         let address: SocketAddr = address.parse().unwrap();
-        let listener = self.spawn(netns, move || {
+        let listener = Self::spawn(netns, move || {
             let domain = Domain::for_address(address);
             let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)).unwrap();
             if address.is_ipv4() {
@@ -93,7 +92,7 @@ impl World {
     fn connect(&self, netns: &Netns, address: &str) -> JoinHandle<()> {
         let address: SocketAddr = address.parse().unwrap();
         let (is_over, captured) = (Arc::clone(&self.is_over), Arc::clone(&self.captured));
-        self.spawn(netns, move || {
+        Self::spawn(netns, move || {
             while !is_over.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let answer =
@@ -113,7 +112,7 @@ impl World {
     fn talk(&self, netns: &Netns, address: &str) -> JoinHandle<u32> {
         let address: SocketAddr = address.parse().unwrap();
         let is_over = Arc::clone(&self.is_over);
-        self.spawn(netns, move || {
+        Self::spawn(netns, move || {
             let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut heard = [0];
@@ -154,12 +153,12 @@ fn no_connection_is_lost_or_passes_by_while_a_workload_moves_to_nft() {
         let world = World::new();
         load_upstream(&world.pod, policy, variant);
         for address in ["127.0.0.1:15001", "0.0.0.0:15006"] {
-            world.serve(&world.pod, address, PROXY);
+            World::serve(&world.pod, address, PROXY);
         }
-        world.serve(&world.pod, "[::1]:15001", PROXY);
-        world.serve(&world.pod, "0.0.0.0:8080", PAST_IT);
+        World::serve(&world.pod, "[::1]:15001", PROXY);
+        World::serve(&world.pod, "0.0.0.0:8080", PAST_IT);
         for address in ["10.9.0.1:80", "[fd09::1]:80"] {
-            world.serve(&world.outside, address, PAST_IT);
+            World::serve(&world.outside, address, PAST_IT);
         }
         let mut clients = Vec::new();
         for (netns, address) in [
