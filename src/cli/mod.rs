@@ -29,6 +29,7 @@ mod project;
 mod question;
 mod refusal;
 mod remove;
+mod replace;
 mod report;
 mod rules;
 #[cfg(test)]

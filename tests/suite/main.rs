@@ -18,6 +18,7 @@ mod drop_in_calls;
 mod dumps;
 mod explain;
 mod faults;
+mod files;
 mod fix;
 mod forms;
 mod front_end;
