@@ -1,15 +1,13 @@
 //! `weir remove`.
 
 use std::io;
-use std::path::PathBuf;
 
 use clap::Args;
 
 use super::Outcome;
 use super::change::{Target, ended, say};
 use super::compile::Selected;
-use super::files::read;
-use super::input::{GroupFile, compile_text};
+use super::input::Input;
 use super::report::Messages;
 use crate::Options;
 use crate::host::{Owned, Session};
@@ -21,13 +19,10 @@ use crate::host::{Owned, Session};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Remove {
-    /// The policy file, or `-` for standard input.
-    #[arg(value_name = "POLICY")]
-    file: PathBuf,
+    #[command(flatten)]
+    input: Input,
     #[command(flatten)]
     selected: Selected,
-    #[command(flatten)]
-    groups: GroupFile,
     #[command(flatten)]
     target: Target,
     /// Take away also what Istio's own tool leaves in chains of iptables that are not its own, known by
@@ -52,12 +47,10 @@ was before; 16 undo, with what could not be put back.";
 impl Remove {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let namespace = self.target.namespace()?;
-        let groups = self.groups.read()?;
+        let groups = self.input.groups()?;
         let options = Options { groups: groups.clone(), ..Options::default() };
-        let text = read(&self.file)?;
-        let Some(compilation) = compile_text(&self.file, &text, &options, messages) else {
-            return Ok(Outcome::Bad);
-        };
+        let compiled = self.input.compile(&options, messages)?;
+        let Some(compilation) = compiled else { return Ok(Outcome::Bad) };
         let policies = self.selected.together(&compilation)?;
         let owned = Owned::by(&policies);
         let options = self.target.options(groups);

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::change::{Target, ended, say, time};
 use super::compile::Selected;
-use super::files::read;
+use super::files::{Includes, read};
 use super::input::{GroupFile, compile_text};
 use super::report::Messages;
 use super::{Outcome, output};
@@ -37,6 +37,8 @@ pub(super) struct Apply {
     selected: Selected,
     #[command(flatten)]
     groups: GroupFile,
+    #[command(flatten)]
+    includes: Includes,
     #[command(flatten)]
     target: Target,
     /// In which form nft gets the rules.
@@ -101,9 +103,9 @@ impl Apply {
         };
         let groups = self.groups.read()?;
         let options = Options { groups: groups.clone(), ..Options::default() };
-        let Some(compilation) = compile_text(file, &read(file)?, &options, messages) else {
-            return Ok(Outcome::Bad);
-        };
+        let text = read(file)?;
+        let compiled = compile_text((file, &text), &self.includes, &options, messages);
+        let Some(compilation) = compiled else { return Ok(Outcome::Bad) };
         let policies = self.selected.together(&compilation)?;
         let compiled = match Compiled::new(&compilation, &policies, self.form.into()) {
             Ok(compiled) => compiled,
