@@ -7,6 +7,7 @@ mod compile;
 mod deny;
 mod diff;
 mod differences;
+mod drop_in;
 mod explain;
 mod explain_code;
 mod files;
@@ -88,6 +89,7 @@ Examples:
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
+  weir istio-iptables -u 1337 -b '*' -i '*'     in the place of Istio's init container
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
                                                 what becomes of a packet, and why
   weir verify policy.weir --live                whether what is loaded means the policy
@@ -142,6 +144,9 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
+  A pod, set up in the place of Istio's init container, with its arguments, log and exit status:
+    weir istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i '*' -b '*' -d 15090,15021,15020
+
   The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
     weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh
     weir compile --emit iptables policy.weir | iptables-restore --noflush
@@ -192,6 +197,10 @@ enum Command {
     #[command(name = apply::GUARD, hide = true)]
     Guard,
     PodAddress(pod_address::PodAddress),
+    IstioIptables(drop_in::IstioIptables),
+    #[command(name = "linkerd2-proxy-init")]
+    ProxyInit(drop_in::ProxyInit),
+    Kumactl(drop_in::Kumactl),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
@@ -249,6 +258,10 @@ impl Man {
 /// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Their arguments are not clap's.
+    if let Some(status) = drop_in::run(env::args_os()) {
+        return ExitCode::from(status);
+    }
     let refusal = Refusal::of(&Weir::command(), env::args_os().skip(1));
     refusal.write_on_panic();
     let status = match Weir::try_parse() {
@@ -290,6 +303,10 @@ impl Weir {
             Command::Remove(remove) => remove.run(&messages),
             Command::Guard => apply::wait(),
             Command::PodAddress(change) => change.run(&messages),
+            // Theirs are the exit statuses of others.
+            Command::IstioIptables(tool) => return tool.run(),
+            Command::ProxyInit(tool) => return tool.run(),
+            Command::Kumactl(tool) => return tool.run(),
             Command::ExplainCode(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
@@ -336,6 +353,9 @@ impl Command {
             Self::Remove(_) => "remove",
             Self::Guard => apply::GUARD,
             Self::PodAddress(_) => "pod-address",
+            Self::IstioIptables(_) => "istio-iptables",
+            Self::ProxyInit(_) => "linkerd2-proxy-init",
+            Self::Kumactl(_) => "kumactl",
             Self::ExplainCode(_) => "explain-code",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

@@ -13,6 +13,8 @@ mod cli;
 mod common;
 mod conformance;
 mod docs;
+mod drop_in;
+mod drop_in_calls;
 mod dumps;
 mod explain;
 mod faults;
