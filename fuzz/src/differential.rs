@@ -13,15 +13,26 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::arbitrary::{packet, packet_of_others, ruleset, ruleset_of_others};
 
+/// How many bytes are enough for a ruleset and a few packets.
+const ENOUGH: usize = 1 << 16;
+
 /// What chance makes of the bytes.
 struct Chance(TestRunner);
 
 impl Chance {
-    /// Enough bytes for a choice; none if there are too few.
-    fn of(bytes: &[u8]) -> Option<Self> {
-        let rng = (bytes.len() >= 16)
-            .then(|| TestRng::from_seed(RngAlgorithm::PassThrough, bytes))?;
-        Some(Self(TestRunner::new_with_rng(Config::default(), rng)))
+    /// The bytes, and behind them as many as any choice takes, made of them: where chance ends, it is
+    /// zeros without end, and whoever waits for another number waits forever.
+    fn of(bytes: &[u8]) -> Self {
+        let mut seed = bytes.to_vec();
+        let mut state = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
+            (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        while seed.len() < ENOUGH {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            seed.extend(&state.to_be_bytes()[..4]);
+        }
+        let rng = TestRng::from_seed(RngAlgorithm::PassThrough, &seed);
+        Self(TestRunner::new_with_rng(Config::default(), rng))
     }
 
     fn pick<T: std::fmt::Debug>(&mut self, from: impl Strategy<Value = T>) -> Option<T> {
@@ -31,7 +42,7 @@ impl Chance {
 
 /// A random policy comes back from every backend and its reader as it was meant.
 pub(crate) fn policies(bytes: &[u8]) {
-    let Some(mut chance) = Chance::of(bytes) else { return };
+    let mut chance = Chance::of(bytes);
     let Some(mut policy) = chance.pick(crate::policies::policies()) else { return };
     policy.expectations.clear();
     let text = print(&policy, Detail::Everything);
@@ -62,7 +73,7 @@ pub(crate) fn policies(bytes: &[u8]) {
 /// A random ruleset of anybody's, and the same without one of its rules: where all packets at once find a
 /// difference, a single packet has it, and where they find none, no packet has one.
 pub(crate) fn rulesets(bytes: &[u8]) {
-    let Some(mut chance) = Chance::of(bytes) else { return };
+    let mut chance = Chance::of(bytes);
     let both = proptest::prop_oneof![ruleset(), ruleset_of_others()];
     let Some(whole) = chance.pick(both) else { return };
     let mut less = whole.clone();

@@ -1,10 +1,10 @@
 //! One program for all targets: `WEIR_FUZZ=compile fuzz corpus/compile`. CONTRIBUTING.md says more.
 #![no_main]
 
-mod differential;
 /// Random rulesets and packets, as the library's own tests make them.
 #[path = "../../src/semantics/tests/arbitrary.rs"]
 mod arbitrary;
+mod differential;
 /// Random policies, as its integration tests make them.
 #[path = "../../tests/suite/common/policies.rs"]
 mod policies;

@@ -142,12 +142,12 @@ fn reads_nft_json(text: &str) {
 /// What is read can be run with the packet on its first line.
 fn explains(text: &str) {
     let Some((packet, rules)) = text.split_once('\n') else { return };
-    let (Ok(packet), Ok(found)) =
-        (packet.parse(), nft::script(rules, &nft::Options::default()))
+    let (Ok(packet), Ok(found)) = (packet.parse(), nft::script(rules, &nft::Options::default()))
     else {
         return;
     };
-    let telling = Telling { policy: None, sources: None, is_iptables: false };
+    let telling =
+        Telling { policy: None, sources: None, is_iptables: false, iptables: &[], files: &[] };
     let _ = explain_way(&found.ruleset, &packet, &telling);
 }
 
