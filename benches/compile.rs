@@ -5,7 +5,6 @@
 //! machines; the figures in the README say which run they are from.
 
 use divan::counter::ItemsCount;
-use netweir::lower::lower;
 use netweir::policy::{GroupIds, check};
 use netweir::syntax::{NoIncludes, load};
 use netweir::{Layout, Options, View, compile};
@@ -79,6 +78,6 @@ mod phases_100_000 {
     fn lower_checked(bencher: divan::Bencher) {
         let loaded = load("bench.weir", &excluding(COUNT), &NoIncludes);
         let checked = check(&loaded, &GroupIds::new());
-        bencher.bench(|| lower(divan::black_box(&checked.policies[0].node), Layout::Compact));
+        bencher.bench(|| Layout::Compact.of(divan::black_box(&checked.policies[0].node)));
     }
 }

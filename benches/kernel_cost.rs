@@ -14,8 +14,9 @@ use std::time::Instant;
 
 use netweir::backend::{iptables, nft};
 use netweir::ir::{Clauses, Ruleset};
-use netweir::lower::{Layout, Lowered, lower};
+use netweir::lower::{Lowered, lower};
 use netweir::net::{Family, Name};
+use netweir::optimise::Layout;
 use netweir::policy::{Kind, Policy, Setting, Sidecar};
 
 const EXCLUDED: u32 = 5_000;
@@ -76,10 +77,10 @@ fn run() -> io::Result<()> {
 /// Title, loader and text of each: an empty chain first, ours second.
 fn rulesets() -> Vec<(&'static str, [&'static str; 2], String)> {
     let policy = policy();
-    let Lowered { ruleset, owned, .. } = lower(&policy, Layout::Compact);
+    let Lowered { ruleset, owned, .. } = Layout::Compact.of(&policy);
     let (clauses, options) = (Clauses::default(), nft::Options::default());
     let context = nft::Context { policy: &policy.name, owned: &owned, clauses: &clauses };
-    let upstream = lower(&policy, Layout::Upstream).ruleset;
+    let upstream = lower(&policy).ruleset;
     // A nat chain is entered only while something makes the kernel track connections.
     let empty = "table inet empty {
         chain prerouting { type nat hook prerouting priority -100; tcp dport 1 redirect to :2; }

@@ -54,6 +54,7 @@ mod lint;
 pub mod lower;
 pub mod net;
 mod nft;
+pub mod optimise;
 pub mod policy;
 mod prove;
 pub mod reader;
@@ -67,7 +68,7 @@ mod variants;
 pub mod verify;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
-pub use lower::Layout;
+pub use optimise::Layout;
 pub use since::{Since, Telling, Way};
 
 /// The README's Rust is compiled and run, too.

@@ -18,7 +18,7 @@ use super::{Outcome, output};
 use crate::Layout;
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
-use crate::lower::{Lowered, lower};
+use crate::lower::Lowered;
 use crate::verify::{Answer, beside, compared, verified};
 
 /// Prove that rules treat every packet as a policy says, or show packets that they do not
@@ -271,7 +271,7 @@ impl Verify {
 
 fn lowered(policy: &Subject) -> Lowered {
     let policy = policy.policy().expect("it was read as a policy");
-    lower(policy, Layout::default())
+    Layout::default().of(policy)
 }
 
 /// The policy's own tables among all of a namespace, if they are nft's.

@@ -1,6 +1,8 @@
 //! The conditions of a rule, as they are read aloud.
 
-use crate::ir::{Action, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule, Rung};
+use crate::ir::{
+    Action, Also, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule, Rung,
+};
 use crate::net::{Families, Interface, Mark, Name, Nets, PortSet};
 use crate::policy::Setting;
 
@@ -127,6 +129,12 @@ impl When {
     }
 
     pub(super) fn then(self, action: Action, origin: Origin) -> Rule {
-        Rule { families: self.families, when: self.matches, then: action, origin }
+        Rule {
+            families: self.families,
+            when: self.matches,
+            then: action,
+            origin,
+            also: Also::NOTHING,
+        }
     }
 }

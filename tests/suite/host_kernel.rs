@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use netweir::explain::Context;
 use netweir::ir::Ruleset;
-use netweir::lower::{Layout, lower};
+use netweir::optimise::Layout;
 use netweir::reader::{iptables, nft};
 use netweir::verify::{Answer, compared};
 use netweir::{Options, View};
@@ -100,7 +100,7 @@ fn every_kind_of_policy_loads_beside_every_host() {
             restore(&netns, variant, &host);
             for (path, compilation) in &policies {
                 let policy = &compilation.policies[0];
-                let lowered = lower(policy, Layout::default());
+                let lowered = Layout::default().of(policy);
                 netns.load(&compilation.emit(policy, View::Nft).unwrap());
                 let sets = lowered.ruleset.tables.iter().flat_map(|table| &table.sets);
                 let reading = nft::Options {

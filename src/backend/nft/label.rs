@@ -1,9 +1,9 @@
-//! What rules are called: headings in the script, comments in the kernel.
+//! What rules are called: comments in the kernel, or headings in a script that has none.
 
-use crate::ir::{Clauses, Origin, Rung};
+use crate::ir::{Clauses, Origin, Rule, Rung};
 
-/// Most bytes of a comment on a rule: nft 1.0.1 to 1.1.7 refuse more.
-const MAX_COMMENT: usize = 128;
+/// Most bytes of a comment on a rule, so that its line fits in 100 columns. nft 1.0.1 to 1.1.7 take 128.
+const MOST: usize = 78;
 
 /// Says where rules come from.
 pub(super) struct Labels<'a> {
@@ -15,34 +15,59 @@ impl<'a> Labels<'a> {
         Self { clauses }
     }
 
-    /// `O8 excluded destination: untouched (reviews: outbound exclude to 10.0.0.0/8)`. `None` for a
-    /// rule that only leads to others.
-    pub(super) fn heading(&self, origin: Origin) -> Option<String> {
-        self.label(origin, Rung::title, usize::MAX)
+    /// `O8 excluded destination: untouched (reviews: outbound exclude to 10.0.0.0/8)`, of a rule that was made
+    /// of several one behind the other. `None` for a rule that only leads to others.
+    pub(super) fn heading(&self, rule: &Rule) -> Option<String> {
+        let rungs = rungs(rule, Rung::title)?;
+        Some(format!("{rungs}{}", self.said(rule, true)))
     }
 
-    /// The same in few words, for the kernel to keep with the rule: `O8 excluded destination
-    /// (reviews: outbound exclude to 10.0.0.0/8)`.
-    pub(super) fn comment(&self, origin: Origin) -> Option<String> {
-        self.label(origin, Rung::subject, MAX_COMMENT)
-    }
-
-    /// As much as `most` bytes hold: without the policy before without the clause.
-    fn label(
-        &self,
-        origin: Origin,
-        words: fn(Rung) -> &'static str,
-        most: usize,
-    ) -> Option<String> {
-        let (number, words) = (origin.rung.number(), words(origin.rung));
-        if number.is_empty() {
-            return None;
-        }
-        let rung = format!("{number} {words}");
-        let Some(clause) = origin.clause.and_then(|clause| self.clauses.at(clause)) else {
-            return Some(rung);
+    /// The same in few words, for the kernel to keep with the rule: `O8 excluded destination, O7 loopback
+    /// destination (reviews: outbound exclude to 10.0.0.0/8)`. Where that is too long, as much as fits: at
+    /// least the numbers of the rungs, and rather the clauses with their policies than what rungs are called.
+    pub(super) fn comment(&self, rule: &Rule) -> Option<String> {
+        let subjects = rungs(rule, Rung::subject)?;
+        let numbers = rungs(rule, |_| "")?;
+        let first = match numbers.split_once(',') {
+            Some((_, others)) => {
+                format!("{},{others}", subjects.split(',').next().unwrap_or_default())
+            }
+            None => numbers.clone(),
         };
-        let forms = [format!("{rung} ({clause})"), format!("{rung} ({})", clause.words)];
-        Some(forms.into_iter().find(|form| form.len() <= most).unwrap_or(rung))
+        let mut forms = [true, false].into_iter().flat_map(|policies| {
+            let said = self.said(rule, policies);
+            [&subjects, &first, &numbers].map(|rungs| format!("{rungs}{said}"))
+        });
+        let fits = |form: &String| form.len() <= MOST;
+        Some(forms.find(fits).or_else(|| Some(subjects).filter(fits)).unwrap_or(numbers))
     }
+
+    /// ` (reviews: outbound exclude to 10.0.0.0/8; proxy user 5)`: each clause once, with its policy where it
+    /// is another than before, if `policies`.
+    fn said(&self, rule: &Rule, policies: bool) -> String {
+        let mut said: Vec<String> = Vec::new();
+        let mut policy = None;
+        let known = rule.origins().filter(|origin| !origin.rung.number().is_empty());
+        for clause in known.filter_map(|origin| self.clauses.at(origin.clause?)) {
+            let is_other = policy.replace(&clause.policy) != Some(&clause.policy);
+            let words =
+                if policies && is_other { clause.to_string() } else { clause.words.clone() };
+            if !said.iter().any(|known| known.ends_with(&words)) {
+                said.push(words);
+            }
+        }
+        if said.is_empty() { String::new() } else { format!(" ({})", said.join("; ")) }
+    }
+}
+
+/// The rungs of a rule, each once, with their words; `None` if it is of none.
+fn rungs(rule: &Rule, words: fn(Rung) -> &'static str) -> Option<String> {
+    let mut rungs: Vec<String> = Vec::new();
+    for Origin { rung, .. } in rule.origins() {
+        let text = format!("{} {}", rung.number(), words(rung));
+        if !rung.number().is_empty() && !rungs.iter().any(|known| *known == text.trim_end()) {
+            rungs.push(text.trim_end().to_owned());
+        }
+    }
+    (!rungs.is_empty()).then(|| rungs.join(", "))
 }

@@ -3,8 +3,8 @@
 use super::{Context, Legal, Options, Target, json, legal, script};
 use crate::diag::Problem;
 use crate::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, ClauseText, Clauses, Direction, Hook, MarkChange,
-    MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
+    Action, AddressSet, Also, Base, Chain, ChainKind, ClauseText, Clauses, Direction, Hook,
+    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
 };
 use crate::lower::istio::rungs;
 use crate::net::{Families, Family, Name, Nets, OnMiss, PortRange};
@@ -16,7 +16,13 @@ fn name(text: &str) -> Name {
 }
 
 fn rule(rung: Rung, when: Vec<Match>, then: Action) -> Rule {
-    Rule { families: Families::Both, when, then, origin: Origin::new(rung, None) }
+    Rule {
+        families: Families::Both,
+        when,
+        then,
+        origin: Origin::new(rung, None),
+        also: Also::NOTHING,
+    }
 }
 
 fn base(kind: ChainKind, hook: Hook, rules: Vec<Rule>) -> Chain {
@@ -261,6 +267,7 @@ fn what_nft_cannot_say_is_reported_once_for_each_clause() {
     let full = MaskPair { packet: 0xff, connection: u32::MAX };
     let with = |then, clause| Rule {
         origin: Origin::new(Rung::FOREIGN, clause),
+        also: Also::NOTHING,
         ..rule(Rung::FOREIGN, vec![], then)
     };
     let chain = base(
