@@ -6,8 +6,9 @@
 //!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ Lowered
 //!                                                 ▲    │             │ │
 //!  Istio's flags, pods, configuration ──import────┘  print           │ └─▶ ir::HostStep ─┬─routing────────▶ ip -batch, sh
-//!                                                      ▼             ▼                   └─teardown───────▶ sh
-//!                                                 .weir text    ir::Ruleset ─┬─nft::script────▶ nft -f
+//!                                                      ▼          optimise               └─teardown───────▶ sh
+//!                                                 .weir text         ▼
+//!                                                               ir::Ruleset ─┬─nft::script────▶ nft -f
 //!                                                                ▲   │       ├─nft::json──────▶ nft -j -f
 //!                                                                │   │       ├─iptables::emit─▶ iptables-restore
 //!  iptables-save, nft list ruleset, nft -f ──reader──────────────┘   │       └─dump───────────▶ words

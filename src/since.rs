@@ -370,7 +370,7 @@ mod tests {
         let iptables = View::Iptables(Family::Ipv4);
         for telling in [Telling::Everything, Telling::OnePacket] {
             for (view, from, to) in [
-                (View::Nft, "untouched", "left alone"),
+                (View::Nft, "passthrough", "left alone"),
                 (View::Nft, "counter ", ""),
                 (View::Json, "\"counter\":null", "\"counter\":{\"packets\":1,\"bytes\":2}"),
                 (iptables, "--dport 25 ", "--dport 25:25 "),
@@ -393,7 +393,7 @@ mod tests {
             }
             for (view, from, to, said) in [
                 (View::Nft, "delete table ip6 istio-proxy-nat\n", "\n", "fares the same, but"),
-                (View::Nft, "tcp dport 25", "tcp dport ssh", "cannot be read exactly"),
+                (View::Nft, "th dport 25", "th dport ssh", "cannot be read exactly"),
                 (iptables, "-A OUTPUT", "-I OUTPUT", "cannot be read exactly"),
                 (View::Policy, "sidecar", "side", "no policy any longer"),
                 (View::Policy, "sidecar s", "sidecar t", "it differs in its name"),

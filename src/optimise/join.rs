@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::facts::Changing;
-use crate::ir::{Direction, Match, OwnerIs, Protocol, Rule, Table};
+use crate::ir::{Direction, Match, Origin, OwnerIs, Protocol, Rule, Table};
 use crate::net::{Family, Interface, PortRange, PortSet, aggregate};
 
 /// Which rules may be one.
@@ -87,9 +87,48 @@ enum Values {
 
 /// The ports, or interfaces, that a group is about.
 enum About {
-    Ports(Direction, Box<[bool; 65536]>),
+    Ports(Direction, Ports),
     Interfaces(Direction, BTreeSet<Interface>),
     Everything,
+}
+
+/// Ports, as ranges while they are few.
+enum Ports {
+    Few(Vec<PortRange>),
+    /// Whether each port is among them.
+    Many(Vec<bool>),
+}
+
+impl Ports {
+    /// Most ranges that are few.
+    const FEW: usize = 32;
+
+    fn add(&mut self, more: &[PortRange]) {
+        match self {
+            Self::Few(ranges) if ranges.len() + more.len() <= Self::FEW => ranges.extend(more),
+            Self::Few(ranges) => {
+                let ranges = std::mem::take(ranges);
+                *self = Self::Many(vec![false; usize::from(u16::MAX) + 1]);
+                self.add(&ranges);
+                self.add(more);
+            }
+            Self::Many(known) => {
+                for range in more {
+                    known[range.first().into()..=range.last().into()].fill(true);
+                }
+            }
+        }
+    }
+
+    /// Whether one of the range is among them.
+    fn meet(&self, range: &PortRange) -> bool {
+        match self {
+            Self::Few(ranges) => {
+                ranges.iter().any(|one| one.first() <= range.last() && range.first() <= one.last())
+            }
+            Self::Many(known) => known[range.first().into()..=range.last().into()].contains(&true),
+        }
+    }
 }
 
 impl Group {
@@ -125,8 +164,9 @@ impl Group {
             if let Some(about) = &mut self.about {
                 about.add(&more);
             }
-            // Most of the values are what the rule is about, whatever stood first.
-            if more.len() > values.len() {
+            // It is about most of the values, and rather for a clause than by default.
+            let weight = |count, origin: Origin| (count, origin.clause.is_some());
+            if weight(more.len(), rule.origin) > weight(values.len(), own.origin) {
                 own.exists_first_for(&rule);
             }
             values.add(more);
@@ -168,10 +208,7 @@ impl About {
     /// What a match on a list is about, without what it lists.
     fn of(when: &Match) -> Self {
         match when {
-            Match::Port { of, not: false, .. } => {
-                let none = vec![false; 65536].into_boxed_slice();
-                none.try_into().map_or(Self::Everything, |none| Self::Ports(*of, none))
-            }
+            Match::Port { of, not: false, .. } => Self::Ports(*of, Ports::Few(Vec::new())),
             Match::Interface { of, not: false, .. } => Self::Interfaces(*of, BTreeSet::new()),
             _ => Self::Everything,
         }
@@ -179,11 +216,7 @@ impl About {
 
     fn add(&mut self, values: &Values) {
         match (&mut *self, values) {
-            (Self::Ports(_, known), Values::Ports(ports)) => {
-                for range in ports {
-                    known[range.first().into()..=range.last().into()].fill(true);
-                }
-            }
+            (Self::Ports(_, known), Values::Ports(ports)) => known.add(ports),
             (Self::Interfaces(_, known), Values::Interfaces(names))
                 if !names.iter().any(Interface::is_wildcard) =>
             {
@@ -196,10 +229,7 @@ impl About {
     fn is_apart(&self, rule: &Rule) -> bool {
         rule.when.iter().any(|when| match (self, when) {
             (Self::Ports(of, known), Match::Port { of: other, ports, not: false }) => {
-                let is_free = |range: &PortRange| {
-                    !known[range.first().into()..=range.last().into()].contains(&true)
-                };
-                of == other && ports.ranges().iter().all(is_free)
+                of == other && !ports.ranges().iter().any(|range| known.meet(range))
             }
             (Self::Interfaces(of, known), Match::Interface { of: other, names, not: false }) => {
                 let is_free = |name: &Interface| !name.is_wildcard() && !known.contains(name);

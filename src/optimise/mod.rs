@@ -90,4 +90,6 @@ pub fn listed(policy: &Policy) -> Lowered {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;

@@ -41,5 +41,6 @@ mod reality;
 mod refusal;
 mod routing;
 mod rulesets;
+mod shortest;
 mod smt;
 mod testing;

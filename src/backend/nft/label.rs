@@ -1,6 +1,6 @@
 //! What rules are called: comments in the kernel, or headings in a script that has none.
 
-use crate::ir::{Clauses, Origin, Rule, Rung};
+use crate::ir::{Clauses, Rule, Rung};
 
 /// Most bytes of a comment on a rule, so that its line fits in 100 columns. nft 1.0.1 to 1.1.7 take 128.
 const MOST: usize = 78;
@@ -18,7 +18,7 @@ impl<'a> Labels<'a> {
     /// `O8 excluded destination: untouched (reviews: outbound exclude to 10.0.0.0/8)`, of a rule that was made
     /// of several one behind the other. `None` for a rule that only leads to others.
     pub(super) fn heading(&self, rule: &Rule) -> Option<String> {
-        let rungs = rungs(rule, Rung::title)?;
+        let rungs = rungs(rule, |_, rung| rung.title())?;
         Some(format!("{rungs}{}", self.said(rule, true)))
     }
 
@@ -26,14 +26,9 @@ impl<'a> Labels<'a> {
     /// destination (reviews: outbound exclude to 10.0.0.0/8)`. Where that is too long, as much as fits: at
     /// least the numbers of the rungs, and rather the clauses with their policies than what rungs are called.
     pub(super) fn comment(&self, rule: &Rule) -> Option<String> {
-        let subjects = rungs(rule, Rung::subject)?;
-        let numbers = rungs(rule, |_| "")?;
-        let first = match numbers.split_once(',') {
-            Some((_, others)) => {
-                format!("{},{others}", subjects.split(',').next().unwrap_or_default())
-            }
-            None => numbers.clone(),
-        };
+        let subjects = rungs(rule, |_, rung| rung.subject())?;
+        let first = rungs(rule, |at, rung| if at == 0 { rung.subject() } else { "" })?;
+        let numbers = rungs(rule, |_, _| "")?;
         let mut forms = [true, false].into_iter().flat_map(|policies| {
             let said = self.said(rule, policies);
             [&subjects, &first, &numbers].map(|rungs| format!("{rungs}{said}"))
@@ -60,14 +55,14 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// The rungs of a rule, each once, with their words; `None` if it is of none.
-fn rungs(rule: &Rule, words: fn(Rung) -> &'static str) -> Option<String> {
-    let mut rungs: Vec<String> = Vec::new();
-    for Origin { rung, .. } in rule.origins() {
-        let text = format!("{} {}", rung.number(), words(rung));
-        if !rung.number().is_empty() && !rungs.iter().any(|known| *known == text.trim_end()) {
-            rungs.push(text.trim_end().to_owned());
-        }
-    }
-    (!rungs.is_empty()).then(|| rungs.join(", "))
+/// The rungs of a rule, each once, with the words that `words` has for each and its place; `None` if it is
+/// of none.
+fn rungs(rule: &Rule, words: impl Fn(usize, Rung) -> &'static str) -> Option<String> {
+    let mut rungs: Vec<Rung> = rule.origins().map(|origin| origin.rung).collect();
+    rungs.retain(|rung| !rung.number().is_empty());
+    rungs.dedup();
+    let text = |(at, rung): (usize, &Rung)| format!("{} {}", rung.number(), words(at, *rung));
+    let texts: Vec<String> = rungs.iter().enumerate().map(text).collect();
+    let texts: Vec<&str> = texts.iter().map(|text| text.trim_end()).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }

@@ -202,14 +202,15 @@ fn json_has_the_same_commands() {
 }
 
 #[test]
-fn a_comment_says_as_much_of_the_clause_as_the_kernel_keeps() {
+fn a_comment_says_as_much_of_the_clause_as_fits_in_its_line() {
     let long = "l".repeat(Name::MAX_LEN);
     let (short, middle) = ("exclude port 1".to_owned(), format!("exclude to {}", "1".repeat(60)));
     let endless = "1".repeat(120);
     for (policy, words, comment) in [
         ("reviews", &short, "O2 excluded port (reviews: exclude port 1)".to_owned()),
-        (&long, &short, format!("O2 excluded port ({long}: exclude port 1)")),
-        (&long, &middle, format!("O2 excluded port ({middle})")),
+        (&long[..50], &short, format!("O2 ({}: exclude port 1)", &long[..50])),
+        (&long, &short, "O2 excluded port (exclude port 1)".to_owned()),
+        ("reviews", &middle, format!("O2 ({middle})")),
         ("reviews", &endless, "O2 excluded port".to_owned()),
     ] {
         let (clause, clauses) = said(policy, words);

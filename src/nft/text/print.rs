@@ -184,10 +184,14 @@ fn write_rule(out: &mut String, rule: &Rule<'_>) -> fmt::Result {
         };
         let does = statements.iter().position(|one| !asks(one)).unwrap_or(statements.len());
         let [asked, done] = [&statements[..does], &statements[does..]].map(spaced);
+        let comment = rule.comment.as_ref().map(|comment| format!("comment \"{comment}\""));
+        let comment = comment.unwrap_or_default();
+        // With a backslash behind it, or the comment.
         let is_short = INDENT.len() + asked.len() + done.len() + 3 <= WIDEST;
+        let ends_short = INDENT.len() + 4 + done.len() + 1 + comment.len() <= WIDEST;
         write!(out, "{INDENT}{asked}{}{done}", if is_short { " " } else { BREAK })?;
-        if let Some(comment) = &rule.comment {
-            write!(out, "{BREAK}comment \"{comment}\"")?;
+        if !comment.is_empty() {
+            write!(out, "{}{comment}", if !is_short && ends_short { " " } else { BREAK })?;
         }
     }
     out.push('\n');
