@@ -203,4 +203,3 @@ fn policy(excluded: u32) -> Policy {
     let name = Name::new("many-networks").expect("a name");
     Policy { name, kind: Kind::Sidecar(Box::new(sidecar)), expectations: Vec::new() }
 }
-

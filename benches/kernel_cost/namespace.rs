@@ -17,7 +17,8 @@ const MEASURE: &str = "WEIR_KERNEL_COST";
 /// usual limit of tracked connections, past which it drops new ones.
 const COUNT: u16 = 1_000;
 /// Where the transparent proxy listens.
-const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 15006);
+const PROXY: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 15006);
 /// Asks the proxy for the CPU time that it has taken.
 const ASK: u8 = b'?';
 

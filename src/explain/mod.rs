@@ -170,7 +170,7 @@ impl Context<'_> {
 
     /// The host that the policy asks for.
     fn host(&self) -> Host {
-        let lowered = self.policy.map(|policy| lower(policy));
+        let lowered = self.policy.map(lower);
         lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
     }
 

@@ -58,8 +58,8 @@ pub(super) fn implies(known: &Match, asked: &Match) -> bool {
         // An open question may be answered otherwise the next time.
         (Match::Opaque { .. }, _) | (_, Match::Opaque { .. }) => false,
         (Match::Port { of, ports, not: false }, Match::Port { of: other, ports: others, not }) => {
-            let inside = |range: &PortRange| is_in(range, others);
-            let outside = |range: &PortRange| !meets(range, others);
+            let inside = |range: &PortRange| is_in(*range, others);
+            let outside = |range: &PortRange| !meets(*range, others);
             of == other
                 && if *not {
                     ports.ranges().iter().all(outside)
@@ -82,11 +82,11 @@ pub(super) fn implies(known: &Match, asked: &Match) -> bool {
     }
 }
 
-fn is_in(range: &PortRange, ports: &PortSet) -> bool {
+fn is_in(range: PortRange, ports: &PortSet) -> bool {
     ports.ranges().iter().any(|one| one.first() <= range.first() && range.last() <= one.last())
 }
 
-fn meets(range: &PortRange, ports: &PortSet) -> bool {
+fn meets(range: PortRange, ports: &PortSet) -> bool {
     ports.ranges().iter().any(|one| one.first() <= range.last() && range.first() <= one.last())
 }
 

@@ -57,10 +57,11 @@ fn joined(groups: &mut [Group], rule: Rule, of: Of, changing: &Changing) -> Opti
             && let Some(place) = group.place_for(&rule)
             && (is_once_enough || group.is_apart(&rule))
         {
-            group.add(rule, place);
+            group.add(&rule, place);
             return None;
         }
-        if !(does_same && is_once_enough) && !group.is_apart(&rule) {
+        let may_pass = does_same && is_once_enough || group.is_apart(&rule);
+        if !may_pass {
             break;
         }
     }
@@ -121,7 +122,7 @@ impl Ports {
     }
 
     /// Whether one of the range is among them.
-    fn meet(&self, range: &PortRange) -> bool {
+    fn meet(&self, range: PortRange) -> bool {
         match self {
             Self::Few(ranges) => {
                 ranges.iter().any(|one| one.first() <= range.last() && range.first() <= one.last())
@@ -155,7 +156,7 @@ impl Group {
         (is_list && is_only).then_some(place)
     }
 
-    fn add(&mut self, rule: Rule, place: usize) {
+    fn add(&mut self, rule: &Rule, place: usize) {
         let own = &mut self.rule;
         let (_, values) = self
             .list
@@ -167,7 +168,7 @@ impl Group {
             // It is about most of the values, and rather for a clause than by default.
             let weight = |count, origin: Origin| (count, origin.clause.is_some());
             if weight(more.len(), rule.origin) > weight(values.len(), own.origin) {
-                own.exists_first_for(&rule);
+                own.exists_first_for(rule);
             }
             values.add(more);
         }
@@ -229,7 +230,7 @@ impl About {
     fn is_apart(&self, rule: &Rule) -> bool {
         rule.when.iter().any(|when| match (self, when) {
             (Self::Ports(of, known), Match::Port { of: other, ports, not: false }) => {
-                of == other && !ports.ranges().iter().any(|range| known.meet(range))
+                of == other && !ports.ranges().iter().any(|range| known.meet(*range))
             }
             (Self::Interfaces(of, known), Match::Interface { of: other, names, not: false }) => {
                 let is_free = |name: &Interface| !name.is_wildcard() && !known.contains(name);
