@@ -41,6 +41,8 @@ pub(super) fn returns(
 
 impl When {
     fn and(mut self, condition: Match) -> Self {
+        // A ladder has a rule for each item of its lists, most with one match.
+        self.matches.reserve_exact(1);
         self.matches.push(condition);
         self
     }

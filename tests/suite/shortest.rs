@@ -34,11 +34,7 @@ impl<'r> Count<'r> {
             }
             self.matched += 1;
             match &rule.then {
-                Action::Jump(to) => {
-                    if !self.chain(self.table.chain(to).unwrap()) {
-                        return false;
-                    }
-                }
+                Action::Jump(to) if !self.chain(self.table.chain(to).unwrap()) => return false,
                 Action::Goto(to) => return self.chain(self.table.chain(to).unwrap()),
                 Action::Return => return true,
                 Action::Tproxy { .. } => return self.run.outcome.tproxy.is_none(),
