@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::Instant;
 
@@ -133,7 +134,7 @@ fn packets() -> io::Result<()> {
     let listener: TcpListener = socket.into();
     thread::spawn(move || listener.accept().and_then(|(stream, _)| answer_packets(stream)));
     let beyond = Beyond::new()?;
-    move_into_link_name_space(beyond.namespace()?, Some(LinkNameSpaceType::Network))?;
+    move_into_link_name_space(beyond.namespace()?.as_fd(), Some(LinkNameSpaceType::Network))?;
     // Where no rule captures it, the proxy is there itself.
     let address = |port| SocketAddr::from(([198, 18, 0, 1], port));
     let captured = TcpStream::connect(address(8080));

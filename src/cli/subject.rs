@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::files::{name, once, read_unpacked};
+use super::files::{Includes, name, once, read_unpacked};
 use super::input::{GroupFile, compile_text};
 use super::live::Live;
 use super::report::Messages;
@@ -37,6 +37,8 @@ pub(super) struct Reading {
     leave_out: Vec<String>,
     #[command(flatten)]
     groups: GroupFile,
+    #[command(flatten)]
+    includes: Includes,
 }
 
 /// One of two sides that are compared.
@@ -227,7 +229,8 @@ impl Reading {
     ) -> io::Result<Option<Subject>> {
         let groups: GroupIds = self.groups.read()?;
         let options = Options { groups, ..Options::default() };
-        let Some(compilation) = compile_text(path, text, &options, messages) else {
+        let Some(compilation) = compile_text((path, text), &self.includes, &options, messages)
+        else {
             return Ok(None);
         };
         let policy = self.selected.one(&compilation)?;
