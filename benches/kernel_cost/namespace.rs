@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::Instant;
 
@@ -141,7 +141,7 @@ fn packets() -> io::Result<()> {
     let mut stream = captured.or_else(|_| TcpStream::connect(address(PROXY.port())))?;
     stream.set_nodelay(true)?;
     let mut byte = [0];
-    let mut proxy_time = |stream: &mut TcpStream| -> io::Result<u64> {
+    let proxy_time = |stream: &mut TcpStream| -> io::Result<u64> {
         stream.write_all(&[ASK])?;
         let mut time = [0; 8];
         stream.read_exact(&mut time)?;
