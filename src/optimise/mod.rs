@@ -7,14 +7,14 @@
 //!
 //! | pass | |
 //! |---|---|
-//! | [`join`] | neighbours that differ in one list only are one rule, with a set |
-//! | [`complement`] | "X without Y" beside Y is X |
-//! | [`unreached`] | rules that no packet takes are left out |
-//! | [`inline`] | a jump to a chain of one rule is that rule |
-//! | [`assured`] | what each jump to a chain asks is not asked there again |
-//! | [`once`] | what several rules of a chain ask is asked once, on the way to a chain of their own |
-//! | [`hoist`] | what all rules of a chain ask is asked on the way there |
-//! | [`prune`] | chains and tables that do nothing are left out |
+//! | `join` | neighbours that differ in one list only are one rule, with a set |
+//! | `complement` | "X without Y" beside Y is X |
+//! | `unreached` | rules that no packet takes are left out |
+//! | `inline` | a jump to a chain of one rule is that rule |
+//! | `assured` | what each jump to a chain asks is not asked there again |
+//! | `once` | what several rules of a chain ask is asked once, on the way to a chain of their own |
+//! | `hoist` | what all rules of a chain ask is asked on the way there |
+//! | `prune` | chains and tables that do nothing are left out |
 
 mod assured;
 mod complement;

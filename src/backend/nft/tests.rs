@@ -104,9 +104,7 @@ fn written(print: fn(&Legal, &Context<'_>, &Options) -> String, options: &Option
 fn a_script() {
     insta::assert_snapshot!(written(script, &Options::default()), @r#"
         # Policy `reviews`, compiled by weir. Edit the policy, not this file.
-        # `nft -f` loads all of it, or nothing.
-
-        # Whatever an earlier version of the policy loaded goes away. (`add` first, because
+        # `nft -f` loads all of it, or nothing, in the place of every earlier version. (`add` first:
         # `delete` fails for a table that is not there.)
         add table inet istio-proxy-raw; delete table inet istio-proxy-raw
         add table ip istio-proxy-raw; delete table ip istio-proxy-raw
@@ -134,20 +132,14 @@ fn a_script() {
 
             chain prerouting {
                 type filter hook prerouting priority -100; policy accept;
-
                 counter jump istio-output
-
-                # O2 excluded port: untouched (reviews: outbound exclude port 1)
-                meta l4proto { tcp, udp } th dport @o2-excluded-ports counter return comment "O2 excluded port (reviews: outbound exclude port 1)"
-                tcp dport @o2-excluded-ports counter return comment "O2 excluded port (reviews: outbound exclude port 1)"
-
-                # O8 excluded destination: untouched
+                meta l4proto { tcp, udp } th dport @o2-excluded-ports counter return \
+                    comment "O2 excluded port (reviews: outbound exclude port 1)"
+                tcp dport @o2-excluded-ports counter return \
+                    comment "O2 excluded port (reviews: outbound exclude port 1)"
                 ip daddr @o8-excluded-destination-ipv4 counter return comment "O8 excluded destination"
-
                 ip daddr { 10.0.0.0/16, 10.1.0.0/17 } counter log
-
                 meta l4proto tcp counter tproxy to :15006 meta mark set 0x539 accept
-                # no transparent proxy listens: dropped
                 meta l4proto tcp counter drop comment "no transparent proxy listens: dropped"
             }
 
@@ -378,9 +370,7 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
     let context = Context { policy: &policy, owned: &owned, clauses: &clauses };
     insta::assert_snapshot!(script(&legal(&ruleset, Target::OLDEST).unwrap(), &context, &Options::default()), @r#"
         # Policy `node`, compiled by weir. Edit the policy, not this file.
-        # `nft -f` loads all of it, or nothing.
-
-        # Whatever an earlier version of the policy loaded goes away. (`add` first, because
+        # `nft -f` loads all of it, or nothing, in the place of every earlier version. (`add` first:
         # `delete` fails for a table that is not there.)
         add table inet istio-ambient-nat; delete table inet istio-ambient-nat
         add table ip6 istio-ambient-nat; delete table ip6 istio-ambient-nat
@@ -392,9 +382,8 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
         table ip istio-ambient-nat {
             chain postrouting {
                 type nat hook postrouting priority -100; policy accept;
-
-                # H1 probe: source translated
-                meta l4proto tcp meta skuid { 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190 } ip daddr @istio-inpod-probes-v4 counter snat to 169.254.7.127 comment "H1 probe"
+                meta l4proto tcp meta skuid { 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190 } ip daddr @istio-inpod-probes-v4 counter \
+                    snat to 169.254.7.127 comment "H1 probe"
             }
         }
         "#);
