@@ -124,7 +124,8 @@ fn build_label<'a>(
     };
     let (heading, comment) = if options.comments { (None, said) } else { (said, None) };
     let statements = statements.into_iter().map(|statement| (At::Nowhere, statement)).collect();
-    Rule { begins_group, heading, comment: comment.map(Cow::Owned), statements: Ok(statements) }
+    let comment = comment.map(Cow::Owned);
+    Rule { begins_group, heading, comment, handle: None, statements: Ok(statements) }
 }
 
 /// A rule, where it stands, and the sets that it may need.
