@@ -6,9 +6,10 @@
 
 use divan::counter::ItemsCount;
 use netweir::lower::lower;
+use netweir::optimise::optimise;
 use netweir::policy::{GroupIds, check};
 use netweir::syntax::{NoIncludes, load};
-use netweir::{Layout, Options, View, compile};
+use netweir::{Options, View, compile};
 
 #[global_allocator]
 static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
@@ -59,7 +60,7 @@ fn excluded_networks(bencher: divan::Bencher, count: u32) {
 /// The same policy, phase by phase.
 #[divan::bench_group(sample_count = 20)]
 mod phases_100_000 {
-    use super::{GroupIds, Layout, NoIncludes, check, excluding, load, lower};
+    use super::{GroupIds, NoIncludes, check, excluding, load, lower, optimise};
 
     const COUNT: u32 = 100_000;
 
@@ -79,6 +80,13 @@ mod phases_100_000 {
     fn lower_checked(bencher: divan::Bencher) {
         let loaded = load("bench.weir", &excluding(COUNT), &NoIncludes);
         let checked = check(&loaded, &GroupIds::new());
-        bencher.bench(|| lower(divan::black_box(&checked.policies[0].node), Layout::Compact));
+        bencher.bench(|| lower(divan::black_box(&checked.policies[0].node)));
+    }
+
+    #[divan::bench]
+    fn optimise_lowered(bencher: divan::Bencher) {
+        let loaded = load("bench.weir", &excluding(COUNT), &NoIncludes);
+        let lowered = lower(&check(&loaded, &GroupIds::new()).policies[0].node);
+        bencher.with_inputs(|| lowered.ruleset.clone()).bench_values(optimise);
     }
 }

@@ -5,7 +5,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use netweir::explain::{Context, explain_way};
-use netweir::lower::{Layout, lower};
+use netweir::optimise::Layout;
 use netweir::reader::iptables;
 use netweir::semantics::Limit;
 use netweir::syntax::NoIncludes;
@@ -45,7 +45,7 @@ fn asking(bencher: Bencher, services: usize, ask: Ask) {
     let compiled = compile("web.weir", text, &NoIncludes, &Options::default());
     let compilation = compiled.expect("it is right");
     let policy = &compilation.policies[0];
-    let ours = lower(policy, Layout::default()).ruleset;
+    let ours = Layout::default().of(policy).ruleset;
     let context = Context { policy: Some(policy), ..Context::default() };
     let text = node::node(services);
     bencher.counter(ItemsCount::new(8 * services)).bench(|| {

@@ -10,7 +10,7 @@ use netweir::net::Family;
 use netweir::reader;
 use netweir::semantics::compare;
 use netweir::syntax::NoIncludes;
-use netweir::{Compilation, Layout, Options, View, compile};
+use netweir::{Compilation, Options, View, compile};
 
 fn main() {
     divan::main();
@@ -40,7 +40,7 @@ fn compilation(text: &str) -> Compilation {
 
 /// Reads the JSON of `compilation` back and proves it; how many differences there are.
 fn prove_json(compilation: &Compilation, json: &str) -> usize {
-    let meaning = lower(&compilation.policies[0], Layout::Upstream).ruleset;
+    let meaning = lower(&compilation.policies[0]).ruleset;
     let read = reader::nft::json(json, &reader::nft::Options::default());
     compare(&meaning, &read.expect("our own JSON").ruleset).expect("no limit is near").len()
 }
@@ -67,7 +67,7 @@ fn iptables(bencher: divan::Bencher, excluded: u32) {
         let options = reader::iptables::Options::default();
         let read =
             reader::iptables::read(Some(&v4), Some(&v6), &options).expect("our own text").ruleset;
-        let meaning = lower(policy, Layout::Upstream).ruleset;
+        let meaning = lower(policy).ruleset;
         assert_eq!(compare(&meaning, &read), Ok(vec![]));
     });
 }

@@ -6,8 +6,9 @@ use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::{Clauses, Ruleset};
-use crate::lower::{self, Layout, Lowered, Neighbour, lower};
+use crate::lower::{self, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
+use crate::optimise::Layout;
 use crate::policy::{
     Allows, Checked, Detail, GroupIds, Policy, begins_top_level, check_and_allow, print,
 };
@@ -168,7 +169,7 @@ pub fn compile(
     let mut diagnostics = diagnostics;
     if options.verify {
         for policy in policies.iter().filter(|policy| !policy.expectations.is_empty()) {
-            let lowered = lower(policy, Layout::Upstream);
+            let lowered = lower(policy);
             diagnostics.extend(prove::expectations(policy, &lowered, &lowered.ruleset));
         }
         diagnostics = in_order(diagnostics);
@@ -242,7 +243,7 @@ impl Compilation {
                 prove::iptables(&meaning(policy), family, text).map_err(|problem| vec![problem])
             }),
             View::IptablesScript => policies.iter().try_for_each(|policy| {
-                let Lowered { chains, owned, .. } = lower(policy, Layout::Upstream);
+                let Lowered { chains, owned, .. } = lower(policy);
                 prove::iptables_script(&meaning(policy), (chains, &owned), text)
                     .map_err(|problem| vec![problem])
             }),
@@ -354,7 +355,7 @@ impl Compilation {
             // What one policy expects, another may take.
             let loaded = loaded_together(policies);
             let broken = policies.iter().flat_map(|policy| {
-                let lowered = lower(policy, Layout::Upstream);
+                let lowered = lower(policy);
                 prove::expectations(policy, &lowered, &loaded)
             });
             let broken: Vec<_> = broken.collect();
@@ -394,9 +395,9 @@ impl Compilation {
     /// What the policy comes to in the layout that was asked for. Rules of a policy that came from
     /// elsewhere do not say which clause they are from.
     fn lowered(&self, policy: &Policy) -> Lowered {
-        let mut lowered = lower(policy, self.options.layout);
+        let mut lowered = self.options.layout.of(policy);
         for rule in lowered.ruleset.rules_mut() {
-            rule.origin.clause = rule.origin.clause.filter(|clause| self.sources.contains(*clause));
+            rule.retain_clauses(|clause| self.sources.contains(clause));
         }
         lowered
     }
@@ -502,7 +503,7 @@ impl Compilation {
     }
 
     fn iptables_script(&self, policy: &Policy) -> Result<String, Vec<Diagnostic>> {
-        let lowered = lower(policy, Layout::Upstream);
+        let lowered = lower(policy);
         let [ipv4, ipv6] = Family::ALL.map(|family| iptables::emit(&lowered.ruleset, family));
         let script = iptables::script(&policy.name, &lowered, [&ipv4?, &ipv6?]);
         self.proved(policy, View::IptablesScript, script)
@@ -524,7 +525,7 @@ fn spelling(view: View) -> Result<prove::Nft, Vec<Diagnostic>> {
 /// What the policies have in a namespace.
 fn parts(policies: &[&Policy]) -> Vec<prove::host::Part> {
     let part = |policy: &&Policy| {
-        let Lowered { owned, chains, host, protocol, .. } = lower(policy, Layout::Upstream);
+        let Lowered { owned, chains, host, protocol, .. } = lower(policy);
         prove::host::Part { owned, chains, steps: host, protocol }
     };
     policies.iter().map(part).collect()
@@ -542,5 +543,5 @@ pub(crate) fn loaded_together(policies: &[&Policy]) -> Ruleset {
 
 /// What the policy means: upstream's rules, one for each item, which no optimisation has touched.
 fn meaning(policy: &Policy) -> Ruleset {
-    lower(policy, Layout::Upstream).ruleset
+    lower(policy).ruleset
 }

@@ -6,8 +6,9 @@
 //!  .weir text ──load──▶ syntax::Loaded ──check──▶ Policy ──lower──▶ Lowered
 //!                                                 ▲    │             │ │
 //!  Istio's flags, pods, configuration ──import────┘  print           │ └─▶ ir::HostStep ─┬─routing────────▶ ip -batch, sh
-//!                                                      ▼             ▼                   └─teardown───────▶ sh
-//!                                                 .weir text    ir::Ruleset ─┬─nft::script────▶ nft -f
+//!                                                      ▼          optimise               └─teardown───────▶ sh
+//!                                                 .weir text         ▼
+//!                                                               ir::Ruleset ─┬─nft::script────▶ nft -f
 //!                                                                ▲   │       ├─nft::json──────▶ nft -j -f
 //!                                                                │   │       ├─iptables::emit─▶ iptables-restore
 //!  iptables-save, nft list ruleset, nft -f ──reader──────────────┘   │       └─dump───────────▶ words
@@ -57,6 +58,7 @@ mod lint;
 pub mod lower;
 pub mod net;
 mod nft;
+pub mod optimise;
 pub mod policy;
 mod prove;
 pub mod reader;
@@ -70,7 +72,7 @@ mod variants;
 pub mod verify;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
-pub use lower::Layout;
+pub use optimise::Layout;
 pub use since::{Since, Telling, Way};
 
 /// The README's Rust is compiled and run, too.

@@ -432,7 +432,7 @@ fn unmet(
 #[cfg(test)]
 mod tests {
     use super::iptables;
-    use crate::lower::{Layout, lower};
+    use crate::lower::lower;
     use crate::net::Family;
     use crate::syntax::NoIncludes;
     use crate::{Options, View, compile};
@@ -443,7 +443,7 @@ mod tests {
         let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
         let policy = &compilation.policies[0];
         let text = compilation.emit(policy, View::Iptables(Family::Ipv4)).unwrap();
-        let meaning = lower(policy, Layout::Upstream).ruleset;
+        let meaning = lower(policy).ruleset;
         assert!(text.contains(old), "{text}");
         let wrong = iptables(&meaning, Family::Ipv4, &text.replacen(old, new, 1));
         wrong.err().map(|problem| problem.problem.code())

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::backend::dump::Words;
 use crate::explain::{ClauseWords, Context, DifferenceWords, Ports, Treatment, differences};
 use crate::ir::{Action, Ruleset};
-use crate::lower::{Layout, Lowered, lower};
+use crate::lower::{Lowered, lower};
 use crate::policy::Policy;
 use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside, first_difference};
 use crate::syntax::NoIncludes;
@@ -97,7 +97,7 @@ impl Compilation {
     /// ```
     #[must_use]
     pub fn since(&self, policy: &Policy, view: View, before: &str, telling: Telling) -> Since {
-        let meaning = || lower(policy, Layout::Upstream).ruleset;
+        let meaning = || lower(policy).ruleset;
         match view {
             View::Policy => self.since_policy(policy, before, telling),
             View::Nft | View::Json => self.since_rules(policy, (view, before), telling, || {
@@ -219,7 +219,7 @@ impl Compilation {
         let [old] = &policies[..] else {
             return Since::unknown("it is not one policy");
         };
-        let (was, is) = (lower(old, Layout::Upstream), lower(policy, Layout::Upstream));
+        let (was, is) = (lower(old), lower(policy));
         if let Some(since) = self.told(policy, [&was.ruleset, &is.ruleset], false, telling) {
             return since;
         }
@@ -303,7 +303,7 @@ impl Way {
     /// What a packet shows, at a place that is said first.
     fn found(place: &str, difference: Difference, policy: &Policy) -> Self {
         let Difference { packet, left, right, supposes } = difference;
-        let ports = lower(policy, Layout::default()).ports;
+        let ports = lower(policy).ports;
         let [was, is] = [&left, &right].map(Treatment::of);
         let (mut before, mut after) = (Ports::default().words(&was), ports.words(&is));
         if was == is {
@@ -332,7 +332,7 @@ impl Way {
 }
 
 fn read_nft(policy: &Policy, view: View, text: &str) -> Result<Ruleset, String> {
-    let sets = lower(policy, Layout::Upstream).ruleset.tables.into_iter().flat_map(|it| it.sets);
+    let sets = lower(policy).ruleset.tables.into_iter().flat_map(|it| it.sets);
     let filled = sets.map(|set| set.name.to_string()).collect();
     let options = reader::nft::Options { filled, ..reader::nft::Options::default() };
     let read = if view == View::Json { reader::nft::json } else { reader::nft::script };
@@ -370,7 +370,7 @@ mod tests {
         let iptables = View::Iptables(Family::Ipv4);
         for telling in [Telling::Everything, Telling::OnePacket] {
             for (view, from, to) in [
-                (View::Nft, "untouched", "left alone"),
+                (View::Nft, "passthrough", "left alone"),
                 (View::Nft, "counter ", ""),
                 (View::Json, "\"counter\":null", "\"counter\":{\"packets\":1,\"bytes\":2}"),
                 (iptables, "--dport 25 ", "--dport 25:25 "),
@@ -393,7 +393,7 @@ mod tests {
             }
             for (view, from, to, said) in [
                 (View::Nft, "delete table ip6 istio-proxy-nat\n", "\n", "fares the same, but"),
-                (View::Nft, "tcp dport 25", "tcp dport ssh", "cannot be read exactly"),
+                (View::Nft, "th dport 25", "th dport ssh", "cannot be read exactly"),
                 (iptables, "-A OUTPUT", "-I OUTPUT", "cannot be read exactly"),
                 (View::Policy, "sidecar", "side", "no policy any longer"),
                 (View::Policy, "sidecar s", "sidecar t", "it differs in its name"),

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use crate::explain::{Change, Context, DifferenceWords, OpenRule, differences};
-use crate::ir::{Action, Base, Chain, Direction, Hook, Match, Origin, Rule, Ruleset, Table};
+use crate::ir::{Action, Also, Base, Chain, Direction, Hook, Match, Origin, Rule, Ruleset, Table};
 use crate::net::{Interface, Mark, Name, PortRange, PortSet};
 use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside};
 
@@ -252,6 +252,7 @@ impl Captured {
                     when,
                     then: Action::Goto(chain.name.clone()),
                     origin: Origin::FOREIGN,
+                    also: Also::NOTHING,
                 };
                 let rules = cases.iter().cloned().map(rule).collect();
                 guards.push((base, rules));

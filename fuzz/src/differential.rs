@@ -1,7 +1,8 @@
 //! Two ways to the same answer, for random policies and rulesets. The bytes are what chance is made of.
 
 use netweir::ir::Ruleset;
-use netweir::lower::{Layout, lower};
+use netweir::lower::lower;
+use netweir::optimise::Layout;
 use netweir::net::Family;
 use netweir::policy::{Detail, print};
 use netweir::reader::{iptables, nft};
@@ -50,7 +51,7 @@ pub(crate) fn policies(bytes: &[u8]) {
         let options = Options { layout, verify: false, ..Options::default() };
         let Ok(compilation) = compile("fuzz.weir", &text, &NoIncludes, &options) else { return };
         let policy = &compilation.policies[0];
-        let meaning = lower(policy, Layout::Upstream).ruleset;
+        let meaning = lower(policy).ruleset;
         let is_meant = |read: Ruleset, view: View| {
             assert_eq!(compare(&meaning, &read), Ok(Vec::new()), "{view:?} {text}");
         };

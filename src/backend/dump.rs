@@ -45,15 +45,21 @@ fn write_chain(out: &mut String, chain: &Chain, clauses: &Clauses) -> fmt::Resul
     out.push('\n');
     for rule in &chain.rules {
         write!(out, "    {}", Words(rule))?;
-        write_origin(out, rule.origin, clauses)?;
+        // That a rule sends to the proxy is said by what it does.
+        let says_more =
+            |origin: &Origin| origin.clause.is_some() || !origin.rung.number().is_empty();
+        let also = rule.also.iter().filter(says_more);
+        for (at, origin) in std::iter::once(rule.origin).chain(also).enumerate() {
+            write_origin(out, if at == 0 { "  # " } else { "; " }, origin, clauses)?;
+        }
         out.push('\n');
     }
     Ok(())
 }
 
-fn write_origin(out: &mut String, origin: Origin, clauses: &Clauses) -> fmt::Result {
+fn write_origin(out: &mut String, before: &str, origin: Origin, clauses: &Clauses) -> fmt::Result {
     let (number, title) = (origin.rung.number(), origin.rung.title());
-    write!(out, "  # {number}{}{title}", if number.is_empty() { "" } else { " " })?;
+    write!(out, "{before}{number}{}{title}", if number.is_empty() { "" } else { " " })?;
     match origin.clause.and_then(|clause| clauses.at(clause)) {
         Some(clause) => write!(out, " ({clause})"),
         None => Ok(()),

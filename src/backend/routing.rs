@@ -234,14 +234,14 @@ impl fmt::Display for Step {
 #[cfg(test)]
 mod tests {
     use super::{Family, Form};
-    use crate::lower::{Layout, lower};
+    use crate::lower::lower;
     use crate::net::{Families, Name, PerFamily};
     use crate::policy::{AmbientHost, AmbientPod, Kind, Mode, Policy, Selection, Setting, Sidecar};
 
     fn emit(kind: &Kind, form: Form) -> String {
         let name = Name::new("reviews").unwrap();
         let policy = Policy { name: name.clone(), kind: kind.clone(), expectations: Vec::new() };
-        super::emit(&name, super::Needs::of(&lower(&policy, Layout::default())), form)
+        super::emit(&name, super::Needs::of(&lower(&policy)), form)
     }
 
     fn tproxy() -> Sidecar {

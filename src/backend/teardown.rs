@@ -41,7 +41,7 @@ fn write(out: &mut String, name: &Name, lowered: &Lowered) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::emit;
-    use crate::lower::{Layout, lower};
+    use crate::lower::lower;
     use crate::net::Name;
     use crate::policy::{Kind, Policy};
 
@@ -50,7 +50,7 @@ mod tests {
         let name = Name::new("reviews").unwrap();
         let kind = Kind::AmbientPod(Box::default());
         let policy = Policy { name, kind, expectations: Vec::new() };
-        let lowered = lower(&policy, Layout::default());
+        let lowered = lower(&policy);
         let script = emit(&policy.name, &lowered);
         let sweep = crate::ip::sweep::definition(88);
         assert!(script.contains(&sweep), "{script}");

@@ -11,7 +11,7 @@ use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
 use crate::backend::nft::{MemberChange, Members};
-use crate::lower::{Layout, lower};
+use crate::lower::lower;
 use crate::policy::{Kind, Policy};
 use crate::{Compilation, Options, View};
 
@@ -62,7 +62,7 @@ impl PodAddress {
             return Ok(Outcome::Bad);
         };
         let policy = self.host(&compilation)?;
-        let ruleset = lower(policy, Layout::default()).ruleset;
+        let ruleset = lower(policy).ruleset;
         let change = match self.change {
             Change::Add => MemberChange::Add,
             Change::Delete => MemberChange::Delete,

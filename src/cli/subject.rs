@@ -17,8 +17,8 @@ use crate::diag::escape::on_one_line;
 use crate::explain::Context;
 use crate::host::live::{Live, Unreadable};
 use crate::ir::{Locator, Ruleset};
-use crate::lower::lower;
 use crate::net::{Families, Family, Name};
+use crate::optimise::Layout;
 use crate::policy::{GroupIds, Policy};
 use crate::reader::forms::{Form as TextForm, recognise};
 use crate::reader::iptables::Dump;
@@ -265,7 +265,7 @@ impl Reading {
         let at = compilation.policies.iter().position(|other| other.name == policy.name);
         Ok(Some(Subject {
             name: format!("policy `{}`", policy.name),
-            ruleset: lower(policy, layout.into()).ruleset,
+            ruleset: Layout::from(layout).of(policy).ruleset,
             families: Families::Both,
             passed_over: Vec::new(),
             files: Vec::new(),

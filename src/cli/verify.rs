@@ -20,7 +20,7 @@ use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
 use crate::host::Namespace;
 use crate::host::live::Live;
-use crate::lower::{Lowered, lower};
+use crate::lower::Lowered;
 use crate::reader::forms::{Form, recognise};
 use crate::verify::{Answer, beside, compared, verified};
 
@@ -278,7 +278,7 @@ impl Verify {
 
 fn lowered(policy: &Subject) -> Lowered {
     let policy = policy.policy().expect("it was read as a policy");
-    lower(policy, Layout::default())
+    Layout::default().of(policy)
 }
 
 /// The policy's own tables among all of a namespace, if they are nft's.

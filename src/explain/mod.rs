@@ -9,7 +9,7 @@ mod unless;
 use serde::Serialize;
 
 use crate::ir::{Action, Hook, Locator, Origin, Rule, Ruleset};
-use crate::lower::{Layout, Owners, lower};
+use crate::lower::{Owners, lower};
 use crate::net::Name;
 use crate::policy::Policy;
 use crate::semantics::{Host, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
@@ -188,17 +188,26 @@ impl Context<'_> {
 
     /// The host that the policy asks for.
     fn host(&self) -> Host {
-        let lowered = self.policy.map(|policy| lower(policy, Layout::default()));
+        let lowered = self.policy.map(lower);
         lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
     }
 
     /// Whose processes the policy takes for the proxy.
     pub(crate) fn owners(&self) -> Owners {
-        self.policy.map_or_else(Owners::default, |policy| lower(policy, Layout::default()).owners)
+        self.policy.map_or_else(Owners::default, |policy| lower(policy).owners)
+    }
+
+    /// Why the packet of `leg` fares as it does there. A rule that was made of several is for more than that:
+    /// the ladder says which of them it is.
+    fn origin(&self, leg: &Leg<'_>) -> Option<Origin> {
+        let rule = leg.run.trace[path::deciding(&leg.run)?].rule;
+        let of_ladder = |policy: &Policy| origin(&run(&lower(policy).ruleset, &leg.packet));
+        let exact = if rule.is_made_of_several() { self.policy.and_then(of_ladder) } else { None };
+        exact.filter(|exact| rule.origins().any(|one| one.is_same(*exact))).or(Some(rule.origin))
     }
 
     fn ports(&self) -> Ports {
-        self.policy.map_or_else(Ports::default, |policy| lower(policy, Layout::default()).ports)
+        self.policy.map_or_else(Ports::default, |policy| lower(policy).ports)
     }
 }
 
@@ -228,7 +237,7 @@ fn told(ruleset: &Ruleset, legs: &[Leg<'_>], ports: &Ports, context: &Context<'_
     if ungoverned.is_some() && *treatment == Treatment::Untouched {
         outcome = format!("untouched: {family} is not governed");
     }
-    let origin = origin(&legs[at].run);
+    let origin = context.origin(&legs[at]);
     let clause = origin
         .and_then(|origin| origin.clause)
         .or_else(|| ungoverned.and_then(Policy::family_clause));

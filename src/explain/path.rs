@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Context;
 use crate::backend::dump::Words;
-use crate::ir::{Action, Hook, Rung};
+use crate::ir::{Action, Hook, Rule, Rung};
 use crate::net::Name;
 use crate::semantics::{Leg, Run, Step, Verdict};
 use crate::span::{Sources, Span};
@@ -79,7 +79,7 @@ pub struct StepWords {
     pub at: Option<LocatorWords>,
     /// What it does: `tcp, out lo: return`.
     pub does: String,
-    /// The number of its rung; empty if it only leads to other rules.
+    /// The number of its rung, or the numbers of its rungs; empty if it only leads to other rules.
     pub rung: String,
     /// Whether what becomes of the packet is because of it, or it leads to a rule of which that is
     /// true.
@@ -205,10 +205,18 @@ fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>)
         rule: step.index + 1,
         at: context.locator(step.rule),
         does: shortened(&does),
-        rung: step.rule.origin.rung.number().to_owned(),
+        rung: rungs(step.rule),
         matters,
         enters: is_jump && Hook::ALL.iter().any(|hook| step.chain.as_str() == hook.name()),
     }
+}
+
+/// The numbers of the rungs of a rule, each once.
+fn rungs(rule: &Rule) -> String {
+    let mut numbers: Vec<&str> = rule.origins().map(|origin| origin.rung.number()).collect();
+    numbers.retain(|number| !number.is_empty());
+    numbers.dedup();
+    numbers.join(", ")
 }
 
 /// `text`, or as much of its ends as is bearable.

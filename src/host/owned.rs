@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::Layout;
 use crate::ip::Selector;
 use crate::ir::HostStep;
 use crate::lower::{Lowered, lower};
@@ -26,7 +25,7 @@ impl Owned {
         let names: Vec<_> = policies.iter().map(|policy| format!("`{}`", policy.name)).collect();
         let word = if names.len() == 1 { "policy" } else { "policies" };
         let name = format!("{word} {}", names.join(", "));
-        let policies = policies.iter().map(|policy| lower(policy, Layout::Upstream));
+        let policies = policies.iter().map(|policy| lower(policy));
         Self { name, policies: policies.collect() }
     }
 

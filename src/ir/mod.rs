@@ -48,6 +48,7 @@ mod reach;
 mod schedule;
 
 use crate::net::{Families, Family, Name};
+use crate::span::Span;
 
 pub use builtin::{BuiltInTable, from_iptables_chain, to_iptables_chain};
 pub use clauses::{ClauseText, Clauses};
@@ -55,7 +56,7 @@ pub use host::{HostPart, HostStep};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub use opaque::{Condition, Effect, Target};
 pub(crate) use origin::ladder;
-pub use origin::{Locator, Origin, Rung};
+pub use origin::{Also, Locator, Origin, Rung};
 pub use schedule::{Entry, Schedule, Step, TRACKING, TooManyTies};
 
 /// Everything that is loaded together.
@@ -150,6 +151,8 @@ pub struct Rule {
     pub then: Action,
     /// Why the rule exists.
     pub origin: Origin,
+    /// Why else, of a rule that was made of several.
+    pub also: Also,
 }
 
 /// What a rule does to a packet that it matches.
@@ -318,6 +321,43 @@ impl Ruleset {
     pub fn rules_mut(&mut self) -> impl Iterator<Item = &mut Rule> {
         let chains = self.tables.iter_mut().flat_map(|table| &mut table.chains);
         chains.flat_map(|chain| &mut chain.rules)
+    }
+}
+
+impl Rule {
+    /// Everything that the rule exists for, in the order in which its parts stood.
+    pub fn origins(&self) -> impl Iterator<Item = Origin> {
+        std::iter::once(self.origin).chain(self.also.iter())
+    }
+
+    /// Makes the rule one that exists for `origins` too, each of which it names once.
+    pub fn exists_for(&mut self, origins: impl IntoIterator<Item = Origin>) {
+        for origin in origins {
+            if !self.origins().any(|known| known.is_same(origin)) {
+                self.also.push(origin);
+            }
+        }
+    }
+
+    /// Makes the rule one that exists for what `other` does, and then for what it did before.
+    pub fn exists_first_for(&mut self, other: &Self) {
+        let before: Vec<Origin> = self.origins().collect();
+        self.origin = other.origin;
+        self.also = other.also.clone();
+        self.exists_for(before);
+    }
+
+    /// Whether it was made of rules for several reasons.
+    #[must_use]
+    pub fn is_made_of_several(&self) -> bool {
+        self.also.iter().next().is_some()
+    }
+
+    /// Leaves out the clauses that `is_known` does not hold for.
+    pub fn retain_clauses(&mut self, is_known: impl Fn(Span) -> bool) {
+        for origin in std::iter::once(&mut self.origin).chain(self.also.iter_mut()) {
+            origin.clause = origin.clause.filter(|clause| is_known(*clause));
+        }
     }
 }
 

@@ -36,6 +36,38 @@ impl PartialEq for Origin {
     }
 }
 
+/// Why else a rule exists, besides its first [`Origin`]: nothing, unless it was made of several.
+///
+/// Equal to every other: it is about people, not packets.
+#[derive(Clone, Debug, Default, Eq)]
+pub struct Also(Vec<Origin>);
+
+impl PartialEq for Also {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Also {
+    /// Nothing.
+    pub const NOTHING: Self = Self(Vec::new());
+
+    /// The origins, in the order in which the parts of the rule stood.
+    pub fn iter(&self) -> impl Iterator<Item = Origin> {
+        self.0.iter().copied()
+    }
+
+    /// The origins, to change.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
+        self.0.iter_mut()
+    }
+
+    /// Adds one.
+    pub(super) fn push(&mut self, origin: Origin) {
+        self.0.push(origin);
+    }
+}
+
 /// What a rule is for: a rung of the ladder that a kind of policy is lowered to. Each ladder
 /// stands beside its lowering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,5 +145,11 @@ impl Origin {
     #[must_use]
     pub const fn new(rung: Rung, clause: Option<Span>) -> Self {
         Self { rung, clause, locator: None }
+    }
+
+    /// Whether both are of one rung and one clause.
+    #[must_use]
+    pub fn is_same(self, other: Self) -> bool {
+        self.rung == other.rung && self.clause == other.clause
     }
 }

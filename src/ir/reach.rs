@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Base, Chain, Origin, Rule, Ruleset, Table};
+use super::{Action, Also, Base, Chain, Origin, Rule, Ruleset, Table};
 use crate::net::Name;
 
 impl Table {
@@ -54,8 +54,13 @@ impl Ruleset {
             let others: Vec<Name> = table.others().into_iter().cloned().collect();
             table.chains.extend(others.into_iter().map(|name| {
                 let origin = Origin::FOREIGN;
-                let rule =
-                    Rule { families: table.families, when: Vec::new(), then: then.clone(), origin };
+                let rule = Rule {
+                    families: table.families,
+                    when: Vec::new(),
+                    then: then.clone(),
+                    origin,
+                    also: Also::NOTHING,
+                };
                 Chain { name, base: None, rules: vec![rule] }
             }));
         }

@@ -8,8 +8,9 @@ use super::Linted;
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::Treatment;
 use crate::ir::{Action, Hook, Rule};
-use crate::lower::{Layout, Lowered, lower, questions};
+use crate::lower::{Lowered, questions};
 use crate::net::{Family, Interface, PortRange};
+use crate::optimise::listed;
 use crate::policy::{Expectation, Expected, Way};
 use crate::semantics::{Limit, find};
 use crate::span::Span;
@@ -31,7 +32,7 @@ pub(super) fn lint(
     }
     let is_asked_with = |edit: &[_], variant: &mut Variant<'_, '_>| {
         let Some(with) = variant.with(edit) else { return Ok(false) };
-        is_asked(&lower(&with, Layout::Compact), port)
+        is_asked(&listed(&with), port)
     };
     for clause in variant.clauses().into_iter().filter(|clause| !clause.is_block) {
         if !is_asked_with(&[(clause.place, Edit::Drop)], variant)? {

@@ -2,7 +2,8 @@
 
 use super::Linted;
 use crate::diag::{Diagnostic, Problem};
-use crate::lower::{Claimed, Layout, Lowered, lower};
+use crate::lower::{Claimed, Lowered};
+use crate::optimise::listed;
 use crate::semantics::{self, Limit, first_difference};
 use crate::span::Span;
 use crate::syntax::ast::Term;
@@ -60,7 +61,7 @@ fn has_no_effect(
     variant: &mut Variant<'_, '_>,
 ) -> Result<bool, Limit> {
     let Some(without) = variant.with(&[part.dropped()]) else { return Ok(false) };
-    Ok(said(&without) != own && are_alike(linted.lowered, &lower(&without, Layout::Compact))?)
+    Ok(said(&without) != own && are_alike(linted.lowered, &listed(&without))?)
 }
 
 impl<'w> Part<'w> {
@@ -125,7 +126,7 @@ fn shadowed(
         let neither = variant.with(&[first.dropped(), second.dropped()]);
         let rest = variant.with(&[other.dropped()]);
         let (Some(rest), Some(neither)) = (rest, neither) else { continue };
-        let [with, without] = [rest, neither].map(|policy| lower(&policy, Layout::Compact));
+        let [with, without] = [rest, neither].map(|policy| listed(&policy));
         if let Some(difference) = first_difference(&with.ruleset, &without.ruleset)? {
             let problem = Problem::Shadowed {
                 clause: part.words().into(),

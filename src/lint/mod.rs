@@ -12,7 +12,8 @@ mod ties;
 
 use crate::Compilation;
 use crate::diag::{Diagnostic, Problem, in_order};
-use crate::lower::{Layout, Lowered, lower};
+use crate::lower::Lowered;
+use crate::optimise::listed;
 use crate::policy::{Finder, Policy};
 use crate::span::Span;
 use crate::variants::Variants;
@@ -36,7 +37,7 @@ impl Compilation {
         let mut variants = Variants::of(&self.sources, self.groups());
         let mut found = Vec::new();
         for (policy, at) in self.policies.iter().zip(self.names()) {
-            let lowered = lower(policy, Layout::Compact);
+            let lowered = listed(policy);
             let linted = Linted { policy, lowered: &lowered, at: *at };
             let Some(mut variant) = variants.policy(&policy.name) else { continue };
             found.extend(marks::lint(&linted, &mut variant));

@@ -3,7 +3,8 @@
 use super::Linted;
 use super::effect::are_alike;
 use crate::diag::{Diagnostic, Problem, shown};
-use crate::lower::{Layout, Owners, lower};
+use crate::lower::Owners;
+use crate::optimise::listed;
 use crate::policy::{Expectation, Setting};
 use crate::semantics::Limit;
 use crate::syntax::ast::{Term, TermKind};
@@ -58,9 +59,7 @@ fn excluded(linted: &Linted<'_>, variant: &mut Variant<'_, '_>) -> Result<Vec<Di
             }
             let edit = if clause.values == 1 { Edit::Drop } else { Edit::DropTerm(at) };
             let Some(without) = variant.with(&[(clause.place, edit)]) else { continue };
-            if said(&without) != own
-                && are_alike(linted.lowered, &lower(&without, Layout::Compact))?
-            {
+            if said(&without) != own && are_alike(linted.lowered, &listed(&without))? {
                 let problem = Problem::ProxyUser { user: shown(&term.text) };
                 found.push(problem.at(term.span, "excluded here"));
             }

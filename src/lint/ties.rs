@@ -7,7 +7,8 @@ use crate::Compilation;
 use crate::diag::{Diagnostic, Problem, in_order};
 use crate::explain::Treatment;
 use crate::ir::Ruleset;
-use crate::lower::{Layout, Lowered, Owners, lower};
+use crate::lower::{Lowered, Owners};
+use crate::optimise::listed;
 use crate::policy::Finder;
 use crate::reader;
 use crate::semantics::{Limit, Outcome, Packet, Sender, order_dependent, runs};
@@ -85,7 +86,7 @@ impl Compilation {
         let mut allows = self.allows();
         let mut found = Vec::new();
         for (policy, at) in self.policies.iter().zip(self.names()) {
-            let lowered = lower(policy, Layout::Compact);
+            let lowered = listed(policy);
             for known in WELL_KNOWN {
                 match decided(known, &lowered) {
                     Ok(None) => {}

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::layout::id_ranges;
+use super::items::id_ranges;
 use super::lowered::{Lowered, Owners};
 use crate::ir::{CtState, CtStates, Direction, Hook, Match, Owner, OwnerIs, Protocol};
 use crate::net::{Families, Family, Interface, Mark, Nets, aggregate};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::Layout;
 use crate::ir::{HostStep, Ruleset};
 use crate::net::{Families, Mark, Name};
 use crate::span::Span;
@@ -120,5 +119,5 @@ impl Owners {
 /// A kind of policy that can be lowered.
 pub(super) trait Lower {
     /// Everything that it comes to.
-    fn lower(&self, layout: Layout) -> Lowered;
+    fn lower(&self) -> Lowered;
 }

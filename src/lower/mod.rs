@@ -6,8 +6,8 @@ pub mod appmesh;
 pub mod consul;
 mod expect;
 pub mod istio;
+mod items;
 pub mod kuma;
-mod layout;
 pub mod linkerd;
 mod lowered;
 pub mod osm;
@@ -16,18 +16,17 @@ mod together;
 mod when;
 
 pub use expect::{Question, every_question, questions};
-pub use layout::Layout;
 pub use lowered::{Claim, Claimed, Lowered, Owners, Ports};
 pub(crate) use together::{Neighbour, conflicts};
 
 use self::lowered::Lower;
 use crate::policy::{Policy, of_kind};
 
-/// Everything that `policy` comes to.
+/// Everything that `policy` comes to: one rule an item, in upstream's order and with its names.
 ///
 /// Total: a checked policy always has a ruleset. Whether a backend can write it is the backend's
 /// to say.
 #[must_use]
-pub fn lower(policy: &Policy, layout: Layout) -> Lowered {
-    of_kind!(&policy.kind, kind => kind.lower(layout))
+pub fn lower(policy: &Policy) -> Lowered {
+    of_kind!(&policy.kind, kind => kind.lower())
 }

@@ -1,8 +1,5 @@
 //! A ruleset in the making: tables and chains by name.
 
-use std::collections::BTreeSet;
-
-use super::layout::Layout;
 use super::lowered::{Lowered, Owners, Ports};
 use crate::ir::{
     Action, AddressSet, Base, BuiltInTable, Chain, Hook, Origin, Rule, Ruleset, Table,
@@ -75,18 +72,12 @@ impl Plan {
 
     /// Everything that a policy comes to that has these tables, its proxy beside it, and needs nothing
     /// of the namespace but rules.
-    pub(super) fn lowered(
-        self,
-        layout: Layout,
-        tables: &[BuiltInTable],
-        ports: Ports,
-        owners: Owners,
-    ) -> Lowered {
+    pub(super) fn lowered(self, tables: &[BuiltInTable], ports: Ports, owners: Owners) -> Lowered {
         Lowered {
             families: self.families,
             owned: tables.iter().map(|table| table_name(self.prefix, *table)).collect(),
             chains: self.chains,
-            ruleset: self.into_ruleset(layout),
+            ruleset: self.into_ruleset(),
             host: Vec::new(),
             protocol: None,
             claims: Vec::new(),
@@ -95,19 +86,13 @@ impl Plan {
         }
     }
 
-    fn into_ruleset(self, layout: Layout) -> Ruleset {
+    fn into_ruleset(self) -> Ruleset {
         let Self { prefix, families, tables, mut sets, .. } = self;
         let tables = BuiltInTable::ALL.into_iter().zip(tables).map(|(table, mut chains)| {
             // Base chains first: they are where reading begins.
             chains.sort_by_key(|chain| chain.base.is_none());
             let sets = if table == BuiltInTable::Nat { std::mem::take(&mut sets) } else { vec![] };
-            let mut table = Table { name: table_name(prefix, table), families, sets, chains };
-            if layout == Layout::Compact {
-                let reached: BTreeSet<Name> =
-                    table.reached_from(|_| true).into_iter().cloned().collect();
-                table.chains.retain(|chain| reached.contains(&chain.name));
-            }
-            table
+            Table { name: table_name(prefix, table), families, sets, chains }
         });
         Ruleset { tables: tables.filter(|table| !table.chains.is_empty()).collect() }
     }

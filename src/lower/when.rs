@@ -1,6 +1,8 @@
 //! The conditions of a rule, as they are read aloud.
 
-use crate::ir::{Action, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule, Rung};
+use crate::ir::{
+    Action, Also, CtState, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule, Rung,
+};
 use crate::net::{Families, Interface, Mark, Name, Nets, PortSet};
 use crate::policy::Setting;
 
@@ -39,6 +41,8 @@ pub(super) fn returns(
 
 impl When {
     fn and(mut self, condition: Match) -> Self {
+        // A ladder has a rule for each item of its lists, most with one match.
+        self.matches.reserve_exact(1);
         self.matches.push(condition);
         self
     }
@@ -127,6 +131,12 @@ impl When {
     }
 
     pub(super) fn then(self, action: Action, origin: Origin) -> Rule {
-        Rule { families: self.families, when: self.matches, then: action, origin }
+        Rule {
+            families: self.families,
+            when: self.matches,
+            then: action,
+            origin,
+            also: Also::NOTHING,
+        }
     }
 }

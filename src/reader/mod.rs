@@ -8,7 +8,7 @@ pub mod nft;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ir::{Action, Chain, Condition, Effect, Origin, Rule, Ruleset, Target};
+use crate::ir::{Action, Also, Chain, Condition, Effect, Origin, Rule, Ruleset, Target};
 use crate::net::{Families, Name};
 
 /// Rules that were read, and what was passed over.
@@ -35,7 +35,7 @@ fn left_out(what: &str, families: Families) -> Rule {
         is_usual: false,
     };
     let then = Action::Opaque(Target { text, effect: Effect::Unknown(condition) });
-    Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN }
+    Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN, also: Also::NOTHING }
 }
 
 /// Makes `chain`, a base chain, drop what comes to its end, also by returning. Needs another chain, for
@@ -45,7 +45,13 @@ fn drop_at_end(
     families: Families,
     name: impl FnOnce() -> Name,
 ) -> Option<Chain> {
-    let plain = |then| Rule { families, when: Vec::new(), then, origin: Origin::FOREIGN };
+    let plain = |then| Rule {
+        families,
+        when: Vec::new(),
+        then,
+        origin: Origin::FOREIGN,
+        also: Also::NOTHING,
+    };
     let returns = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
     let helper = chain.rules.iter().any(returns).then(|| {
         let name = name();

@@ -51,6 +51,7 @@ pub use eval::{Run, Step, run, runs};
 pub use find::find;
 pub use outcome::{Outcome, Translation, Verdict};
 pub use packet::{Decided, End, Holds, InSet, Packet, Sender};
+pub(crate) use symbolic::{changes_marks, is_once_enough};
 pub use text::BadPacket;
 pub use touched::touched;
 pub use traffic::Traffic;
@@ -84,4 +85,4 @@ pub enum Limit {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -47,7 +47,7 @@ pub fn touched<'a>(
 mod tests {
     use super::touched;
     use crate::ir::{CtState, CtStates, Direction, Hook, Match};
-    use crate::lower::{Layout, lower};
+    use crate::optimise::listed;
     use crate::syntax::NoIncludes;
     use crate::{Options, compile};
 
@@ -55,7 +55,7 @@ mod tests {
     fn a_rule_behind_one_that_takes_the_packets_is_not_met() {
         let text = "sidecar s { inbound { exclude port 15020, 80 } }";
         let compilation = compile("s.weir", text, &NoIncludes, &Options::default()).unwrap();
-        let ruleset = lower(&compilation.policies[0], Layout::Compact).ruleset;
+        let ruleset = listed(&compilation.policies[0]).ruleset;
         let met = |port: u16| -> Vec<&str> {
             let ports = [crate::net::PortRange::one(port)].into_iter().collect();
             let when = [

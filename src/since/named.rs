@@ -83,7 +83,7 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::difference;
-    use crate::lower::{Layout, lower};
+    use crate::lower::lower;
     use crate::syntax::NoIncludes;
     use crate::{Options, compile};
 
@@ -92,7 +92,7 @@ mod tests {
         let [old, new] = [was, is].map(|inside| {
             let text = format!("sidecar s {{ {inside} }}");
             let compilation = compile("s.weir", &text, &NoIncludes, &Options::default()).unwrap();
-            lower(&compilation.policies[0], Layout::Upstream).ruleset
+            lower(&compilation.policies[0]).ruleset
         });
         difference(&old, &new).map(|found| {
             assert_ne!(found.left, found.right);

@@ -2,7 +2,8 @@
 
 use crate::Compilation;
 use crate::ir::{Rule, Ruleset, Rung};
-use crate::lower::{Layout, Question, every_question, lower, questions};
+use crate::lower::{Question, every_question, questions};
+use crate::optimise::listed;
 use crate::policy::Policy;
 use crate::semantics::{Limit, touched};
 use crate::span::Span;
@@ -38,7 +39,7 @@ impl Compilation {
     ///
     /// If the rules are too entangled to tell.
     pub fn coverage(&self, policy: &Policy) -> Result<Coverage, Limit> {
-        let lowered = lower(policy, Layout::Compact);
+        let lowered = listed(policy);
         let mut coverage = Coverage::of(&lowered.ruleset);
         for rule in met(&lowered.ruleset, &every_question())? {
             coverage.each(&[rule], |covered| *covered.can_be = true);

@@ -6,7 +6,7 @@ mod mutants;
 
 use crate::Compilation;
 use crate::diag::Diagnostic;
-use crate::lower::{Layout, Lowered, lower, questions};
+use crate::lower::{Lowered, lower, questions};
 use crate::policy::{Expectation, Policy};
 use crate::prove;
 use crate::semantics::{Limit, find};
@@ -45,7 +45,7 @@ impl Compilation {
     /// [`verify`](crate::Options::verify) is off.
     #[must_use]
     pub fn test(&self, policy: &Policy) -> Vec<Tested> {
-        let lowered = lower(policy, Layout::Upstream);
+        let lowered = lower(policy);
         let tested = policy.expectations.iter().map(|expected| {
             let found = prove::expectation(policy, &lowered, &lowered.ruleset, expected);
             let verdict = match found {

@@ -10,7 +10,8 @@ use crate::Compilation;
 use crate::explain::Treatment;
 use crate::ir::CtState;
 use crate::ir::Hook;
-use crate::lower::{Layout, Lowered, lower};
+use crate::lower::Lowered;
+use crate::optimise::listed;
 use crate::policy::Policy;
 use crate::prove;
 use crate::semantics::{Difference, Limit, Outcome, are_alike, compare};
@@ -63,7 +64,7 @@ impl Compilation {
     pub fn mutants(&self, policy: &Policy) -> Result<Vec<Mutant>, Limit> {
         let mut variants = Variants::of(&self.sources, self.groups());
         let Some(mut variant) = variants.policy(&policy.name) else { return Ok(Vec::new()) };
-        let original = lower(policy, Layout::Compact);
+        let original = listed(policy);
         let mut seen = BTreeSet::from([said(policy)]);
         let mut mutants = Vec::new();
         let clauses = variant.clauses();
@@ -90,7 +91,7 @@ impl Compilation {
 }
 
 fn fate(policy: &Policy, original: &Lowered, mutant: &Policy) -> Result<Fate, Limit> {
-    let lowered = lower(mutant, Layout::Compact);
+    let lowered = listed(mutant);
     // What the policy expects, and not what the changed text makes of it.
     let broken =
         |expected| prove::expectation(policy, &lowered, &lowered.ruleset, expected).is_some();

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use netweir::backend::{iptables, nft};
 use netweir::import::{self, Context, IMPORTERS};
 use netweir::ir::{Action, Clauses, Ruleset};
-use netweir::lower::{Layout, Lowered, lower};
+use netweir::lower::Lowered;
 use netweir::net::Family;
+use netweir::optimise::Layout;
 use netweir::policy::{Detail, Policy, print};
 use netweir::semantics::{Packet, compare, compare_beside, run};
 use netweir::span::Sources;
@@ -26,7 +27,7 @@ macro_rules! meshes {
         const MESHES: &[&str] = &[$(stringify!($mesh)),*];
 
         $(mod $mesh {
-            use netweir::lower::Layout;
+            use netweir::Layout;
 
             const MESH: &str = stringify!($mesh);
 
@@ -194,7 +195,7 @@ fn every_form_says_the_same(mesh: &str) {
 
 /// Whether nft has no form for what the policy says.
 fn is_beyond_nft(policy: &Policy) -> bool {
-    nft::legal(&lower(policy, Layout::Compact).ruleset, nft::Target::OLDEST).is_err()
+    nft::legal(&Layout::Compact.of(policy).ruleset, nft::Target::OLDEST).is_err()
 }
 
 fn loads_as_script_and_as_json(mesh: &str) {
@@ -250,7 +251,7 @@ fn means_what_the_meshs_rules_mean(mesh: &str, layout: Layout) {
     for entry in corpus::of(mesh) {
         let Some((policy, rules)) = entry.both() else { continue };
         let name = &policy.name;
-        let Lowered { ruleset: lowered, owned, .. } = lower(policy, layout);
+        let Lowered { ruleset: lowered, owned, .. } = layout.of(policy);
         assert_equal(&rules, &lowered, &format!("{name}, lowered, {layout:?}"));
         let text = |family| {
             let governed = policy.families().has(family);
@@ -363,7 +364,7 @@ fn other_rules_are_refuted(mesh: &str) {
     let entries = corpus::of(mesh);
     for (at, entry) in entries.iter().enumerate().filter(|(at, _)| at % 4 == 0) {
         let (Some((policy, _)), Ok(texts)) = (entry.both(), &entry.upstream) else { continue };
-        let ours = lower(policy, Layout::Compact).ruleset;
+        let ours = Layout::Compact.of(policy).ruleset;
         let [first, ..] = &in_every_way(&ours)[..] else { panic!("one way at least") };
         let expected: Vec<_> = samples.iter().map(|packet| run(first, packet).outcome).collect();
         let Some(ipv4) = &texts.ipv4 else { continue };

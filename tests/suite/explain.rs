@@ -187,7 +187,7 @@ fn programs_get_the_same() {
     assert_eq!(found["rung"]["number"], "O10");
     assert_eq!(found["clause"]["text"], "capture to *");
     assert_eq!((&found["clause"]["line"], &found["clause"]["column"]), (&5.into(), &14.into()));
-    assert_eq!(found["path"].as_array().unwrap().len(), 3);
+    assert_eq!(found["path"].as_array().unwrap().len(), 2);
     let equal = json(&["diff", "--json", DEFAULT, DEFAULT], 0);
     assert_eq!(
         (&equal["equal"], &equal["families"]),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use netweir::diag::{Diagnostic, MOST_REPORTED, Problem};
 use netweir::explain::{Context, explain_way};
-use netweir::lower::lower;
 use netweir::policy::{Checked, GroupIds, Kind, MOST_POLICIES, MOST_VALUES_IN_ALL, check};
 use netweir::reader::{iptables, nft};
 use netweir::span::Sources;
@@ -291,7 +290,7 @@ fn a_node_with_many_services_is_verified() {
     let text = "sidecar web { family ipv4 }";
     let compilation = compile("web.weir", text, &NoIncludes, &Options::default()).unwrap();
     let policy = &compilation.policies[0];
-    let ours = lower(policy, Layout::default()).ruleset;
+    let ours = Layout::default().of(policy).ruleset;
     let context = Context { policy: Some(policy), ..Context::default() };
     let others = Context { is_iptables: true, ..Context::default() };
     let verdict = verified((&ours, &context), (&ruleset, &others)).unwrap();

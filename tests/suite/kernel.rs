@@ -13,8 +13,9 @@ use netweir::backend::nft::{self, Context, MemberChange, Members, Options};
 use netweir::backend::routing::{self, Form, Needs};
 use netweir::backend::teardown;
 use netweir::ir::{Action, ChainKind, Hook, MarkChange, Owner, Rule, Ruleset, Rung};
-use netweir::lower::{Layout, Lowered, lower};
+use netweir::lower::Lowered;
 use netweir::net::{Families, Family, Name, OnMiss, PerFamily};
+use netweir::optimise::Layout;
 use netweir::policy::{
     AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, ProbeOwner, Selection, Setting,
     Sidecar, Tproxy,
@@ -86,7 +87,7 @@ fn script_and_json_load_to_the_same_ruleset() {
     }
     for policy in policies() {
         for layout in [Layout::Compact, Layout::Upstream] {
-            let Lowered { ruleset, owned, .. } = lower(&policy, layout);
+            let Lowered { ruleset, owned, .. } = layout.of(&policy);
             assert!(nft::legal(&ruleset, nft::Target::OLDEST).is_ok(), "{policy:?}");
             let [script, json] = both(&ruleset, &owned, &Options::default());
             same_ruleset(&netns, &script, &json);
@@ -172,7 +173,7 @@ fn routing_and_teardown_may_run_twice_and_leave_nothing() {
             let done = netns.run("sh", &["-s"], script);
             assert!(done.ok && done.err.is_empty() && done.out.is_empty(), "{done:?}\n{script}");
         };
-        let (name, lowered) = (&policy.name, lower(&policy, Layout::Compact));
+        let (name, lowered) = (&policy.name, Layout::Compact.of(&policy));
         let (needs, Lowered { ruleset, owned, .. }) = (Needs::of(&lowered), &lowered);
         let batch = || {
             for (family, args) in
@@ -384,7 +385,7 @@ fn host(owner: ProbeOwner, from: PerFamily<Ipv4Addr, Ipv6Addr>) -> (Ruleset, Str
         kind: Kind::AmbientHost(Box::new(host)),
         expectations: vec![],
     };
-    let Lowered { ruleset, owned, .. } = lower(&policy, Layout::Compact);
+    let Lowered { ruleset, owned, .. } = Layout::Compact.of(&policy);
     let [script, _] = both(&ruleset, &owned, &Options::default());
     (ruleset, script)
 }

@@ -2,7 +2,7 @@
 #![cfg(feature = "cli")]
 
 use netweir::diag::{Problem, REFUSAL};
-use netweir::lower::{Layout, lower};
+use netweir::lower::lower;
 use netweir::semantics::{Packet, run};
 use netweir::syntax::NoIncludes;
 use netweir::{Options, compile};
@@ -18,7 +18,7 @@ sidecar web {
 
 fn ruleset(text: &str) -> netweir::ir::Ruleset {
     let compilation = compile("x.weir", text, &NoIncludes, &Options::default()).unwrap();
-    lower(&compilation.policies[0], Layout::Upstream).ruleset
+    lower(&compilation.policies[0]).ruleset
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use netweir::backend::{nft, teardown};
 use netweir::ir::Clauses;
-use netweir::lower::{Layout, Lowered, lower};
+use netweir::lower::Lowered;
+use netweir::optimise::Layout;
 use netweir::policy::Policy;
 use netweir::syntax::NoIncludes;
 use netweir::{Options, View, compile};
@@ -20,7 +21,7 @@ const LAYOUTS: [Layout; 2] = [Layout::Compact, Layout::Upstream];
 fn load(netns: &Netns, policy: &Policy, script: &str, json: &str) {
     same_ruleset(netns, script, json);
     netns.load(script);
-    let lowered = lower(policy, Layout::Compact);
+    let lowered = Layout::Compact.of(policy);
     let teardown = teardown::emit(&policy.name, &lowered);
     for _ in 0..2 {
         let done = netns.run("sh", &["-s"], &teardown);
@@ -132,7 +133,7 @@ fn random_policies_load() {
     let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
     let layouts = prop_oneof![Just(Layout::Compact), Just(Layout::Upstream)];
     let checked = runner.run(&(policies(), layouts), |(policy, layout)| {
-        let Lowered { ruleset, owned, .. } = lower(&policy, layout);
+        let Lowered { ruleset, owned, .. } = layout.of(&policy);
         let legal = nft::legal(&ruleset, nft::Target::OLDEST).unwrap();
         let context = nft::Context { policy: &policy.name, owned: &owned, clauses: &clauses };
         let options = nft::Options::default();

@@ -48,6 +48,7 @@ mod reality;
 mod refusal;
 mod routing;
 mod rulesets;
+mod shortest;
 mod smt;
 mod supply;
 mod testing;

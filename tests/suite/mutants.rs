@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use netweir::ir::{Rule, Ruleset};
-use netweir::lower::{Layout, lower};
+use netweir::lower::lower;
 use netweir::reader::nft;
 use netweir::semantics::{Outcome, Packet, are_alike, compare, compare_beside, run};
 use netweir::{Options, View};
@@ -67,7 +67,7 @@ fn every_mutant_is_found_or_is_none() {
         };
         let compilation = compile_file(&path, &options);
         let policy = &compilation.policies[0];
-        let meaning = lower(policy, Layout::Upstream).ruleset;
+        let meaning = lower(policy).ruleset;
         let expected: Vec<Outcome> =
             samples.iter().map(|packet| run(&meaning, packet).outcome).collect();
         let text = compilation.emit(policy, View::Json).unwrap();

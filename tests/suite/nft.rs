@@ -9,8 +9,8 @@ use crate::common::policies::policies;
 use crate::common::rulesets;
 use netweir::backend::nft::{self, Context};
 use netweir::ir::{CtState, Hook, Ruleset};
-use netweir::lower::{Layout, lower};
 use netweir::net::{Families, Family};
+use netweir::optimise::Layout;
 use netweir::reader::nft::{Options, ReadError, json as read_json, script as read_script};
 use netweir::reader::{Found, iptables};
 use netweir::semantics::{Difference, Sender, compare};
@@ -121,7 +121,7 @@ proptest! {
     #[test]
     fn what_is_written_for_any_policy_is_read_as_it_was(policy in policies()) {
         for layout in [Layout::Compact, Layout::Upstream] {
-            assert_read_back(&lower(&policy, layout).ruleset, &nft::Options::default());
+            assert_read_back(&layout.of(&policy).ruleset, &nft::Options::default());
         }
     }
 }
@@ -139,7 +139,7 @@ fn what_the_kernel_lists_is_what_was_written() {
         ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(policy in policies())| {
         for layout in [Layout::Compact, Layout::Upstream] {
-            assert_listed(&netns, &lower(&policy, layout).ruleset);
+            assert_listed(&netns, &layout.of(&policy).ruleset);
         }
     });
 }

@@ -110,14 +110,11 @@ fn what_is_inherited_leads_back_to_the_policy_that_says_it() {
     let script = |at: usize| compilation.emit(&compilation.policies[at], View::Nft).unwrap();
     let json = compilation.emit(&compilation.policies[1], View::Json).unwrap();
     for (written, leads_to) in [
-        (script(0), "\"I6 excluded port (web: inbound also exclude port $more)\""),
+        (script(0), "\"I6 excluded port, I5 tunnel port (web: inbound also exclude port $more)\""),
         (script(0), "\"I4 invalid packet (base: drop invalid)\""),
-        (script(1), "\"I6 excluded port (base: inbound exclude port 15020)\""),
-        (
-            script(1),
-            "# O8 excluded destination: untouched (other: outbound exclude to 10.0.0.0/8)\n",
-        ),
-        (json, "\"O8 excluded destination (other: outbound exclude to 10.0.0.0/8)\""),
+        (script(1), "\"I6 excluded port, I5 tunnel port (base: inbound exclude port 15020)\""),
+        (script(1), "\"O8 excluded destination, O7 (other: outbound exclude to 10.0.0.0/8)\""),
+        (json, "\"O8 excluded destination, O7 (other: outbound exclude to 10.0.0.0/8)\""),
     ] {
         assert!(written.contains(leads_to), "{leads_to} is not in\n{written}");
     }

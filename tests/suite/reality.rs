@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use netweir::ir::Ruleset;
-use netweir::lower::{Layout, lower};
+use netweir::lower::lower;
 use netweir::net::Family;
 use netweir::semantics::{Packet, Translation, Verdict, run};
 use netweir::syntax::NoIncludes;
@@ -169,7 +169,7 @@ fn packets_land_where_run_says() {
     ] {
         let compilation = compile("a.weir", text, &NoIncludes, &Options::default()).unwrap();
         let policy = &compilation.policies[0];
-        let ruleset = lower(policy, Layout::Upstream).ruleset;
+        let ruleset = lower(policy).ruleset;
         world.pod.flush();
         world.pod.load(&compilation.emit(policy, View::Nft).unwrap());
         for (family, pod, peer, loopback) in [

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::process::Command;
 
 use netweir::ir::{Action, ChainKind, Hook, Rule, Ruleset, Rung};
-use netweir::lower::{Layout, lower};
+use netweir::lower::lower;
 use netweir::net::Families;
+use netweir::optimise::Layout;
 use netweir::reader::nft;
 use netweir::semantics::{compare, run};
 use netweir::smt::{self, NoQuestion};
@@ -71,7 +72,7 @@ fn what_is_compiled_means_what_upstreams_rules_mean() {
     }
     let pair = |entry: &Entry| {
         let (policy, rules) = entry.both()?;
-        let ours = lower(policy, Layout::Compact).ruleset;
+        let ours = Layout::Compact.of(policy).ruleset;
         Some(Pair::new(policy.name.to_string(), &rules, ours))
     };
     let pairs: Vec<_> = entries.iter().filter_map(pair).collect();
@@ -87,8 +88,7 @@ fn every_ruleset_means_the_same_in_both_layouts() {
     let mut pairs = Vec::new();
     for path in rulesets() {
         for policy in &compile_file(&path, &Options::default()).policies {
-            let [left, right] =
-                [Layout::Upstream, Layout::Compact].map(|to| lower(policy, to).ruleset);
+            let [left, right] = [Layout::Upstream, Layout::Compact].map(|to| to.of(policy).ruleset);
             let pair = Pair::new(path.display().to_string(), &left, right);
             assert!(pair.is_equal, "{}", pair.what);
             pairs.push(pair);
@@ -107,7 +107,7 @@ fn mutants_are_found_or_are_none() {
         let path = root().join(format!("rulesets/istio/{name}.weir"));
         let compilation = compile_file(&path, &Options::default());
         let policy = &compilation.policies[0];
-        let meaning = lower(policy, Layout::Upstream).ruleset;
+        let meaning = lower(policy).ruleset;
         let all = mutants(&compilation.emit(policy, View::Json).unwrap());
         for (change, mutant) in sample(all, 36) {
             // Some are refused.

@@ -3,7 +3,7 @@
 
 use std::process::Output;
 
-use netweir::lower::{Layout, lower};
+use netweir::lower::lower;
 use netweir::semantics::{Packet, run};
 use netweir::syntax::NoIncludes;
 use netweir::testing::Fate;
@@ -132,7 +132,7 @@ fn the_packet_of_a_change_tells_it_from_the_policy() {
                 }\n";
     let compilation = compile("x.weir", text, &NoIncludes, &Options::default()).unwrap();
     let web = &compilation.policies[1];
-    let meaning = lower(web, Layout::Upstream).ruleset;
+    let meaning = lower(web).ruleset;
     let mutants = compilation.mutants(web).unwrap();
     let changes: Vec<&str> = mutants.iter().map(|mutant| mutant.change.as_str()).collect();
     for change in [

@@ -2,8 +2,8 @@
 
 use super::{emit, teardown, unsupported};
 use crate::ir::{
-    Action, AddressSet, Base, BuiltInTable, Chain, ChainKind, CtState, Direction, Hook, MarkChange,
-    MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
+    Action, AddressSet, Also, Base, BuiltInTable, Chain, ChainKind, CtState, Direction, Hook,
+    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
 };
 use crate::net::{Families, Family, Interface, Mark, Name, OnMiss, PortRange, PortSet, aggregate};
 
@@ -12,7 +12,7 @@ fn name(text: &str) -> Name {
 }
 
 fn rule(when: Vec<Match>, then: Action) -> Rule {
-    Rule { families: Families::Both, when, then, origin: Origin::ENTRY }
+    Rule { families: Families::Both, when, then, origin: Origin::ENTRY, also: Also::NOTHING }
 }
 
 /// A ruleset with one base chain of `kernel` at `hook`, and a chain `istio-test` with `rules`.

@@ -8,7 +8,8 @@ use super::legal::{address_family, is_all_ports, needs_transport};
 use super::sets::{Sets, Values};
 use super::{Context, Legal, Options};
 use crate::ir::{
-    self, Action, AddressSet, Direction, MarkChange, MaskPair, Match, Owner, OwnerIs, Protocol,
+    self, Action, AddressSet, Direction, MarkChange, MaskPair, Match, Origin, Owner, OwnerIs,
+    Protocol,
 };
 use crate::net::{Families, Family, Mark, Name, PortSet};
 use crate::nft::{
@@ -41,14 +42,8 @@ pub(super) fn build<'a>(legal: &'a Legal, context: &Context<'a>, options: &Optio
     let mut script = Script::default();
     let policy = context.policy;
     script.remark(format!("Policy `{policy}`, compiled by weir. Edit the policy, not this file."));
-    script.remark("`nft -f` loads all of it, or nothing.");
-    if !replaced.is_empty() {
-        script.remark("");
-        script.remark(
-            "Whatever an earlier version of the policy loaded goes away. (`add` first, because",
-        );
-        script.remark("`delete` fails for a table that is not there.)");
-    }
+    script.remark("`nft -f` loads all of it, or nothing, in the place of every earlier version. (`add` first:");
+    script.remark("`delete` fails for a table that is not there.)");
     for name in replaced {
         script.add(Object::Table(Table::called(name.clone())));
         script.push(Verb::Delete, Object::Table(Table::called(name)));
@@ -116,15 +111,18 @@ fn build_label<'a>(
     let is_tproxy = |before: &ir::Rule| matches!(before.then, Action::Tproxy { .. });
     let is_miss = rule.then == Action::Drop
         && before.is_some_and(|before| is_tproxy(before) && before.when == rule.when);
-    // Any two origins are equal, so their parts are compared.
-    let parts = |rule: &ir::Rule| (rule.origin.rung, rule.origin.clause);
-    let begins_group = before.map(parts) != Some(parts(rule));
-    let (heading, comment) = if is_miss {
-        (Some(MISS.to_owned()), options.comments.then(|| MISS.to_owned()))
-    } else {
-        let heading = if begins_group { labels.heading(rule.origin) } else { None };
-        (heading, if options.comments { labels.comment(rule.origin) } else { None })
+    let is_like = |before: &ir::Rule| {
+        let parts = |origin: Origin| (origin.rung, origin.clause);
+        before.origins().map(parts).eq(rule.origins().map(parts))
     };
+    // What the kernel keeps says it in the script as well.
+    let begins_group = !options.comments && !before.is_some_and(is_like);
+    let said = match (is_miss, options.comments) {
+        (true, _) => Some(MISS.to_owned()),
+        (false, true) => labels.comment(rule),
+        (false, false) => labels.heading(rule).filter(|_| begins_group),
+    };
+    let (heading, comment) = if options.comments { (None, said) } else { (said, None) };
     let statements = statements.into_iter().map(|statement| (At::Nowhere, statement)).collect();
     let comment = comment.map(Cow::Owned);
     Rule { begins_group, heading, comment, handle: None, statements: Ok(statements) }

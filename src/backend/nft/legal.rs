@@ -51,7 +51,7 @@ fn fail_closed(mut rule: Rule) -> impl Iterator<Item = Rule> {
     let mut drop = None;
     if let Action::Tproxy { on_miss: on_miss @ OnMiss::Drop, .. } = &mut rule.then {
         *on_miss = OnMiss::Continue;
-        drop = Some(Rule { then: Action::Drop, when: rule.when.clone(), ..rule });
+        drop = Some(Rule { then: Action::Drop, ..rule.clone() });
     }
     [Some(rule), drop].into_iter().flatten()
 }
@@ -94,7 +94,13 @@ fn plain(rule: &Rule, table: &Table) -> Vec<Rule> {
         if when.iter().any(|one| matches!(one, Match::Port { .. }) && *one != all) {
             when.retain(|one| *one != all);
         }
-        Rule { families, when, then: rule.then.clone(), origin: rule.origin }
+        Rule {
+            families,
+            when,
+            then: rule.then.clone(),
+            origin: rule.origin,
+            also: rule.also.clone(),
+        }
     };
     alternatives.into_iter().map(finish).collect()
 }

@@ -1,7 +1,7 @@
 //! What legal rules look like, as tables of facts.
 
 use crate::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, Match,
+    Action, AddressSet, Also, Base, Chain, ChainKind, CtState, Direction, Hook, MarkChange, Match,
     Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
 };
 use crate::net::{Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
@@ -13,7 +13,13 @@ fn name(text: &str) -> Name {
 }
 
 fn rule(when: impl Into<Vec<Match>>, then: Action) -> Rule {
-    Rule { families: Families::Both, when: when.into(), then, origin: Origin::ENTRY }
+    Rule {
+        families: Families::Both,
+        when: when.into(),
+        then,
+        origin: Origin::ENTRY,
+        also: Also::NOTHING,
+    }
 }
 
 fn only(families: Families, rule: Rule) -> Rule {

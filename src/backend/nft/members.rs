@@ -124,19 +124,17 @@ mod tests {
 
     use super::{MemberChange, Members, NoSet};
     use crate::ir::Ruleset;
-    use crate::lower::{Layout, lower};
     use crate::net::{Families, Name};
+    use crate::optimise::Layout;
     use crate::policy::{AmbientHost, Kind, Policy, Setting};
 
     fn host(families: Families) -> Ruleset {
         let host =
             AmbientHost { families: Setting::default_to(families), ..AmbientHost::default() };
         let name = Name::new("node").unwrap();
-        lower(
-            &Policy { name, kind: Kind::AmbientHost(Box::new(host)), expectations: vec![] },
-            Layout::Compact,
-        )
-        .ruleset
+        Layout::Compact
+            .of(&Policy { name, kind: Kind::AmbientHost(Box::new(host)), expectations: vec![] })
+            .ruleset
     }
 
     fn addresses(text: &str) -> Vec<IpAddr> {

@@ -3,8 +3,8 @@
 use super::{Context, Legal, Options, Target, json, legal, script};
 use crate::diag::Problem;
 use crate::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, ClauseText, Clauses, Direction, Hook, MarkChange,
-    MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
+    Action, AddressSet, Also, Base, Chain, ChainKind, ClauseText, Clauses, Direction, Hook,
+    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
 };
 use crate::lower::istio::rungs;
 use crate::net::{Families, Family, Name, Nets, OnMiss, PortRange};
@@ -16,7 +16,13 @@ fn name(text: &str) -> Name {
 }
 
 fn rule(rung: Rung, when: Vec<Match>, then: Action) -> Rule {
-    Rule { families: Families::Both, when, then, origin: Origin::new(rung, None) }
+    Rule {
+        families: Families::Both,
+        when,
+        then,
+        origin: Origin::new(rung, None),
+        also: Also::NOTHING,
+    }
 }
 
 fn base(kind: ChainKind, hook: Hook, rules: Vec<Rule>) -> Chain {
@@ -98,9 +104,7 @@ fn written(print: fn(&Legal, &Context<'_>, &Options) -> String, options: &Option
 fn a_script() {
     insta::assert_snapshot!(written(script, &Options::default()), @r#"
         # Policy `reviews`, compiled by weir. Edit the policy, not this file.
-        # `nft -f` loads all of it, or nothing.
-
-        # Whatever an earlier version of the policy loaded goes away. (`add` first, because
+        # `nft -f` loads all of it, or nothing, in the place of every earlier version. (`add` first:
         # `delete` fails for a table that is not there.)
         add table inet istio-proxy-raw; delete table inet istio-proxy-raw
         add table ip istio-proxy-raw; delete table ip istio-proxy-raw
@@ -128,20 +132,14 @@ fn a_script() {
 
             chain prerouting {
                 type filter hook prerouting priority -100; policy accept;
-
                 counter jump istio-output
-
-                # O2 excluded port: untouched (reviews: outbound exclude port 1)
-                meta l4proto { tcp, udp } th dport @o2-excluded-ports counter return comment "O2 excluded port (reviews: outbound exclude port 1)"
-                tcp dport @o2-excluded-ports counter return comment "O2 excluded port (reviews: outbound exclude port 1)"
-
-                # O8 excluded destination: untouched
+                meta l4proto { tcp, udp } th dport @o2-excluded-ports counter return \
+                    comment "O2 excluded port (reviews: outbound exclude port 1)"
+                tcp dport @o2-excluded-ports counter return \
+                    comment "O2 excluded port (reviews: outbound exclude port 1)"
                 ip daddr @o8-excluded-destination-ipv4 counter return comment "O8 excluded destination"
-
                 ip daddr { 10.0.0.0/16, 10.1.0.0/17 } counter log
-
                 meta l4proto tcp counter tproxy to :15006 meta mark set 0x539 accept
-                # no transparent proxy listens: dropped
                 meta l4proto tcp counter drop comment "no transparent proxy listens: dropped"
             }
 
@@ -196,14 +194,15 @@ fn json_has_the_same_commands() {
 }
 
 #[test]
-fn a_comment_says_as_much_of_the_clause_as_the_kernel_keeps() {
+fn a_comment_says_as_much_of_the_clause_as_fits_in_its_line() {
     let long = "l".repeat(Name::MAX_LEN);
     let (short, middle) = ("exclude port 1".to_owned(), format!("exclude to {}", "1".repeat(60)));
     let endless = "1".repeat(120);
     for (policy, words, comment) in [
         ("reviews", &short, "O2 excluded port (reviews: exclude port 1)".to_owned()),
-        (&long, &short, format!("O2 excluded port ({long}: exclude port 1)")),
-        (&long, &middle, format!("O2 excluded port ({middle})")),
+        (&long[..50], &short, format!("O2 ({}: exclude port 1)", &long[..50])),
+        (&long, &short, "O2 excluded port (exclude port 1)".to_owned()),
+        ("reviews", &middle, format!("O2 ({middle})")),
         ("reviews", &endless, "O2 excluded port".to_owned()),
     ] {
         let (clause, clauses) = said(policy, words);
@@ -261,6 +260,7 @@ fn what_nft_cannot_say_is_reported_once_for_each_clause() {
     let full = MaskPair { packet: 0xff, connection: u32::MAX };
     let with = |then, clause| Rule {
         origin: Origin::new(Rung::FOREIGN, clause),
+        also: Also::NOTHING,
         ..rule(Rung::FOREIGN, vec![], then)
     };
     let chain = base(
@@ -370,9 +370,7 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
     let context = Context { policy: &policy, owned: &owned, clauses: &clauses };
     insta::assert_snapshot!(script(&legal(&ruleset, Target::OLDEST).unwrap(), &context, &Options::default()), @r#"
         # Policy `node`, compiled by weir. Edit the policy, not this file.
-        # `nft -f` loads all of it, or nothing.
-
-        # Whatever an earlier version of the policy loaded goes away. (`add` first, because
+        # `nft -f` loads all of it, or nothing, in the place of every earlier version. (`add` first:
         # `delete` fails for a table that is not there.)
         add table inet istio-ambient-nat; delete table inet istio-ambient-nat
         add table ip6 istio-ambient-nat; delete table ip6 istio-ambient-nat
@@ -384,9 +382,8 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
         table ip istio-ambient-nat {
             chain postrouting {
                 type nat hook postrouting priority -100; policy accept;
-
-                # H1 probe: source translated
-                meta l4proto tcp meta skuid { 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190 } ip daddr @istio-inpod-probes-v4 counter snat to 169.254.7.127 comment "H1 probe"
+                meta l4proto tcp meta skuid { 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190 } ip daddr @istio-inpod-probes-v4 counter \
+                    snat to 169.254.7.127 comment "H1 probe"
             }
         }
         "#);

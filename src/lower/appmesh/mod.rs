@@ -8,7 +8,7 @@
 pub mod rungs;
 
 use crate::ir::{Action, BuiltInTable, Direction, Hook, Origin, Owner};
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{returns, tcp};
@@ -24,18 +24,18 @@ const INGRESS: &str = "APPMESH_INGRESS";
 const EGRESS: &str = "APPMESH_EGRESS";
 
 impl Lower for AppMesh {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let proxy = &self.proxy;
         let mut plan = Plan::new(TABLES, CHAINS, *self.families);
-        inbound(self, layout, &mut plan);
-        outbound(self, layout, &mut plan);
+        inbound(self, &mut plan);
+        outbound(self, &mut plan);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
         let owners = Owners::new(*proxy.user, *proxy.group);
-        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
+        plan.lowered(&[BuiltInTable::Nat], ports, owners)
     }
 }
 
-fn inbound(appmesh: &AppMesh, layout: Layout, plan: &mut Plan) {
+fn inbound(appmesh: &AppMesh, plan: &mut Plan) {
     let (families, captured) = (*appmesh.families, &appmesh.inbound.capture_ports);
     if captured.is_empty() {
         return;
@@ -44,14 +44,14 @@ fn inbound(appmesh: &AppMesh, layout: Layout, plan: &mut Plan) {
     plan.at(BuiltInTable::Nat, Hook::Prerouting)
         .push(from_others.then(jump(INGRESS), Origin::ENTRY));
     let rules = plan.chain(BuiltInTable::Nat, INGRESS);
-    for ports in layout.ports(captured) {
+    for ports in items::ports(captured) {
         let redirect = Action::Redirect { port: *appmesh.proxy.inbound_port };
         let origin = Origin::new(rungs::INBOUND_CAPTURED, captured.clause);
         rules.push(tcp(families).dport(ports).then(redirect, origin));
     }
 }
 
-fn outbound(appmesh: &AppMesh, layout: Layout, plan: &mut Plan) {
+fn outbound(appmesh: &AppMesh, plan: &mut Plan) {
     let AppMesh { families, proxy, outbound, .. } = appmesh;
     let families = **families;
     let to_others = tcp(families).not_local(Direction::Destination);
@@ -59,15 +59,15 @@ fn outbound(appmesh: &AppMesh, layout: Layout, plan: &mut Plan) {
     let rules = plan.chain(BuiltInTable::Nat, EGRESS);
     rules.extend(returns(families, rungs::PROXY_USER, Owner::User, proxy.user));
     rules.extend(returns(families, rungs::PROXY_GROUP, Owner::Group, proxy.group));
-    for ports in layout.ports(&outbound.exclude_ports) {
+    for ports in items::ports(&outbound.exclude_ports) {
         let origin = Origin::new(rungs::EXCLUDED_PORT, outbound.exclude_ports.clause);
         rules.push(tcp(families).dport(ports).then(Action::Return, origin));
     }
-    for ports in layout.ports(&[AppMesh::SSH]) {
+    for ports in items::ports(&[AppMesh::SSH]) {
         let origin = Origin::new(rungs::SSH, None);
         rules.push(tcp(families).dport(ports).then(Action::Return, origin));
     }
-    for nets in families.iter().flat_map(|family| layout.nets(&outbound.exclude_to, family)) {
+    for nets in families.iter().flat_map(|family| items::nets(&outbound.exclude_to, family)) {
         let origin = Origin::new(rungs::EXCLUDED_DESTINATION, outbound.exclude_to.clause);
         rules.push(tcp(families).to(nets).then(Action::Return, origin));
     }

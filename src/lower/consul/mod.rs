@@ -10,7 +10,7 @@ pub mod rungs;
 use ipnet::IpNet;
 
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner, Protocol, Rung};
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{any, tcp};
@@ -33,27 +33,27 @@ const TO_OUTBOUND_PORT: &str = "CONSUL_PROXY_REDIRECT";
 const TO_DNS: &str = "CONSUL_DNS_REDIRECT";
 
 impl Lower for Consul {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let Self { families, proxy, dns, .. } = self;
         let mut plan = Plan::new(TABLES, CHAINS, **families);
-        inbound(self, layout, &mut plan);
+        inbound(self, &mut plan);
         if let Some(to) = **dns {
             redirect_dns(self, to, &mut plan);
         }
-        outbound(self, layout, &mut plan);
+        outbound(self, &mut plan);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
         let owners = Owners::new(Some(*proxy.user), None);
-        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
+        plan.lowered(&[BuiltInTable::Nat], ports, owners)
     }
 }
 
-fn inbound(consul: &Consul, layout: Layout, plan: &mut Plan) {
+fn inbound(consul: &Consul, plan: &mut Plan) {
     let (families, excluded) = (*consul.families, &consul.inbound.exclude_ports);
     let port = consul.proxy.inbound_port;
     let enter = tcp(families).then(jump(INBOUND), Origin::ENTRY);
     plan.at(BuiltInTable::Nat, Hook::Prerouting).push(enter);
     let rules = plan.chain(BuiltInTable::Nat, INBOUND);
-    for ports in layout.ports(excluded) {
+    for ports in items::ports(excluded) {
         let origin = Origin::new(rungs::INBOUND_EXCLUDED_PORT, excluded.clause);
         rules.push(tcp(families).dport(ports).then(Action::Return, origin));
     }
@@ -83,22 +83,22 @@ fn redirect_dns(consul: &Consul, Dns { to, port }: Dns, plan: &mut Plan) {
     }
 }
 
-fn outbound(consul: &Consul, layout: Layout, plan: &mut Plan) {
+fn outbound(consul: &Consul, plan: &mut Plan) {
     let Consul { families, proxy, outbound, .. } = consul;
     let families = **families;
     let enter = tcp(families).then(jump(OUTBOUND), Origin::ENTRY);
     plan.at(BuiltInTable::Nat, Hook::Output).push(enter);
     let rules = plan.chain(BuiltInTable::Nat, OUTBOUND);
     let users: Vec<(u32, u32)> = outbound.exclude_users.iter().copied().map(Into::into).collect();
-    for users in layout.ranges(&users) {
+    for users in items::ranges(&users) {
         let origin = Origin::new(rungs::EXCLUDED_USER, outbound.exclude_users.clause);
         rules.push(any(families).owner(Owner::User, users).then(Action::Return, origin));
     }
-    for nets in families.iter().flat_map(|family| layout.nets(&outbound.exclude_to, family)) {
+    for nets in families.iter().flat_map(|family| items::nets(&outbound.exclude_to, family)) {
         let origin = Origin::new(rungs::EXCLUDED_DESTINATION, outbound.exclude_to.clause);
         rules.push(any(families).to(nets).then(Action::Return, origin));
     }
-    for ports in layout.ports(&outbound.exclude_ports) {
+    for ports in items::ports(&outbound.exclude_ports) {
         let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, outbound.exclude_ports.clause);
         rules.push(tcp(families).dport(ports).then(Action::Return, origin));
     }

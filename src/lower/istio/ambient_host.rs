@@ -2,7 +2,6 @@
 
 use super::{names, rungs};
 use crate::ir::{Action, AddressSet, BuiltInTable, Hook, Origin, Owner};
-use crate::lower::layout::Layout;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, name};
 use crate::lower::when::tcp;
@@ -10,8 +9,8 @@ use crate::net::{Family, Name};
 use crate::policy::{AmbientHost, ProbeOwner};
 
 impl Lower for AmbientHost {
-    fn lower(&self, layout: Layout) -> Lowered {
-        plan(self).lowered(layout, &[BuiltInTable::Nat], Ports::default(), Owners::default())
+    fn lower(&self) -> Lowered {
+        plan(self).lowered(&[BuiltInTable::Nat], Ports::default(), Owners::default())
     }
 }
 

@@ -6,7 +6,7 @@ use super::{names, rungs};
 use crate::ir::{
     Action, BuiltInTable, Hook, HostPart, HostStep, MarkChange, MaskPair, Origin, Protocol, Rule,
 };
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::lowered::{Claim, Claimed, Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, RAW_TO_NAT};
 use crate::lower::when::{When, any, tcp, udp};
@@ -19,7 +19,7 @@ const DNS: u16 = 53;
 const ZONE_PROXY: u16 = 1;
 
 impl Lower for AmbientPod {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let Self { proxy, route, .. } = self;
         let mark = |words, mark: Setting<Mark>| Claim {
             what: Claimed::Mark { words, mark: *mark },
@@ -35,7 +35,7 @@ impl Lower for AmbientPod {
                 mark("connmark", proxy.connmark),
                 Claim { what: table, clause: route.table.clause },
             ],
-            ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, Owners::default())
+            ..plan(self).lowered(RAW_TO_NAT, ports, Owners::default())
         }
     }
 }
@@ -48,7 +48,7 @@ fn host_steps(pod: &AmbientPod, family: Family) -> [HostStep; 2] {
         .map(|adds| HostStep { family, adds })
 }
 
-fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
+fn plan(pod: &AmbientPod) -> Plan {
     let families = *pod.families;
     let mut plan = Plan::new(names::AMBIENT, names::CHAINS, families);
     marks(pod, &mut plan);
@@ -56,7 +56,7 @@ fn plan(pod: &AmbientPod, layout: Layout) -> Plan {
     plan.enter(BuiltInTable::Nat, Hook::Output, names::OUTPUT);
     // Upstream makes the chain even where nothing is captured inbound.
     let prerouting = plan.chain(BuiltInTable::Nat, names::PREROUTING);
-    prerouting.extend(rerouted(pod, layout));
+    prerouting.extend(rerouted(pod));
     if *pod.capture_inbound {
         prerouting.extend(probe(pod, When::from));
         prerouting.extend(inbound(pod));
@@ -88,9 +88,9 @@ fn marks(pod: &AmbientPod, plan: &mut Plan) {
         .push(any(families).connmarked(*pod.proxy.connmark).then(restore, origin));
 }
 
-fn rerouted(pod: &AmbientPod, layout: Layout) -> Vec<Rule> {
+fn rerouted(pod: &AmbientPod) -> Vec<Rule> {
     let mut rules = Vec::new();
-    for names in layout.interfaces(&pod.reroute) {
+    for names in items::interfaces(&pod.reroute) {
         let arrives = any(*pod.families).arrives_on(names).protocol(Protocol::Tcp);
         let redirect = Action::Redirect { port: *pod.proxy.outbound_port };
         let origin = |rung| Origin::new(rung, pod.reroute.clause);

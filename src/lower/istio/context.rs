@@ -1,7 +1,7 @@
 //! What every part of a sidecar's ladder needs.
 
 use crate::ir::Owner;
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::net::{Families, Family, Nets, PortSet};
 use crate::policy::{Selection, Setting, Sidecar};
 use crate::span::Span;
@@ -9,7 +9,6 @@ use crate::span::Span;
 /// What every part of the ladder needs.
 pub(super) struct Context<'a> {
     pub(super) sidecar: &'a Sidecar,
-    pub(super) layout: Layout,
     pub(super) families: Families,
 }
 
@@ -59,11 +58,11 @@ impl Context<'_> {
         let inbound = &self.sidecar.inbound;
         let Selection::Only(captured) = &*inbound.capture_ports else { return None };
         if inbound.exclude_ports.is_empty() {
-            return Some(self.layout.ports(captured));
+            return Some(items::ports(captured).collect());
         }
         let excluded: PortSet = inbound.exclude_ports.iter().copied().collect();
         let captured: PortSet = captured.iter().copied().collect();
-        Some(self.layout.ports(captured.minus(&excluded).ranges()))
+        Some(items::ports(captured.minus(&excluded).ranges()).collect())
     }
 
     /// Whether any inbound connection is captured.

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::context::Context;
 use super::{names, rungs};
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Rule};
+use crate::lower::items;
 use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{When, any, tcp, udp};
 use crate::net::{Families, Family, Nets, PortRange, PortSet};
@@ -107,7 +108,7 @@ fn servers(context: &Context<'_>, dns: &Dns) -> Vec<Servers> {
         Selection::All => vec![Servers::Any(context.families)],
         Selection::Only(addresses) => {
             let hosts: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-            let of = |family| context.layout.nets(&hosts, family).into_iter().map(Servers::These);
+            let of = |family| items::nets(&hosts, family).map(Servers::These);
             context.families.iter().flat_map(of).collect()
         }
     }

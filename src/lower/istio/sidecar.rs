@@ -7,7 +7,7 @@ use super::{dns, names, rungs, tproxy};
 use crate::ir::{
     Action, BuiltInTable, CtState, Hook, HostPart, HostStep, Origin, Owner, Rule, Rung,
 };
-use crate::lower::layout::{Layout, id_ranges};
+use crate::lower::items::{self, id_ranges};
 use crate::lower::lowered::{Claim, Claimed, Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, RAW_TO_NAT, jump};
 use crate::lower::when::{When, any, tcp, udp};
@@ -15,7 +15,7 @@ use crate::net::{Family, Interface, Mark, Nets, PortRange, PortSet};
 use crate::policy::{Groups, Mode, Selection, Sidecar, Tproxy};
 
 impl Lower for Sidecar {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let proxy = &self.proxy;
         let dns = self.dns.as_ref().map(|dns| dns.port);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, dns);
@@ -24,7 +24,7 @@ impl Lower for Sidecar {
             host: self.families.iter().flat_map(|family| host(self, family)).collect(),
             protocol: Some(names::SIDECAR_PROTOCOL),
             claims: claims(self),
-            ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, owners)
+            ..plan(self).lowered(RAW_TO_NAT, ports, owners)
         }
     }
 }
@@ -62,9 +62,9 @@ fn claims(sidecar: &Sidecar) -> Vec<Claim> {
     marks.into_iter().chain(route).map(|what| Claim { what, clause: None }).collect()
 }
 
-fn plan(sidecar: &Sidecar, layout: Layout) -> Plan {
+fn plan(sidecar: &Sidecar) -> Plan {
     let mut plan = Plan::new(names::SIDECAR, names::CHAINS, *sidecar.families);
-    let context = Context { sidecar, layout, families: *sidecar.families };
+    let context = Context { sidecar, families: *sidecar.families };
     context.excluded_interfaces(&mut plan);
     context.drop_invalid(&mut plan);
     context.rerouted_interfaces(&mut plan);
@@ -88,7 +88,7 @@ impl Context<'_> {
             Mode::Tproxy(_) => &[BuiltInTable::Nat, BuiltInTable::Mangle],
         };
         for table in tables {
-            for names in self.layout.interfaces(excluded) {
+            for names in items::interfaces(excluded) {
                 let arrives = any(self.families).arrives_on(names.clone());
                 plan.at(*table, Hook::Prerouting).push(arrives.then(Action::Return, inbound));
                 let leaves = any(self.families).leaves_on(names);
@@ -113,8 +113,7 @@ impl Context<'_> {
     /// Rules that upstream inserts before all others, each in front of the last.
     fn rerouted_interfaces(&self, plan: &mut Plan) {
         let reroute = &self.sidecar.interfaces.reroute;
-        let mut interfaces = self.layout.interfaces(reroute);
-        interfaces.reverse();
+        let interfaces: Vec<_> = items::interfaces(reroute).rev().collect();
         let mut first: Vec<Rule> = Vec::new();
         for mut destinations in self.captured_destinations() {
             destinations.reverse();
@@ -165,7 +164,7 @@ impl Context<'_> {
         let packets: Vec<When> = if let Some(ports) = self.inbound_ports() {
             ports.into_iter().map(|ports| tcp(self.families).dport(ports)).collect()
         } else {
-            for ports in self.layout.ports(&sidecar.inbound.exclude_ports) {
+            for ports in items::ports(&sidecar.inbound.exclude_ports) {
                 let dport = tcp(self.families).dport(ports);
                 plan.chain(table, names::INBOUND).push(dport.then(Action::Return, excluded));
             }
@@ -199,7 +198,7 @@ impl Context<'_> {
         let excluded = &self.sidecar.outbound.exclude_ports;
         let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, excluded.clause);
         let output = plan.chain(BuiltInTable::Nat, names::OUTPUT);
-        for ports in self.layout.ports(excluded) {
+        for ports in items::ports(excluded) {
             output.push(tcp(self.families).dport(ports.clone()).then(Action::Return, origin));
             output.push(udp(self.families).dport(ports).then(Action::Return, origin));
         }
@@ -256,12 +255,12 @@ impl Context<'_> {
         let output = plan.chain(BuiltInTable::Nat, names::OUTPUT);
         match &**groups {
             Groups::Except(ids) => {
-                for ids in self.layout.ids(ids) {
+                for ids in items::ids(ids) {
                     let group = any(self.families).owner(Owner::Group, ids);
                     output.push(group.then(Action::Return, origin));
                 }
             }
-            // One rule in either layout: its conditions hold together, not one by one.
+            // One rule: its conditions hold together, not one by one.
             Groups::Only(ids) => {
                 let others = any(self.families).not_owner(Owner::Group, id_ranges(ids));
                 output.push(others.then(Action::Return, origin));
@@ -278,12 +277,12 @@ impl Context<'_> {
             output.push(to_itself.then(Action::Return, origin));
         }
         for family in self.families.iter() {
-            for nets in self.layout.nets(&outbound.exclude_to, family) {
+            for nets in items::nets(&outbound.exclude_to, family) {
                 let origin = Origin::new(rungs::EXCLUDED_DESTINATION, outbound.exclude_to.clause);
                 output.push(any(self.families).to(nets).then(Action::Return, origin));
             }
         }
-        for ports in self.layout.ports(&outbound.capture_ports) {
+        for ports in items::ports(&outbound.capture_ports) {
             let origin = Origin::new(rungs::OUTBOUND_CAPTURED_PORT, outbound.capture_ports.clause);
             let dport = tcp(self.families).dport(ports);
             output.push(dport.then(jump(names::REDIRECT), origin));
@@ -302,9 +301,7 @@ impl Context<'_> {
             Selection::Only(nets) => self
                 .families
                 .iter()
-                .map(|family| {
-                    self.layout.nets(nets, family).into_iter().map(Destination::Within).collect()
-                })
+                .map(|family| items::nets(nets, family).map(Destination::Within).collect())
                 .collect(),
         }
     }

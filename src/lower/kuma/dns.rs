@@ -1,12 +1,10 @@
 //! DNS capture, and its conntrack zones.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use super::{DNS, Ladder, loopback, names, rungs};
 use crate::ir::{Action, BuiltInTable, Hook, Origin};
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{tcp, udp};
 use crate::net::{Families, Family, Nets};
@@ -49,10 +47,7 @@ pub(super) fn captures<'a>(ladder: &Ladder<'a>) -> Vec<Capture<'a>> {
             Selection::All => None,
             Selection::Only(addresses) => {
                 let hosts: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-                // A local server's answer can be a query to another one: their order tells.
-                let is_local = addresses.iter().any(IpAddr::is_loopback);
-                let layout = if is_local { Layout::Upstream } else { ladder.layout };
-                let servers = layout.nets(&hosts, family);
+                let servers: Vec<_> = items::nets(&hosts, family).collect();
                 // Upstream does nothing for a family without a server.
                 if servers.is_empty() {
                     return None;

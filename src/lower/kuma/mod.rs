@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::ir::{
     Action, BuiltInTable, CtState, Hook, HostPart, HostStep, Origin, Owner, Protocol, Rule, Rung,
 };
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, RAW_TO_NAT, jump};
 use crate::lower::when::{When, any, tcp, udp};
@@ -25,7 +25,7 @@ use crate::policy::{Kuma, Selection, Transport};
 const DNS: u16 = 53;
 
 impl Lower for Kuma {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let Self { proxy, dns, networks, .. } = self;
         let takes_dns = dns.is_some() || !networks.is_empty();
         let passthrough = HostStep {
@@ -38,14 +38,14 @@ impl Lower for Kuma {
         Lowered {
             // All of 127.0.0.0/8 is local, but of IPv6 only `::1`.
             host: self.families.has(Family::Ipv6).then_some(passthrough).into_iter().collect(),
-            ..plan(self, layout).lowered(layout, RAW_TO_NAT, ports, owners)
+            ..plan(self).lowered(RAW_TO_NAT, ports, owners)
         }
     }
 }
 
-fn plan(kuma: &Kuma, layout: Layout) -> Plan {
+fn plan(kuma: &Kuma) -> Plan {
     let mut plan = Plan::new(names::PREFIX, names::CHAINS, *kuma.families);
-    let ladder = Ladder { kuma, layout, families: *kuma.families };
+    let ladder = Ladder { kuma, families: *kuma.families };
     let captures = dns::captures(&ladder);
     ladder.drop_invalid(&mut plan);
     ladder.networks(&mut plan);
@@ -65,7 +65,6 @@ fn plan(kuma: &Kuma, layout: Layout) -> Plan {
 /// What every part of the ladder needs.
 struct Ladder<'a> {
     kuma: &'a Kuma,
-    layout: Layout,
     families: Families,
 }
 
@@ -129,7 +128,7 @@ impl Ladder<'_> {
             return;
         }
         for family in self.families.iter() {
-            for nets in self.layout.nets(&inbound.exclude_from, family) {
+            for nets in items::nets(&inbound.exclude_from, family) {
                 let origin = Origin::new(rungs::EXCLUDED_SOURCE, inbound.exclude_from.clause);
                 chain.push(any(family.into()).from(nets).then(Action::Return, origin));
             }
@@ -150,7 +149,7 @@ impl Ladder<'_> {
     /// TCP to these ports.
     fn ports(&self, ports: &[PortRange], then: &Action, origin: Origin) -> Vec<Rule> {
         let rule = |ports| tcp(self.families).dport(ports).then(then.clone(), origin);
-        self.layout.ports(ports).into_iter().map(rule).collect()
+        items::ports(ports).map(rule).collect()
     }
 
     /// What is left alone before anything else is asked, DNS too.
@@ -175,7 +174,7 @@ impl Ladder<'_> {
             }
         }
         for family in self.families.iter() {
-            for nets in self.layout.nets(&outbound.exclude_to, family) {
+            for nets in items::nets(&outbound.exclude_to, family) {
                 let origin = Origin::new(rungs::EXCLUDED_DESTINATION, outbound.exclude_to.clause);
                 output.push(any(family.into()).to(nets).then(Action::Return, origin));
             }

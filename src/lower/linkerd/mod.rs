@@ -6,7 +6,7 @@
 pub mod rungs;
 
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner};
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
 use crate::lower::plan::Plan;
 use crate::lower::when::{any, returns, tcp};
@@ -24,33 +24,33 @@ const INBOUND: &str = "PROXY_INIT_REDIRECT";
 const OUTBOUND: &str = "PROXY_INIT_OUTPUT";
 
 impl Lower for Linkerd {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let Self { families, proxy, .. } = self;
         let mut plan = Plan::new(TABLES, CHAINS, **families);
-        inbound(self, layout, &mut plan);
-        outbound(self, layout, &mut plan);
+        inbound(self, &mut plan);
+        outbound(self, &mut plan);
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
         let owners = Owners::new(*proxy.user, *proxy.group);
-        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
+        plan.lowered(&[BuiltInTable::Nat], ports, owners)
     }
 }
 
-fn inbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
+fn inbound(linkerd: &Linkerd, plan: &mut Plan) {
     let (families, inbound) = (*linkerd.families, &linkerd.inbound);
     plan.enter(BuiltInTable::Nat, Hook::Prerouting, INBOUND);
     let rules = plan.chain(BuiltInTable::Nat, INBOUND);
-    for ports in layout.ports(&inbound.exclude_ports) {
+    for ports in items::ports(&inbound.exclude_ports) {
         let origin = Origin::new(rungs::INBOUND_EXCLUDED_PORT, inbound.exclude_ports.clause);
         rules.push(tcp(families).dport(ports).then(Action::Return, origin));
     }
-    for nets in families.iter().flat_map(|family| layout.nets(&inbound.exclude_from, family)) {
+    for nets in families.iter().flat_map(|family| items::nets(&inbound.exclude_from, family)) {
         let origin = Origin::new(rungs::EXCLUDED_SOURCE, inbound.exclude_from.clause);
         rules.push(any(families).from(nets).then(Action::Return, origin));
     }
     let captured = match &*inbound.capture_ports {
         Selection::All => vec![tcp(families)],
         Selection::Only(ports) => {
-            layout.ports(ports).into_iter().map(|ports| tcp(families).dport(ports)).collect()
+            items::ports(ports).map(|ports| tcp(families).dport(ports)).collect()
         }
     };
     let redirect = Action::Redirect { port: *linkerd.proxy.inbound_port };
@@ -58,7 +58,7 @@ fn inbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
     rules.extend(captured.into_iter().map(|when| when.then(redirect.clone(), origin)));
 }
 
-fn outbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
+fn outbound(linkerd: &Linkerd, plan: &mut Plan) {
     let Linkerd { families, proxy, outbound, .. } = linkerd;
     let families = **families;
     plan.enter(BuiltInTable::Nat, Hook::Output, OUTBOUND);
@@ -67,7 +67,7 @@ fn outbound(linkerd: &Linkerd, layout: Layout, plan: &mut Plan) {
     rules.extend(returns(families, rungs::PROXY_GROUP, Owner::Group, proxy.group));
     let over_lo = any(families).leaves_on(vec![Interface::lo()]);
     rules.push(over_lo.then(Action::Return, Origin::new(rungs::LOOPBACK, None)));
-    for ports in layout.ports(&outbound.exclude_ports) {
+    for ports in items::ports(&outbound.exclude_ports) {
         let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, outbound.exclude_ports.clause);
         rules.push(tcp(families).dport(ports).then(Action::Return, origin));
     }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::Ipv4Net;
 
 use crate::ir::{Action, BuiltInTable, Hook, Origin, Owner, Rung};
-use crate::lower::layout::Layout;
+use crate::lower::items;
 use crate::lower::lowered::{Lower, Lowered, Owners, Ports};
 use crate::lower::plan::{Plan, jump};
 use crate::lower::when::{When, any, tcp};
@@ -31,10 +31,10 @@ const OUT_REDIRECT: &str = "OSM_PROXY_OUT_REDIRECT";
 const FAMILIES: Families = Families::Ipv4;
 
 impl Lower for Osm {
-    fn lower(&self, layout: Layout) -> Lowered {
+    fn lower(&self) -> Lowered {
         let mut plan = Plan::new(TABLES, CHAINS, FAMILIES);
-        inbound(self, layout, &mut plan);
-        outbound(self, layout, &mut plan);
+        inbound(self, &mut plan);
+        outbound(self, &mut plan);
         let proxy = &self.proxy;
         for (chain, port) in
             [(IN_REDIRECT, proxy.inbound_port), (OUT_REDIRECT, proxy.outbound_port)]
@@ -45,26 +45,26 @@ impl Lower for Osm {
         }
         let ports = Ports::of_proxy(*proxy.outbound_port, *proxy.inbound_port, None);
         let owners = Owners::new(Some(*proxy.user), None);
-        plan.lowered(layout, &[BuiltInTable::Nat], ports, owners)
+        plan.lowered(&[BuiltInTable::Nat], ports, owners)
     }
 }
 
-fn inbound(osm: &Osm, layout: Layout, plan: &mut Plan) {
+fn inbound(osm: &Osm, plan: &mut Plan) {
     let enter = tcp(FAMILIES).then(jump(INBOUND), Origin::ENTRY);
     plan.at(BuiltInTable::Nat, Hook::Prerouting).push(enter);
     let rules = plan.chain(BuiltInTable::Nat, INBOUND);
     let exclude = &osm.inbound.exclude_ports;
-    for ports in layout.ports(exclude) {
+    for ports in items::ports(exclude) {
         let origin = Origin::new(rungs::INBOUND_EXCLUDED_PORT, exclude.clause);
         rules.push(tcp(FAMILIES).dport(ports).then(Action::Return, origin));
     }
     let interfaces = &osm.exclude_interfaces;
-    for names in layout.interfaces(interfaces) {
+    for names in items::interfaces(interfaces) {
         let origin = Origin::new(rungs::INBOUND_INTERFACE, interfaces.clause);
         rules.push(any(FAMILIES).arrives_on(names).then(Action::Return, origin));
     }
     let own: Vec<_> = Osm::OWN_PORTS.into_iter().map(PortRange::one).collect();
-    for ports in layout.ports(&own) {
+    for ports in items::ports(&own) {
         let origin = Origin::new(rungs::OWN_PORT, None);
         rules.push(tcp(FAMILIES).dport(ports).then(Action::Return, origin));
     }
@@ -72,7 +72,7 @@ fn inbound(osm: &Osm, layout: Layout, plan: &mut Plan) {
     rules.push(tcp(FAMILIES).then(jump(IN_REDIRECT), origin));
 }
 
-fn outbound(osm: &Osm, layout: Layout, plan: &mut Plan) {
+fn outbound(osm: &Osm, plan: &mut Plan) {
     let Osm { proxy, outbound, exclude_interfaces, .. } = osm;
     let user = |when: When| when.owner(Owner::User, vec![(*proxy.user, *proxy.user)]);
     let over_lo = |when: When| when.leaves_on(vec![Interface::lo()]);
@@ -93,19 +93,19 @@ fn outbound(osm: &Osm, layout: Layout, plan: &mut Plan) {
     rules.push(user(any(FAMILIES)).then(Action::Return, origin(rungs::FROM_PROXY)));
     let origin = Origin::new(rungs::LOCALHOST, None);
     rules.push(any(FAMILIES).to(localhost()).then(Action::Return, origin));
-    for names in layout.interfaces(exclude_interfaces) {
+    for names in items::interfaces(exclude_interfaces) {
         let origin = Origin::new(rungs::OUTBOUND_INTERFACE, exclude_interfaces.clause);
         rules.push(any(FAMILIES).leaves_on(names).then(Action::Return, origin));
     }
     let nets = |nets: &[Ipv4Net]| {
         let nets: Vec<_> = nets.iter().copied().map(Into::into).collect();
-        layout.nets(&nets, Family::Ipv4)
+        items::nets(&nets, Family::Ipv4).collect::<Vec<_>>()
     };
     for nets in nets(&outbound.exclude_to) {
         let origin = Origin::new(rungs::EXCLUDED_DESTINATION, outbound.exclude_to.clause);
         rules.push(any(FAMILIES).to(nets).then(Action::Return, origin));
     }
-    for ports in layout.ports(&outbound.exclude_ports) {
+    for ports in items::ports(&outbound.exclude_ports) {
         let origin = Origin::new(rungs::OUTBOUND_EXCLUDED_PORT, outbound.exclude_ports.clause);
         rules.push(tcp(FAMILIES).dport(ports).then(Action::Return, origin));
     }

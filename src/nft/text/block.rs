@@ -82,6 +82,7 @@ impl<'a> Parser<'a> {
     /// What is in a chain, behind its `{`.
     pub(super) fn chain_block(&mut self, chain: &mut Chain<'a>) -> Result<(), ReadError> {
         let mut hooked = false;
+        let mut said = false;
         loop {
             self.skip_ends();
             if self.sign_is("}") {
@@ -99,7 +100,12 @@ impl<'a> Parser<'a> {
                 Token::Word("policy") => self.policy(chain),
                 Token::Word("comment") if matches!(self.peek_second(), Token::Text(_)) => {
                     self.take();
-                    self.text().map(drop)
+                    match self.text() {
+                        Ok(text) if std::mem::replace(&mut said, true) => {
+                            Err(self.error(bad("comment", &text, "the chain has one already")))
+                        }
+                        read => read.map(drop),
+                    }
                 }
                 _ => {
                     let rule = self.rule();

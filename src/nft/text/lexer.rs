@@ -120,6 +120,7 @@ impl<'a> Lexer<'a> {
 
     /// Skips spaces, comments, and ends of lines behind a `\`.
     fn skip_space(&mut self) {
+        let mut is_continued = false;
         loop {
             let rest = &self.text[self.offset..];
             match rest.as_bytes() {
@@ -132,7 +133,10 @@ impl<'a> Lexer<'a> {
                 [b'\\', b'\n', ..] => {
                     self.offset += 2;
                     self.begin_line();
+                    is_continued = true;
                 }
+                // nft 1.0.6 takes it for a line of its own, which ends nothing, and refuses what follows.
+                [b'#', ..] if is_continued => return,
                 // Up to the end of the line, so that the column matters no more.
                 [b'#', ..] => self.offset += run(rest, |byte| byte != b'\n'),
                 _ => return,
@@ -289,6 +293,7 @@ mod tests {
             ),
             ("\"a; #b\" # c\n;x", vec![Text("a; #b"), Newline, Semicolon, Word("x")]),
             ("a \\\n b", vec![Word("a"), Word("b")]),
+            ("a \\\n #", vec![Word("a"), Stray('#')]),
             (
                 "a & (b|c) == d",
                 vec![

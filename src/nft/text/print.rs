@@ -11,6 +11,8 @@ use crate::nft::{
 
 /// Columns that the elements of a named set fill.
 const WIDTH: usize = 88;
+/// Most columns of a rule with its comment.
+const WIDEST: usize = 100;
 
 /// `script` as text.
 pub(crate) fn print(script: &Script<'_>) -> String {
@@ -32,9 +34,12 @@ fn write_script(out: &mut String, script: &Script<'_>) -> fmt::Result {
                     && matches!(command.verb, Verb::Delete | Verb::Flush)
                     && is_same(&before.object, object) =>
             {
-                out.pop();
-                write!(out, "; ")?;
+                let start = out.trim_end().rfind('\n').map_or(0, |end| end + 1);
+                let end = out.len() - 1;
                 write_command(out, command)?;
+                if out.len() - start <= WIDEST {
+                    out.replace_range(end..=end, "; ");
+                }
             }
             _ => write_command(out, command)?,
         }
@@ -150,9 +155,6 @@ fn write_chain(out: &mut String, chain: &Chain<'_>) -> fmt::Result {
     writeln!(out, "    chain {} {{", chain.name)?;
     if let Some(base) = chain.base {
         writeln!(out, "        {}", Hooked(base))?;
-        if !chain.rules.is_empty() {
-            out.push('\n');
-        }
     }
     for (at, rule) in chain.rules.iter().enumerate() {
         if at > 0 && rule.begins_group {
@@ -161,9 +163,44 @@ fn write_chain(out: &mut String, chain: &Chain<'_>) -> fmt::Result {
         if let Some(heading) = &rule.heading {
             writeln!(out, "        # {heading}")?;
         }
-        writeln!(out, "        {rule}")?;
+        write_rule(out, rule)?;
     }
     writeln!(out, "    }}")
+}
+
+/// On one line, or, where that would be too long, with the comment on a line of its own, and what the rule
+/// does too.
+fn write_rule(out: &mut String, rule: &Rule<'_>) -> fmt::Result {
+    const INDENT: &str = "        ";
+    const BREAK: &str = " \\\n            ";
+    let start = out.len();
+    write!(out, "{INDENT}{rule}")?;
+    if out.len() - start > WIDEST {
+        out.truncate(start);
+        let statements: Vec<&Statement<'_>> =
+            rule.statements.iter().flatten().map(|(_, statement)| statement).collect();
+        let asks = |statement: &&Statement<'_>| {
+            matches!(statement, Statement::Match { .. } | Statement::Counter)
+        };
+        let does = statements.iter().position(|one| !asks(one)).unwrap_or(statements.len());
+        let [asked, done] = [&statements[..does], &statements[does..]].map(spaced);
+        let comment = rule.comment.as_ref().map(|comment| format!("comment \"{comment}\""));
+        let comment = comment.unwrap_or_default();
+        // With a backslash behind it, or the comment.
+        let is_short = INDENT.len() + asked.len() + done.len() + 3 <= WIDEST;
+        let ends_short = INDENT.len() + 4 + done.len() + 1 + comment.len() <= WIDEST;
+        write!(out, "{INDENT}{asked}{}{done}", if is_short { " " } else { BREAK })?;
+        if !comment.is_empty() {
+            write!(out, "{}{comment}", if !is_short && ends_short { " " } else { BREAK })?;
+        }
+    }
+    out.push('\n');
+    Ok(())
+}
+
+/// The statements with spaces between them.
+fn spaced(statements: &[&Statement<'_>]) -> String {
+    statements.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// How a base chain says where the kernel enters it.

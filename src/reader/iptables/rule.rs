@@ -8,7 +8,7 @@ use super::value::Value;
 use super::words::Words;
 use super::{Options, ReadProblem};
 use crate::ir::{
-    BuiltInTable, CtState, CtStates, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule,
+    Also, BuiltInTable, CtState, CtStates, Direction, Match, Origin, Owner, OwnerIs, Protocol, Rule,
 };
 use crate::net::{Family, Interface, Name, Nets, PortSet};
 
@@ -418,6 +418,7 @@ impl Spec {
             when: when.iter().cloned().chain(extra).collect(),
             then: then.clone(),
             origin: Origin::FOREIGN,
+            also: Also::NOTHING,
         };
         Ok(match self.either_port {
             None => vec![rule(Vec::new())],

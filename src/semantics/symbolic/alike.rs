@@ -27,10 +27,7 @@ impl Walk<'_> {
 /// Whether doing `then` to a packet for one rule after another ends as doing it once, and in whichever
 /// order the rules stand. `is_marking` says of a chain whether packets may come back from it with
 /// other marks.
-pub(in crate::semantics) fn is_once_enough(
-    then: &Action,
-    is_marking: impl FnOnce(&Name) -> bool,
-) -> bool {
+pub(crate) fn is_once_enough(then: &Action, is_marking: impl FnOnce(&Name) -> bool) -> bool {
     match then {
         Action::Accept
         | Action::Drop
@@ -55,7 +52,7 @@ pub(in crate::semantics) fn is_once_enough(
 }
 
 /// Whether the rule changes a mark for the packet that it leaves in the chain.
-pub(in crate::semantics) const fn changes_marks(rule: &Rule) -> bool {
+pub(crate) const fn changes_marks(rule: &Rule) -> bool {
     matches!(
         rule.then,
         Action::SetMark(_) | Action::SetConnmark(_) | Action::SaveMark(_) | Action::RestoreMark(_)

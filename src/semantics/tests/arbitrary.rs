@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::ir::{
-    Action, AddressSet, Base, BuiltInTable, Chain, Condition, CtState, Direction, Effect, Hook,
-    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table, Target,
+    Action, AddressSet, Also, Base, BuiltInTable, Chain, Condition, CtState, Direction, Effect,
+    Hook, MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Table,
+    Target,
 };
 use crate::net::{
     Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet, aggregate,
@@ -157,7 +158,7 @@ fn rules(table: usize, place: usize) -> impl Strategy<Value = Vec<Rule>> {
             ) {
                 when.push(Match::Protocol { protocol, not: false });
             }
-            Rule { families, when, then, origin: Origin::FOREIGN }
+            Rule { families, when, then, origin: Origin::FOREIGN, also: Also::NOTHING }
         },
     );
     // Some rules twice in a row but for their addresses, as rulesets without sets have them.
@@ -204,7 +205,7 @@ fn table(place: usize) -> impl Strategy<Value = Table> {
 }
 
 /// Up to three tables, each with two base chains and two others. Some jumps lead nowhere.
-pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
+pub(crate) fn ruleset() -> impl Strategy<Value = Ruleset> {
     (table(0), table(1), table(2), 1_usize..=3).prop_map(|(a, b, c, count)| {
         let mut tables = vec![a, b, c];
         tables.truncate(count);

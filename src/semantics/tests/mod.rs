@@ -1,7 +1,7 @@
 //! The engine, against itself, brute force, a second library and a solver.
 
 mod agreement;
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod diagrams;
 mod facts;
 mod languages;

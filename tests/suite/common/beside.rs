@@ -1,7 +1,8 @@
 //! Policies that are loaded beside rules of others.
 
 use netweir::explain::Context;
-use netweir::lower::{Layout, Lowered, lower};
+use netweir::lower::Lowered;
+use netweir::optimise::Layout;
 use netweir::reader::nft;
 use netweir::verify::{Answer, compared};
 use netweir::{Compilation, Options, View};
@@ -36,7 +37,7 @@ pub(crate) fn policies() -> Vec<Beside> {
     let options = Options { verify: false, ..Options::default() };
     let compiled = |path: &&'static str| {
         let compilation = compile_file(&root().join("rulesets").join(path), &options);
-        let lowered = lower(&compilation.policies[0], Layout::default());
+        let lowered = Layout::default().of(&compilation.policies[0]);
         Beside { path, compilation, lowered }
     };
     POLICIES.iter().map(compiled).collect()

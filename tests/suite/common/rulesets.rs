@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use netweir::ir::{
-    Action, AddressSet, Base, Chain, ChainKind, ClauseText, Clauses, CtState, Direction, Hook,
-    MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung, Table,
+    Action, AddressSet, Also, Base, Chain, ChainKind, ClauseText, Clauses, CtState, Direction,
+    Hook, MarkChange, MaskPair, Match, Origin, Owner, OwnerIs, Protocol, Rule, Ruleset, Rung,
+    Table,
 };
 use netweir::lower::istio::rungs;
 use netweir::net::{Families, Family, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
@@ -33,7 +34,13 @@ pub(crate) fn clauses() -> Clauses {
 
 /// A rule for both families.
 pub(crate) fn rule(rung: Rung, when: Vec<Match>, then: Action) -> Rule {
-    Rule { families: Families::Both, when, then, origin: Origin::new(rung, None) }
+    Rule {
+        families: Families::Both,
+        when,
+        then,
+        origin: Origin::new(rung, None),
+        also: Also::NOTHING,
+    }
 }
 
 pub(crate) fn jump(to: &str) -> Action {

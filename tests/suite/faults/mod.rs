@@ -16,7 +16,6 @@ use std::path::Path;
 
 use netweir::backend::nft::{MemberChange, Members};
 use netweir::ir::Ruleset;
-use netweir::lower::lower;
 use netweir::net::Family;
 use netweir::policy::Policy;
 use netweir::{Compilation, Layout, Options, View};
@@ -52,7 +51,7 @@ impl<'a> Subject<'a> {
     /// What is written; `None` if that is nothing, or cannot be.
     fn new(compilation: &'a Compilation, name: &str, output: Output) -> Option<Self> {
         let policy = compilation.policies.first()?;
-        let ruleset = lower(policy, Layout::Compact).ruleset;
+        let ruleset = Layout::Compact.of(policy).ruleset;
         let text = match output {
             Output::Policy(view) => compilation.emit(policy, view).ok()?,
             Output::Members(change, view) => {

@@ -4,7 +4,7 @@ use super::super::condition::Condition;
 use super::super::field::Field;
 use super::super::opaque::{Asker, target};
 use super::{Place, Spec};
-use crate::ir::{Action, Direction, Effect, Match, Origin, Protocol, Rule};
+use crate::ir::{Action, Also, Direction, Effect, Match, Origin, Protocol, Rule};
 use crate::net::Families;
 use crate::nft::{At, Comparison, Expr, Right, Statement, TableFamily, Translation};
 
@@ -39,7 +39,13 @@ pub(in super::super) fn unknown(
 ) -> Rule {
     let held = place.sets.held_by(statements.iter().map(|(_, one)| one));
     let then = Action::Opaque(asker.unknown_target(&in_words(statements), &held));
-    Rule { families: place.families, when: Vec::new(), then, origin: Origin::FOREIGN }
+    Rule {
+        families: place.families,
+        when: Vec::new(),
+        then,
+        origin: Origin::FOREIGN,
+        also: Also::NOTHING,
+    }
 }
 
 fn in_words(statements: &[(At, Statement<'_>)]) -> String {

@@ -4,7 +4,7 @@ use super::super::ReadProblem;
 use super::super::condition::{connected, transport};
 use super::map::Map;
 use super::{Spec, inexact};
-use crate::ir::{Action, Chain, Match, Origin, Rule};
+use crate::ir::{Action, Also, Chain, Match, Origin, Rule};
 use crate::net::{Families, Name};
 use crate::nft::Names;
 
@@ -201,7 +201,7 @@ impl Helpers<'_, '_> {
 }
 
 fn rule(families: Families, when: Vec<Match>, then: Action) -> Rule {
-    Rule { families, when, then, origin: Origin::FOREIGN }
+    Rule { families, when, then, origin: Origin::FOREIGN, also: Also::NOTHING }
 }
 
 /// Leaves out that the packet is TCP or UDP where another match says that.
