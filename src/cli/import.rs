@@ -4,9 +4,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser};
+use clap::{
+    Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser,
+};
 
-use super::files::{once, read_whole};
+use super::files::{self, once, read_whole};
 use super::report::Messages;
 use super::{Outcome, numbers, output};
 use crate::diag::render::Level;
@@ -34,17 +36,18 @@ const INPUT: &str = "input";
 
 impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        match self.from.read()? {
+        let (told, sources) = self.from.read()?;
+        match told {
             Ok(Imported { policies, notes }) => {
-                messages.imported(Level::Note, &notes);
+                messages.imported(Level::Note, &sources, &notes);
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
                 let output = self.from.path(OUTPUT);
-                output::write(output, &Sources::default(), &texts.join("\n"))
+                output::write(output, &sources, &texts.join("\n"))
             }
             Err(Refused { mistakes, notes }) => {
-                messages.imported(Level::Note, &notes);
-                messages.imported(Level::Error, &mistakes);
+                messages.imported(Level::Note, &sources, &notes);
+                messages.imported(Level::Error, &sources, &mistakes);
                 Ok(Outcome::Bad)
             }
         }
@@ -52,7 +55,7 @@ impl Import {
 }
 
 impl From {
-    fn read(&self) -> io::Result<Told> {
+    fn read(&self) -> io::Result<(Told, Sources)> {
         self.reads_standard_input_once()?;
         let context = Context {
             name: self.given.get_one::<Name>(NAME).cloned(),
@@ -63,21 +66,36 @@ impl From {
             resolv_conf: self.text(Extra::ResolvConf)?,
             mesh_config: self.text(Extra::MeshConfig)?,
         };
-        let (form, text) = self.form()?;
-        Ok((form.read)(&text, &context))
+        let (form, sources) = self.form()?;
+        let told = form.read(&sources, &context);
+        Ok((told, sources))
     }
 
-    /// The form of configuration that was given, and its text.
-    fn form(&self) -> io::Result<(&'static Form, String)> {
+    /// The form of configuration that was given, and its texts.
+    fn form(&self) -> io::Result<(&'static Form, Sources)> {
         let mut forms = self.importer.forms.iter();
         let form = forms
             .find(|form| self.given.contains_id(form.flag))
             .expect("clap asks for a form of configuration");
-        let text = match form.given {
-            GivenAs::Arguments => self.given.get_one::<String>(form.flag).cloned(),
-            GivenAs::File => self.path(form.flag).map(read_whole).transpose()?,
-        };
-        Ok((form, text.unwrap_or_default()))
+        let mut sources = Sources::default();
+        match form.given {
+            GivenAs::Arguments(_) => {
+                let text = self.given.get_one::<String>(form.flag);
+                sources.add(form.flag, text.map_or("", String::as_str));
+            }
+            GivenAs::File(_) | GivenAs::Files(_) => {
+                for path in self.paths(form.flag) {
+                    sources.add(files::name(path), &read_whole(path)?);
+                }
+            }
+        }
+        Ok((form, sources))
+    }
+
+    /// The paths that an option is given; none if the mesh has no such option.
+    fn paths(&self, flag: &str) -> impl Iterator<Item = &Path> {
+        let paths = self.given.try_get_many::<PathBuf>(flag).ok().flatten();
+        paths.into_iter().flatten().map(PathBuf::as_path)
     }
 
     /// The path that an option is given; `None` if the mesh has no such option.
@@ -100,10 +118,11 @@ impl From {
     }
 
     fn reads_standard_input_once(&self) -> io::Result<()> {
-        let files = self.importer.forms.iter().filter(|form| form.given == GivenAs::File);
+        let is_file = |form: &&Form| !matches!(form.given, GivenAs::Arguments(_));
+        let files = self.importer.forms.iter().filter(is_file);
         let extras = self.importer.extras.iter().filter(|(extra, _)| *extra != Extra::Ipv6);
         let flags = files.map(|form| form.flag).chain(extras.map(|(extra, _)| flag(*extra)));
-        once(flags.filter_map(|flag| self.path(flag)))
+        once(flags.flat_map(|flag| self.paths(flag)))
     }
 }
 
@@ -177,10 +196,11 @@ fn subcommand(importer: &'static Importer) -> Command {
 
 fn form_argument(form: &'static Form) -> Arg {
     let argument = match form.given {
-        GivenAs::Arguments => {
+        GivenAs::Arguments(_) => {
             Arg::new(form.flag).long(form.flag).allow_hyphen_values(true).value_name("ARGUMENTS")
         }
-        GivenAs::File => file(form.flag),
+        GivenAs::File(_) => file(form.flag),
+        GivenAs::Files(_) => file(form.flag).num_args(1..).action(ArgAction::Append),
     };
     argument.help(form.help)
 }

@@ -33,11 +33,13 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 
 pub use finding::{Finding, Given, Source};
-pub use general::{GeneralReason, GeneralRemark, NoRules};
+pub use general::{GeneralReason, GeneralRemark, NoRules, Sort};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
 
 use crate::net::Name;
-use crate::policy::{GroupIds, Policy};
+use crate::policy::{Detail, GroupIds, Policy, print};
+use crate::syntax::NoIncludes;
+use crate::{Options, compile};
 
 /// What the input does not say.
 #[derive(Clone, Debug, Default)]
@@ -91,11 +93,29 @@ impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
 /// The same in words, for those who know no mesh.
 fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {
     match result {
-        Ok(Imported { policies, notes }) => Ok(Imported { policies, notes: in_words(notes) }),
+        Ok(Imported { policies, notes }) => {
+            let notes = in_words(notes);
+            let mistakes: Vec<_> = policies.iter().filter_map(refused_by_check).collect();
+            if mistakes.is_empty() {
+                Ok(Imported { policies, notes })
+            } else {
+                Err(Refused { mistakes, notes })
+            }
+        }
         Err(Refused { mistakes, notes }) => {
             Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes) })
         }
     }
+}
+
+/// Why `weir check` would refuse the policy, if it would: no import prints one that it refuses.
+fn refused_by_check(policy: &Policy) -> Option<Finding<String>> {
+    let options = Options { verify: false, ..Options::default() };
+    let text = print(policy, Detail::Differences);
+    let failure = compile("policy", &text, &NoIncludes, &options).err()?;
+    let why: Vec<_> = failure.diagnostics.iter().map(|found| found.problem.to_string()).collect();
+    let what = GeneralReason::NotAPolicy { why: why.join("; ") }.to_string();
+    Some(Finding { about: Some(policy.name.to_string()), given: None, at: None, what })
 }
 
 /// What `arguments` makes of the words of a command line, in words.
@@ -110,25 +130,30 @@ fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
 
 /// Refuses everything, for one reason.
 fn refused<R, M: From<GeneralReason>>(why: GeneralReason) -> Refused<R, M> {
-    let mistake = Finding { about: None, given: None, what: why.into() };
+    let mistake = Finding { about: None, given: None, at: None, what: why.into() };
     Refused { mistakes: vec![mistake], notes: Vec::new() }
 }
 
 fn in_words<T: Display>(findings: Vec<Finding<T>>) -> Vec<Finding<String>> {
-    let word = |Finding { about, given, what }: Finding<T>| Finding {
+    let word = |Finding { about, given, at, what }: Finding<T>| Finding {
         about,
         given,
+        at,
         what: what.to_string(),
     };
     findings.into_iter().map(word).collect()
 }
 
-/// The words of a command line, as a shell splits it; nothing is expanded.
+/// The words of a command line, as a shell splits it; nothing is expanded. A text that begins with `[`
+/// is an array of texts in JSON, as `kubectl -o jsonpath` prints arguments.
 ///
 /// # Errors
 ///
-/// If a quote is not closed, or a backslash is the last character.
+/// If a quote is not closed, a backslash is the last character, or the array is none.
 pub fn split(text: &str) -> Result<Vec<String>, GeneralReason> {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).map_err(|error| json::unreadable(&error));
+    }
     let words = shell::split(text).map(|words| words.into_iter().map(|(_, word)| word).collect());
     words.ok_or(GeneralReason::OpenQuote)
 }

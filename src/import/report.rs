@@ -1,22 +1,39 @@
 //! What an import finds, while it reads.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::general::GeneralRemark;
 use super::naming::Names;
 use super::{Context, Finding, Given, Imported, Refused};
 use crate::policy::{Kind, Policy};
+use crate::span::Span;
+
+/// Where options are written.
+pub(crate) type Places = BTreeMap<String, Span>;
 
 /// Findings as they are made: notes `R` and mistakes `M`.
 #[derive(Debug)]
 pub(crate) struct Report<R, M> {
     /// What they are about.
     pub(crate) about: Option<String>,
+    /// Where that is.
+    pub(crate) here: Option<Span>,
+    /// Where its options are.
+    pub(crate) places: Rc<Places>,
     pub(crate) notes: Vec<Finding<R>>,
     pub(crate) mistakes: Vec<Finding<M>>,
 }
 
 impl<R, M> Default for Report<R, M> {
     fn default() -> Self {
-        Self { about: None, notes: Vec::new(), mistakes: Vec::new() }
+        Self {
+            about: None,
+            here: None,
+            places: Rc::default(),
+            notes: Vec::new(),
+            mistakes: Vec::new(),
+        }
     }
 }
 
@@ -29,8 +46,26 @@ impl<R, M> Report<R, M> {
         self.mistakes.iter_mut().for_each(|mistake| mistake.about = None);
     }
 
+    /// What follows is about an object of this name, at this place.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn begin(&mut self, about: Option<&str>, here: Option<Span>) {
+        self.about = about.map(str::to_owned);
+        self.here = here;
+        self.places = Rc::default();
+    }
+
+    /// What `find` finds is at `place`.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn at(&mut self, place: Span, find: impl FnOnce(&mut Self)) {
+        let (here, places) = (self.here.replace(place), std::mem::take(&mut self.places));
+        find(self);
+        (self.here, self.places) = (here, places);
+    }
+
     fn finding<T>(&self, given: Option<&Given>, what: T) -> Finding<T> {
-        Finding { about: self.about.clone(), given: given.cloned(), what }
+        let place = given.and_then(|given| self.places.get(&given.option).copied());
+        let at = place.or(self.here);
+        Finding { about: self.about.clone(), given: given.cloned(), at, what }
     }
 
     /// Adds a note on an option.
@@ -59,7 +94,7 @@ impl<R, M> Report<R, M> {
         self,
         import: Result<Imported<R>, Refused<R, M>>,
     ) -> Result<Imported<R>, Refused<R, M>> {
-        let Self { mut notes, mut mistakes, about: _ } = self;
+        let Self { mut notes, mut mistakes, .. } = self;
         let policies = match import {
             Ok(imported) => {
                 notes.extend(imported.notes);
@@ -71,7 +106,7 @@ impl<R, M> Report<R, M> {
                 Vec::new()
             }
         };
-        Self { about: None, notes, mistakes }.finish(policies)
+        Self { notes, mistakes, ..Self::default() }.finish(policies)
     }
 
     /// As [`finish`](Self::finish), of the one policy for `mesh` that a command line says.

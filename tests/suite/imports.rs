@@ -5,6 +5,7 @@ use std::fs;
 
 use netweir::import::{Context, IMPORTERS, Imported, Refused};
 use netweir::policy::{Detail, print};
+use netweir::span::Sources;
 
 use crate::common::snapshots;
 
@@ -25,7 +26,7 @@ fn everything_that_people_have() {
         let form = importer.forms.iter().find(|known| known.flag == form).unwrap();
         let text = fs::read_to_string(path).unwrap();
         let mut lines = Vec::new();
-        match (form.read)(&text, &Context::default()) {
+        match form.read(&Sources::of("input", &text), &Context::default()) {
             Ok(Imported { policies, notes }) => {
                 lines.extend(policies.iter().map(|policy| print(policy, Detail::Differences)));
                 lines.extend(notes.iter().map(|note| format!("note: {note}\n")));

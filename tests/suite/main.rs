@@ -23,6 +23,7 @@ mod host_kernel;
 mod host_live;
 mod host_packets;
 mod import;
+mod import_laws;
 mod imports;
 mod iptables;
 mod iptables_corpus;

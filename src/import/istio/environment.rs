@@ -1,7 +1,7 @@
 //! Upstream's variables, to options.
 
 use super::finding::{Remark, Report};
-use super::option::{OPTIONS, Opt, Options};
+use super::option::{OPTIONS, Options};
 use crate::import::environment::Environment;
 use crate::import::{GeneralRemark, Given, Source, words};
 
@@ -26,20 +26,7 @@ pub(super) fn read(environment: &Environment, options: &mut Options, report: &mu
         }
     }
     for (name, value) in environment {
-        // A misspelt option is worth a word; any other variable is somebody else's.
-        if let Some(near) = misspelt(name) {
-            let nearest = Some(near.to_owned());
-            report.note(&given(name, value), GeneralRemark::NotAnOption { nearest });
-        }
-    }
-}
-
-/// Notes that a user is not looked up, if nothing else says who the proxy is.
-pub(super) fn note_user(environment: &Environment, options: &Options, report: &mut Report) {
-    if let Some(user) = environment.get("ENVOY_USER")
-        && options.text(Opt::ProxyUid).is_empty()
-    {
-        report.note(&given("ENVOY_USER", user), Remark::UserNotLookedUp);
+        note_stray(&given(name, value), report);
     }
 }
 
@@ -47,10 +34,53 @@ pub(super) fn given(name: &str, value: &str) -> Given {
     Given { option: name.to_owned(), value: value.to_owned(), source: Source::Environment }
 }
 
-/// The variable that `name` is one or two letters away from.
-fn misspelt(name: &str) -> Option<&'static str> {
+/// Words in names of variables that have to do with capture.
+const WORDS: &[&str] = &[
+    "CAPTURE",
+    "CIDR",
+    "DNS",
+    "EXCLUDE",
+    "EXCLUDED",
+    "INBOUND",
+    "INCLUDE",
+    "INTERCEPTION",
+    "IPTABLES",
+    "NFTABLES",
+    "OUTBOUND",
+    "OWNER",
+    "REDIRECT",
+    "TABLES",
+    "TPROXY",
+];
+
+/// Variables with such a word that decide about something else, as of istio 86c9f01f
+/// (`pilot/pkg/features`, `pkg/istio-agent`, `tools/packaging/common`).
+const UNRELATED: &[&str] = &[
+    "ISTIO_META_DNS_AUTO_ALLOCATE",
+    "DNS_FORWARD_PARALLEL",
+    "DNS_PROXY_ADDR",
+    "ISTIO_META_INTERCEPTION_MODE",
+    "ISTIO_KUBE_APP_PROBERS",
+    "ENABLE_INBOUND_PASSTHROUGH",
+    "INVALID_DROP",
+];
+
+/// Notes a variable that is no option, but is misspelt or has to do with capture by its words.
+pub(super) fn note_stray(given: &Given, report: &mut Report) {
+    let name = given.option.as_str();
     let known = || OPTIONS.iter().flat_map(|spec| spec.environment).copied();
-    words::misspelt(name, known()).filter(|_| name.len() >= 8)
+    let is_known = known().any(|known| known == name)
+        || NEVER_READ.iter().any(|(known, _)| *known == name)
+        || UNRELATED.contains(&name);
+    if is_known {
+        return;
+    }
+    let near = words::misspelt(name, known()).filter(|_| name.len() >= 8);
+    let speaks = name.split('_').any(|word| WORDS.contains(&word));
+    if near.is_some() || speaks {
+        let nearest = near.map(str::to_owned);
+        report.note(given, GeneralRemark::NotAnOption { nearest });
+    }
 }
 
 #[cfg(test)]

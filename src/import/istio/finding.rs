@@ -76,20 +76,82 @@ pub enum Remark {
     /// A mark in hexadecimal.
     #[error("upstream's rules take hexadecimal, but its routes need the mark in decimal")]
     HexadecimalMark,
-    /// The family depends on the pod.
+    /// The namespace is not among the manifests.
     #[error(
-        "the workload's addresses decide whether IPv6 is captured, and they are not known: it is"
+        "its namespace is not among the manifests; as it says something of a sidecar's traffic, it is \
+         taken to get one"
     )]
-    FamiliesUnknown,
+    NamespaceUnknown,
+    /// A label beside an annotation.
+    #[error("no effect, because the label of that name wins, which says `{label}`")]
+    LabelWins {
+        /// What the label says.
+        label: String,
+    },
+    /// Neither true nor false.
+    #[error("no effect: only `true` and `false` are read")]
+    NotInject,
+    /// An annotation without anybody who reads it.
+    #[error(
+        "no effect as an annotation, because the namespace does not ask for injection; write it as a \
+         label"
+    )]
+    OnlyTheLabelAsks,
+    /// No mode.
+    #[error("no effect: the modes are `ambient` and `none`")]
+    NotDataplaneMode,
+    /// A status that somebody wrote.
+    #[error(
+        "a status that only Istio writes, and no switch: the label `istio.io/dataplane-mode: none` \
+         keeps a pod out of ambient mode"
+    )]
+    RedirectionIsStatus,
+    /// Something of the mesh's that is not carried over.
+    #[error("decides which pods are injected, or with what: not carried over")]
+    NotOfAPod,
+    /// Neither the CNI plugin nor the init container is known to make the rules.
+    #[error(
+        "read as Istio's CNI plugin reads it, which also excludes inbound ports 15020, 15021 and \
+         15090, and outbound port 15020 unless the pod excludes others; where an init container makes \
+         the rules instead, or the mesh has other defaults, give its configuration with `--mesh-config`"
+    )]
+    CniUnknown,
+    /// The rules of the init container that the injector would add.
+    #[error("read as Istio's injector reads it, whose init container makes the rules")]
+    AsInjected,
+    /// An older release.
+    #[error(
+        "Istio {release}, which the image names, does otherwise than the rules here, which are those of \
+         1.29 to 1.31: there {packet} {fared} ({shown_by})"
+    )]
+    OlderRelease {
+        /// The release.
+        release: String,
+        /// A packet that fares differently.
+        packet: String,
+        /// How it fares there.
+        fared: String,
+        /// What shows it.
+        shown_by: &'static str,
+    },
+    /// A newer release.
+    #[error("what Istio {release} does is not known here: the rules are those of 1.29 to 1.31")]
+    NewerRelease {
+        /// The release.
+        release: String,
+    },
+    /// No such user.
+    #[error("the machine has no user `{name}`, and Istio then takes 1337")]
+    NoSuchUser {
+        /// The user.
+        name: String,
+    },
     /// Two addresses, but one family.
     #[error("the workload has IPv6 addresses, which upstream leaves alone without `DUAL_STACK`")]
     SingleStack,
     /// A boolean that is not one.
     #[error("not a boolean, so it is ignored")]
     BooleanIgnored,
-    /// The name of the proxy's user.
-    #[error("users are not looked up; the proxy's is taken to be 1337")]
-    UserNotLookedUp,
     /// A container of the workload that is taken for the proxy.
     #[error(
         "container `{container}` runs as {what} {id}, which is the proxy's: nothing that it sends is captured"
@@ -208,14 +270,32 @@ pub enum Reason {
     #[error("an item of the list is empty, which upstream refuses in annotations")]
     EmptyItem,
     /// A range of ports in an annotation.
-    #[error("`{item}` is a range, which upstream refuses in annotations")]
+    #[error("`{item}` is a range, which upstream refuses in annotations; list the ports")]
     RangeInAnnotation {
         /// As written.
         item: String,
     },
     /// DNS servers of the pod.
-    #[error("the DNS servers in the pod's resolv.conf are captured, and they are not known")]
+    #[error(
+        "the DNS servers in the pod's resolv.conf are captured, and they are not known: copy it from the \
+         pod (`kubectl exec POD -- cat /etc/resolv.conf`) and give it with `--resolv-conf FILE`"
+    )]
     ResolversUnknown,
+    /// The user of the proxy.
+    #[error(
+        "Istio looks the proxy's user `{name}` up where it makes the rules, and the number is not known: \
+         give that machine's /etc/passwd with `--user-file FILE`, or the number with `-u`"
+    )]
+    UserUnknown {
+        /// What it is called.
+        name: String,
+    },
+    /// The addresses of the workload.
+    #[error(
+        "the workload's addresses decide whether IPv6 is captured, and they are not known: `--ipv6 off` \
+         if the first of them is IPv4, as on most clusters, and `--ipv6 on` if it is IPv6"
+    )]
+    FamiliesUnknown,
     /// No group, but something after it.
     #[error("no group is captured, but {what} is, which a policy cannot say")]
     NoGroupBut {

@@ -8,7 +8,7 @@
 //!                          └─► ambient ──► AmbientPod, AmbientHost
 //! ```
 //!
-//! The same is what upstream's iptables rules do (istio 1.29, 86c9f01f). What a policy cannot
+//! The same is what upstream's iptables rules do (istio 1.29 to 1.31, 86c9f01f). What a policy cannot
 //! say, or upstream refuses, is a [`Mistake`]; what has no effect, or says nothing about traffic,
 //! is left out with a [`Note`]. Nothing is dropped in silence.
 //!
@@ -26,19 +26,27 @@ mod ambient;
 mod annotation;
 mod arguments;
 mod config;
+#[cfg(feature = "import-pod")]
+mod enrolment;
 mod environment;
 mod finding;
+#[cfg(feature = "import-pod")]
+mod mesh;
 mod option;
 #[cfg(feature = "import-pod")]
 mod pod;
+#[cfg(feature = "import-pod")]
+mod release;
 mod resolver;
 mod sidecar;
 mod value;
+#[cfg(feature = "import-pod")]
+mod vocabulary;
 
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use finding::Report;
 use option::Options;
@@ -46,10 +54,13 @@ use option::Options;
 use super::environment::Environment;
 use super::importer::{Extra, Form, Importer};
 pub use super::{Context, split};
-use super::{told, told_arguments};
+use super::{GeneralReason, told, told_arguments};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "istio";
+
+/// The releases whose rules a policy has.
+const RULES: &str = "Istio 1.29 to 1.31 (istio 86c9f01f)";
 
 /// Istio, among the imports.
 pub(super) const IMPORTER: Importer = Importer {
@@ -57,6 +68,7 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Istio's configuration into a policy that says the same",
     mesh: "Istio",
     rules: "Istio's iptables rules",
+    release: RULES,
     examples: &[
         r#"weir import istio --args "-p 15001 -z 15006 -u 1337 -i '*' -b '*' -d 15090,15021,15020""#,
         "kubectl get pod reviews -o yaml | weir import istio --pod -",
@@ -65,13 +77,14 @@ pub(super) const IMPORTER: Importer = Importer {
     forms: &[
         Form::arguments(
             "Arguments of istio-iptables, in one text that is split as a shell splits it",
-            &[Extra::Environment, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            &[Extra::Environment, Extra::Users, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Groups, Extra::Ipv6, Extra::ResolvConf], |text, context| {
-            told(pods(text, context))
-        }),
+        Form::pod(
+            &[Extra::MeshConfig, Extra::Users, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            |sources, context| told(manifests(sources, context)),
+        ),
         Form::config(
             "Istio's own configuration in JSON, one object or several; `-` is standard input",
             &[Extra::Groups],
@@ -82,6 +95,17 @@ pub(super) const IMPORTER: Importer = Importer {
         (
             Extra::Environment,
             "Environment beside --args: lines of `NAME=value`, as a shell reads them",
+        ),
+        #[cfg(feature = "import-pod")]
+        (
+            Extra::MeshConfig,
+            "The mesh's own configuration in YAML or JSON: Helm values, an IstioOperator, a MeshConfig, \
+             or the ConfigMaps of istiod and of the CNI agent; among the manifests it is read, too",
+        ),
+        (
+            Extra::Users,
+            "User file (the form of /etc/passwd) of where the rules are made: without `-u`, Istio looks \
+             the user `istio-proxy` up there",
         ),
         (
             Extra::Groups,
@@ -110,7 +134,14 @@ pub(super) const IMPORTER: Importer = Importer {
 pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
     let mut report = Report::default();
     let environment = super::environment::parse(&context.environment, &mut report);
-    let mut options = command(arguments, &environment, &mut report);
+    if arguments.is_empty() && environment.is_empty() && report.mistakes.is_empty() {
+        report.fail(GeneralReason::Nothing);
+    }
+    let mut options = command(arguments, &environment, context, &mut report);
+    if !options.is_any_given() && report.mistakes.is_empty() {
+        let hint = "`-b '*' -i '*'` are arguments of `istio-iptables`, and `ISTIO_INBOUND_PORTS` is one of its variables";
+        report.fail(GeneralReason::NotUnderstood { hint });
+    }
     resolver::families(&mut options, &[], context, &mut report);
     resolver::servers(&mut options, None, context, &mut report);
     let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
@@ -118,10 +149,15 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
 }
 
 /// The options of one run of `istio-iptables`, as far as its command line and environment say.
-fn command(arguments: &[String], environment: &Environment, report: &mut Report) -> Options {
+fn command(
+    arguments: &[String],
+    environment: &Environment,
+    context: &Context,
+    report: &mut Report,
+) -> Options {
     let mut options = Options::new();
     environment::read(environment, &mut options, report);
     arguments::read(arguments, &mut options, report);
-    environment::note_user(environment, &options, report);
+    resolver::user(&mut options, environment, context, report);
     options
 }

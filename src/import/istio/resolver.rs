@@ -6,6 +6,7 @@ use super::Context;
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
 use crate::import::Given;
+use crate::import::environment::Environment;
 
 /// Decides about IPv6 as upstream does (`FillConfigFromEnvironment`): the first address of the
 /// workload that is neither loopback nor link-local says it; with dual stack, any of them does.
@@ -22,8 +23,8 @@ pub(super) fn families(
     let ipv6 = match context.ipv6 {
         Some(ipv6) => ipv6,
         None if addresses.is_empty() => {
-            report.remark(Remark::FamiliesUnknown);
-            true
+            report.fail(Reason::FamiliesUnknown);
+            return;
         }
         None if options.is_on(Opt::DualStack) => any_ipv6,
         None => {
@@ -34,6 +35,30 @@ pub(super) fn families(
         }
     };
     options.set(Opt::Ipv6, Given::field("IPv6", ipv6.to_string()), report);
+}
+
+/// Fills in the proxy's user, if nobody says it: the one called `ENVOY_USER` on the machine, or else
+/// 1337 (`FillConfigFromEnvironment`).
+pub(super) fn user(
+    options: &mut Options,
+    environment: &Environment,
+    context: &Context,
+    report: &mut Report,
+) {
+    if !options.text(Opt::ProxyUid).is_empty() {
+        return;
+    }
+    let name = environment.get("ENVOY_USER").filter(|name| !name.is_empty());
+    let name = name.map_or("istio-proxy", String::as_str);
+    if context.users.is_empty() {
+        return report.fail(Reason::UserUnknown { name: name.to_owned() });
+    }
+    let id = context.users.get(name).copied();
+    if id.is_none() {
+        report.remark(Remark::NoSuchUser { name: name.to_owned() });
+    }
+    let id = id.unwrap_or(1337);
+    options.set(Opt::ProxyUid, Given::field(format!("user {name}"), id.to_string()), report);
 }
 
 /// Fills in the DNS servers, if they are captured one by one: those of the caller's resolv.conf,
@@ -49,7 +74,9 @@ pub(super) fn servers(
     }
     let listed = context.resolv_conf.as_deref().map(name_servers).or(own);
     let Some(listed) = listed else {
-        return report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+        report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+        // There is no policy, and nothing more to say of its servers.
+        return options.preset(Opt::AllDns, "true");
     };
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for server in listed {
@@ -101,13 +128,6 @@ mod tests {
             (&["10.0.0.1"], true, None, "false "),
             (&["10.0.0.1"], true, Some(true), "true "),
             (&[], false, Some(false), "false "),
-            (
-                &[],
-                true,
-                None,
-                "true the workload's addresses decide whether IPv6 is captured, and they are not \
-                 known: it is",
-            ),
         ] {
             let (mut options, mut report) = (Options::new(), Report::default());
             let given = Given::field("DUAL_STACK", dual_stack.to_string());
@@ -139,7 +159,8 @@ mod tests {
         assert_eq!(
             report.mistakes[0].to_string(),
             "`REDIRECT_DNS: true`: the DNS servers in the pod's resolv.conf are captured, and \
-             they are not known"
+             they are not known: copy it from the pod (`kubectl exec POD -- cat /etc/resolv.conf`) and \
+             give it with `--resolv-conf FILE`"
         );
     }
 }

@@ -31,7 +31,7 @@ mod value;
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use finding::Report;
 use option::Options;
@@ -50,6 +50,7 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Kuma's configuration into a policy that says the same",
     mesh: "Kuma",
     rules: "Kuma's iptables rules",
+    release: "Kuma 348b6528",
     examples: &[
         r#"weir import kuma --args "--kuma-dp-user 5678 --exclude-inbound-ports 22""#,
         "weir import kuma --config transparent-proxy.yaml --resolv-conf /etc/resolv.conf",
@@ -63,8 +64,8 @@ pub(super) const IMPORTER: Importer = Importer {
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Users, Extra::Ipv6, Extra::ResolvConf], |text, context| {
-            told(pods(text, context))
+        Form::pod(&[Extra::Users, Extra::Ipv6, Extra::ResolvConf], |sources, context| {
+            told(manifests(sources, context))
         }),
         Form::config(
             "Kuma's configuration file in YAML or JSON, or several objects in JSON; `-` is \

@@ -28,7 +28,7 @@ mod pod;
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use finding::Report;
 use option::{OPTIONS, Opt, Options, Takes};
@@ -48,6 +48,7 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Linkerd's configuration into a policy that says the same",
     mesh: "Linkerd",
     rules: "the rules of Linkerd's proxy-init",
+    release: "linkerd2-proxy-init 183e791",
     examples: &[
         r#"weir import linkerd --args "-p 4143 -o 4140 -u 2102 --inbound-ports-to-ignore 4190,4191""#,
         "kubectl get pod web -o yaml | weir import linkerd --pod -",
@@ -60,7 +61,7 @@ pub(super) const IMPORTER: Importer = Importer {
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Ipv6], |text, context| super::told(pods(text, context))),
+        Form::pod(&[Extra::Ipv6], |sources, context| super::told(manifests(sources, context))),
         Form::config(
             "Flags by name, or the CNI plugin's configuration, in JSON, one object or \
              several; `-` is standard input",
