@@ -1,8 +1,10 @@
 //! `weir import`: the meshes, and the forms of their configuration, are those of the table of
 //! imports.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use clap::{
     Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser,
@@ -14,7 +16,7 @@ use super::{Outcome, numbers, output};
 use crate::diag::render::Level;
 use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
 use crate::net::Name;
-use crate::policy::{Detail, print};
+use crate::policy::{Detail, print, print_with};
 use crate::span::Sources;
 
 /// Turn another system's configuration into a policy that says the same
@@ -32,18 +34,17 @@ struct From {
 
 const NAME: &str = "name";
 const OUTPUT: &str = "output";
+const OUT_DIR: &str = "out-dir";
+const NO_COMMENTS: &str = "no-comments";
 const INPUT: &str = "input";
 
 impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let (told, sources) = self.from.read()?;
         match told {
-            Ok(Imported { policies, notes }) => {
-                messages.imported(Level::Note, &sources, &notes);
-                let texts: Vec<String> =
-                    policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
-                let output = self.from.path(OUTPUT);
-                output::write(output, &sources, &texts.join("\n"))
+            Ok(imported) => {
+                messages.imported(Level::Note, &sources, &imported.notes);
+                self.write(&imported, &sources)
             }
             Err(Refused { mistakes, notes }) => {
                 messages.imported(Level::Note, &sources, &notes);
@@ -51,6 +52,44 @@ impl Import {
                 Ok(Outcome::Bad)
             }
         }
+    }
+}
+
+impl Import {
+    /// Writes the policies, to one place or each to a file of its own.
+    fn write(&self, imported: &Imported<String>, sources: &Sources) -> io::Result<Outcome> {
+        let texts = imported.policies.iter().zip(&imported.comments).map(|(policy, comments)| {
+            if self.from.given.get_flag(NO_COMMENTS) {
+                print(policy, Detail::Differences)
+            } else {
+                print_with(policy, Detail::Differences, comments)
+            }
+        });
+        let head = self.head();
+        let Some(folder) = self.from.path(OUT_DIR) else {
+            let texts: Vec<String> = texts.collect();
+            let head = if texts.is_empty() { "" } else { &head };
+            let text = format!("{head}{}", texts.join("\n"));
+            return output::write(self.from.path(OUTPUT), sources, &text);
+        };
+        fs::create_dir_all(folder).map_err(|error| {
+            let folder = files::shown(folder);
+            io::Error::new(error.kind(), format!("cannot make the folder {folder}: {error}"))
+        })?;
+        for (policy, text) in imported.policies.iter().zip(texts) {
+            let file = folder.join(format!("{}.weir", policy.name));
+            output::write(Some(&file), sources, &format!("{head}{text}"))?;
+        }
+        Ok(Outcome::Good)
+    }
+
+    /// The first comment: which rules the policies have the meaning of.
+    fn head(&self) -> String {
+        let Importer { rules, release, .. } = self.from.importer;
+        if self.from.given.get_flag(NO_COMMENTS) {
+            return String::new();
+        }
+        format!("# What {rules} do, those of {release}. Made by weir import.\n\n")
     }
 }
 
@@ -158,11 +197,18 @@ impl FromArgMatches for From {
     }
 }
 
+/// The version of weir, and of the rules of each mesh that it implements.
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let meshes: Vec<_> = IMPORTERS.iter().map(|importer| importer.release).collect();
+    format!("{}\nrules of {}", env!("CARGO_PKG_VERSION"), meshes.join(",\n         "))
+});
+
 /// The command of a mesh.
 fn subcommand(importer: &'static Importer) -> Command {
     let mut forms = importer.forms.iter();
     let name = format!(
-        "Name of the policy [default: that of the pod or the configuration, or else `{}`]",
+        "Name of the policy [default: namespace and owner of the pod, or that of the configuration, or \
+         else `{}`]",
         importer.name
     );
     let mut command = Command::new(importer.name)
@@ -192,6 +238,17 @@ fn subcommand(importer: &'static Importer) -> Command {
                 .short('o')
                 .help("Write here instead of to standard output; whole or not at all"),
         )
+        .arg(
+            Arg::new(OUT_DIR)
+                .long(OUT_DIR)
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with(OUTPUT)
+                .help("Write each policy to a file of its own in this folder, NAME.weir"),
+        )
+        .arg(Arg::new(NO_COMMENTS).long(NO_COMMENTS).action(ArgAction::SetTrue).help(
+            "Leave out the comments, which say where each clause comes from and whose rules these are",
+        ))
 }
 
 fn form_argument(form: &'static Form) -> Arg {

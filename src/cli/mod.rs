@@ -64,6 +64,7 @@ enum Outcome {
 #[command(
     name = "weir",
     version,
+    long_version = import::VERSION.as_str(),
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = EXAMPLES,

@@ -37,7 +37,7 @@ pub use general::{GeneralReason, GeneralRemark, NoRules, Sort};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
 
 use crate::net::Name;
-use crate::policy::{Detail, GroupIds, Policy, print};
+use crate::policy::{Comments, Detail, GroupIds, Policy, print};
 use crate::syntax::NoIncludes;
 use crate::{Options, compile};
 
@@ -66,6 +66,8 @@ pub struct Context {
 pub struct Imported<R> {
     /// The policies, in the order of the input. No two have the same name.
     pub policies: Vec<Policy>,
+    /// Where each of them comes from, in the same order.
+    pub comments: Vec<Comments>,
     /// What they do not carry over, and why.
     pub notes: Vec<Finding<R>>,
 }
@@ -93,11 +95,11 @@ impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
 /// The same in words, for those who know no mesh.
 fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {
     match result {
-        Ok(Imported { policies, notes }) => {
+        Ok(Imported { policies, comments, notes }) => {
             let notes = in_words(notes);
             let mistakes: Vec<_> = policies.iter().filter_map(refused_by_check).collect();
             if mistakes.is_empty() {
-                Ok(Imported { policies, notes })
+                Ok(Imported { policies, comments, notes })
             } else {
                 Err(Refused { mistakes, notes })
             }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::general::GeneralRemark;
 use super::naming::Names;
 use super::{Context, Finding, Given, Imported, Refused};
-use crate::policy::{Kind, Policy};
+use crate::policy::{ClauseKey, Comments, Kind, Policy};
 use crate::span::Span;
 
 /// Where options are written.
@@ -21,6 +21,8 @@ pub(crate) struct Report<R, M> {
     pub(crate) here: Option<Span>,
     /// Where its options are.
     pub(crate) places: Rc<Places>,
+    /// Where the clauses of the policy at hand come from.
+    pub(crate) comments: Comments,
     pub(crate) notes: Vec<Finding<R>>,
     pub(crate) mistakes: Vec<Finding<M>>,
 }
@@ -31,6 +33,7 @@ impl<R, M> Default for Report<R, M> {
             about: None,
             here: None,
             places: Rc::default(),
+            comments: Comments::default(),
             notes: Vec::new(),
             mistakes: Vec::new(),
         }
@@ -60,6 +63,16 @@ impl<R, M> Report<R, M> {
         let (here, places) = (self.here.replace(place), std::mem::take(&mut self.places));
         find(self);
         (self.here, self.places) = (here, places);
+    }
+
+    /// A clause comes from an option.
+    pub(crate) fn origin(&mut self, clause: ClauseKey, given: &Given) {
+        self.comments.add(clause, given.to_string());
+    }
+
+    /// A clause comes from something that is no option.
+    pub(crate) fn origin_in_words(&mut self, clause: ClauseKey, words: impl Into<String>) {
+        self.comments.add(clause, words);
     }
 
     fn finding<T>(&self, given: Option<&Given>, what: T) -> Finding<T> {
@@ -96,9 +109,9 @@ impl<R, M> Report<R, M> {
     ) -> Result<Imported<R>, Refused<R, M>> {
         let Self { mut notes, mut mistakes, .. } = self;
         let policies = match import {
-            Ok(imported) => {
-                notes.extend(imported.notes);
-                imported.policies
+            Ok(Imported { policies, comments, notes: more }) => {
+                notes.extend(more);
+                policies.into_iter().zip(comments).collect()
             }
             Err(refused) => {
                 notes.extend(refused.notes);
@@ -120,14 +133,20 @@ impl<R, M> Report<R, M> {
         R: From<GeneralRemark>,
     {
         let name = Names::of(mesh).take(context.name.as_ref(), None, &mut self);
-        self.finish(vec![Policy { name, kind: kind.into(), expectations: Vec::new() }])
+        let comments = std::mem::take(&mut self.comments);
+        let policy = Policy { name, kind: kind.into(), expectations: Vec::new() };
+        self.finish(vec![(policy, comments)])
     }
 
     /// What was imported, unless something is wrong.
-    pub(crate) fn finish(self, policies: Vec<Policy>) -> Result<Imported<R>, Refused<R, M>> {
+    pub(crate) fn finish(
+        self,
+        policies: Vec<(Policy, Comments)>,
+    ) -> Result<Imported<R>, Refused<R, M>> {
         let Self { notes, mistakes, .. } = self;
         if mistakes.is_empty() {
-            Ok(Imported { policies, notes })
+            let (policies, comments) = policies.into_iter().unzip();
+            Ok(Imported { policies, comments, notes })
         } else {
             Err(Refused { mistakes, notes })
         }

@@ -563,7 +563,7 @@ fn together(texts: &[&str]) -> Vec<String> {
     }
     let context = Context { ipv6: Some(false), ..Context::default() };
     let (policies, notes, mistakes) = match istio::manifests(&sources, &context) {
-        Ok(Imported { policies, notes }) => (policies, notes, Vec::new()),
+        Ok(Imported { policies, notes, .. }) => (policies, notes, Vec::new()),
         Err(Refused { mistakes, notes }) => (Vec::new(), notes, mistakes),
     };
     let place = |at: Option<Span>| {
@@ -590,9 +590,9 @@ fn the_namespace_decides_where_the_pod_does_not() {
     let namespace =
         |labels: &str| format!("kind: Namespace\nmetadata: {{name: shop, labels: {{{labels}}}}}\n");
     for (of_namespace, labels, annotations, expected) in [
-        ("istio-injection: enabled", "", "", &["sidecar p"][..]),
-        ("istio.io/rev: canary", "", "", &["sidecar p"]),
-        ("istio.io/dataplane-mode: ambient", "", "", &["ambient-pod p"]),
+        ("istio-injection: enabled", "", "", &["sidecar shop-p"][..]),
+        ("istio.io/rev: canary", "", "", &["sidecar shop-p"]),
+        ("istio.io/dataplane-mode: ambient", "", "", &["ambient-pod shop-p"]),
         (
             "istio.io/dataplane-mode: ambient",
             "istio.io/dataplane-mode: none",
@@ -632,13 +632,13 @@ fn the_namespace_decides_where_the_pod_does_not() {
                 "0.yaml:3 p: no policy, because nothing in it asks for Istio",
             ],
         ),
-        ("", "sidecar.istio.io/inject: 'true'", "", &["sidecar p"]),
+        ("", "sidecar.istio.io/inject: 'true'", "", &["sidecar shop-p"]),
         (
             "istio-injection: enabled",
             "sidecar.istio.io/inject: 'no'",
             "",
             &[
-                "sidecar p",
+                "sidecar shop-p",
                 "0.yaml:5 p: `sidecar.istio.io/inject: no`: no effect: only `true` and `false` are read",
             ],
         ),
@@ -647,7 +647,7 @@ fn the_namespace_decides_where_the_pod_does_not() {
             "istio.io/dataplane-mode: ambient",
             "",
             &[
-                "sidecar p",
+                "sidecar shop-p",
                 "0.yaml:5 p: `istio.io/dataplane-mode: ambient`: no effect, because of `the sidecar`",
             ],
         ),
@@ -744,7 +744,7 @@ spec:
   selector: {matchLabels: {app: web}}
   environmentVariables: {INVALID_DROP: 'true'}
 ";
-    let text = "sidecar p {
+    let text = "sidecar shop-p {
   family ipv4
   mode tproxy
   proxy {
@@ -866,4 +866,39 @@ fn the_users_of_the_machine_are_asked_for() {
     assert_eq!(users(&known(&[("root", 0)])), (vec![1337], 1));
     let own = Context { environment: "ENVOY_USER=envoy\n".to_owned(), ..known(&[("envoy", 5)]) };
     assert_eq!(users(&own), (vec![5], 0));
+}
+
+#[test]
+fn policies_are_those_of_workloads_and_equal_ones_are_one() {
+    let pod = |name: &str, owner: &str, labels: &str, annotations: &str| {
+        format!(
+            "kind: Pod\nmetadata:\n  name: {name}\n  namespace: shop\n  ownerReferences: [{owner}]\n  \
+             labels: {{sidecar.istio.io/inject: 'true', {labels}}}\n  annotations: {{{annotations}}}\n\
+             spec: {{containers: []}}\n---\n"
+        )
+    };
+    let set = "{kind: ReplicaSet, name: web-7f9c, controller: true}";
+    let excluded = "traffic.sidecar.istio.io/excludeOutboundPorts: '25'";
+    let text = [
+        pod("web-7f9c-a", set, "pod-template-hash: 7f9c", ""),
+        pod("web-7f9c-b", set, "pod-template-hash: 7f9c", ""),
+        pod("db-0", "{kind: StatefulSet, name: db}", "", ""),
+        pod("nightly-29384756-x", "{kind: Job, name: nightly-29384756}", "", excluded),
+        pod("alone", "", "", excluded),
+    ];
+    let context = Context { ipv6: Some(false), ..Context::default() };
+    let imported = istio::pods(&text.concat(), &context).unwrap();
+    let policies: Vec<_> = imported
+        .policies
+        .iter()
+        .zip(&imported.comments)
+        .map(|(policy, comments)| format!("{}: {}", policy.name, comments.policy.join(", ")))
+        .collect();
+    assert_eq!(
+        policies,
+        [
+            "shop-web: Deployment shop/web, StatefulSet shop/db",
+            "shop-nightly: CronJob shop/nightly, Pod shop/alone",
+        ]
+    );
 }

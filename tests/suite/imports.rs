@@ -4,10 +4,27 @@
 use std::fs;
 
 use netweir::import::{Context, IMPORTERS, Imported, Refused};
-use netweir::policy::{Detail, print};
+use netweir::policy::{Detail, print_with};
 use netweir::span::Sources;
+use netweir::syntax::NoIncludes;
+use netweir::{Options, compile};
 
 use crate::common::snapshots;
+
+/// A comment stands before each clause, and comments change nothing of the policy.
+fn every_clause_is_accounted_for(text: &str) {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    for (at, line) in lines.iter().enumerate() {
+        let is_clause = !line.starts_with('#') && !line.ends_with(['{', '}', ',']);
+        let is_first = at == 0 || !lines[at - 1].ends_with(',');
+        if is_clause && is_first {
+            assert!(lines[at - 1].starts_with("# "), "{line} in\n{text}");
+        }
+    }
+    let compiled =
+        compile("imported", text, &NoIncludes, &Options { verify: false, ..Options::default() });
+    assert!(compiled.is_ok(), "{text}");
+}
 
 #[test]
 fn everything_that_people_have() {
@@ -27,8 +44,12 @@ fn everything_that_people_have() {
         let text = fs::read_to_string(path).unwrap();
         let mut lines = Vec::new();
         match form.read(&Sources::of("input", &text), &Context::default()) {
-            Ok(Imported { policies, notes }) => {
-                lines.extend(policies.iter().map(|policy| print(policy, Detail::Differences)));
+            Ok(Imported { policies, comments, notes }) => {
+                let texts = policies.iter().zip(&comments);
+                let texts = texts.map(|(policy, it)| print_with(policy, Detail::Differences, it));
+                let texts: Vec<_> = texts.collect();
+                texts.iter().for_each(|text| every_clause_is_accounted_for(text));
+                lines.extend(texts);
                 lines.extend(notes.iter().map(|note| format!("note: {note}\n")));
             }
             Err(Refused { mistakes, notes }) => {

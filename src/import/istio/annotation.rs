@@ -12,6 +12,7 @@ use crate::import::json::wrong_type;
 use crate::import::manifest::{self, NOTHING, Pod};
 use crate::import::words::misspelt;
 use crate::import::{GeneralRemark, Given};
+use crate::policy::ClauseKey;
 
 /// Turns injection on or off; a label or an annotation.
 pub(super) const INJECT: &str = "sidecar.istio.io/inject";
@@ -172,6 +173,8 @@ fn injected(
     } else {
         options.preset(Opt::InboundExcludes, &all);
     }
+    exclude_origins(pod, mesh, report);
+    report.origin_in_words(EXCLUDE_PORT, "Istio's injector: 15090,15021, and 15020 for its status");
     reroute(pod, &mut options, report);
     resolver::user(&mut options, environment, context, report);
     options
@@ -284,6 +287,19 @@ fn plugin_excludes(pod: &Pod<'_>, mesh: &Mesh, options: &mut Options, report: &m
     if report.mistakes.len() == before && !ports.is_empty() {
         let all = format!("{},{ALWAYS_EXCLUDED}", ports.join(","));
         options.set(Opt::InboundExcludes, Given::field(INBOUND_PORTS_EXCLUDED, all), report);
+        exclude_origins(pod, mesh, report);
+        report.origin_in_words(EXCLUDE_PORT, format!("Istio's CNI plugin: {ALWAYS_EXCLUDED}"));
+    }
+}
+
+/// The clause of excluded inbound ports.
+const EXCLUDE_PORT: ClauseKey = ("inbound", "exclude port");
+
+fn exclude_origins(pod: &Pod<'_>, mesh: &Mesh, report: &mut Report) {
+    for key in [INBOUND_PORTS_EXCLUDED, STATUS_PORT] {
+        if let Some(given) = mesh.setting(pod, key) {
+            report.origin(EXCLUDE_PORT, &given);
+        }
     }
 }
 

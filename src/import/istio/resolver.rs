@@ -20,6 +20,13 @@ pub(super) fn families(
 ) {
     let any_ipv4 = addresses.iter().any(IpAddr::is_ipv4);
     let any_ipv6 = addresses.iter().any(IpAddr::is_ipv6);
+    let source = if let Some(ipv6) = context.ipv6 {
+        format!("--ipv6 {}", if ipv6 { "on" } else { "off" })
+    } else {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        format!("the workload's addresses: {}", addresses.join(", "))
+    };
+    report.origin_in_words(("", "family"), source);
     let ipv6 = match context.ipv6 {
         Some(ipv6) => ipv6,
         None if addresses.is_empty() => {

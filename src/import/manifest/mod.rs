@@ -7,6 +7,7 @@
 //!                                 └─► names that stand in the wrong place (stray)
 //! ```
 
+mod made;
 mod node;
 mod object;
 mod pod;
@@ -17,15 +18,16 @@ pub(crate) use object::Object;
 pub(crate) use pod::{Pod, arguments, environment, note_absent};
 pub(crate) use stray::Vocabulary;
 
+use made::Made;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::general::{GeneralReason, GeneralRemark};
 use super::json::wrong_type;
-use super::naming::Names;
 use super::report::Report;
 use super::{Context, Given, Imported, NoRules, Refused};
-use crate::policy::{Kind, Policy};
+use crate::policy::Kind;
 use crate::span::{FileId, Sources, Span};
 
 /// A mesh, as far as manifests have to do with it.
@@ -106,8 +108,7 @@ where
         .filter(is_namespace)
         .filter_map(|object| Some((object.name()?, *object)))
         .collect();
-    let mut names = Names::of(mesh.name);
-    let mut policies = Vec::new();
+    let mut made = Made::of(mesh);
     let mut pods = 0;
     for object in &objects {
         report.begin(object.name(), Some(object.place()));
@@ -117,10 +118,7 @@ where
         report.places = Rc::clone(&pod.places);
         stray::note(&pod, mesh, &mut report);
         match read(&known, &pod, &mut report) {
-            Ok(kind) => {
-                let name = names.take(context.name.as_ref(), pod.name, &mut report);
-                policies.push(Policy { name, kind, expectations: Vec::new() });
-            }
+            Ok(kind) => made.add(kind, &pod, context, &mut report),
             Err(why) => report.remark(GeneralRemark::NoRules(why)),
         }
     }
@@ -131,7 +129,7 @@ where
     if objects.len() <= 1 {
         report.forget_about();
     }
-    report.finish(policies)
+    report.finish(made.policies)
 }
 
 /// The namespaces among the manifests, by name.

@@ -152,6 +152,8 @@ impl<'a> Object<'a> {
             annotations,
             labels,
             containers,
+            kind: self.kind(),
+            metadata,
             spec,
             status,
             places: Rc::new(places),

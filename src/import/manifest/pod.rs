@@ -26,6 +26,9 @@ pub(crate) struct Pod<'a> {
     pub(crate) labels: BTreeMap<&'a str, &'a str>,
     /// Its containers; those that run first come first.
     pub(crate) containers: Vec<&'a Node>,
+    /// The kind of the object that it is or that makes it.
+    pub(super) kind: &'a str,
+    pub(super) metadata: &'a Node,
     pub(super) spec: &'a Node,
     pub(super) status: &'a Node,
     /// Where its annotations, labels, arguments and variables are.
@@ -33,6 +36,47 @@ pub(crate) struct Pod<'a> {
 }
 
 impl<'a> Pod<'a> {
+    /// What keeps it running: the kind and the name of its owner, or else of itself. A `ReplicaSet` that a
+    /// Deployment made has the hash of its template behind the name, and a Job that a `CronJob` made a
+    /// time.
+    fn owner(&self) -> (&'a str, Option<&'a str>) {
+        let owners = self.metadata["ownerReferences"].items();
+        let owner = owners.iter().find(|owner| owner["controller"] == true).or(owners.first());
+        let known =
+            owner.and_then(|owner| Some((owner["kind"].as_str()?, owner["name"].as_str()?)));
+        let Some((kind, name)) = known else { return (self.kind, self.name) };
+        let hash = self.labels.get("pod-template-hash").copied();
+        let deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
+        let is_time = |tail: &str| tail.len() >= 8 && tail.bytes().all(|it| it.is_ascii_digit());
+        let cron = name.rsplit_once('-').filter(|(_, tail)| is_time(tail)).map(|(head, _)| head);
+        match (kind, deployment, cron) {
+            ("ReplicaSet", Some(deployment), _) => ("Deployment", Some(deployment)),
+            ("Job", _, Some(cron)) => ("CronJob", Some(cron)),
+            _ => (kind, Some(name)),
+        }
+    }
+
+    /// What it is called where a policy says of what it is: `Deployment shop/payments`.
+    pub(super) fn workload(&self) -> String {
+        let (kind, name) = self.owner();
+        let kind = if kind.is_empty() { "Pod" } else { kind };
+        let name = name.unwrap_or("without a name");
+        match self.namespace {
+            Some(namespace) => format!("{kind} {namespace}/{name}"),
+            None => format!("{kind} {name}"),
+        }
+    }
+
+    /// What its policy is called: its namespace and its owner; `None` if it has no name.
+    pub(super) fn policy_name(&self) -> Option<String> {
+        let (_, name) = self.owner();
+        let name = name?;
+        Some(match self.namespace {
+            Some(namespace) => format!("{namespace}-{name}"),
+            None => name.to_owned(),
+        })
+    }
+
     /// The container of that name.
     pub(crate) fn container(&self, name: &str) -> Option<&'a Node> {
         self.containers.iter().copied().find(|container| container["name"] == name)
