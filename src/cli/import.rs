@@ -14,7 +14,9 @@ use super::files::{self, once, read_whole};
 use super::report::Messages;
 use super::{Outcome, numbers, output};
 use crate::diag::render::Level;
-use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
+use crate::import::{
+    Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told, Words,
+};
 use crate::net::Name;
 use crate::policy::{Detail, print, print_with};
 use crate::span::Sources;
@@ -46,7 +48,7 @@ impl Import {
                 messages.imported(Level::Note, &sources, &imported.notes);
                 self.write(&imported, &sources)
             }
-            Err(Refused { mistakes, notes }) => {
+            Err(Refused { mistakes, notes, rest: _ }) => {
                 messages.imported(Level::Note, &sources, &notes);
                 messages.imported(Level::Error, &sources, &mistakes);
                 Ok(Outcome::Bad)
@@ -57,7 +59,7 @@ impl Import {
 
 impl Import {
     /// Writes the policies, to one place or each to a file of its own.
-    fn write(&self, imported: &Imported<String>, sources: &Sources) -> io::Result<Outcome> {
+    fn write(&self, imported: &Imported<Words>, sources: &Sources) -> io::Result<Outcome> {
         let texts = imported.policies.iter().zip(&imported.comments).map(|(policy, comments)| {
             if self.from.given.get_flag(NO_COMMENTS) {
                 print(policy, Detail::Differences)
@@ -104,6 +106,7 @@ impl From {
             ipv6: self.ipv6(),
             resolv_conf: self.text(Extra::ResolvConf)?,
             mesh_config: self.text(Extra::MeshConfig)?,
+            is_examined: false,
         };
         let (form, sources) = self.form()?;
         let told = form.read(&sources, &context);

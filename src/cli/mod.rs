@@ -5,6 +5,7 @@ mod compile;
 mod deny;
 mod diff;
 mod differences;
+mod doctor;
 mod explain;
 mod explain_code;
 mod files;
@@ -14,6 +15,7 @@ mod forms;
 mod golden;
 mod import;
 mod input;
+mod kubectl;
 mod lint;
 mod live;
 mod loaded;
@@ -84,6 +86,7 @@ Examples:
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
+  weir doctor deployment.yaml                   what is wrong with a manifest for a mesh
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
                                                 what becomes of a packet, and why
   weir verify policy.weir --live                whether what is loaded means the policy
@@ -132,6 +135,10 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
+  What is wrong with manifests for a mesh, or does nothing; of files, or of a namespace by kubectl:
+    weir doctor deployment.yaml namespace.yaml --mesh-config values.yaml
+    kubectl weir doctor -n shop
+
   The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
     weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh
     weir compile --emit iptables policy.weir | iptables-restore --noflush
@@ -175,6 +182,7 @@ enum Command {
     Lint(lint::Lint),
     Test(test::Test),
     Import(import::Import),
+    Doctor(doctor::Doctor),
     PodAddress(pod_address::PodAddress),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
@@ -270,6 +278,7 @@ impl Weir {
             Command::Lint(lint) => lint.run(&messages),
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
+            Command::Doctor(doctor) => doctor.run(&messages),
             Command::PodAddress(change) => change.run(&messages),
             Command::ExplainCode(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
@@ -312,6 +321,7 @@ impl Command {
             Self::Lint(_) => "lint",
             Self::Test(_) => "test",
             Self::Import(_) => "import",
+            Self::Doctor(_) => "doctor",
             Self::PodAddress(_) => "pod-address",
             Self::ExplainCode(_) => "explain-code",
             Self::Completions(_) => "completions",

@@ -1,6 +1,6 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, appmesh, consul, istio, kuma, linkerd, osm};
+use super::{Context, Imported, Refused, Words, appmesh, consul, istio, kuma, linkerd, osm};
 use crate::span::Sources;
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
@@ -26,6 +26,8 @@ pub struct Importer {
     pub rules: &'static str,
     /// Of which version of the mesh those rules are.
     pub release: &'static str,
+    /// What stands in manifests that have to do with it: `istio.io`.
+    pub marks: &'static [&'static str],
     /// Commands that show how it is used, one a line.
     pub examples: &'static [&'static str],
     /// The forms in which configuration is read. One of them is given.
@@ -137,4 +139,4 @@ pub enum Extra {
 }
 
 /// What was imported, or why nothing was, in words.
-pub type Told = Result<Imported<String>, Refused<String, String>>;
+pub type Told = Result<Imported<Words>, Refused<Words, Words>>;

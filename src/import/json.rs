@@ -40,7 +40,7 @@ where
         if let Some(kind) = read(entry, &mut report) {
             let name = names.take(context.name.as_ref(), written, &mut report);
             let comments = std::mem::take(&mut report.comments);
-            policies.push((Policy { name, kind, expectations: Vec::new() }, comments));
+            policies.push((Policy { name, kind, expectations: Vec::new() }, comments, None));
         }
     }
     report.about = None;

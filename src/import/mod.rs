@@ -4,8 +4,11 @@
 //! policy cannot say, or the mesh refuses, is a mistake; what has no effect, or says nothing about
 //! traffic, is left out with a note. Nothing is dropped in silence. [`IMPORTERS`] lists the meshes.
 
+mod advice;
 pub mod appmesh;
 pub mod consul;
+#[cfg(feature = "import-pod")]
+mod doctor;
 mod environment;
 mod finding;
 mod flags;
@@ -32,12 +35,18 @@ pub(crate) use words::nearest;
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 
+pub use advice::{Advice, Words};
+#[cfg(feature = "import-pod")]
+pub use doctor::{Examined, examine};
 pub use finding::{Finding, Given, Source};
 pub use general::{GeneralReason, GeneralRemark, NoRules, Sort};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
 
+use advice::Advise;
+
 use crate::net::Name;
 use crate::policy::{Comments, Detail, GroupIds, Policy, print};
+use crate::span::Span;
 use crate::syntax::NoIncludes;
 use crate::{Options, compile};
 
@@ -57,6 +66,9 @@ pub struct Context {
     pub ipv6: Option<bool>,
     /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
     pub resolv_conf: Option<String>,
+    /// Whether only findings are wanted: what is not known is then taken for the widest case, and not
+    /// asked for.
+    pub is_examined: bool,
     /// The text of the mesh's own configuration, which all pods share, in YAML or JSON.
     pub mesh_config: Option<String>,
 }
@@ -68,6 +80,8 @@ pub struct Imported<R> {
     pub policies: Vec<Policy>,
     /// Where each of them comes from, in the same order.
     pub comments: Vec<Comments>,
+    /// Where in the manifests the first workload of each is, in the same order.
+    pub places: Vec<Option<Span>>,
     /// What they do not carry over, and why.
     pub notes: Vec<Finding<R>>,
 }
@@ -80,6 +94,8 @@ pub struct Refused<R, M> {
     pub mistakes: Vec<Finding<M>>,
     /// What there is to know besides.
     pub notes: Vec<Finding<R>>,
+    /// The policies of the workloads in which nothing is wrong, and their places.
+    pub rest: Vec<(Policy, Option<Span>)>,
 }
 
 /// The mistakes, one a line.
@@ -93,35 +109,38 @@ impl<R, M: Display> Display for Refused<R, M> {
 impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
 
 /// The same in words, for those who know no mesh.
-fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {
+fn told<R: Display + Advise, M: Display + Advise>(
+    result: Result<Imported<R>, Refused<R, M>>,
+) -> Told {
     match result {
-        Ok(Imported { policies, comments, notes }) => {
+        Ok(Imported { policies, comments, places, notes }) => {
             let notes = in_words(notes);
             let mistakes: Vec<_> = policies.iter().filter_map(refused_by_check).collect();
             if mistakes.is_empty() {
-                Ok(Imported { policies, comments, notes })
+                Ok(Imported { policies, comments, places, notes })
             } else {
-                Err(Refused { mistakes, notes })
+                Err(Refused { mistakes, notes, rest: Vec::new() })
             }
         }
-        Err(Refused { mistakes, notes }) => {
-            Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes) })
+        Err(Refused { mistakes, notes, rest }) => {
+            Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes), rest })
         }
     }
 }
 
 /// Why `weir check` would refuse the policy, if it would: no import prints one that it refuses.
-fn refused_by_check(policy: &Policy) -> Option<Finding<String>> {
+fn refused_by_check(policy: &Policy) -> Option<Finding<Words>> {
     let options = Options { verify: false, ..Options::default() };
     let text = print(policy, Detail::Differences);
     let failure = compile("policy", &text, &NoIncludes, &options).err()?;
     let why: Vec<_> = failure.diagnostics.iter().map(|found| found.problem.to_string()).collect();
-    let what = GeneralReason::NotAPolicy { why: why.join("; ") }.to_string();
+    let what = GeneralReason::NotAPolicy { why: why.join("; ") };
+    let what = Words { text: what.to_string(), advice: what.advice() };
     Some(Finding { about: Some(policy.name.to_string()), given: None, at: None, what })
 }
 
 /// What `arguments` makes of the words of a command line, in words.
-fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
+fn told_arguments<R: Display + Advise, M: Display + Advise + From<GeneralReason>>(
     text: &str,
     context: &Context,
     arguments: impl FnOnce(&[String], &Context) -> Result<Imported<R>, Refused<R, M>>,
@@ -133,15 +152,15 @@ fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
 /// Refuses everything, for one reason.
 fn refused<R, M: From<GeneralReason>>(why: GeneralReason) -> Refused<R, M> {
     let mistake = Finding { about: None, given: None, at: None, what: why.into() };
-    Refused { mistakes: vec![mistake], notes: Vec::new() }
+    Refused { mistakes: vec![mistake], notes: Vec::new(), rest: Vec::new() }
 }
 
-fn in_words<T: Display>(findings: Vec<Finding<T>>) -> Vec<Finding<String>> {
+fn in_words<T: Display + Advise>(findings: Vec<Finding<T>>) -> Vec<Finding<Words>> {
     let word = |Finding { about, given, at, what }: Finding<T>| Finding {
         about,
         given,
         at,
-        what: what.to_string(),
+        what: Words { text: what.to_string(), advice: what.advice() },
     };
     findings.into_iter().map(word).collect()
 }

@@ -12,6 +12,9 @@ use crate::span::Span;
 /// Where options are written.
 pub(crate) type Places = BTreeMap<String, Span>;
 
+/// A policy, where its clauses come from, and where its workload is.
+pub(crate) type MadePolicy = (Policy, Comments, Option<Span>);
+
 /// Findings as they are made: notes `R` and mistakes `M`.
 #[derive(Debug)]
 pub(crate) struct Report<R, M> {
@@ -109,14 +112,16 @@ impl<R, M> Report<R, M> {
     ) -> Result<Imported<R>, Refused<R, M>> {
         let Self { mut notes, mut mistakes, .. } = self;
         let policies = match import {
-            Ok(Imported { policies, comments, notes: more }) => {
+            Ok(Imported { policies, comments, places, notes: more }) => {
                 notes.extend(more);
-                policies.into_iter().zip(comments).collect()
+                let made = policies.into_iter().zip(comments).zip(places);
+                made.map(|((policy, comments), place)| (policy, comments, place)).collect()
             }
             Err(refused) => {
                 notes.extend(refused.notes);
                 mistakes.extend(refused.mistakes);
-                Vec::new()
+                let rest = refused.rest.into_iter();
+                rest.map(|(policy, place)| (policy, Comments::default(), place)).collect()
             }
         };
         Self { notes, mistakes, ..Self::default() }.finish(policies)
@@ -135,20 +140,20 @@ impl<R, M> Report<R, M> {
         let name = Names::of(mesh).take(context.name.as_ref(), None, &mut self);
         let comments = std::mem::take(&mut self.comments);
         let policy = Policy { name, kind: kind.into(), expectations: Vec::new() };
-        self.finish(vec![(policy, comments)])
+        self.finish(vec![(policy, comments, None)])
     }
 
     /// What was imported, unless something is wrong.
-    pub(crate) fn finish(
-        self,
-        policies: Vec<(Policy, Comments)>,
-    ) -> Result<Imported<R>, Refused<R, M>> {
+    pub(crate) fn finish(self, made: Vec<MadePolicy>) -> Result<Imported<R>, Refused<R, M>> {
         let Self { notes, mistakes, .. } = self;
         if mistakes.is_empty() {
-            let (policies, comments) = policies.into_iter().unzip();
-            Ok(Imported { policies, comments, notes })
+            let places = made.iter().map(|(_, _, place)| *place).collect();
+            let (policies, comments) =
+                made.into_iter().map(|(policy, comments, _)| (policy, comments)).unzip();
+            Ok(Imported { policies, comments, places, notes })
         } else {
-            Err(Refused { mistakes, notes })
+            let rest = made.into_iter().map(|(policy, _, place)| (policy, place)).collect();
+            Err(Refused { mistakes, notes, rest })
         }
     }
 }

@@ -177,7 +177,7 @@ fn every_form_says_the_same(mesh: &str) {
             forms += 1;
             match (&entry.of_any_host(mesh), &imported) {
                 (Ok(one), Ok(other)) => {
-                    let kinds = |imported: &import::Imported<String>| -> Vec<_> {
+                    let kinds = |imported: &import::Imported<import::Words>| -> Vec<_> {
                         imported.policies.iter().map(|policy| policy.kind.clone()).collect()
                     };
                     assert_eq!(kinds(one), kinds(other), "{}: {form}", entry.name);

@@ -564,7 +564,7 @@ fn together(texts: &[&str]) -> Vec<String> {
     let context = Context { ipv6: Some(false), ..Context::default() };
     let (policies, notes, mistakes) = match istio::manifests(&sources, &context) {
         Ok(Imported { policies, notes, .. }) => (policies, notes, Vec::new()),
-        Err(Refused { mistakes, notes }) => (Vec::new(), notes, mistakes),
+        Err(Refused { mistakes, notes, .. }) => (Vec::new(), notes, mistakes),
     };
     let place = |at: Option<Span>| {
         at.map(|at| sources.place(at))

@@ -44,7 +44,7 @@ fn everything_that_people_have() {
         let text = fs::read_to_string(path).unwrap();
         let mut lines = Vec::new();
         match form.read(&Sources::of("input", &text), &Context::default()) {
-            Ok(Imported { policies, comments, notes }) => {
+            Ok(Imported { policies, comments, notes, .. }) => {
                 let texts = policies.iter().zip(&comments);
                 let texts = texts.map(|(policy, it)| print_with(policy, Detail::Differences, it));
                 let texts: Vec<_> = texts.collect();
@@ -52,7 +52,7 @@ fn everything_that_people_have() {
                 lines.extend(texts);
                 lines.extend(notes.iter().map(|note| format!("note: {note}\n")));
             }
-            Err(Refused { mistakes, notes }) => {
+            Err(Refused { mistakes, notes, .. }) => {
                 lines.extend(notes.iter().map(|note| format!("note: {note}\n")));
                 lines.extend(mistakes.iter().map(|mistake| format!("error: {mistake}\n")));
             }

@@ -10,6 +10,7 @@ mod cli;
 mod common;
 mod conformance;
 mod docs;
+mod doctor;
 mod dumps;
 mod explain;
 mod faults;

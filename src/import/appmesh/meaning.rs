@@ -57,7 +57,9 @@ fn origins(options: &Options, report: &mut Report) {
         (Opt::ExcludedPorts, ("outbound", "exclude port")),
         (Opt::ExcludedAddresses, ("outbound", "exclude to")),
     ] {
-        options.get(option).into_iter().for_each(|given| report.origin(clause, given));
+        if let Some(given) = options.get(option) {
+            report.origin(clause, given);
+        }
     }
 }
 

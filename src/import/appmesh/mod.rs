@@ -46,6 +46,7 @@ pub(super) const IMPORTER: Importer = Importer {
     mesh: "App Mesh",
     rules: "the rules of App Mesh's route manager",
     release: "App Mesh route manager",
+    marks: &["appmesh.k8s.aws", "APPMESH_"],
     examples: &[
         "kubectl get pod web -o yaml | weir import appmesh --pod -",
         "weir import appmesh --variables envoy-networking.env -o web.weir",

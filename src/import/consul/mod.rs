@@ -46,6 +46,7 @@ pub(super) const IMPORTER: Importer = Importer {
     mesh: "Consul",
     rules: "Consul's rules for transparent proxies",
     release: "Consul sdk/iptables 0.18.1",
+    marks: &["consul.hashicorp.com"],
     examples: &[
         "kubectl get pod web -o yaml | weir import consul --pod -",
         "weir import consul --config redirect-traffic.json -o web.weir",

@@ -1,5 +1,7 @@
 //! What there is to say about an import: notes and mistakes.
 
+use crate::diag::Fault;
+use crate::import::advice::{Advice, Advise};
 use crate::import::finding::findings;
 use crate::import::{GeneralReason, GeneralRemark};
 use crate::net::Family;
@@ -308,4 +310,99 @@ pub enum Reason {
     /// No value among those that upstream knows.
     #[error("neither `enabled` nor `disabled`")]
     NotOverride,
+}
+
+impl Advise for Remark {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::Deprecated { now } => Advice::with(Fault::Deprecated, format!("write `{now}`")),
+            Self::InboundExcludesUnused => Advice::with(
+                Fault::NoEffect,
+                "remove it: ports that are not listed are not captured anyway",
+            ),
+            Self::GroupExcludesUnused | Self::TproxyUnused | Self::ResolversUnused => {
+                Advice::with(Fault::NoEffect, "remove it")
+            }
+            Self::FamilyOff { .. } => Advice::with(
+                Fault::NoEffect,
+                "remove the values of IPv6, or turn IPv6 on: `ISTIO_DUAL_STACK: \"true\"`",
+            ),
+            Self::NoGroup => {
+                Advice::with(Fault::NothingCaptured, "name a group, or remove the variable")
+            }
+            Self::SingleStack => Advice::with(
+                Fault::OpenFamily,
+                "set `ISTIO_DUAL_STACK: \"true\"` in `proxyMetadata`, of every proxy and of istiod",
+            ),
+            Self::NoResolver | Self::DnsOff => Advice::with(
+                Fault::DnsNeeds,
+                "set `ISTIO_META_DNS_CAPTURE: \"true\"`, or remove the option",
+            ),
+            Self::BooleanIgnored => Advice::with(Fault::NoEffect, "write `true` or `false`"),
+            Self::AsRedirect => Advice::with(Fault::NoEffect, "write `REDIRECT` or `TPROXY`"),
+            Self::RunsAsTheProxy { .. } => {
+                Advice::with(Fault::RunsAsTheProxy, "run it as another: `runAsUser: 1000`")
+            }
+            Self::NeverRead { instead } => {
+                Advice::with(Fault::UnknownName, format!("write `{instead}`"))
+            }
+            Self::InitOnly => Advice::with(
+                Fault::NoEffect,
+                "remove it: with Istio's CNI plugin there is no annotation for this",
+            ),
+            Self::LabelWins { .. } => Advice::with(Fault::Contradiction, "remove the annotation"),
+            Self::NotInject => Advice::with(Fault::NoOptOut, "write `\"true\"` or `\"false\"`"),
+            Self::OnlyTheLabelAsks => {
+                Advice::with(Fault::NoEffect, "write it under `metadata.labels`")
+            }
+            Self::NotDataplaneMode => Advice::with(Fault::NoOptOut, "write `ambient` or `none`"),
+            Self::RedirectionIsStatus => Advice::with(
+                Fault::NoOptOut,
+                "write the label `istio.io/dataplane-mode: none` instead",
+            ),
+            Self::OlderRelease { .. } => Advice::of(Fault::Release),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::ResolversUnknown
+            | Self::UserUnknown { .. }
+            | Self::FamiliesUnknown
+            | Self::UnknownGroup { .. }
+            | Self::IdRange { .. } => None,
+            Self::RangeInAnnotation { item } => {
+                let ports = item.split_once([':', '-']);
+                let ends = ports.and_then(|(first, last)| {
+                    Some((first.parse::<u16>().ok()?, last.parse::<u16>().ok()?))
+                });
+                let listed = ends.filter(|(first, last)| first < last && last - first < 10);
+                Advice::with(
+                    Fault::Range,
+                    match listed {
+                        Some((first, last)) => {
+                            let ports: Vec<_> = (first..=last).map(|it| it.to_string()).collect();
+                            format!("list the ports: `{}`", ports.join(","))
+                        }
+                        None => "list the ports, with commas between them".to_owned(),
+                    },
+                )
+            }
+            Self::BareAddress { prefix, .. } => {
+                Advice::with(Fault::Refused, format!("write `{prefix}`"))
+            }
+            Self::NotMode => Advice::with(Fault::Refused, "write `REDIRECT`, `TPROXY` or `NONE`"),
+            Self::WildcardExcluded => Advice::with(
+                Fault::Refused,
+                "include nothing instead: `traffic.sidecar.istio.io/includeOutboundIPRanges: \"\"`",
+            ),
+            Self::EmptyItem => Advice::with(Fault::Refused, "remove the comma that is too many"),
+            _ => Advice::of(Fault::Refused),
+        }
+    }
 }

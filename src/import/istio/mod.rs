@@ -69,6 +69,7 @@ pub(super) const IMPORTER: Importer = Importer {
     mesh: "Istio",
     rules: "Istio's iptables rules",
     release: RULES,
+    marks: &["istio.io", "istio-"],
     examples: &[
         r#"weir import istio --args "-p 15001 -z 15006 -u 1337 -i '*' -b '*' -d 15090,15021,15020""#,
         "kubectl get pod reviews -o yaml | weir import istio --pod -",

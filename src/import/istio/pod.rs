@@ -87,13 +87,15 @@ fn read(
 /// Notes containers of the workload that run as a user or a group of the proxy's.
 fn note_who_runs_as_the_proxy(pod: &Pod<'_>, proxy: &Proxy, report: &mut Report) {
     let workload = pod.main_containers().filter(|container| container["name"] != "istio-proxy");
-    for container in workload {
+    for node in workload {
         for (key, what, ids) in
             [("runAsUser", "user", &*proxy.users), ("runAsGroup", "group", &*proxy.groups)]
         {
-            if let Some(id) = pod.runs_as(container, key).filter(|id| ids.contains(id)) {
-                let container = shortened(container["name"].as_str().unwrap_or_default());
-                report.remark(Remark::RunsAsTheProxy { container, what, id });
+            if let Some(id) = pod.runs_as(node, key).filter(|id| ids.contains(id)) {
+                let container = shortened(node["name"].as_str().unwrap_or_default());
+                report.at(pod.place_of(node, key), |report| {
+                    report.remark(Remark::RunsAsTheProxy { container, what, id });
+                });
             }
         }
     }

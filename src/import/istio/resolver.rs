@@ -29,6 +29,7 @@ pub(super) fn families(
     report.origin_in_words(("", "family"), source);
     let ipv6 = match context.ipv6 {
         Some(ipv6) => ipv6,
+        None if addresses.is_empty() && context.is_examined => true,
         None if addresses.is_empty() => {
             report.fail(Reason::FamiliesUnknown);
             return;
@@ -57,6 +58,9 @@ pub(super) fn user(
     }
     let name = environment.get("ENVOY_USER").filter(|name| !name.is_empty());
     let name = name.map_or("istio-proxy", String::as_str);
+    if context.users.is_empty() && context.is_examined {
+        return options.preset(Opt::ProxyUid, "1337");
+    }
     if context.users.is_empty() {
         return report.fail(Reason::UserUnknown { name: name.to_owned() });
     }
@@ -81,7 +85,9 @@ pub(super) fn servers(
     }
     let listed = context.resolv_conf.as_deref().map(name_servers).or(own);
     let Some(listed) = listed else {
-        report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+        if !context.is_examined {
+            report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+        }
         // There is no policy, and nothing more to say of its servers.
         return options.preset(Opt::AllDns, "true");
     };

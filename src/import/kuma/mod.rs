@@ -51,6 +51,7 @@ pub(super) const IMPORTER: Importer = Importer {
     mesh: "Kuma",
     rules: "Kuma's iptables rules",
     release: "Kuma 348b6528",
+    marks: &["kuma.io", "kuma-init"],
     examples: &[
         r#"weir import kuma --args "--kuma-dp-user 5678 --exclude-inbound-ports 22""#,
         "weir import kuma --config transparent-proxy.yaml --resolv-conf /etc/resolv.conf",

@@ -86,7 +86,9 @@ fn origins(options: &Options, host: &Host, report: &mut Report) {
     report.comments.otherwise = Some("Kuma's default".to_owned());
     for (option, clauses) in CLAUSES {
         for clause in *clauses {
-            options.all(*option).iter().for_each(|given| report.origin(*clause, given));
+            for given in options.all(*option) {
+                report.origin(*clause, given);
+            }
         }
     }
     let host_has = |it| if it { "has" } else { "has no" };

@@ -60,8 +60,9 @@ fn origins(options: &Options, report: &mut Report) {
     report.comments.otherwise = Some("Linkerd's default".to_owned());
     for (option, clause) in CLAUSES {
         let listed = options.list(*option).iter().map(|items| &items.given);
-        let given = options.get(*option).into_iter().chain(listed);
-        given.for_each(|given| report.origin(*clause, given));
+        for given in options.get(*option).into_iter().chain(listed) {
+            report.origin(*clause, given);
+        }
     }
 }
 

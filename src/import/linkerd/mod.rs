@@ -49,6 +49,7 @@ pub(super) const IMPORTER: Importer = Importer {
     mesh: "Linkerd",
     rules: "the rules of Linkerd's proxy-init",
     release: "linkerd2-proxy-init 183e791",
+    marks: &["linkerd"],
     examples: &[
         r#"weir import linkerd --args "-p 4143 -o 4140 -u 2102 --inbound-ports-to-ignore 4190,4191""#,
         "kubectl get pod web -o yaml | weir import linkerd --pod -",

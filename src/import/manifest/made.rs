@@ -7,13 +7,13 @@ use super::pod::Pod;
 use crate::import::Context;
 use crate::import::general::GeneralRemark;
 use crate::import::naming::Names;
-use crate::import::report::Report;
-use crate::policy::{Comments, Kind, Policy};
+use crate::import::report::{MadePolicy, Report};
+use crate::policy::{Kind, Policy};
 
 /// What was made of pods so far.
 #[derive(Debug)]
 pub(super) struct Made {
-    pub(super) policies: Vec<(Policy, Comments)>,
+    pub(super) policies: Vec<MadePolicy>,
     /// Where a policy is that means the same, by what it means.
     known: BTreeMap<String, usize>,
     names: Names,
@@ -36,7 +36,7 @@ impl Made {
         let mut comments = std::mem::take(&mut report.comments);
         let workload = pod.workload();
         let meaning = serde_json::to_string(&kind).unwrap_or_default();
-        if let Some((_, others)) =
+        if let Some((_, others, _)) =
             self.known.get(&meaning).and_then(|at| self.policies.get_mut(*at))
         {
             if !others.policy.contains(&workload) {
@@ -53,6 +53,7 @@ impl Made {
         let written = pod.policy_name();
         let name = self.names.take(context.name.as_ref(), written.as_deref(), report);
         self.known.insert(meaning, self.policies.len());
-        self.policies.push((Policy { name, kind, expectations: Vec::new() }, comments));
+        let policy = Policy { name, kind, expectations: Vec::new() };
+        self.policies.push((policy, comments, report.here));
     }
 }

@@ -27,7 +27,7 @@ use super::general::{GeneralReason, GeneralRemark};
 use super::json::wrong_type;
 use super::report::Report;
 use super::{Context, Given, Imported, NoRules, Refused};
-use crate::policy::Kind;
+use crate::policy::{Comments, Kind};
 use crate::span::{FileId, Sources, Span};
 
 /// A mesh, as far as manifests have to do with it.
@@ -116,8 +116,11 @@ where
         let Some(pod) = object.pod(mesh, &namespaces, &mut report) else { continue };
         pods += 1;
         report.places = Rc::clone(&pod.places);
+        report.about = pod.owner_name().map(str::to_owned);
         stray::note(&pod, mesh, &mut report);
+        let mistakes = report.mistakes.len();
         match read(&known, &pod, &mut report) {
+            Ok(_) if report.mistakes.len() > mistakes => report.comments = Comments::default(),
             Ok(kind) => made.add(kind, &pod, context, &mut report),
             Err(why) => report.remark(GeneralRemark::NoRules(why)),
         }

@@ -152,6 +152,7 @@ impl<'a> Object<'a> {
             annotations,
             labels,
             containers,
+            file: self.file,
             kind: self.kind(),
             metadata,
             spec,

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use super::node::Node;
 use super::object::Object;
-use super::refuse_text;
+use super::{refuse_text, span};
 use crate::import::environment::Environment;
 use crate::import::general::{GeneralReason, GeneralRemark};
 use crate::import::report::{Places, Report};
 use crate::import::{Given, NoRules};
+use crate::span::{FileId, Span};
 
 /// A pod, or what a Deployment or the like makes pods of.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Pod<'a> {
     pub(crate) labels: BTreeMap<&'a str, &'a str>,
     /// Its containers; those that run first come first.
     pub(crate) containers: Vec<&'a Node>,
+    pub(super) file: FileId,
     /// The kind of the object that it is or that makes it.
     pub(super) kind: &'a str,
     pub(super) metadata: &'a Node,
@@ -54,6 +56,11 @@ impl<'a> Pod<'a> {
             ("Job", _, Some(cron)) => ("CronJob", Some(cron)),
             _ => (kind, Some(name)),
         }
+    }
+
+    /// The name of what keeps it running.
+    pub(super) fn owner_name(&self) -> Option<&'a str> {
+        self.owner().1
     }
 
     /// What it is called where a policy says of what it is: `Deployment shop/payments`.
@@ -93,6 +100,13 @@ impl<'a> Pod<'a> {
         let contexts = [container, self.spec].map(|it| &it["securityContext"][key]);
         let said = contexts.into_iter().find(|said| !said.is_null())?;
         u32::try_from(said.as_u64()?).ok()
+    }
+
+    /// Where that number is written; where the container is, if it is not.
+    pub(crate) fn place_of(&self, container: &Node, key: &str) -> Span {
+        let contexts = [container, self.spec].map(|it| it["securityContext"].entry(key));
+        let entry = contexts.into_iter().flatten().next().or_else(|| container.entry("name"));
+        span(self.file, entry.map_or(container.at, |entry| entry.key_at))
     }
 
     /// Whether it shares the node's network.

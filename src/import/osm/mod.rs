@@ -45,6 +45,7 @@ pub(super) const IMPORTER: Importer = Importer {
     mesh: "OSM",
     rules: "the rules of OSM's init container",
     release: "OSM 7bec5b6",
+    marks: &["openservicemesh.io"],
     examples: &[
         "kubectl get pod web -o yaml | weir import osm --pod -",
         "weir import osm --pod deployment.yaml --mesh-config meshconfig.yaml -o web.weir",
