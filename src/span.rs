@@ -63,6 +63,12 @@ impl<T> Spanned<T> {
     }
 }
 
+/// The beginning of `text`: as many characters as are whole in its first `most` bytes.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let mut ends = (0..=most.min(text.len())).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
 /// One source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -117,6 +123,12 @@ impl Sources {
         let lines = std::iter::once(0).chain(ends.map(|(at, _): (u32, u8)| at + 1)).collect();
         self.files.push(Source { name: name.into(), text, lines });
         id
+    }
+
+    /// Leaves the name of a file and nothing of its text, to which no span may lead.
+    pub(crate) fn forget(&mut self, id: FileId) {
+        let file = &mut self.files[id.0 as usize];
+        (file.text, file.lines) = (String::new(), vec![0]);
     }
 
     /// The file.

@@ -1,7 +1,6 @@
 //! `weir import`: the meshes, and the forms of their configuration, are those of the table of
 //! imports.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -18,7 +17,7 @@ use crate::import::{
     Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told, Words,
 };
 use crate::net::Name;
-use crate::policy::{Detail, print, print_with};
+use crate::policy::{Detail, Policy, print, print_with};
 use crate::span::Sources;
 
 /// Turn another system's configuration into a policy that says the same
@@ -46,7 +45,7 @@ impl Import {
         match told {
             Ok(imported) => {
                 messages.imported(Level::Note, &sources, &imported.notes);
-                self.write(&imported, &sources)
+                self.write(&imported, messages)
             }
             Err(Refused { mistakes, notes, rest: _ }) => {
                 messages.imported(Level::Note, &sources, &notes);
@@ -59,7 +58,7 @@ impl Import {
 
 impl Import {
     /// Writes the policies, to one place or each to a file of its own.
-    fn write(&self, imported: &Imported<Words>, sources: &Sources) -> io::Result<Outcome> {
+    fn write(&self, imported: &Imported<Words>, messages: &Messages) -> io::Result<Outcome> {
         let texts = imported.policies.iter().zip(&imported.comments).map(|(policy, comments)| {
             if self.from.given.get_flag(NO_COMMENTS) {
                 print(policy, Detail::Differences)
@@ -71,18 +70,12 @@ impl Import {
         let Some(folder) = self.from.path(OUT_DIR) else {
             let texts: Vec<String> = texts.collect();
             let head = if texts.is_empty() { "" } else { &head };
-            let text = format!("{head}{}", texts.join("\n"));
-            return output::write(self.from.path(OUTPUT), sources, &text);
+            return output::write(self.from.path(OUTPUT), &format!("{head}{}", texts.join("\n")));
         };
-        fs::create_dir_all(folder).map_err(|error| {
-            let folder = files::shown(folder);
-            io::Error::new(error.kind(), format!("cannot make the folder {folder}: {error}"))
-        })?;
-        for (policy, text) in imported.policies.iter().zip(texts) {
-            let file = folder.join(format!("{}.weir", policy.name));
-            output::write(Some(&file), sources, &format!("{head}{text}"))?;
-        }
-        Ok(Outcome::Good)
+        let name = |policy: &Policy| format!("{}.weir", policy.name);
+        let files = imported.policies.iter().map(name);
+        let texts: Vec<_> = files.zip(texts.map(|text| format!("{head}{text}"))).collect();
+        output::write_all(folder, &texts, messages)
     }
 
     /// The first comment: which rules the policies have the meaning of.

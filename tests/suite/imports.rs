@@ -48,7 +48,9 @@ fn everything_that_people_have() {
                 let texts = policies.iter().zip(&comments);
                 let texts = texts.map(|(policy, it)| print_with(policy, Detail::Differences, it));
                 let texts: Vec<_> = texts.collect();
-                texts.iter().for_each(|text| every_clause_is_accounted_for(text));
+                for text in &texts {
+                    every_clause_is_accounted_for(text);
+                }
                 lines.extend(texts);
                 lines.extend(notes.iter().map(|note| format!("note: {note}\n")));
             }
