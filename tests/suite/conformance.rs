@@ -100,7 +100,8 @@ fn printed_as_a_policy_that_says_it(mesh: &str) {
 fn manifests_become_policies_that_compile() {
     insta::glob!("../import", "*.yaml", |path| {
         let text = std::fs::read_to_string(path).unwrap();
-        for policy in import::istio::pods(&text, &Context::default()).unwrap().policies {
+        let context = Context { ipv6: Some(true), ..Context::default() };
+        for policy in import::istio::pods(&text, &context).unwrap().policies {
             let compilation = compiled(&policy, Detail::Differences, Layout::Compact);
             assert_eq!(&compilation.policies[..], std::slice::from_ref(&policy));
         }

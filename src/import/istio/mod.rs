@@ -33,6 +33,7 @@ mod finding;
 #[cfg(feature = "import-pod")]
 mod mesh;
 mod option;
+mod origin;
 #[cfg(feature = "import-pod")]
 mod pod;
 #[cfg(feature = "import-pod")]

@@ -32,7 +32,8 @@ pub(super) fn families(
         None if addresses.is_empty() && context.is_examined => true,
         None if addresses.is_empty() => {
             report.fail(Reason::FamiliesUnknown);
-            return;
+            // There is no policy, and nothing more to say of its values of IPv6.
+            return options.preset(Opt::Ipv6, "true");
         }
         None if options.is_on(Opt::DualStack) => any_ipv6,
         None => {

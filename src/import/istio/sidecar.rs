@@ -7,12 +7,12 @@ use ipnet::IpNet;
 
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
-use super::value;
-use crate::import::{Given, Source, prefix::network};
+use super::{origin, value};
+use crate::import::{Given, prefix::network};
 use crate::net::{Families, Family, PerFamily, PortRange};
 use crate::policy::{
-    ClauseKey, Dns, GroupIds, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Selection,
-    Setting, Sidecar, Tproxy,
+    Dns, GroupIds, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Selection, Setting, Sidecar,
+    Tproxy,
 };
 
 /// The policy that says what upstream's iptables rules do under `options`
@@ -38,60 +38,8 @@ pub(super) fn sidecar(options: &Options, groups: &GroupIds, report: &mut Report)
     if captures_no_group(options) {
         without_groups(&mut sidecar, options, report);
     }
-    origins(options, report);
+    origin::tell(options, report);
     sidecar
-}
-
-/// The clauses that options become.
-const CLAUSES: &[(Opt, &[ClauseKey])] = &[
-    (Opt::ProxyPort, &[("proxy", "outbound-port")]),
-    (Opt::InboundPort, &[("proxy", "inbound-port")]),
-    (Opt::TunnelPort, &[("proxy", "tunnel-port")]),
-    (Opt::ProxyUid, &[("proxy", "user")]),
-    (Opt::ProxyGid, &[("proxy", "group")]),
-    (Opt::Mode, &[("", "mode")]),
-    (Opt::TproxyMark, &[("mode tproxy", "mark")]),
-    (Opt::TproxyTable, &[("mode tproxy", "table")]),
-    (Opt::InboundPorts, &[("inbound", "capture port")]),
-    (Opt::InboundExcludes, &[("inbound", "exclude port")]),
-    (Opt::Groups, &[("outbound", "capture group")]),
-    (Opt::GroupExcludes, &[("outbound", "exclude group")]),
-    (Opt::OutboundPorts, &[("outbound", "capture port")]),
-    (Opt::OutboundPortExcludes, &[("outbound", "exclude port")]),
-    (
-        Opt::Destinations,
-        &[
-            ("outbound", "capture to"),
-            ("outbound", "capture loopback"),
-            ("outbound", "exclude loopback"),
-        ],
-    ),
-    (Opt::DestinationExcludes, &[("outbound", "exclude to")]),
-    (Opt::Reroute, &[("interface", "reroute")]),
-    (Opt::InterfaceExcludes, &[("interface", "exclude")]),
-    (Opt::Loopback, &[("outbound", "loopback")]),
-    (Opt::Dns, &[("dns", "capture"), ("", "dns")]),
-    (Opt::DropInvalid, &[("", "drop")]),
-    (Opt::Ipv6, &[("", "family")]),
-];
-
-/// Says where clauses come from, of which nobody said so before.
-fn origins(options: &Options, report: &mut Report) {
-    report.comments.otherwise = Some("Istio's default".to_owned());
-    for (option, clauses) in CLAUSES {
-        let given = options.get(*option);
-        for clause in *clauses {
-            if report.comments.has(*clause) {
-                continue;
-            }
-            if given.source == Source::Default {
-                let value = if given.value.is_empty() { "none" } else { &given.value };
-                report.origin_in_words(*clause, format!("Istio's default: {value}"));
-            } else {
-                report.origin(*clause, given);
-            }
-        }
-    }
 }
 
 /// A value that no clause of ours set.
