@@ -269,6 +269,7 @@ fn extra_argument(extra: Extra, help: &'static str) -> Arg {
         | Extra::ResolvConf
         | Extra::MeshConfig => file(flag(extra)),
     };
+    let argument = if extra == Extra::Users { argument.alias("passwd-file") } else { argument };
     argument.help(help)
 }
 

@@ -1,7 +1,7 @@
 //! Laws of every import, on random inputs: what it prints is a policy that `weir check` accepts, and
 //! nothing of which no word was understood becomes one.
 
-use netweir::import::{Context, IMPORTERS, Importer, Told};
+use netweir::import::{Context, IMPORTERS, Importer, Told, examine};
 use netweir::policy::{Detail, print};
 use netweir::span::Sources;
 use netweir::syntax::NoIncludes;
@@ -503,6 +503,15 @@ proptest! {
     ) {
         let context = Context { environment, ..context };
         let told = read(importer, form, &text, &context);
+        if form == "pod" {
+            // Whatever makes an import fail is no reason for the doctor to.
+            let sources = Sources::of("input", &text);
+            let examined = examine(&sources, &context);
+            for found in &examined.diagnostics {
+                prop_assert!(found.at().is_none_or(|at| sources.contains(at)), "{found:?}");
+                prop_assert!("EW".contains(&found.problem.code()[..1]));
+            }
+        }
         if let Some(why) = refused(&told) {
             prop_assert!(false, "{} --{form}\n{text}\n{}\n{why}", importer.name, context.environment);
         }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use netweir::import::{Context, IMPORTERS, Imported, Refused};
-use netweir::policy::{Detail, print_with};
+use netweir::policy::{Detail, print, print_with};
 use netweir::span::Sources;
 use netweir::syntax::NoIncludes;
 use netweir::{Options, compile};
@@ -63,4 +63,42 @@ fn everything_that_people_have() {
         let name = format!("{mesh}-{}-{}", form.flag, part(path.file_stem()));
         snapshots::of("import").bind(|| insta::assert_snapshot!(name, shown));
     });
+}
+
+/// What the import of `mesh` makes of manifests: its policies, and why there are none.
+fn made(mesh: &str, text: &str) -> String {
+    let importer = IMPORTERS.iter().find(|importer| importer.name == mesh).unwrap();
+    let form = importer.forms.iter().find(|form| form.flag == "pod").unwrap();
+    let context = Context { ipv6: Some(false), ..Context::default() };
+    let told = form.read(&Sources::of("input", text), &context).unwrap();
+    let policies = told.policies.iter();
+    let policies = policies.map(|policy| print(policy, Detail::Differences));
+    let why = told.notes.iter().map(ToString::to_string);
+    policies.chain(why.filter(|note| note.contains("no policy"))).collect()
+}
+
+#[test]
+fn pods_take_from_their_namespace_what_they_do_not_say() {
+    let input = |metadata: &str, own: &str| {
+        format!(
+            "kind: Namespace\nmetadata: {{name: shop, {metadata}}}\n---\nkind: Pod\n\
+             metadata: {{name: web, namespace: shop, {own}}}\nspec: {{containers: []}}\n"
+        )
+    };
+    let linkerd =
+        "annotations: {linkerd.io/inject: enabled, config.linkerd.io/skip-outbound-ports: '25'}";
+    let text = made("linkerd", &input(linkerd, ""));
+    assert!(text.contains("exclude port 25\n"), "{text}");
+    let own = "annotations: {config.linkerd.io/skip-outbound-ports: '587'}";
+    let text = made("linkerd", &input(linkerd, own));
+    assert!(text.contains("exclude port 587\n") && !text.contains("25"), "{text}");
+    let off = "annotations: {linkerd.io/inject: disabled}";
+    assert_eq!(made("linkerd", &input(linkerd, off)), "web: no policy, because injection is off");
+    let kuma = "labels: {kuma.io/sidecar-injection: enabled}";
+    assert!(made("kuma", &input(kuma, "")).starts_with("kuma shop-web {"));
+    let unasked = "web: no policy, because nothing in it asks for ";
+    assert_eq!(made("kuma", &input("", "")), format!("{unasked}Kuma"));
+    let osm = "annotations: {openservicemesh.io/sidecar-injection: enabled}";
+    assert_eq!(made("osm", &input(osm, "")), "osm shop-web {}\n");
+    assert_eq!(made("osm", &input("", "")), format!("{unasked}OSM"));
 }

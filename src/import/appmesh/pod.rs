@@ -49,6 +49,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[],
         namespace: &[INJECTION],
+        inherited: None,
         unrelated: &[
             "appmesh.k8s.aws/mesh",
             "appmesh.k8s.aws/virtualNode",

@@ -56,6 +56,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[],
         namespace: &[TRANSPARENT],
+        inherited: None,
         unrelated: &[
             "consul.hashicorp.com/connect-inject-status",
             "consul.hashicorp.com/connect-service",

@@ -42,6 +42,7 @@ pub(super) const MESH: Mesh = Mesh {
         ],
         labels: &[INJECT, DATAPLANE_MODE],
         namespace: &[INJECTION, DATAPLANE_MODE],
+        inherited: None,
         unrelated: &[
             REVISION,
             "istio.io/tag",

@@ -8,7 +8,7 @@ use super::proxy::{self, Host, note_overridden};
 use super::{Context, Imported, Refused};
 use crate::import::json::wrong_type;
 use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
-use crate::import::{Given, NoRules};
+use crate::import::{Given, NoRules, Sort};
 use crate::policy::Kind;
 use crate::span::Sources;
 
@@ -58,6 +58,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[INJECTION, MESH_LABEL],
         namespace: &[INJECTION, MESH_LABEL],
+        inherited: Some(Sort::Label),
         unrelated: &[
             "kuma.io/sidecar-injected",
             "kuma.io/sidecar-uid",

@@ -49,13 +49,13 @@ pub enum Remark {
     /// Rules that the injector has the pod make.
     #[error(
         "read as Linkerd's injector reads it, with the defaults of its chart; annotations of the \
-         namespace, which count too, are not in the manifest"
+         namespace count too, if it is among the manifests"
     )]
     AsInjected,
     /// Rules that the plugin makes.
     #[error(
         "read as Linkerd's CNI plugin reads it, with the defaults of its chart; annotations of the \
-         namespace, which count too, are not in the manifest"
+         namespace count too, if it is among the manifests"
     )]
     AsCniPlugin,
     /// What the plugin asks the cluster.

@@ -4,7 +4,7 @@ use super::finding::{Remark, Report};
 use super::option::{Items, Opt, Options};
 use super::{Context, Imported, Refused, command, meaning};
 use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
-use crate::import::{GeneralRemark, Given, NoRules};
+use crate::import::{GeneralRemark, Given, NoRules, Sort};
 use crate::policy::Kind;
 use crate::span::Sources;
 
@@ -64,6 +64,7 @@ const MESH: Mesh = Mesh {
             CONTROL_PORT,
             ADMIN_PORT,
         ],
+        inherited: Some(Sort::Annotation),
         unrelated: &[
             "linkerd.io/created-by",
             "linkerd.io/proxy-version",

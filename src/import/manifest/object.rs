@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::node::{NOTHING, Node};
 use super::pod::Pod;
 use super::{Mesh, Namespaces, refuse_text, span};
-use crate::import::general::{GeneralReason, GeneralRemark};
+use crate::import::general::{GeneralReason, GeneralRemark, Sort};
 use crate::import::report::{Places, Report};
 use crate::span::{FileId, Span};
 
@@ -108,7 +108,7 @@ impl<'a> Object<'a> {
         let Some(Template { node, .. }) = self.template() else {
             if self.kind().is_empty() && has_containers(self.node) {
                 report.remark(GeneralRemark::Fragment);
-                return Some(self.pod_of(&NOTHING, self.node, &NOTHING, namespaces, report));
+                return Some(self.pod_of(&NOTHING, self.node, &NOTHING, mesh, namespaces, report));
             }
             if !is_about_others(self, mesh) {
                 let kind = if self.node.is_object() { self.kind() } else { "document" };
@@ -121,7 +121,14 @@ impl<'a> Object<'a> {
             }
             return None;
         };
-        Some(self.pod_of(&node["metadata"], &node["spec"], &node["status"], namespaces, report))
+        Some(self.pod_of(
+            &node["metadata"],
+            &node["spec"],
+            &node["status"],
+            mesh,
+            namespaces,
+            report,
+        ))
     }
 
     fn pod_of<R, M: From<GeneralReason>>(
@@ -129,14 +136,16 @@ impl<'a> Object<'a> {
         metadata: &'a Node,
         spec: &'a Node,
         status: &'a Node,
+        mesh: &Mesh,
         namespaces: &Namespaces<'a>,
         report: &mut Report<R, M>,
     ) -> Pod<'a> {
+        let words = &mesh.vocabulary;
         let mut places = Places::default();
         let mut texts = |key: &str, report: &mut Report<R, M>| {
             texts(&metadata[key], self.file, &mut places, report)
         };
-        let (annotations, labels) = (texts("annotations", report), texts("labels", report));
+        let (mut annotations, mut labels) = (texts("annotations", report), texts("labels", report));
         let containers: Vec<_> = ["initContainers", "containers"]
             .into_iter()
             .flat_map(|key| spec[key].items())
@@ -145,10 +154,22 @@ impl<'a> Object<'a> {
             add_places(container, self.file, &mut places);
         }
         let namespace = self.namespace();
+        let its_namespace = namespace.and_then(|name| namespaces.get(name)).copied();
+        if let (Some(of), Some(sort)) = (its_namespace, words.inherited) {
+            let own = match sort {
+                Sort::Annotation => &mut annotations,
+                Sort::Label => &mut labels,
+            };
+            for (name, value) in of.own(sort.key()) {
+                if words.namespace.contains(&name) {
+                    own.entry(name).or_insert(value);
+                }
+            }
+        }
         Pod {
             name: self.name(),
             namespace,
-            its_namespace: namespace.and_then(|name| namespaces.get(name)).copied(),
+            its_namespace,
             annotations,
             labels,
             containers,
@@ -226,6 +247,7 @@ mod tests {
             annotations: &[],
             labels: &[],
             namespace: &[],
+            inherited: None,
             unrelated: &[],
         },
         kinds: &[],

@@ -20,6 +20,9 @@ pub(crate) struct Vocabulary {
     pub(crate) labels: &'static [&'static str],
     /// Annotations and labels that a namespace may have for its pods.
     pub(crate) namespace: &'static [&'static str],
+    /// As which sort pods take these from their namespace, where they have none themselves; `None` if the
+    /// mesh has rules of its own for that.
+    pub(crate) inherited: Option<Sort>,
     /// Names in its domains that have nothing to do with what is captured. One that ends with `/` or
     /// `-` stands for all that begin so.
     pub(crate) unrelated: &'static [&'static str],

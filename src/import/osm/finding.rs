@@ -16,8 +16,8 @@ pub enum Remark {
     General(#[from] GeneralRemark),
     /// Whether a pod gets a proxy.
     #[error(
-        "read as OSM's injector reads it; whether the namespace asks for the proxy is not in the \
-         manifest"
+        "read as OSM's injector reads it; whether the namespace asks for the proxy is in none of \
+         the manifests"
     )]
     AsInjected,
     /// The `MeshConfig` is not there.

@@ -5,7 +5,7 @@ use super::meaning;
 use super::option::{INJECTION, Options};
 use super::{Context, Imported, Refused};
 use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
-use crate::import::{Given, NoRules};
+use crate::import::{Given, NoRules, Sort};
 use crate::policy::Kind;
 use crate::span::Sources;
 
@@ -24,6 +24,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[],
         namespace: &[INJECTION],
+        inherited: Some(Sort::Annotation),
         unrelated: &[
             "openservicemesh.io/metrics",
             "openservicemesh.io/monitored-by",
@@ -85,6 +86,7 @@ fn read(pod: &Pod<'_>, mesh: &Options, report: &mut Report) -> Result<Kind, NoRu
         Some("disabled" | "no" | "false") => return Err(NoRules::InjectionOff),
         Some("enabled" | "yes" | "true") => {}
         Some(value) => report.refuse(&Given::field(INJECTION, value), Reason::NotInjection),
+        None if pod.its_namespace.is_some() => return Err(NoRules::Unasked { mesh: "OSM" }),
         None => report.remark(Remark::AsInjected),
     }
     let mut options = mesh.clone();
