@@ -282,6 +282,20 @@ fn every_command_helps() {
 }
 
 #[test]
+fn the_version_names_the_releases_whose_rules_there_are() {
+    let version = weir(&["--version"]);
+    exits(&version, 0);
+    let text = stdout(&version);
+    let own = concat!(
+        "weir ",
+        env!("CARGO_PKG_VERSION"),
+        "\nrules of Istio 1.29 to 1.31 (istio 86c9f01f),\n"
+    );
+    assert!(text.starts_with(own), "{text}");
+    assert_eq!(stdout(&weir(&["-V"])).lines().count(), 1);
+}
+
+#[test]
 fn completions_and_manual_pages_are_made() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(stdout(&weir(&["completions", shell])).contains("explain-code"), "{shell}");

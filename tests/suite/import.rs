@@ -869,6 +869,24 @@ fn the_users_of_the_machine_are_asked_for() {
 }
 
 #[test]
+fn many_equal_workloads_are_one_policy_with_a_short_comment() {
+    let pod = |at: usize| {
+        format!(
+            "kind: Pod\nmetadata: {{name: p{at}, labels: {{sidecar.istio.io/inject: 'true'}}}}\n\
+             spec: {{containers: []}}\nstatus: {{podIP: 10.0.{}.{}}}\n---\n",
+            at / 250,
+            at % 250 + 1
+        )
+    };
+    let text: Vec<_> = (0..5000).map(pod).collect();
+    let imported = istio::pods(&text.concat(), &Context::default()).unwrap();
+    let [comments] = &imported.comments[..] else { panic!("one policy") };
+    assert_eq!((comments.policy.len(), &*comments.policy[20]), (21, "and others"));
+    let family = &comments.clauses[&("", "family")];
+    assert_eq!((family.len(), &*family[3]), (4, "and others"));
+}
+
+#[test]
 fn policies_are_those_of_workloads_and_equal_ones_are_one() {
     let pod = |name: &str, owner: &str, labels: &str, annotations: &str| {
         format!(
