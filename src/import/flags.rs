@@ -26,7 +26,7 @@ pub(crate) fn read<T, R, M>(
     command: &[&str],
     flags: &[Flag<T>],
     report: &mut Report<R, M>,
-    mut set: impl FnMut(&T, Given, &mut Report<R, M>),
+    set: impl FnMut(&T, Given, &mut Report<R, M>),
 ) where
     R: From<GeneralRemark>,
     M: From<GeneralReason>,
@@ -34,17 +34,7 @@ pub(crate) fn read<T, R, M>(
     let is_command =
         |word: &&String| word.rsplit('/').next().is_some_and(|name| command.contains(&name));
     let words = arguments[arguments.iter().take_while(is_command).count()..].iter();
-    let is_said = words.clone().any(|word| !matches!(word.as_str(), "-" | "--"));
-    let mut understood = 0;
-    let mistakes = report.mistakes.len();
-    let count = |sets: &T, given, report: &mut Report<R, M>| {
-        understood += 1;
-        set(sets, given, report);
-    };
-    Reading { words, flags, report, set: count }.read();
-    if is_said && understood == 0 && report.mistakes.len() == mistakes {
-        report.fail(GeneralReason::NotUnderstood { hint: "no word of it is a flag" });
-    }
+    Reading { words, flags, report, set }.read();
 }
 
 /// A command line while it is read.

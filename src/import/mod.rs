@@ -19,6 +19,7 @@ mod iptables;
 pub mod istio;
 mod json;
 pub mod kuma;
+mod level;
 pub mod linkerd;
 #[cfg(feature = "import-pod")]
 mod manifest;
@@ -34,6 +35,7 @@ pub(crate) use words::nearest;
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
+use std::net::IpAddr;
 
 pub use advice::{Advice, Words};
 #[cfg(feature = "import-pod")]
@@ -41,6 +43,7 @@ pub use doctor::{Examined, examine};
 pub use finding::{Finding, Given, Source};
 pub use general::{GeneralReason, GeneralRemark, NoRules, Sort};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
+pub use level::Level;
 
 use advice::Advise;
 
@@ -64,6 +67,9 @@ pub struct Context {
     pub groups: GroupIds,
     /// Whether IPv6 is captured, where the mesh would look at the workload's addresses.
     pub ipv6: Option<bool>,
+    /// The workload's addresses, without those of loopback and of links, where the mesh would look at them
+    /// and `ipv6` does not say it.
+    pub addresses: Vec<IpAddr>,
     /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
     pub resolv_conf: Option<String>,
     /// Whether only findings are wanted: what is not known is then taken for the widest case, and not
@@ -107,6 +113,18 @@ impl<R, M: Display> Display for Refused<R, M> {
 }
 
 impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
+
+/// Leaves out the notes that `is_kept` does not keep.
+fn keep_notes<R, M>(
+    result: &mut Result<Imported<R>, Refused<R, M>>,
+    is_kept: impl Fn(&Finding<R>) -> bool,
+) {
+    let notes = match result {
+        Ok(imported) => &mut imported.notes,
+        Err(refused) => &mut refused.notes,
+    };
+    notes.retain(is_kept);
+}
 
 /// The same in words, for those who know no mesh.
 fn told<R: Display + Advise, M: Display + Advise>(

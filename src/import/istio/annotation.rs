@@ -176,7 +176,7 @@ fn injected(
     exclude_origins(pod, mesh, report);
     report.origin_in_words(EXCLUDE_PORT, "Istio's injector: 15090,15021, and 15020 for its status");
     reroute(pod, &mut options, report);
-    resolver::user(&mut options, environment, context, report);
+    resolver::user(&mut options, environment, context, true, report);
     options
 }
 

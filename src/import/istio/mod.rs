@@ -39,6 +39,7 @@ mod pod;
 #[cfg(feature = "import-pod")]
 mod release;
 mod resolver;
+mod run;
 mod sidecar;
 mod value;
 #[cfg(feature = "import-pod")]
@@ -48,14 +49,16 @@ pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::{manifests, pods};
+pub use run::{Log, Rules, Run, Validation};
 
 use finding::Report;
 use option::Options;
 
+use super::GeneralRemark;
 use super::environment::Environment;
 use super::importer::{Extra, Form, Importer};
 pub use super::{Context, split};
-use super::{GeneralReason, told, told_arguments};
+use super::{GeneralReason, keep_notes, told, told_arguments};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "istio";
@@ -134,32 +137,68 @@ pub(super) const IMPORTER: Importer = Importer {
 ///
 /// Everything that upstream refuses, or that a policy cannot say.
 pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
-    let mut report = Report::default();
-    let environment = super::environment::parse(&context.environment, &mut report);
-    if arguments.is_empty() && environment.is_empty() && report.mistakes.is_empty() {
-        report.fail(GeneralReason::Nothing);
-    }
-    let mut options = command(arguments, &environment, context, &mut report);
-    if !options.is_any_given() && report.mistakes.is_empty() {
-        let hint = "`-b '*' -i '*'` are arguments of `istio-iptables`, and `ISTIO_INBOUND_PORTS` is one of its variables";
-        report.fail(GeneralReason::NotUnderstood { hint });
-    }
-    resolver::families(&mut options, &[], context, &mut report);
-    resolver::servers(&mut options, None, context, &mut report);
-    let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
-    report.finish_one(NAME, sidecar, context)
+    let (_, imported) = read(arguments, context, true);
+    imported
 }
 
-/// The options of one run of `istio-iptables`, as far as its command line and environment say.
+/// A run of `istio-iptables`, as its command line and its variables ask for it.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// What is done.
+    pub run: Run,
+    /// Which rules, or why there are none. What only says how they are applied is in
+    /// [`run`](Self::run), and no note here.
+    pub imported: Result<Imported, Refused>,
+}
+
+/// What `istio-iptables` is asked to do with `arguments`, under the variables of `context`, for those who
+/// do it in its place: whoever is not among the users of `context` is not there.
+#[must_use]
+pub fn command_line(arguments: &[String], context: &Context) -> CommandLine {
+    let (run, mut imported) = read(arguments, context, false);
+    let carried = [Remark::General(GeneralRemark::NotTraffic), Remark::NativeNftables];
+    keep_notes(&mut imported, |note| !carried.contains(&note.what));
+    CommandLine { run, imported }
+}
+
+/// What the command line comes to. Where it `is_imported`, it stands for itself: a user that nobody knows is
+/// asked for, and words of which none is an option are a mistake.
+fn read(
+    arguments: &[String],
+    context: &Context,
+    is_imported: bool,
+) -> (Run, Result<Imported, Refused>) {
+    let mut report = Report::default();
+    let environment = super::environment::parse(&context.environment, &mut report);
+    let (mut options, log) = command(arguments, &environment, context, is_imported, &mut report);
+    if is_imported && !options.is_any_given() && report.mistakes.is_empty() {
+        report.fail(if arguments.is_empty() && environment.is_empty() {
+            GeneralReason::Nothing
+        } else {
+            GeneralReason::NotUnderstood {
+                hint: "`-b '*' -i '*'` are arguments of `istio-iptables`",
+            }
+        });
+    }
+    resolver::families(&mut options, &context.addresses, context, &mut report);
+    resolver::servers(&mut options, None, context, &mut report);
+    let run = run::run(&options, log, &mut report);
+    let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
+    (run, report.finish_one(NAME, sidecar, context))
+}
+
+/// The options of one run of `istio-iptables`, as far as its command line and environment say, and what
+/// its log looks like.
 fn command(
     arguments: &[String],
     environment: &Environment,
     context: &Context,
+    is_imported: bool,
     report: &mut Report,
-) -> Options {
-    let mut options = Options::new();
+) -> (Options, Log) {
+    let (mut options, mut log) = (Options::new(), Log::default());
     environment::read(environment, &mut options, report);
-    arguments::read(arguments, &mut options, report);
-    resolver::user(&mut options, environment, context, report);
-    options
+    arguments::read(arguments, &mut options, &mut log, report);
+    resolver::user(&mut options, environment, context, is_imported, report);
+    (options, log)
 }

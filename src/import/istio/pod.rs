@@ -119,7 +119,7 @@ fn init(container: &Node, context: &Context, report: &mut Report) -> Options {
     let arguments = manifest::arguments(container, report);
     let sets_option = |name: &str| OPTIONS.iter().any(|spec| spec.environment.contains(&name));
     manifest::note_absent(container, sets_option, report);
-    command(&arguments, &manifest::environment(container), context, report)
+    command(&arguments, &manifest::environment(container), context, true, report).0
 }
 
 /// Why the CNI plugin would make no rules (`cni/pkg/plugin/plugin.go`), or the injector no proxy.

@@ -52,6 +52,7 @@ pub(super) fn user(
     options: &mut Options,
     environment: &Environment,
     context: &Context,
+    is_imported: bool,
     report: &mut Report,
 ) {
     if !options.text(Opt::ProxyUid).is_empty() {
@@ -62,11 +63,11 @@ pub(super) fn user(
     if context.users.is_empty() && context.is_examined {
         return options.preset(Opt::ProxyUid, "1337");
     }
-    if context.users.is_empty() {
+    if context.users.is_empty() && is_imported {
         return report.fail(Reason::UserUnknown { name: name.to_owned() });
     }
     let id = context.users.get(name).copied();
-    if id.is_none() {
+    if id.is_none() && is_imported {
         report.remark(Remark::NoSuchUser { name: name.to_owned() });
     }
     let id = id.unwrap_or(1337);
@@ -123,7 +124,7 @@ mod tests {
     use super::super::Context;
     use super::super::finding::Report;
     use super::super::option::{Opt, Options};
-    use super::{families, servers};
+    use super::{families, servers, user};
     use crate::import::Given;
 
     #[test]
@@ -176,5 +177,28 @@ mod tests {
              they are not known: copy it from the pod (`kubectl exec POD -- cat /etc/resolv.conf`) and \
              give it with `--resolv-conf FILE`"
         );
+    }
+
+    #[test]
+    fn the_proxys_user_is_looked_up_where_nothing_says_it() {
+        let users: crate::policy::GroupIds =
+            [("istio-proxy".to_owned(), 900), ("envoy".to_owned(), 901)].into();
+        // Whether users are known, whether the line stands for itself, and how much is said.
+        for (text, known, is_imported, uid, said) in [
+            ("", true, true, "900", 0),
+            ("ENVOY_USER=envoy", true, true, "901", 0),
+            ("ENVOY_USER=nobody", true, true, "1337", 1),
+            ("ENVOY_USER=nobody", true, false, "1337", 0),
+            ("", false, true, "", 1),
+            ("", false, false, "1337", 0),
+        ] {
+            let (mut options, mut report) = (Options::new(), Report::default());
+            let environment = crate::import::environment::parse(text, &mut report);
+            let users = if known { users.clone() } else { crate::policy::GroupIds::new() };
+            let context = Context { users, ..Context::default() };
+            user(&mut options, &environment, &context, is_imported, &mut report);
+            assert_eq!(options.text(Opt::ProxyUid), uid, "{text}");
+            assert_eq!(report.notes.len() + report.mistakes.len(), said, "{text}");
+        }
     }
 }
