@@ -78,6 +78,7 @@ fn iptables(bencher: divan::Bencher, excluded: u32) {
 mod whole {
     use netweir::import::{Context, IMPORTERS};
     use netweir::policy::{Detail, print};
+    use netweir::span::Sources;
 
     use super::{NoIncludes, Options, View, compile, excluding};
 
@@ -118,7 +119,7 @@ mod whole {
     fn policy(line: &str) -> Option<String> {
         let importer = IMPORTERS.iter().find(|importer| importer.name == "istio")?;
         let form = importer.forms.iter().find(|form| form.flag == "config")?;
-        let told = (form.read)(line, &Context::default()).ok()?;
+        let told = form.read(&Sources::of("entry", line), &Context::default()).ok()?;
         Some(print(told.policies.first()?, Detail::Differences))
     }
 

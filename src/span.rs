@@ -105,6 +105,14 @@ impl Sources {
     /// mistaken input (a disk image, say) is refused before it is parsed.
     pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+    /// One file.
+    #[must_use]
+    pub fn of(name: impl Into<String>, text: &str) -> Self {
+        let mut sources = Self::default();
+        sources.add(name, text);
+        sources
+    }
+
     /// Adds a file. A byte-order mark is dropped: it says nothing in UTF-8.
     ///
     /// The caller has checked [`Sources::MAX_BYTES`].
@@ -138,6 +146,23 @@ impl Sources {
     /// The files, in the order in which they were read.
     pub fn files(&self) -> impl Iterator<Item = &Source> {
         self.files.iter()
+    }
+
+    /// The files and what stands for them, in the order in which they were read.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn with_ids(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        (0..).map(FileId).zip(&self.files)
+    }
+
+    /// The place at a line and a column of a file, both from 1; `None` if there is none.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn at(&self, file: FileId, line: u64, column: u64) -> Option<Span> {
+        let source = self.file(file);
+        let start = *source.lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        let column = usize::try_from(column).ok()?.saturating_sub(1);
+        let before = source.text[start as usize..].chars().take(column).map(char::len_utf8);
+        let at = start + u32::try_from(before.sum::<usize>()).ok()?;
+        Some(Span { file, start: at, end: at })
     }
 
     /// What the files are called, in the order in which they were read.

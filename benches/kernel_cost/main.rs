@@ -192,7 +192,7 @@ fn imported(line: &str) -> Policy {
     let importer = IMPORTERS.iter().find(|importer| importer.name == "istio");
     let forms = &importer.expect("Istio can be imported").forms;
     let form = forms.iter().find(|form| form.flag == "config").expect("it has a configuration");
-    (form.read)(line, &Context::default()).expect("the configuration is good").policies.remove(0)
+    form.read(line, &Context::default()).expect("the configuration is good").policies.remove(0)
 }
 
 /// The default sidecar, with so many excluded networks, which cannot be joined.

@@ -113,7 +113,7 @@ fn import(bytes: &[u8]) {
     let forms = || IMPORTERS.iter().flat_map(|importer| importer.forms);
     let form = forms().nth(usize::from(*first) % forms().count()).expect("there are some");
     let Ok(text) = std::str::from_utf8(rest) else { return };
-    if let Ok(told) = (form.read)(text, &Context::default()) {
+    if let Ok(told) = form.read(&Sources::of("input", text), &Context::default()) {
         for policy in &told.policies {
             let text = print(policy, Detail::Differences);
             assert!(compiled(&text).is_ok(), "{text}");

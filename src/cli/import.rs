@@ -3,16 +3,22 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser};
+use clap::{
+    Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser,
+};
 
-use super::files::{once, read_whole};
+use super::files::{self, once, read_whole};
 use super::report::Messages;
 use super::{Outcome, numbers, output};
 use crate::diag::render::Level;
-use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
+use crate::import::{
+    Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told, Words,
+};
 use crate::net::Name;
-use crate::policy::{Detail, print};
+use crate::policy::{Detail, Policy, print, print_with};
+use crate::span::Sources;
 
 /// Turn another system's configuration into a policy that says the same
 #[derive(Args)]
@@ -29,29 +35,61 @@ struct From {
 
 const NAME: &str = "name";
 const OUTPUT: &str = "output";
+const OUT_DIR: &str = "out-dir";
+const NO_COMMENTS: &str = "no-comments";
 const INPUT: &str = "input";
 
 impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        match self.from.read()? {
-            Ok(Imported { policies, notes }) => {
-                messages.imported(Level::Note, &notes);
-                let texts: Vec<String> =
-                    policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
-                let output = self.from.path(OUTPUT);
-                output::write(output, &texts.join("\n"))
+        let (told, sources) = self.from.read()?;
+        match told {
+            Ok(imported) => {
+                messages.imported(Level::Note, &sources, &imported.notes);
+                self.write(&imported, messages)
             }
-            Err(Refused { mistakes, notes }) => {
-                messages.imported(Level::Note, &notes);
-                messages.imported(Level::Error, &mistakes);
+            Err(Refused { mistakes, notes, rest: _ }) => {
+                messages.imported(Level::Note, &sources, &notes);
+                messages.imported(Level::Error, &sources, &mistakes);
                 Ok(Outcome::Bad)
             }
         }
     }
 }
 
+impl Import {
+    /// Writes the policies, to one place or each to a file of its own.
+    fn write(&self, imported: &Imported<Words>, messages: &Messages) -> io::Result<Outcome> {
+        let texts = imported.policies.iter().zip(&imported.comments).map(|(policy, comments)| {
+            if self.from.given.get_flag(NO_COMMENTS) {
+                print(policy, Detail::Differences)
+            } else {
+                print_with(policy, Detail::Differences, comments)
+            }
+        });
+        let head = self.head();
+        let Some(folder) = self.from.path(OUT_DIR) else {
+            let texts: Vec<String> = texts.collect();
+            let head = if texts.is_empty() { "" } else { &head };
+            return output::write(self.from.path(OUTPUT), &format!("{head}{}", texts.join("\n")));
+        };
+        let name = |policy: &Policy| format!("{}.weir", policy.name);
+        let files = imported.policies.iter().map(name);
+        let texts: Vec<_> = files.zip(texts.map(|text| format!("{head}{text}"))).collect();
+        output::write_all(folder, &texts, messages)
+    }
+
+    /// The first comment: which rules the policies have the meaning of.
+    fn head(&self) -> String {
+        let Importer { rules, release, .. } = self.from.importer;
+        if self.from.given.get_flag(NO_COMMENTS) {
+            return String::new();
+        }
+        format!("# What {rules} do, those of {release}. Made by weir import.\n\n")
+    }
+}
+
 impl From {
-    fn read(&self) -> io::Result<Told> {
+    fn read(&self) -> io::Result<(Told, Sources)> {
         self.reads_standard_input_once()?;
         let context = Context {
             name: self.given.get_one::<Name>(NAME).cloned(),
@@ -62,22 +100,38 @@ impl From {
             addresses: Vec::new(),
             resolv_conf: self.text(Extra::ResolvConf)?,
             mesh_config: self.text(Extra::MeshConfig)?,
+            is_examined: false,
         };
-        let (form, text) = self.form()?;
-        Ok((form.read)(&text, &context))
+        let (form, sources) = self.form()?;
+        let told = form.read(&sources, &context);
+        Ok((told, sources))
     }
 
-    /// The form of configuration that was given, and its text.
-    fn form(&self) -> io::Result<(&'static Form, String)> {
+    /// The form of configuration that was given, and its texts.
+    fn form(&self) -> io::Result<(&'static Form, Sources)> {
         let mut forms = self.importer.forms.iter();
         let form = forms
             .find(|form| self.given.contains_id(form.flag))
             .expect("clap asks for a form of configuration");
-        let text = match form.given {
-            GivenAs::Arguments => self.given.get_one::<String>(form.flag).cloned(),
-            GivenAs::File => self.path(form.flag).map(read_whole).transpose()?,
-        };
-        Ok((form, text.unwrap_or_default()))
+        let mut sources = Sources::default();
+        match form.given {
+            GivenAs::Arguments(_) => {
+                let text = self.given.get_one::<String>(form.flag);
+                sources.add(form.flag, text.map_or("", String::as_str));
+            }
+            GivenAs::File(_) | GivenAs::Files(_) => {
+                for path in self.paths(form.flag) {
+                    sources.add(files::name(path), &read_whole(path)?);
+                }
+            }
+        }
+        Ok((form, sources))
+    }
+
+    /// The paths that an option is given; none if the mesh has no such option.
+    fn paths(&self, flag: &str) -> impl Iterator<Item = &Path> {
+        let paths = self.given.try_get_many::<PathBuf>(flag).ok().flatten();
+        paths.into_iter().flatten().map(PathBuf::as_path)
     }
 
     /// The path that an option is given; `None` if the mesh has no such option.
@@ -100,10 +154,11 @@ impl From {
     }
 
     fn reads_standard_input_once(&self) -> io::Result<()> {
-        let files = self.importer.forms.iter().filter(|form| form.given == GivenAs::File);
+        let is_file = |form: &&Form| !matches!(form.given, GivenAs::Arguments(_));
+        let files = self.importer.forms.iter().filter(is_file);
         let extras = self.importer.extras.iter().filter(|(extra, _)| *extra != Extra::Ipv6);
         let flags = files.map(|form| form.flag).chain(extras.map(|(extra, _)| flag(*extra)));
-        once(flags.filter_map(|flag| self.path(flag)))
+        once(flags.flat_map(|flag| self.paths(flag)))
     }
 }
 
@@ -139,11 +194,18 @@ impl FromArgMatches for From {
     }
 }
 
+/// The version of weir, and of the rules of each mesh that it implements.
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let meshes: Vec<_> = IMPORTERS.iter().map(|importer| importer.release).collect();
+    format!("{}\nrules of {}", env!("CARGO_PKG_VERSION"), meshes.join(",\n         "))
+});
+
 /// The command of a mesh.
 fn subcommand(importer: &'static Importer) -> Command {
     let mut forms = importer.forms.iter();
     let name = format!(
-        "Name of the policy [default: that of the pod or the configuration, or else `{}`]",
+        "Name of the policy [default: namespace and owner of the pod, or that of the configuration, or \
+         else `{}`]",
         importer.name
     );
     let mut command = Command::new(importer.name)
@@ -173,14 +235,26 @@ fn subcommand(importer: &'static Importer) -> Command {
                 .short('o')
                 .help("Write here instead of to standard output; whole or not at all"),
         )
+        .arg(
+            Arg::new(OUT_DIR)
+                .long(OUT_DIR)
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with(OUTPUT)
+                .help("Write each policy to a file of its own in this folder, NAME.weir"),
+        )
+        .arg(Arg::new(NO_COMMENTS).long(NO_COMMENTS).action(ArgAction::SetTrue).help(
+            "Leave out the comments, which say where each clause comes from and whose rules these are",
+        ))
 }
 
 fn form_argument(form: &'static Form) -> Arg {
     let argument = match form.given {
-        GivenAs::Arguments => {
+        GivenAs::Arguments(_) => {
             Arg::new(form.flag).long(form.flag).allow_hyphen_values(true).value_name("ARGUMENTS")
         }
-        GivenAs::File => file(form.flag),
+        GivenAs::File(_) => file(form.flag),
+        GivenAs::Files(_) => file(form.flag).num_args(1..).action(ArgAction::Append),
     };
     argument.help(form.help)
 }
@@ -196,6 +270,7 @@ fn extra_argument(extra: Extra, help: &'static str) -> Arg {
         | Extra::ResolvConf
         | Extra::MeshConfig => file(flag(extra)),
     };
+    let argument = if extra == Extra::Users { argument.alias("passwd-file") } else { argument };
     argument.help(help)
 }
 

@@ -7,6 +7,7 @@ mod compile;
 mod deny;
 mod diff;
 mod differences;
+mod doctor;
 mod drop_in;
 mod explain;
 mod explain_code;
@@ -17,6 +18,7 @@ mod forms;
 mod golden;
 mod import;
 mod input;
+mod kubectl;
 mod lint;
 mod loaded;
 mod numbers;
@@ -69,6 +71,7 @@ enum Outcome {
 #[command(
     name = "weir",
     version,
+    long_version = import::VERSION.as_str(),
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = EXAMPLES,
@@ -89,6 +92,7 @@ Examples:
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
+  weir doctor deployment.yaml                   what is wrong with a manifest for a mesh
   weir istio-iptables -u 1337 -b '*' -i '*'     in the place of Istio's init container
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
                                                 what becomes of a packet, and why
@@ -144,6 +148,9 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
+  What is wrong with manifests for a mesh, or does nothing; of files, or of a namespace by kubectl:
+    weir doctor deployment.yaml namespace.yaml --mesh-config values.yaml
+    kubectl weir doctor -n shop
   A pod, set up in the place of Istio's init container, with its arguments, log and exit status:
     weir istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i '*' -b '*' -d 15090,15021,15020
 
@@ -191,6 +198,7 @@ enum Command {
     Lint(lint::Lint),
     Test(test::Test),
     Import(import::Import),
+    Doctor(doctor::Doctor),
     Apply(apply::Apply),
     Remove(remove::Remove),
     /// Wait for a change to be confirmed, and put back what was there if it is not
@@ -299,6 +307,7 @@ impl Weir {
             Command::Lint(lint) => lint.run(&messages),
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
+            Command::Doctor(doctor) => doctor.run(&messages),
             Command::Apply(apply) => apply.run(&messages),
             Command::Remove(remove) => remove.run(&messages),
             Command::Guard => apply::wait(),
@@ -349,6 +358,7 @@ impl Command {
             Self::Lint(_) => "lint",
             Self::Test(_) => "test",
             Self::Import(_) => "import",
+            Self::Doctor(_) => "doctor",
             Self::Apply(_) => "apply",
             Self::Remove(_) => "remove",
             Self::Guard => apply::GUARD,

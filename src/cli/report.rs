@@ -89,6 +89,12 @@ pub(super) struct ImportRecord {
     value: Option<String>,
     /// Where it was read.
     source: Option<ImportSource>,
+    /// The file, if it was read in a manifest.
+    file: Option<String>,
+    /// The line of the file, from 1.
+    line: Option<usize>,
+    /// The column of the line, from 1, in characters.
+    column: Option<usize>,
 }
 
 /// Where an option was read.
@@ -204,13 +210,24 @@ impl Messages {
     }
 
     /// Says what an import leaves out (a note), or what is wrong with its input (an error).
-    pub(super) fn imported<T: Display>(&self, severity: Level, findings: &[Finding<T>]) {
+    pub(super) fn imported<T: Display>(
+        &self,
+        severity: Level,
+        sources: &Sources,
+        findings: &[Finding<T>],
+    ) {
         for finding in findings {
+            let place = finding.at.filter(|at| sources.contains(*at)).map(|at| sources.place(at));
             if self.message_format != Form::Json {
-                self.say("import", vec![Record::bare(severity, finding.to_string())]);
+                let bare = Record::bare(severity, finding.to_string());
+                let label = place
+                    .filter(|_| self.message_format != Form::Human)
+                    .map(|at| RecordLabel::beginning_at(at.file, at.line, at.column));
+                let labels = label.into_iter().collect();
+                self.say("import", vec![Record { labels, ..bare }]);
                 continue;
             }
-            let Finding { about, given, what } = finding;
+            let Finding { about, given, what, at: _ } = finding;
             let given = given.as_ref();
             let source = given.map(|given| match given.source {
                 Source::Default => ImportSource::Default,
@@ -225,6 +242,9 @@ impl Messages {
                 option: given.map(|given| given.option.clone()),
                 value: given.map(|given| given.value.clone()),
                 source,
+                file: place.map(|at| at.file.to_owned()),
+                line: place.map(|at| at.line),
+                column: place.map(|at| at.column),
             };
             self.write(&Message::new("import", record).line());
         }

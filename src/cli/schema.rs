@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::differences::Compared;
 use super::golden::report::Report;
 use super::report::ImportRecord;
-use super::{lint, test};
+use super::{doctor, lint, test};
 use crate::diag::render::{Message, Record};
 use crate::explain::Explanation;
 
@@ -70,6 +70,13 @@ fn schemas_are_those_of_what_is_printed() {
         (
             "lint",
             schema::<Message<lint::report::Report>>("What `weir lint` reports", &[("", &["lint"])]),
+        ),
+        (
+            "doctor",
+            schema::<Message<doctor::report::Report>>(
+                "What `weir doctor` reports",
+                &[("", &["doctor"])],
+            ),
         ),
         (
             "test",

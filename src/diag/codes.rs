@@ -90,6 +90,7 @@ impl Problem {
             Self::NotToml { .. } => "E601",
             Self::UnknownKey { .. } => "E602",
             Self::NotASetting { .. } => "E603",
+            Self::Manifest { fault, .. } => fault.code(),
         }
     }
 
@@ -128,4 +129,6 @@ pages! {
     "W501" "W502" "W503" "W504" "W505" "W506" "W507" "W508" "W509" "W510" "W511" "W512"
     "W513" "W514" "W515" "W516" "W517" "W518" "W519" "W520"
     "E601" "E602" "E603"
+    "E701" "E702" "E703" "W704" "W705" "W706" "W707" "W708" "W709" "W710" "W711" "W712" "W713"
+    "W714" "W715"
 }

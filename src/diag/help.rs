@@ -223,6 +223,7 @@ impl Problem {
             }
             Self::UnknownKey { known, .. } => format!("the keys here are {known}"),
             Self::NotASetting { instead, .. } => instead.to_string(),
+            Self::Manifest { instead, .. } => return instead.clone(),
         };
         Some(help)
     }

@@ -4,6 +4,7 @@
 
 mod codes;
 pub(crate) mod escape;
+mod fault;
 mod help;
 mod problem;
 #[cfg(feature = "cli")]
@@ -15,6 +16,7 @@ mod report;
 mod suggest;
 
 pub use codes::{CODES, explain};
+pub use fault::Fault;
 pub use problem::{Problem, Severity};
 pub use refusal::REFUSAL;
 pub(crate) use refusal::refusal;

@@ -3,6 +3,7 @@
 use crate::syntax::MOST_TERMS;
 use std::fmt;
 
+use super::Fault;
 use crate::net::{BadInterface, BadName, Family, Mark};
 
 /// How bad a problem is.
@@ -29,7 +30,7 @@ impl fmt::Display for Severity {
 /// A message is one lower-case clause without a period, with what the user wrote in backticks. It
 /// states a fact; what to do about it is [`Problem::help`]. Codes by phase: `E1xx` syntax, `E2xx`
 /// files, `E3xx` values and clauses, `E4xx` a target cannot say this, `W5xx` suspicious, `E6xx`
-/// `weir.toml`. A released code is never reused.
+/// `weir.toml`, `E7xx` and `W7xx` manifests. A released code is never reused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
@@ -673,6 +674,16 @@ pub enum Problem {
         found: String,
         /// What to write.
         instead: Box<str>,
+    },
+    /// `E7xx` and `W7xx`: a manifest, of which an import says this.
+    #[error("{message}")]
+    Manifest {
+        /// What is wrong with it.
+        fault: Fault,
+        /// In words.
+        message: String,
+        /// What to write.
+        instead: Option<String>,
     },
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::words::shortened;
+use crate::span::Span;
 
 /// Where an option was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +59,8 @@ pub struct Finding<T> {
     pub about: Option<String>,
     /// The option concerned, if there is one.
     pub given: Option<Given>,
+    /// The place in the manifests, if it was read there: the option, or what it is about.
+    pub at: Option<Span>,
     /// What there is to know.
     pub what: T,
 }

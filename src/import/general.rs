@@ -1,5 +1,7 @@
 //! What there is to say about an import whatever the mesh.
 
+use std::fmt;
+
 use super::words::did_you_mean;
 use crate::net::BadInterface;
 
@@ -47,6 +49,34 @@ pub enum GeneralRemark {
         /// What may have been meant.
         nearest: Option<String>,
     },
+    /// A name of the mesh's on another object than it belongs to.
+    #[error("no effect on the {kind}, where {mesh} does not read it: it belongs in `{belongs}`")]
+    OtherObject {
+        /// The mesh.
+        mesh: &'static str,
+        /// The kind of the object.
+        kind: String,
+        /// Where it belongs.
+        belongs: String,
+    },
+    /// A label that should be an annotation, or the other way round.
+    #[error(
+        "no effect as {sort}: {mesh} reads {}, which belongs in `metadata.{}`",
+        .sort.other(),
+        .sort.other().key()
+    )]
+    OtherSort {
+        /// The mesh.
+        mesh: &'static str,
+        /// What it is.
+        sort: Sort,
+    },
+    /// Containers without the rest.
+    #[error("without `kind`, `metadata` and `spec` this is read as the `spec` of a pod")]
+    Fragment,
+    /// Neither a kind nor a pod.
+    #[error("no pod here: there is neither a `kind` nor a `spec` with `containers`")]
+    NoKind,
     /// A variable whose value is elsewhere.
     #[error("the value is not in the manifest; it is left at its default")]
     ValueElsewhere,
@@ -72,6 +102,45 @@ pub enum GeneralRemark {
         /// What is the matter with it.
         why: &'static str,
     },
+}
+
+/// What a name of Kubernetes' is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// An annotation.
+    Annotation,
+    /// A label.
+    Label,
+}
+
+impl Sort {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Annotation => Self::Label,
+            Self::Label => Self::Annotation,
+        }
+    }
+
+    /// The key of `metadata` that has them.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Annotation => "annotations",
+            Self::Label => "labels",
+        }
+    }
+}
+
+/// `an annotation`, `a label`.
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Annotation => "an annotation",
+            Self::Label => "a label",
+        })
+    }
 }
 
 /// Why a mesh makes no rules for a pod.
@@ -188,4 +257,22 @@ pub enum GeneralReason {
     /// Nothing there.
     #[error("there is nothing to import")]
     Nothing,
+    /// Something there, but nothing that is known.
+    #[error("nothing of this was understood, so there is nothing to import: {hint}")]
+    NotUnderstood {
+        /// What would be.
+        hint: &'static str,
+    },
+    /// No policy says what the input does.
+    #[error("a policy cannot say this: {why}")]
+    NotAPolicy {
+        /// Why `weir check` would refuse one that did.
+        why: String,
+    },
+    /// An address of IPv4 written as one of IPv6.
+    #[error("`{item}` maps IPv4, which no packet of IPv6 carries; write it as IPv4")]
+    Mapped {
+        /// As written.
+        item: String,
+    },
 }

@@ -1,6 +1,7 @@
 //! The table of imports: the one place that lists them.
 
-use super::{Context, Imported, Refused, appmesh, consul, istio, kuma, linkerd, osm};
+use super::{Context, Imported, Refused, Words, appmesh, consul, istio, kuma, linkerd, osm};
+use crate::span::Sources;
 
 /// Every mesh whose configuration can be imported, in the order in which help lists them.
 pub const IMPORTERS: &[Importer] = &[
@@ -23,6 +24,10 @@ pub struct Importer {
     pub mesh: &'static str,
     /// The rules that a policy has the meaning of: `Istio's iptables rules`.
     pub rules: &'static str,
+    /// Of which version of the mesh those rules are.
+    pub release: &'static str,
+    /// What stands in manifests that have to do with it: `istio.io`.
+    pub marks: &'static [&'static str],
     /// Commands that show how it is used, one a line.
     pub examples: &'static [&'static str],
     /// The forms in which configuration is read. One of them is given.
@@ -52,30 +57,47 @@ pub struct Form {
     pub flag: &'static str,
     /// What is given, in a line.
     pub help: &'static str,
-    /// How it is given.
+    /// How it is given, and what reads it.
     pub given: GivenAs,
     /// What has a use beside it.
     pub extras: &'static [Extra],
-    /// Reads the text.
-    pub read: fn(&str, &Context) -> Told,
 }
 
 impl Form {
+    /// Reads what was given. Of a form that is one text, that is the first one.
+    ///
+    /// # Errors
+    ///
+    /// Everything that the mesh refuses, or that a policy cannot say.
+    pub fn read(&self, sources: &Sources, context: &Context) -> Told {
+        match self.given {
+            GivenAs::Arguments(read) | GivenAs::File(read) => {
+                let text = sources.files().next().map_or("", |file| &file.text);
+                read(text, context)
+            }
+            GivenAs::Files(read) => read(sources, context),
+        }
+    }
+
     /// `--args`: words of a command line.
     pub(super) const fn arguments(
         help: &'static str,
         extras: &'static [Extra],
         read: fn(&str, &Context) -> Told,
     ) -> Self {
-        Self { flag: "args", help, given: GivenAs::Arguments, extras, read }
+        Self { flag: "args", help, given: GivenAs::Arguments(read), extras }
     }
 
-    /// `--pod`: a manifest.
+    /// `--pod`: manifests.
     #[cfg(feature = "import-pod")]
-    pub(super) const fn pod(extras: &'static [Extra], read: fn(&str, &Context) -> Told) -> Self {
-        let help = "Manifest in YAML or JSON, of pods or of anything with a pod template; `-` is \
-                    standard input";
-        Self { flag: "pod", help, given: GivenAs::File, extras, read }
+    pub(super) const fn pod(
+        extras: &'static [Extra],
+        read: fn(&Sources, &Context) -> Told,
+    ) -> Self {
+        let help = "Manifests in YAML or JSON, of pods, of anything with a pod template, and of what \
+                    else decides about them, such as namespaces; several files are read together, and \
+                    `-` is standard input";
+        Self { flag: "pod", help, given: GivenAs::Files(read), extras }
     }
 
     /// `--config`: the mesh's own configuration.
@@ -84,17 +106,19 @@ impl Form {
         extras: &'static [Extra],
         read: fn(&str, &Context) -> Told,
     ) -> Self {
-        Self { flag: "config", help, given: GivenAs::File, extras, read }
+        Self { flag: "config", help, given: GivenAs::File(read), extras }
     }
 }
 
-/// How a configuration is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a configuration is given, and what reads it.
+#[derive(Clone, Copy, Debug)]
 pub enum GivenAs {
     /// As words of a command line, in one text that is split as a shell splits it.
-    Arguments,
+    Arguments(fn(&str, &Context) -> Told),
     /// As the path of a file; `-` is standard input.
-    File,
+    File(fn(&str, &Context) -> Told),
+    /// As the paths of files, which are read together.
+    Files(fn(&Sources, &Context) -> Told),
 }
 
 /// What the configuration itself does not say.
@@ -115,4 +139,4 @@ pub enum Extra {
 }
 
 /// What was imported, or why nothing was, in words.
-pub type Told = Result<Imported<String>, Refused<String, String>>;
+pub type Told = Result<Imported<Words>, Refused<Words, Words>>;

@@ -39,7 +39,8 @@ where
             .then(|| written.map_or_else(|| format!("configuration {}", at + 1), str::to_owned));
         if let Some(kind) = read(entry, &mut report) {
             let name = names.take(context.name.as_ref(), written, &mut report);
-            policies.push(Policy { name, kind, expectations: Vec::new() });
+            let comments = std::mem::take(&mut report.comments);
+            policies.push((Policy { name, kind, expectations: Vec::new() }, comments, None));
         }
     }
     report.about = None;

@@ -4,8 +4,11 @@
 //! policy cannot say, or the mesh refuses, is a mistake; what has no effect, or says nothing about
 //! traffic, is left out with a note. Nothing is dropped in silence. [`IMPORTERS`] lists the meshes.
 
+mod advice;
 pub mod appmesh;
 pub mod consul;
+#[cfg(feature = "import-pod")]
+mod doctor;
 mod environment;
 mod finding;
 mod flags;
@@ -34,13 +37,21 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::net::IpAddr;
 
+pub use advice::{Advice, Words};
+#[cfg(feature = "import-pod")]
+pub use doctor::{Examined, examine};
 pub use finding::{Finding, Given, Source};
-pub use general::{GeneralReason, GeneralRemark, NoRules};
+pub use general::{GeneralReason, GeneralRemark, NoRules, Sort};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
 pub use level::Level;
 
+use advice::Advise;
+
 use crate::net::Name;
-use crate::policy::{GroupIds, Policy};
+use crate::policy::{Comments, Detail, GroupIds, Policy, print};
+use crate::span::Span;
+use crate::syntax::NoIncludes;
+use crate::{Options, compile};
 
 /// What the input does not say.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +72,9 @@ pub struct Context {
     pub addresses: Vec<IpAddr>,
     /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
     pub resolv_conf: Option<String>,
+    /// Whether only findings are wanted: what is not known is then taken for the widest case, and not
+    /// asked for.
+    pub is_examined: bool,
     /// The text of the mesh's own configuration, which all pods share, in YAML or JSON.
     pub mesh_config: Option<String>,
 }
@@ -70,6 +84,10 @@ pub struct Context {
 pub struct Imported<R> {
     /// The policies, in the order of the input. No two have the same name.
     pub policies: Vec<Policy>,
+    /// Where each of them comes from, in the same order.
+    pub comments: Vec<Comments>,
+    /// Where in the manifests the first workload of each is, in the same order.
+    pub places: Vec<Option<Span>>,
     /// What they do not carry over, and why.
     pub notes: Vec<Finding<R>>,
 }
@@ -82,6 +100,8 @@ pub struct Refused<R, M> {
     pub mistakes: Vec<Finding<M>>,
     /// What there is to know besides.
     pub notes: Vec<Finding<R>>,
+    /// The policies of the workloads in which nothing is wrong, and their places.
+    pub rest: Vec<(Policy, Option<Span>)>,
 }
 
 /// The mistakes, one a line.
@@ -107,17 +127,38 @@ fn keep_notes<R, M>(
 }
 
 /// The same in words, for those who know no mesh.
-fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {
+fn told<R: Display + Advise, M: Display + Advise>(
+    result: Result<Imported<R>, Refused<R, M>>,
+) -> Told {
     match result {
-        Ok(Imported { policies, notes }) => Ok(Imported { policies, notes: in_words(notes) }),
-        Err(Refused { mistakes, notes }) => {
-            Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes) })
+        Ok(Imported { policies, comments, places, notes }) => {
+            let notes = in_words(notes);
+            let mistakes: Vec<_> = policies.iter().filter_map(refused_by_check).collect();
+            if mistakes.is_empty() {
+                Ok(Imported { policies, comments, places, notes })
+            } else {
+                Err(Refused { mistakes, notes, rest: Vec::new() })
+            }
+        }
+        Err(Refused { mistakes, notes, rest }) => {
+            Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes), rest })
         }
     }
 }
 
+/// Why `weir check` would refuse the policy, if it would: no import prints one that it refuses.
+fn refused_by_check(policy: &Policy) -> Option<Finding<Words>> {
+    let options = Options { verify: false, ..Options::default() };
+    let text = print(policy, Detail::Differences);
+    let failure = compile("policy", &text, &NoIncludes, &options).err()?;
+    let why: Vec<_> = failure.diagnostics.iter().map(|found| found.problem.to_string()).collect();
+    let what = GeneralReason::NotAPolicy { why: why.join("; ") };
+    let what = Words { text: what.to_string(), advice: what.advice() };
+    Some(Finding { about: Some(policy.name.to_string()), given: None, at: None, what })
+}
+
 /// What `arguments` makes of the words of a command line, in words.
-fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
+fn told_arguments<R: Display + Advise, M: Display + Advise + From<GeneralReason>>(
     text: &str,
     context: &Context,
     arguments: impl FnOnce(&[String], &Context) -> Result<Imported<R>, Refused<R, M>>,
@@ -128,25 +169,30 @@ fn told_arguments<R: Display, M: Display + From<GeneralReason>>(
 
 /// Refuses everything, for one reason.
 fn refused<R, M: From<GeneralReason>>(why: GeneralReason) -> Refused<R, M> {
-    let mistake = Finding { about: None, given: None, what: why.into() };
-    Refused { mistakes: vec![mistake], notes: Vec::new() }
+    let mistake = Finding { about: None, given: None, at: None, what: why.into() };
+    Refused { mistakes: vec![mistake], notes: Vec::new(), rest: Vec::new() }
 }
 
-fn in_words<T: Display>(findings: Vec<Finding<T>>) -> Vec<Finding<String>> {
-    let word = |Finding { about, given, what }: Finding<T>| Finding {
+fn in_words<T: Display + Advise>(findings: Vec<Finding<T>>) -> Vec<Finding<Words>> {
+    let word = |Finding { about, given, at, what }: Finding<T>| Finding {
         about,
         given,
-        what: what.to_string(),
+        at,
+        what: Words { text: what.to_string(), advice: what.advice() },
     };
     findings.into_iter().map(word).collect()
 }
 
-/// The words of a command line, as a shell splits it; nothing is expanded.
+/// The words of a command line, as a shell splits it; nothing is expanded. A text that begins with `[`
+/// is an array of texts in JSON, as `kubectl -o jsonpath` prints arguments.
 ///
 /// # Errors
 ///
-/// If a quote is not closed, or a backslash is the last character.
+/// If a quote is not closed, a backslash is the last character, or the array is none.
 pub fn split(text: &str) -> Result<Vec<String>, GeneralReason> {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).map_err(|error| json::unreadable(&error));
+    }
     let words = shell::split(text).map(|words| words.into_iter().map(|(_, word)| word).collect());
     words.ok_or(GeneralReason::OpenQuote)
 }

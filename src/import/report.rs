@@ -1,22 +1,45 @@
 //! What an import finds, while it reads.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::general::GeneralRemark;
 use super::naming::Names;
 use super::{Context, Finding, Given, Imported, Refused};
-use crate::policy::{Kind, Policy};
+use crate::policy::{ClauseKey, Comments, Kind, Policy};
+use crate::span::Span;
+
+/// Where options are written.
+pub(crate) type Places = BTreeMap<String, Span>;
+
+/// A policy, where its clauses come from, and where its workload is.
+pub(crate) type MadePolicy = (Policy, Comments, Option<Span>);
 
 /// Findings as they are made: notes `R` and mistakes `M`.
 #[derive(Debug)]
 pub(crate) struct Report<R, M> {
     /// What they are about.
     pub(crate) about: Option<String>,
+    /// Where that is.
+    pub(crate) here: Option<Span>,
+    /// Where its options are.
+    pub(crate) places: Rc<Places>,
+    /// Where the clauses of the policy at hand come from.
+    pub(crate) comments: Comments,
     pub(crate) notes: Vec<Finding<R>>,
     pub(crate) mistakes: Vec<Finding<M>>,
 }
 
 impl<R, M> Default for Report<R, M> {
     fn default() -> Self {
-        Self { about: None, notes: Vec::new(), mistakes: Vec::new() }
+        Self {
+            about: None,
+            here: None,
+            places: Rc::default(),
+            comments: Comments::default(),
+            notes: Vec::new(),
+            mistakes: Vec::new(),
+        }
     }
 }
 
@@ -29,8 +52,36 @@ impl<R, M> Report<R, M> {
         self.mistakes.iter_mut().for_each(|mistake| mistake.about = None);
     }
 
+    /// What follows is about an object of this name, at this place.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn begin(&mut self, about: Option<&str>, here: Option<Span>) {
+        self.about = about.map(str::to_owned);
+        self.here = here;
+        self.places = Rc::default();
+    }
+
+    /// What `find` finds is at `place`.
+    #[cfg(feature = "import-pod")]
+    pub(crate) fn at(&mut self, place: Span, find: impl FnOnce(&mut Self)) {
+        let (here, places) = (self.here.replace(place), std::mem::take(&mut self.places));
+        find(self);
+        (self.here, self.places) = (here, places);
+    }
+
+    /// A clause comes from an option.
+    pub(crate) fn origin(&mut self, clause: ClauseKey, given: &Given) {
+        self.comments.add(clause, given.to_string());
+    }
+
+    /// A clause comes from something that is no option.
+    pub(crate) fn origin_in_words(&mut self, clause: ClauseKey, words: impl Into<String>) {
+        self.comments.add(clause, words);
+    }
+
     fn finding<T>(&self, given: Option<&Given>, what: T) -> Finding<T> {
-        Finding { about: self.about.clone(), given: given.cloned(), what }
+        let place = given.and_then(|given| self.places.get(&given.option).copied());
+        let at = place.or(self.here);
+        Finding { about: self.about.clone(), given: given.cloned(), at, what }
     }
 
     /// Adds a note on an option.
@@ -59,19 +110,21 @@ impl<R, M> Report<R, M> {
         self,
         import: Result<Imported<R>, Refused<R, M>>,
     ) -> Result<Imported<R>, Refused<R, M>> {
-        let Self { mut notes, mut mistakes, about: _ } = self;
+        let Self { mut notes, mut mistakes, .. } = self;
         let policies = match import {
-            Ok(imported) => {
-                notes.extend(imported.notes);
-                imported.policies
+            Ok(Imported { policies, comments, places, notes: more }) => {
+                notes.extend(more);
+                let made = policies.into_iter().zip(comments).zip(places);
+                made.map(|((policy, comments), place)| (policy, comments, place)).collect()
             }
             Err(refused) => {
                 notes.extend(refused.notes);
                 mistakes.extend(refused.mistakes);
-                Vec::new()
+                let rest = refused.rest.into_iter();
+                rest.map(|(policy, place)| (policy, Comments::default(), place)).collect()
             }
         };
-        Self { about: None, notes, mistakes }.finish(policies)
+        Self { notes, mistakes, ..Self::default() }.finish(policies)
     }
 
     /// As [`finish`](Self::finish), of the one policy for `mesh` that a command line says.
@@ -85,16 +138,22 @@ impl<R, M> Report<R, M> {
         R: From<GeneralRemark>,
     {
         let name = Names::of(mesh).take(context.name.as_ref(), None, &mut self);
-        self.finish(vec![Policy { name, kind: kind.into(), expectations: Vec::new() }])
+        let comments = std::mem::take(&mut self.comments);
+        let policy = Policy { name, kind: kind.into(), expectations: Vec::new() };
+        self.finish(vec![(policy, comments, None)])
     }
 
     /// What was imported, unless something is wrong.
-    pub(crate) fn finish(self, policies: Vec<Policy>) -> Result<Imported<R>, Refused<R, M>> {
+    pub(crate) fn finish(self, made: Vec<MadePolicy>) -> Result<Imported<R>, Refused<R, M>> {
         let Self { notes, mistakes, .. } = self;
         if mistakes.is_empty() {
-            Ok(Imported { policies, notes })
+            let places = made.iter().map(|(_, _, place)| *place).collect();
+            let (policies, comments) =
+                made.into_iter().map(|(policy, comments, _)| (policy, comments)).unzip();
+            Ok(Imported { policies, comments, places, notes })
         } else {
-            Err(Refused { mistakes, notes })
+            let rest = made.into_iter().map(|(policy, _, place)| (policy, place)).collect();
+            Err(Refused { mistakes, notes, rest })
         }
     }
 }

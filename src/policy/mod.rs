@@ -9,6 +9,7 @@
 pub mod appmesh;
 mod check;
 mod clauses;
+mod comments;
 pub mod consul;
 mod expectation;
 pub mod istio;
@@ -27,6 +28,7 @@ pub(crate) use check::{Allows, Finder, check_and_allow};
 pub use check::{Checked, MOST_POLICIES, check};
 pub use clauses::lets::{MOST_EXTENDED, MOST_VALUES, MOST_VALUES_IN_ALL};
 pub use clauses::values::GroupIds;
+pub use comments::{ClauseKey, Comments};
 pub use expectation::{Expectation, Expected, Transport, Way};
 pub use istio::{
     AmbientHost, AmbientPod, AmbientProxy, Dns, Groups, HostProbe, Inbound, Interfaces, Mode,
@@ -35,7 +37,7 @@ pub use istio::{
 pub use kinds::Kind;
 pub(crate) use kinds::{begins_top_level, of_kind};
 pub use kuma::Kuma;
-pub use print::print;
+pub use print::{print, print_with};
 pub use printer::Detail;
 pub use setting::{Selection, Setting};
 

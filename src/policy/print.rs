@@ -1,6 +1,7 @@
 //! Policies to text.
 
 use super::Policy;
+use super::comments::Comments;
 use super::kind::PolicyKind;
 use super::kinds::of_kind;
 use super::printer::{Detail, Printer};
@@ -12,7 +13,14 @@ use super::printer::{Detail, Printer};
 /// port that is not captured, marks that are not 0, and so on.
 #[must_use]
 pub fn print(policy: &Policy, detail: Detail) -> String {
-    let mut printer = Printer::open(&format!("{} {}", policy.kind.keyword(), policy.name), detail);
+    print_with(policy, detail, &Comments::default())
+}
+
+/// As [`print()`], with comments.
+#[must_use]
+pub fn print_with(policy: &Policy, detail: Detail, comments: &Comments) -> String {
+    let words = format!("{} {}", policy.kind.keyword(), policy.name);
+    let mut printer = Printer::open(&words, detail, comments.clone());
     of_kind!(&policy.kind, kind => kind.print(&mut printer));
     // They hold in any order, so that no order of them makes another text.
     let mut expectations: Vec<_> =

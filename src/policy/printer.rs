@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use ipnet::IpNet;
 
+use super::comments::Comments;
 use super::setting::{Selection, Setting};
+use crate::diag::escape::on_one_line;
 use crate::net::{Families, Family, PerFamily, written_net};
 use crate::syntax::Page;
 
@@ -23,14 +25,18 @@ pub(super) struct Printer {
     /// The open block.
     block: Option<&'static str>,
     detail: Detail,
+    comments: Comments,
 }
 
 impl Printer {
     /// Opens a policy with these words: its kind and its name.
-    pub(super) fn open(words: &str, detail: Detail) -> Self {
+    pub(super) fn open(words: &str, detail: Detail, comments: Comments) -> Self {
         let mut page = Page::default();
+        for line in &comments.policy {
+            page.comment(&on_one_line(line));
+        }
         page.open(words);
-        Self { page, block: None, detail }
+        Self { page, block: None, detail, comments }
     }
 
     /// Ends the policy, behind what it expects.
@@ -59,7 +65,7 @@ impl Printer {
     /// Writes a clause, unless it says the default and only differences are wanted.
     pub(super) fn clause<I>(
         &mut self,
-        (block, words): (&'static str, &str),
+        (head, words): (&'static str, &str),
         values: I,
         is_default: bool,
     ) where
@@ -68,11 +74,14 @@ impl Printer {
         if is_default && self.detail == Detail::Differences {
             return;
         }
-        let block = Some(block).filter(|block| !block.is_empty());
+        let block = Some(head).filter(|block| !block.is_empty());
         self.block(block);
         if let (Some(head), None) = (block, self.block) {
             self.page.open(head);
             self.block = block;
+        }
+        for line in self.comments.of((head, words)) {
+            self.page.comment(&on_one_line(line));
         }
         self.page.clause(words, values);
     }

@@ -41,6 +41,14 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// Writes a comment on a line of its own.
+    pub(crate) fn comment(&mut self, text: &str) {
+        self.begin(0);
+        self.push("# ");
+        self.push(text);
+        self.end();
+    }
+
     /// Writes `words` and then `values` with commas.
     pub(crate) fn clause<I>(&mut self, words: &str, values: I)
     where

@@ -101,7 +101,8 @@ fn printed_as_a_policy_that_says_it(mesh: &str) {
 fn manifests_become_policies_that_compile() {
     insta::glob!("../import", "*.yaml", |path| {
         let text = std::fs::read_to_string(path).unwrap();
-        for policy in import::istio::pods(&text, &Context::default()).unwrap().policies {
+        let context = Context { ipv6: Some(true), ..Context::default() };
+        for policy in import::istio::pods(&text, &context).unwrap().policies {
             let compilation = compiled(&policy, Detail::Differences, Layout::Compact);
             assert_eq!(&compilation.policies[..], std::slice::from_ref(&policy));
         }
@@ -178,7 +179,7 @@ fn every_form_says_the_same(mesh: &str) {
             forms += 1;
             match (&entry.of_any_host(mesh), &imported) {
                 (Ok(one), Ok(other)) => {
-                    let kinds = |imported: &import::Imported<String>| -> Vec<_> {
+                    let kinds = |imported: &import::Imported<import::Words>| -> Vec<_> {
                         imported.policies.iter().map(|policy| policy.kind.clone()).collect()
                     };
                     assert_eq!(kinds(one), kinds(other), "{}: {form}", entry.name);

@@ -97,7 +97,7 @@ fn what_was_read_is_not_written_over() {
         &["compile", "p.weir", "-o", "p.weir"][..],
         &["compile", "p.weir", "-o", "link"],
         &["compile", "p.weir", "--group-file", "groups", "-o", "groups"],
-        &["import", "istio", "--args", "-u 1337", "--env", "env", "-o", "env"],
+        &["import", "istio", "--ipv6", "off", "--args", "-u 1337", "--env", "env", "-o", "env"],
     ] {
         let before = folder.files();
         let said = says(&folder, arguments, 2);

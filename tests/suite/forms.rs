@@ -226,7 +226,7 @@ fn what_cannot_run_is_no_success_in_any_form() {
 
 #[test]
 fn what_imports_say_has_its_schema() {
-    let arguments = ["import", "istio", "--ipv6", "on", "--args", "-p 0 -b 80 -d 90"];
+    let arguments = ["import", "istio", "--ipv6", "on", "--args", "-u 1337 -p 0 -b 80 -d 90"];
     let output = in_form(&arguments, "json");
     exits(&output, 1);
     let line = schema("message");

@@ -5,7 +5,8 @@ use std::fs;
 use ipnet::IpNet;
 use netweir::import::istio::{self, Context, Imported, Refused};
 use netweir::net::{Families, Family};
-use netweir::policy::{Groups, Kind, Mode, Policy, Selection, Sidecar};
+use netweir::policy::{Detail, Groups, Kind, Mode, Policy, Selection, Sidecar, print};
+use netweir::span::{Sources, Span};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -147,7 +148,9 @@ fn manifests() {
     insta::glob!("../import", "*.yaml", |path| {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let output = told(istio::pods(&text, &Context::default()));
+        let context =
+            Context { ipv6: name.ends_with("annotated").then_some(true), ..Context::default() };
+        let output = told(istio::pods(&text, &context));
         let shown = format!("{text}{:─<79}\n{output}\n", "");
         snapshots::of("import").bind(|| insta::assert_snapshot!(name, shown));
     });
@@ -229,14 +232,14 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
         ),
         (
             String::new(),
-            init("{name: istio-init, args: [istio-iptables, -b, '*']}"),
+            init("{name: istio-init, args: [istio-iptables, -u, '1337', -b, '*']}"),
             "/outbound/capture-to",
             r#"{"only":[]}"#,
         ),
         (
             String::new(),
             "dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1]}, ".to_owned()
-                + &init("{name: istio-init, env: [{name: ISTIO_META_DNS_CAPTURE, value: 'true'}]}"),
+                + &init("{name: istio-init, env: [{name: PROXY_UID, value: '7'}, {name: ISTIO_META_DNS_CAPTURE, value: 'true'}]}"),
             "/dns/servers",
             r#"{"only":["1.1.1.1"]}"#,
         ),
@@ -301,6 +304,22 @@ fn some_pods_have_no_rules() {
             "initContainers: [{name: istio-proxy, env: [{name: DISABLE_ENVOY, value: 't'}]}]",
             "`DISABLE_ENVOY` is set",
         ),
+        (
+            "inject.istio.io/templates: gateway",
+            "",
+            "the template `gateway` makes a gateway, which captures nothing",
+        ),
+        (
+            "inject.istio.io/templates: 'grpc-agent, gateway'",
+            "",
+            "gRPC takes the place of the proxy in its template, which captures nothing",
+        ),
+        (
+            "inject.istio.io/templates: 'mine'",
+            "",
+            "its template is none of Istio's, and what that captures is not known here; import the pod \
+             as it runs",
+        ),
     ] {
         let text = pod(annotations, spec);
         let expected = format!("note: no policy, because {why}");
@@ -333,7 +352,13 @@ fn what_upstream_refuses_in_a_pod_is_a_mistake() {
             "traffic.sidecar.istio.io/includeOutboundPorts: '8000:8999'",
             "",
             "`traffic.sidecar.istio.io/includeOutboundPorts: 8000:8999`: `8000:8999` is a range, \
-             which upstream refuses in annotations",
+             which upstream refuses in annotations; list the ports",
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundPorts: 8000-9000",
+            "",
+            "`traffic.sidecar.istio.io/excludeOutboundPorts: 8000-9000`: `8000-9000` is a range, \
+             which upstream refuses in annotations; list the ports",
         ),
         (
             "traffic.sidecar.istio.io/excludeOutboundPorts: '80,'",
@@ -367,7 +392,8 @@ fn what_upstream_refuses_in_a_pod_is_a_mistake() {
             "",
             "initContainers: [{name: istio-init, env: [{name: ISTIO_META_DNS_CAPTURE, value: 'true'}]}]",
             "`ISTIO_META_DNS_CAPTURE=true`: the DNS servers in the pod's resolv.conf are \
-             captured, and they are not known",
+             captured, and they are not known: copy it from the pod (`kubectl exec POD -- cat \
+             /etc/resolv.conf`) and give it with `--resolv-conf FILE`",
         ),
         (
             "",
@@ -395,7 +421,7 @@ fn what_upstream_refuses_in_a_pod_is_a_mistake() {
 fn every_mistake_is_reported_at_once() {
     let words = istio::split("-b 80,http -x 10.0.0.1 -i 10.0.0.0/8 -u root --dry-runn -m").unwrap();
     let environment = "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR=10.0.0.1/8\nA B=1\n".to_owned();
-    let context = Context { environment, ..Context::default() };
+    let context = Context { environment, ipv6: Some(false), ..Context::default() };
     let refused = istio::arguments(&words, &context).unwrap_err();
     assert_eq!(
         refused.to_string().lines().collect::<Vec<_>>(),
@@ -522,7 +548,375 @@ fn a_pod_has_one_proxy() {
         ("", "initContainers: [{name: istio-proxy}]", "sidecar"),
     ] {
         let text = format!("{ambient}{labels}}}}}\nspec: {{containers: [], {spec}}}\n");
-        let imported = istio::pods(&text, &Context::default()).unwrap();
+        let context = Context { ipv6: Some(false), ..Context::default() };
+        let imported = istio::pods(&text, &context).unwrap();
         assert_eq!(imported.policies[0].kind.keyword(), expected, "{text}");
     }
+}
+
+/// What becomes of manifests that are read together, under `--ipv6 off`: the kinds of the policies, and
+/// what is said, without what every import by annotations says.
+fn together(texts: &[&str]) -> Vec<String> {
+    let mut sources = Sources::default();
+    for (at, text) in texts.iter().enumerate() {
+        sources.add(format!("{at}.yaml"), text);
+    }
+    let context = Context { ipv6: Some(false), ..Context::default() };
+    let (policies, notes, mistakes) = match istio::manifests(&sources, &context) {
+        Ok(Imported { policies, notes, .. }) => (policies, notes, Vec::new()),
+        Err(Refused { mistakes, notes, .. }) => (Vec::new(), notes, mistakes),
+    };
+    let place = |at: Option<Span>| {
+        at.map(|at| sources.place(at))
+            .map_or_else(String::new, |at| format!("{}:{} ", at.file, at.line))
+    };
+    let is_plain = |text: &String| !text.contains("read as Istio's");
+    let policies = policies.iter().map(|it| format!("{} {}", it.kind.keyword(), it.name));
+    let notes = notes.iter().map(|note| format!("{}{note}", place(note.at))).filter(is_plain);
+    let mistakes = mistakes.iter().map(|it| format!("{}error: {it}", place(it.at)));
+    policies.chain(notes).chain(mistakes).collect()
+}
+
+/// A pod in namespace `shop`, with these labels and annotations.
+fn pod_in_shop(labels: &str, annotations: &str) -> String {
+    format!(
+        "kind: Pod\nmetadata:\n  name: p\n  namespace: shop\n  labels: {{{labels}}}\n  \
+         annotations: {{{annotations}}}\nspec: {{containers: [{{name: a}}]}}\n"
+    )
+}
+
+#[test]
+fn the_namespace_decides_where_the_pod_does_not() {
+    let namespace =
+        |labels: &str| format!("kind: Namespace\nmetadata: {{name: shop, labels: {{{labels}}}}}\n");
+    for (of_namespace, labels, annotations, expected) in [
+        ("istio-injection: enabled", "", "", &["sidecar shop-p"][..]),
+        ("istio.io/rev: canary", "", "", &["sidecar shop-p"]),
+        ("istio.io/dataplane-mode: ambient", "", "", &["ambient-pod shop-p"]),
+        (
+            "istio.io/dataplane-mode: ambient",
+            "istio.io/dataplane-mode: none",
+            "",
+            &["0.yaml:3 p: no policy, because nothing in it asks for Istio"],
+        ),
+        ("", "", "", &["0.yaml:3 p: no policy, because nothing in it asks for Istio"]),
+        (
+            "istio-injection: enabled",
+            "sidecar.istio.io/inject: 'false'",
+            "",
+            &["0.yaml:3 p: no policy, because injection is off"],
+        ),
+        (
+            "istio-injection: enabled",
+            "",
+            "sidecar.istio.io/inject: 'false'",
+            &["0.yaml:3 p: no policy, because injection is off"],
+        ),
+        (
+            "istio-injection: disabled",
+            "sidecar.istio.io/inject: 'true'",
+            "",
+            &[
+                "0.yaml:5 p: `sidecar.istio.io/inject: true`: no effect, because of \
+                 `istio-injection: disabled`",
+                "0.yaml:3 p: no policy, because injection is off",
+            ],
+        ),
+        (
+            "",
+            "",
+            "sidecar.istio.io/inject: 'true'",
+            &[
+                "0.yaml:6 p: `sidecar.istio.io/inject: true`: no effect as an annotation, because the \
+                 namespace does not ask for injection; write it as a label",
+                "0.yaml:3 p: no policy, because nothing in it asks for Istio",
+            ],
+        ),
+        ("", "sidecar.istio.io/inject: 'true'", "", &["sidecar shop-p"]),
+        (
+            "istio-injection: enabled",
+            "sidecar.istio.io/inject: 'no'",
+            "",
+            &[
+                "sidecar shop-p",
+                "0.yaml:5 p: `sidecar.istio.io/inject: no`: no effect: only `true` and `false` are read",
+            ],
+        ),
+        (
+            "istio-injection: enabled, istio.io/dataplane-mode: ambient",
+            "istio.io/dataplane-mode: ambient",
+            "",
+            &[
+                "sidecar shop-p",
+                "0.yaml:5 p: `istio.io/dataplane-mode: ambient`: no effect, because of `the sidecar`",
+            ],
+        ),
+    ] {
+        let texts = [pod_in_shop(labels, annotations), namespace(of_namespace)];
+        let told = together(&[&texts[0], &texts[1]]);
+        assert_eq!(told, expected, "{of_namespace} {labels} {annotations}");
+    }
+}
+
+#[test]
+fn names_in_the_wrong_place_are_told_with_it() {
+    let text = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app
+  annotations:
+    traffic.sidecar.istio.io/excludeOutboundPorts: '5432'
+spec:
+  template:
+    metadata:
+      labels:
+        sidecar.istio.io/inject: 'true'
+        traffic.sidecar.istio.io/excludeInboundPorts: '80'
+      annotations:
+        traffic.istio.io/includeInboundPorts: '80'
+        excludeOutboundIPRanges: 10.0.0.0/8
+        istio.io/dataplane-mode: none
+        sidecar.istio.io/proxyCPU: 10m
+    spec: {containers: [{name: app}]}
+---
+kind: Service
+metadata:
+  name: app
+  labels: {istio.io/dataplane-mode: ambient}
+";
+    assert_eq!(
+        together(&[text]),
+        [
+            "sidecar app",
+            "0.yaml:6 app: `traffic.sidecar.istio.io/excludeOutboundPorts: 5432`: no effect on the \
+             Deployment, where Istio does not read it: it belongs in \
+             `spec.template.metadata.annotations`",
+            "0.yaml:15 app: `excludeOutboundIPRanges: 10.0.0.0/8`: not an option; did you mean \
+             `traffic.sidecar.istio.io/excludeOutboundIPRanges`?",
+            "0.yaml:16 app: `istio.io/dataplane-mode: none`: no effect as an annotation: Istio reads a \
+             label, which belongs in `metadata.labels`",
+            "0.yaml:14 app: `traffic.istio.io/includeInboundPorts: 80`: not an option; did you mean \
+             `traffic.sidecar.istio.io/includeInboundPorts`?",
+            "0.yaml:12 app: `traffic.sidecar.istio.io/excludeInboundPorts: 80`: no effect as a label: \
+             Istio reads an annotation, which belongs in `metadata.annotations`",
+            "0.yaml:23 app: `istio.io/dataplane-mode: ambient`: no effect on the Service, where Istio does \
+             not read it: it belongs in `metadata.labels of its pods`",
+            "0.yaml:22 app: no pod in this Service",
+        ]
+    );
+}
+
+/// The policy of the one pod among `texts`, as text.
+fn printed(texts: &[&str]) -> String {
+    let mut sources = Sources::default();
+    for text in texts {
+        sources.add("m", text);
+    }
+    let resolv_conf = Some("nameserver 10.96.0.10\n".to_owned());
+    let context = Context { ipv6: Some(false), resolv_conf, ..Context::default() };
+    let imported = istio::manifests(&sources, &context).unwrap();
+    let [policy] = &imported.policies[..] else { panic!("{imported:?}") };
+    print(policy, Detail::Differences)
+}
+
+#[test]
+fn the_configuration_of_the_mesh_counts() {
+    let pod = pod_in_shop("sidecar.istio.io/inject: 'true', app: web", "");
+    let plugin = printed(&[&pod]);
+    assert!(plugin.contains("exclude port 15020\n"), "{plugin}");
+
+    let values = "pilot: {cni: {enabled: false}}
+global:
+  proxy:
+    includeIPRanges: 10.96.0.0/12
+    excludeInboundPorts: '9090'
+    excludeOutboundPorts: 3306
+    statusPort: 15099
+meshConfig:
+  proxyListenPort: 15101
+  defaultConfig:
+    interceptionMode: TPROXY
+    proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true', INVALID_DROP: 'false'}
+";
+    let config = "kind: ProxyConfig
+metadata: {name: c, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  environmentVariables: {INVALID_DROP: 'true'}
+";
+    let text = "sidecar shop-p {
+  family ipv4
+  mode tproxy
+  proxy {
+    outbound-port 15101
+  }
+  inbound {
+    exclude port 15090, 15021, 9090, 15099
+  }
+  outbound {
+    capture to 10.96.0.0/12
+    exclude port 3306
+  }
+  dns {
+    capture 10.96.0.10
+  }
+  drop invalid
+}
+";
+    assert_eq!(printed(&[&pod, values, config]), text);
+    let lines: Vec<_> = values.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = lines.concat();
+    let operator = format!("kind: IstioOperator\nspec:\n  values:\n{indented}");
+    assert_eq!(printed(&[&operator, config, &pod]), text);
+    let maps = format!(
+        "kind: ConfigMap\nmetadata: {{name: istio-sidecar-injector}}\ndata:\n  values: |\n{indented}"
+    );
+    assert_eq!(printed(&[&maps, config, &pod]), text);
+
+    // What the pod says wins, and what is injected has it all already.
+    let own = pod_in_shop(
+        "sidecar.istio.io/inject: 'true'",
+        "traffic.sidecar.istio.io/includeOutboundIPRanges: '*', sidecar.istio.io/interceptionMode: REDIRECT",
+    );
+    let own = printed(&[&own, values]);
+    assert!(!own.contains("capture to") && !own.contains("tproxy"), "{own}");
+    let injected = pod_in_shop("", "sidecar.istio.io/status: '{}'");
+    assert_eq!(printed(&[&injected, values]), plugin);
+}
+
+#[test]
+fn an_older_release_is_told_with_a_packet_that_fares_differently() {
+    let pod = |image: &str, arguments: &str, annotations: &str| {
+        format!(
+            "kind: Pod\nmetadata: {{name: p, annotations: {{{annotations}}}}}\nspec:\n  containers: []\n  \
+             initContainers: [{{name: istio-init, image: '{image}', args: [istio-iptables, -u, '1337', \
+             {arguments}]}}]\n"
+        )
+    };
+    let all = "-b, '*', -i, '*'";
+    for (image, arguments, packets) in [
+        ("istio/proxyv2:1.29.0", all, &[][..]),
+        ("istio/proxyv2:1.14.3-distroless", all, &[]),
+        ("istio/proxyv2:latest", all, &[]),
+        ("istio/proxyv2:1.12.0", all, &["inbound tcp to 10.0.0.7:22 was untouched"]),
+        ("istio/proxyv2:1.12.0", "-b, '*', -d, '22'", &[]),
+        (
+            "istio/proxyv2:1.5.0",
+            "-b, '8080'",
+            &["inbound tcp to 10.0.0.7:8080 was redirected to port 15001"],
+        ),
+        (
+            "istio/proxy_init:1.2.0",
+            all,
+            &[
+                "inbound tcp to 10.0.0.7:22 was untouched",
+                "inbound tcp to 10.0.0.7:15008 was captured",
+                "inbound tcp to 10.0.0.7:8080 was redirected to port 15001",
+            ],
+        ),
+        (
+            "istio/proxyv2:1.19.0",
+            "--redirect-dns, -o, '53'",
+            &[
+                "outbound udp to 10.96.0.10:53 was redirected to port 15053",
+                "inbound udp from 10.96.0.10:53 to 10.0.0.7:40000 was in no conntrack zone, because the \
+                 rule looked at its destination",
+            ],
+        ),
+    ] {
+        let context = Context {
+            ipv6: Some(false),
+            resolv_conf: Some("nameserver 10.96.0.10\n".to_owned()),
+            ..Context::default()
+        };
+        let imported = istio::pods(&pod(image, arguments, ""), &context).unwrap();
+        let notes = imported.notes.iter().map(ToString::to_string);
+        let told: Vec<_> = notes
+            .filter_map(|note| Some(note.split_once(": there ")?.1.split_once(" (")?.0.to_owned()))
+            .collect();
+        assert_eq!(told, packets, "{image} {arguments}");
+    }
+    let newer = istio::pods(
+        &pod("istio/proxyv2:1.40.0", all, ""),
+        &Context { ipv6: Some(false), ..Context::default() },
+    );
+    let notes = newer.unwrap().notes;
+    assert!(
+        notes[0].to_string().starts_with("what Istio 1.40 does is not known here"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn the_users_of_the_machine_are_asked_for() {
+    let words = istio::split("-b '*' -i '*'").unwrap();
+    let known = |users: &[(&str, u32)]| Context {
+        ipv6: Some(false),
+        users: users.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect(),
+        ..Context::default()
+    };
+    let refused = istio::arguments(&words, &known(&[])).unwrap_err().to_string();
+    assert!(refused.contains("`istio-proxy`") && refused.contains("--user-file"), "{refused}");
+    let users = |context: &Context| {
+        let imported = istio::arguments(&words, context).unwrap();
+        let Kind::Sidecar(sidecar) = &imported.policies[0].kind else { panic!() };
+        (sidecar.proxy.users.to_vec(), imported.notes.len())
+    };
+    assert_eq!(users(&known(&[("root", 0), ("istio-proxy", 997)])), (vec![997], 0));
+    assert_eq!(users(&known(&[("root", 0)])), (vec![1337], 1));
+    let own = Context { environment: "ENVOY_USER=envoy\n".to_owned(), ..known(&[("envoy", 5)]) };
+    assert_eq!(users(&own), (vec![5], 0));
+}
+
+#[test]
+fn many_equal_workloads_are_one_policy_with_a_short_comment() {
+    let pod = |at: usize| {
+        format!(
+            "kind: Pod\nmetadata: {{name: p{at}, labels: {{sidecar.istio.io/inject: 'true'}}}}\n\
+             spec: {{containers: []}}\nstatus: {{podIP: 10.0.{}.{}}}\n---\n",
+            at / 250,
+            at % 250 + 1
+        )
+    };
+    let text: Vec<_> = (0..5000).map(pod).collect();
+    let imported = istio::pods(&text.concat(), &Context::default()).unwrap();
+    let [comments] = &imported.comments[..] else { panic!("one policy") };
+    assert_eq!((comments.policy.len(), &*comments.policy[20]), (21, "and others"));
+    let family = &comments.clauses[&("", "family")];
+    assert_eq!((family.len(), &*family[3]), (4, "and others"));
+}
+
+#[test]
+fn policies_are_those_of_workloads_and_equal_ones_are_one() {
+    let pod = |name: &str, owner: &str, labels: &str, annotations: &str| {
+        format!(
+            "kind: Pod\nmetadata:\n  name: {name}\n  namespace: shop\n  ownerReferences: [{owner}]\n  \
+             labels: {{sidecar.istio.io/inject: 'true', {labels}}}\n  annotations: {{{annotations}}}\n\
+             spec: {{containers: []}}\n---\n"
+        )
+    };
+    let set = "{kind: ReplicaSet, name: web-7f9c, controller: true}";
+    let excluded = "traffic.sidecar.istio.io/excludeOutboundPorts: '25'";
+    let text = [
+        pod("web-7f9c-a", set, "pod-template-hash: 7f9c", ""),
+        pod("web-7f9c-b", set, "pod-template-hash: 7f9c", ""),
+        pod("db-0", "{kind: StatefulSet, name: db}", "", ""),
+        pod("nightly-29384756-x", "{kind: Job, name: nightly-29384756}", "", excluded),
+        pod("alone", "", "", excluded),
+    ];
+    let context = Context { ipv6: Some(false), ..Context::default() };
+    let imported = istio::pods(&text.concat(), &context).unwrap();
+    let policies: Vec<_> = imported
+        .policies
+        .iter()
+        .zip(&imported.comments)
+        .map(|(policy, comments)| format!("{}: {}", policy.name, comments.policy.join(", ")))
+        .collect();
+    assert_eq!(
+        policies,
+        [
+            "shop-web: Deployment shop/web, StatefulSet shop/db",
+            "shop-nightly: CronJob shop/nightly, Pod shop/alone",
+        ]
+    );
 }

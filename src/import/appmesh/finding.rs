@@ -1,5 +1,7 @@
 //! What there is to say about an import from App Mesh: notes and mistakes.
 
+use crate::diag::Fault;
+use crate::import::advice::{Advice, Advise};
 use crate::import::finding::findings;
 use crate::import::{GeneralReason, GeneralRemark};
 
@@ -102,4 +104,26 @@ pub enum Reason {
          annotation `appmesh.k8s.aws/ports` can say them"
     )]
     PortsElsewhere,
+}
+
+impl Advise for Remark {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::Ipv6Off { .. } => Advice::with(Fault::NoEffect, "remove it"),
+            Self::NotOne => Advice::with(Fault::NoEffect, "write `1`"),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::UnknownName { .. } | Self::PortsElsewhere => None,
+            Self::TooManyPorts { .. } => Advice::with(Fault::Refused, "list 15 ports at most"),
+            _ => Advice::of(Fault::Refused),
+        }
+    }
 }

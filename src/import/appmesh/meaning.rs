@@ -13,6 +13,7 @@ use crate::policy::{GroupIds, Setting};
 
 /// The policy that the options come to. Where one is wrong, what it has does not matter.
 pub(super) fn appmesh(options: &Options, context: &Context, report: &mut Report) -> AppMesh {
+    origins(options, report);
     let families = families(options, report);
     if let Some(given) = options.get(Opt::Start).filter(|given| given.value != "1") {
         report.note(given, Remark::NotStarted);
@@ -40,6 +41,25 @@ pub(super) fn appmesh(options: &Options, context: &Context, report: &mut Report)
             exclude_ports: Setting::default_to(excluded_ports(options, report)),
             exclude_to: Setting::default_to(excluded_addresses(options, families, report)),
         },
+    }
+}
+
+/// Says where clauses come from.
+fn origins(options: &Options, report: &mut Report) {
+    report.comments.otherwise = Some("App Mesh's default".to_owned());
+    for (option, clause) in [
+        (Opt::Ipv6, ("", "family")),
+        (Opt::User, ("proxy", "user")),
+        (Opt::Group, ("proxy", "group")),
+        (Opt::InboundPort, ("proxy", "inbound-port")),
+        (Opt::OutboundPort, ("proxy", "outbound-port")),
+        (Opt::Ports, ("inbound", "capture port")),
+        (Opt::ExcludedPorts, ("outbound", "exclude port")),
+        (Opt::ExcludedAddresses, ("outbound", "exclude to")),
+    ] {
+        if let Some(given) = options.get(option) {
+            report.origin(clause, given);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ mod pod;
 
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use finding::Report;
 use option::{OPTIONS, Options};
@@ -45,6 +45,8 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn AWS App Mesh's configuration into a policy that says the same",
     mesh: "App Mesh",
     rules: "the rules of App Mesh's route manager",
+    release: "App Mesh route manager",
+    marks: &["appmesh.k8s.aws", "APPMESH_"],
     examples: &[
         "kubectl get pod web -o yaml | weir import appmesh --pod -",
         "weir import appmesh --variables envoy-networking.env -o web.weir",
@@ -54,13 +56,12 @@ pub(super) const IMPORTER: Importer = Importer {
             flag: "variables",
             help: "Variables of the route manager: lines of `NAME=value`, as a shell reads them; \
                    `-` is standard input",
-            given: GivenAs::File,
+            given: GivenAs::File(|text, context| told(variables(text, context))),
             extras: &[Extra::Users, Extra::Groups],
-            read: |text, context| told(variables(text, context)),
         },
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Users, Extra::Groups, Extra::Ipv6], |text, context| {
-            told(pods(text, context))
+        Form::pod(&[Extra::Users, Extra::Groups, Extra::Ipv6], |sources, context| {
+            told(manifests(sources, context))
         }),
         Form::config(
             "Variables of the route manager by name, in JSON, one object or several; `-` is \

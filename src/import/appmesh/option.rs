@@ -65,8 +65,11 @@ impl Options {
             let known = OPTIONS.iter().find(|spec| spec.variable == name);
             if let Some(spec) = known {
                 options.set(spec.option, given);
-            } else if let Some(near) = misspelt(name, OPTIONS.iter().map(|spec| spec.variable)) {
-                let nearest = Some(near.to_owned());
+                continue;
+            }
+            let near = misspelt(name, OPTIONS.iter().map(|spec| spec.variable));
+            if near.is_some() || name.starts_with("APPMESH_") {
+                let nearest = near.map(str::to_owned);
                 report.note(&given, GeneralRemark::NotAnOption { nearest });
             }
         }

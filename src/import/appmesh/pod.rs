@@ -4,10 +4,10 @@ use super::finding::{Reason, Remark, Report};
 use super::meaning;
 use super::option::{OPTIONS, Opt, Options};
 use super::{Context, Imported, NAME, Refused};
-use crate::import::manifest::{self, Pod};
-use crate::import::words::misspelt;
-use crate::import::{GeneralRemark, Given, NoRules};
+use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
+use crate::import::{Given, NoRules};
 use crate::policy::Kind;
+use crate::span::Sources;
 
 /// Sets up the rules.
 const INIT: &str = "proxyinit";
@@ -29,6 +29,53 @@ const ANNOTATIONS: [(&str, Opt); 7] = [
     ("appmesh.k8s.aws/egressIgnoredPorts", Opt::ExcludedPorts),
 ];
 
+/// App Mesh's names in manifests (aws-app-mesh-controller-for-k8s, `pkg/inject`).
+const MESH: Mesh = Mesh {
+    name: NAME,
+    title: "App Mesh",
+    vocabulary: Vocabulary {
+        domains: &["appmesh.k8s.aws"],
+        annotations: &[
+            INJECTION,
+            CNI,
+            IPV6,
+            "appmesh.k8s.aws/ignoredUID",
+            "appmesh.k8s.aws/ignoredGID",
+            "appmesh.k8s.aws/ports",
+            "appmesh.k8s.aws/proxyIngressPort",
+            "appmesh.k8s.aws/proxyEgressPort",
+            "appmesh.k8s.aws/egressIgnoredIPs",
+            "appmesh.k8s.aws/egressIgnoredPorts",
+        ],
+        labels: &[],
+        namespace: &[INJECTION],
+        inherited: None,
+        unrelated: &[
+            "appmesh.k8s.aws/mesh",
+            "appmesh.k8s.aws/virtualNode",
+            "appmesh.k8s.aws/virtualGateway",
+            "appmesh.k8s.aws/cpuRequest",
+            "appmesh.k8s.aws/memoryRequest",
+            "appmesh.k8s.aws/cpuLimit",
+            "appmesh.k8s.aws/memoryLimit",
+            "appmesh.k8s.aws/preview",
+            "appmesh.k8s.aws/secretMounts",
+            "appmesh.k8s.aws/sidecarEnv",
+            "appmesh.k8s.aws/volumeMounts",
+            "appmesh.k8s.aws/sds",
+            "appmesh.k8s.aws/jaegerAgentAddress",
+            "appmesh.k8s.aws/jaegerAgentPort",
+            "appmesh.k8s.aws/xrayAgentConfigMountPath",
+            "appmesh.k8s.aws/logLevel",
+            "appmesh.k8s.aws/readinessProbe",
+            "appmesh.k8s.aws/virtualGatewayImageOverride",
+            "appmesh.k8s.aws/virtualGatewaySkipImageOverride",
+        ],
+    },
+    kinds: &[],
+    keys: &[],
+};
+
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
 /// pod template, such as a Deployment.
 ///
@@ -41,7 +88,22 @@ const ANNOTATIONS: [(&str, Opt); 7] = [
 /// If the text is not YAML or has no pod, and everything that App Mesh refuses, or that a policy
 /// cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, NAME, context, |pod, report| read(pod, context, report))
+    manifests(&Sources::of("manifest", text), context)
+}
+
+/// As [`pods`], of several files together. Findings say where in `sources` they are.
+///
+/// # Errors
+///
+/// As for [`pods`].
+pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
+    manifest::policies(
+        sources,
+        &MESH,
+        context,
+        |_, _| (),
+        |(), pod, report| read(pod, context, report),
+    )
 }
 
 /// The policy of a pod, if App Mesh makes rules for it.
@@ -49,7 +111,6 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
     if pod.is_on_host_network() {
         return Err(NoRules::HostNetwork);
     }
-    note_misspelt(pod, report);
     let options = if let Some(init) = pod.container(INIT) {
         let sets_option = |name: &str| OPTIONS.iter().any(|spec| spec.variable == name);
         manifest::note_absent(init, sets_option, report);
@@ -58,17 +119,6 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
         annotated(pod, context, report)?
     };
     Ok(Kind::from(meaning::appmesh(&options, context, report)))
-}
-
-/// Notes annotations that look like one of those that are read.
-fn note_misspelt(pod: &Pod<'_>, report: &mut Report) {
-    let known = || ANNOTATIONS.iter().map(|(name, _)| *name).chain([INJECTION, CNI, IPV6]);
-    for (&key, &value) in &pod.annotations {
-        if let Some(near) = misspelt(key, known()) {
-            let nearest = Some(near.to_owned());
-            report.note(&Given::field(key, value), GeneralRemark::NotAnOption { nearest });
-        }
-    }
 }
 
 /// What annotations say, or the controller makes of them (aws-app-mesh-controller-for-k8s,

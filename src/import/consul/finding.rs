@@ -1,5 +1,7 @@
 //! What there is to say about an import from Consul: notes and mistakes.
 
+use crate::diag::Fault;
+use crate::import::advice::{Advice, Advise};
 use crate::import::finding::findings;
 use crate::import::{GeneralReason, GeneralRemark};
 
@@ -94,4 +96,27 @@ pub enum Reason {
     /// An address of the other family.
     #[error("in dual stack, ip6tables gets the address, and refuses one of IPv4")]
     DnsIpv4,
+}
+
+impl Advise for Remark {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::InConfig => Advice::with(
+                Fault::NoEffect,
+                "change it where the pod is made, and make the pod anew",
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::UnknownUser { .. } => None,
+            _ => Advice::of(Fault::Refused),
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::policy::{GroupIds, Setting};
 
 /// The policy that the fields come to. Where one is wrong, what it has does not matter.
 pub(super) fn consul(fields: &Fields, users: &GroupIds, report: &mut Report) -> Consul {
+    origins(fields, report);
     let default = Consul::default();
     let families = if fields.dual_stack { Families::Both } else { Families::Ipv4 };
     let ports = |lists: &[Items], report: &mut Report| {
@@ -39,6 +40,34 @@ pub(super) fn consul(fields: &Fields, users: &GroupIds, report: &mut Report) -> 
             exclude_to: Setting::default_to(networks(fields, report)),
             exclude_users: Setting::default_to(list(&fields.exclude_users, report, excluded_users)),
         },
+    }
+}
+
+/// Says where clauses come from.
+fn origins(fields: &Fields, report: &mut Report) {
+    report.comments.otherwise = Some("Consul's default".to_owned());
+    let dual_stack = format!("dual stack is {}", if fields.dual_stack { "on" } else { "off" });
+    report.origin_in_words(("", "family"), dual_stack);
+    for (clause, given) in [
+        (("proxy", "user"), &fields.user),
+        (("proxy", "inbound-port"), &fields.inbound_port),
+        (("proxy", "outbound-port"), &fields.outbound_port),
+        (("dns", "to"), &fields.dns_address),
+        (("dns", "port"), &fields.dns_port),
+    ] {
+        if let Some(given) = given {
+            report.origin(clause, given);
+        }
+    }
+    for (clause, lists) in [
+        (("inbound", "exclude port"), &fields.exclude_inbound_ports),
+        (("outbound", "exclude port"), &fields.exclude_outbound_ports),
+        (("outbound", "exclude to"), &fields.exclude_networks),
+        (("outbound", "exclude user"), &fields.exclude_users),
+    ] {
+        for items in lists {
+            report.origin(clause, &items.given);
+        }
     }
 }
 

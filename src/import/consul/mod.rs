@@ -26,7 +26,7 @@ mod value;
 
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use fields::Fields;
 use finding::Report;
@@ -45,13 +45,15 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Consul's configuration into a policy that says the same",
     mesh: "Consul",
     rules: "Consul's rules for transparent proxies",
+    release: "Consul sdk/iptables 0.18.1",
+    marks: &["consul.hashicorp.com"],
     examples: &[
         "kubectl get pod web -o yaml | weir import consul --pod -",
         "weir import consul --config redirect-traffic.json -o web.weir",
     ],
     forms: &[
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Users], |text, context| super::told(pods(text, context))),
+        Form::pod(&[Extra::Users], |sources, context| super::told(manifests(sources, context))),
         Form::config(
             "What Consul's injector writes into `redirect-traffic-config`, in JSON, one \
              object or several; `-` is standard input",

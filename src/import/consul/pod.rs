@@ -6,9 +6,10 @@ use super::fields::{Fields, Items};
 use super::finding::{Remark, Report};
 use super::{Context, Imported, NAME, Refused, meaning};
 use crate::import::json::{unreadable, wrong_type};
-use crate::import::manifest::{self, Pod};
+use crate::import::manifest::{self, Mesh, Node, Pod, Vocabulary};
 use crate::import::{GeneralReason, Given, NoRules, go};
 use crate::policy::Kind;
+use crate::span::Sources;
 
 const CONFIG: &str = "consul.hashicorp.com/redirect-traffic-config";
 const DUAL_STACK: &str = "consul.hashicorp.com/dual-stack";
@@ -33,6 +34,62 @@ const PROXY: &str = "consul-dataplane";
 const PROBES: [(&str, usize); 3] =
     [("livenessProbe", 20300), ("readinessProbe", 20400), ("startupProbe", 20500)];
 
+/// Consul's names in manifests (consul-k8s, `control-plane/connect-inject/constants`).
+const MESH: Mesh = Mesh {
+    name: NAME,
+    title: "Consul",
+    vocabulary: Vocabulary {
+        domains: &["consul.hashicorp.com"],
+        annotations: &[
+            CONFIG,
+            DUAL_STACK,
+            INJECT,
+            TRANSPARENT,
+            OVERWRITE_PROBES,
+            METRICS,
+            SCRAPE_PORT,
+            HEALTH_CHECK,
+            INBOUND_PORTS,
+            OUTBOUND_PORTS,
+            NETWORKS,
+            USERS,
+        ],
+        labels: &[],
+        namespace: &[TRANSPARENT],
+        inherited: None,
+        unrelated: &[
+            "consul.hashicorp.com/connect-inject-status",
+            "consul.hashicorp.com/connect-service",
+            "consul.hashicorp.com/connect-service-port",
+            "consul.hashicorp.com/connect-service-protocol",
+            "consul.hashicorp.com/connect-service-upstreams",
+            "consul.hashicorp.com/connect-inject-mount-volume",
+            "consul.hashicorp.com/connect-k8s-version",
+            "consul.hashicorp.com/consul-envoy-proxy-version",
+            "consul.hashicorp.com/consul-namespace",
+            "consul.hashicorp.com/consul-sidecar-",
+            "consul.hashicorp.com/sidecar-proxy-",
+            "consul.hashicorp.com/enable-sidecar-proxy-lifecycle",
+            "consul.hashicorp.com/enable-sidecar-proxy-lifecycle-shutdown-drain-listeners",
+            "consul.hashicorp.com/enable-metrics-merging",
+            "consul.hashicorp.com/merged-metrics-port",
+            "consul.hashicorp.com/prometheus-",
+            "consul.hashicorp.com/service-",
+            "consul.hashicorp.com/envoy-extra-args",
+            "consul.hashicorp.com/gateway-",
+            "consul.hashicorp.com/mesh-gateway-",
+            "consul.hashicorp.com/k8s-",
+            "consul.hashicorp.com/transparent-proxy-status",
+            "consul.hashicorp.com/proxy-config-map",
+            "consul.hashicorp.com/original-pod",
+            "consul.hashicorp.com/key-",
+            "consul.hashicorp.com/api-gateway",
+        ],
+    },
+    kinds: &[],
+    keys: &[],
+};
+
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
 /// pod template, such as a Deployment.
 ///
@@ -45,7 +102,22 @@ const PROBES: [(&str, usize); 3] =
 /// If the text is not YAML or has no pod, and everything that Consul refuses, or that a policy
 /// cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, NAME, context, |pod, report| read(pod, context, report))
+    manifests(&Sources::of("manifest", text), context)
+}
+
+/// As [`pods`], of several files together. Findings say where in `sources` they are.
+///
+/// # Errors
+///
+/// As for [`pods`].
+pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
+    manifest::policies(
+        sources,
+        &MESH,
+        context,
+        |_, _| (),
+        |(), pod, report| read(pod, context, report),
+    )
 }
 
 /// The policy of a pod, if Consul makes rules for it.
@@ -129,7 +201,7 @@ fn injected(pod: &Pod<'_>, report: &mut Report) -> Result<Fields, NoRules> {
 /// Where the proxy answers the probes over HTTP of the pod's containers.
 fn probes(pod: &Pod<'_>) -> Vec<String> {
     let workload = pod.main_containers().filter(|container| container["name"] != PROXY);
-    let of = |(place, container): (usize, &Value)| {
+    let of = |(place, container): (usize, &Node)| {
         let probed = PROBES.iter().filter(|(probe, _)| container[*probe]["httpGet"].is_object());
         probed.map(|(_, first)| (first + place).to_string()).collect::<Vec<_>>()
     };

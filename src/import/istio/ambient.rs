@@ -34,6 +34,7 @@ impl Ambient {
     /// The policy of a pod.
     pub(super) fn pod(&self, report: &mut Report) -> AmbientPod {
         let default = AmbientPod::default();
+        self.origins(report);
         let dns = self.pod_dns.unwrap_or(self.dns);
         let reroute = self.reroute.as_ref().map(|given| value::interfaces(given, report));
         AmbientPod {
@@ -48,10 +49,32 @@ impl Ambient {
 
     /// The policy of the node.
     pub(super) fn host(&self, report: &mut Report) -> AmbientHost {
+        self.origins(report);
         let HostProbe { from, owner, pods } = AmbientHost::default().probe;
         AmbientHost {
             families: Setting::default_to(self.families()),
             probe: HostProbe { from: self.probe_source(*from, report), owner, pods },
+        }
+    }
+
+    /// Says where clauses come from.
+    fn origins(&self, report: &mut Report) {
+        report.comments.otherwise = Some("Istio's default".to_owned());
+        let on = |on: bool| if on { "on" } else { "off" };
+        report
+            .origin_in_words(("", "family"), format!("IPv6 of ambient mode is {}", on(self.ipv6)));
+        let dns = match self.pod_dns {
+            Some(dns) => format!("ambient.istio.io/dns-capture: {dns}"),
+            None => format!("DNS capture of ambient mode is {}", on(self.dns)),
+        };
+        report.origin_in_words(("", "dns"), dns);
+        let ingress = format!("ambient.istio.io/bypass-inbound-capture: {}", self.ingress);
+        report.origin_in_words(("inbound", "capture"), ingress);
+        if let Some(given) = &self.reroute {
+            report.origin(("interface", "reroute"), given);
+        }
+        for given in [&self.probe_v4, &self.probe_v6].into_iter().flatten() {
+            report.origin(("probe", "from"), given);
         }
     }
 

@@ -3,16 +3,19 @@
 use serde_json::Value;
 
 use super::finding::{Reason, Remark, Report};
+use super::mesh::Mesh;
 use super::option::{OPTIONS, Opt, Options};
-use super::value;
+use super::{Context, environment, resolver, value};
 use crate::import::environment::Environment;
 use crate::import::go::boolean;
 use crate::import::json::wrong_type;
-use crate::import::manifest::{self, Pod};
+use crate::import::manifest::{self, NOTHING, Pod};
+use crate::import::words::misspelt;
 use crate::import::{GeneralRemark, Given};
+use crate::policy::ClauseKey;
 
 /// Turns injection on or off; a label or an annotation.
-const INJECT: &str = "sidecar.istio.io/inject";
+pub(super) const INJECT: &str = "sidecar.istio.io/inject";
 /// Written by upstream when it injects.
 pub(super) const STATUS: &str = "sidecar.istio.io/status";
 /// `REDIRECT`, `TPROXY` or `NONE`.
@@ -24,16 +27,17 @@ pub(super) const BYPASS_INBOUND: &str = "ambient.istio.io/bypass-inbound-capture
 /// Turns DNS capture on or off, in ambient mode.
 pub(super) const DNS_CAPTURE: &str = "ambient.istio.io/dns-capture";
 
-const OUTBOUND_RANGES: &str = "traffic.sidecar.istio.io/includeOutboundIPRanges";
-const OUTBOUND_RANGES_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
-const INBOUND_PORTS: &str = "traffic.sidecar.istio.io/includeInboundPorts";
-const INBOUND_PORTS_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
-const OUTBOUND_PORTS: &str = "traffic.sidecar.istio.io/includeOutboundPorts";
-const OUTBOUND_PORTS_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeOutboundPorts";
-const INTERFACES_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeInterfaces";
-const KUBEVIRT: &str = "traffic.sidecar.istio.io/kubevirtInterfaces";
-const STATUS_PORT: &str = "status.sidecar.istio.io/port";
-const PROXY_CONFIG: &str = "proxy.istio.io/config";
+pub(super) const OUTBOUND_RANGES: &str = "traffic.sidecar.istio.io/includeOutboundIPRanges";
+pub(super) const OUTBOUND_RANGES_EXCLUDED: &str =
+    "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+pub(super) const INBOUND_PORTS: &str = "traffic.sidecar.istio.io/includeInboundPorts";
+pub(super) const INBOUND_PORTS_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
+pub(super) const OUTBOUND_PORTS: &str = "traffic.sidecar.istio.io/includeOutboundPorts";
+pub(super) const OUTBOUND_PORTS_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeOutboundPorts";
+pub(super) const INTERFACES_EXCLUDED: &str = "traffic.sidecar.istio.io/excludeInterfaces";
+pub(super) const KUBEVIRT: &str = "traffic.sidecar.istio.io/kubevirtInterfaces";
+pub(super) const STATUS_PORT: &str = "status.sidecar.istio.io/port";
+pub(super) const PROXY_CONFIG: &str = "proxy.istio.io/config";
 
 /// Annotations that say something about a sidecar's traffic.
 pub(super) const ANNOTATIONS: &[&str] = &[
@@ -52,7 +56,7 @@ pub(super) const ANNOTATIONS: &[&str] = &[
 ];
 
 /// What upstream's CNI plugin sets without being asked (`cni/pkg/plugin/sidecar_redirect.go`).
-const DEFAULTS: &[(Opt, &str)] = &[
+const PLUGIN: &[(Opt, &str)] = &[
     (Opt::Mode, "REDIRECT"),
     (Opt::Destinations, "*"),
     (Opt::InboundPorts, "*"),
@@ -60,6 +64,14 @@ const DEFAULTS: &[(Opt, &str)] = &[
     (Opt::OutboundPortExcludes, "15020"),
     (Opt::ProxyUid, "1337"),
     (Opt::ProxyGid, "1337"),
+];
+
+/// What the injector's template gives an init container without being asked.
+const INJECTOR: &[(Opt, &str)] = &[
+    (Opt::Mode, "REDIRECT"),
+    (Opt::Destinations, "*"),
+    (Opt::InboundPorts, "*"),
+    (Opt::ProxyUid, "1337"),
 ];
 
 /// Inbound ports of the proxy that the plugin always excludes.
@@ -90,68 +102,123 @@ const SWITCHES: &[(&str, &[Opt])] = &[
     ("INVALID_DROP", &[Opt::DropInvalid]),
 ];
 
-/// What the pod says about injection. Its label wins over its annotation.
-pub(super) fn inject(pod: &Pod<'_>) -> Option<bool> {
-    boolean(pod.labels.get(INJECT).or(pod.annotations.get(INJECT))?)
-}
-
-/// What upstream's CNI plugin makes of a pod's annotations and of the environment of its proxy.
+/// What Istio makes of a pod's annotations and of the environment of its proxy: by its CNI plugin, or
+/// by the init container that its injector adds where the mesh has no plugin.
 ///
 /// If the pod is not injected yet, the injector would rewrite some annotations first; what it
 /// would change is taken into account.
-pub(super) fn read(pod: &Pod<'_>, environment: &Environment, report: &mut Report) -> Options {
-    report.remark(Remark::AsCniPlugin);
+pub(super) fn read(
+    pod: &Pod<'_>,
+    mesh: &Mesh,
+    environment: &Environment,
+    context: &Context,
+    report: &mut Report,
+) -> Options {
+    // One that is injected and has no init container can only have its rules of the plugin.
+    let is_injected = pod.annotations.contains_key(STATUS);
+    if mesh.cni == Some(false) && !is_injected {
+        report.remark(Remark::AsInjected);
+        return injected(pod, mesh, environment, context, report);
+    }
+    if mesh.cni.is_none() && !is_injected {
+        report.remark(Remark::CniUnknown);
+    } else {
+        report.remark(Remark::AsCniPlugin);
+    }
     let mut options = Options::new();
-    for (option, value) in DEFAULTS {
+    for (option, value) in PLUGIN {
         options.preset(*option, value);
     }
-    if let Some(mode) = mode(pod) {
-        let given = Given::field(MODE, mode);
-        if matches!(given.value.as_str(), "REDIRECT" | "TPROXY") {
-            options.set(Opt::Mode, given, report);
-        } else {
-            report.refuse(&given, Reason::NotMode);
-        }
+    if let Some(given) = mode(pod, mesh) {
+        set_mode(given, &mut options, report);
     }
-    for &(key, option, kind) in LISTS {
-        if let Some(given) = checked(pod, key, kind, report) {
-            options.set(option, given, report);
-        }
-    }
-    inbound_excludes(pod, &mut options, report);
+    lists(pod, mesh, &mut options, report);
+    plugin_excludes(pod, mesh, &mut options, report);
     reroute(pod, &mut options, report);
     ids(pod, &mut options);
     switches(environment, &mut options, report);
     options
 }
 
-/// The mode that the pod asks for. Its annotation wins over its proxy's configuration.
-pub(super) fn mode(pod: &Pod<'_>) -> Option<String> {
-    let configured = || {
-        let config = manifest::documents(pod.annotations.get(PROXY_CONFIG)?).ok()?;
-        Some(config.first()?["interceptionMode"].as_str()?.to_owned())
-    };
-    pod.annotations.get(MODE).map(|mode| (*mode).to_owned()).or_else(configured)
+/// What the injector's template makes of the pod: arguments and variables of an `istio-init`
+/// (`manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
+fn injected(
+    pod: &Pod<'_>,
+    mesh: &Mesh,
+    environment: &Environment,
+    context: &Context,
+    report: &mut Report,
+) -> Options {
+    let mut options = Options::new();
+    environment::read(environment, &mut options, report);
+    for (option, value) in INJECTOR {
+        options.preset(*option, value);
+    }
+    let ports = [(Opt::ProxyPort, &mesh.outbound_port), (Opt::InboundPort, &mesh.inbound_port)];
+    for (option, given) in ports {
+        if let Some(given) = given {
+            options.set(option, given.clone(), report);
+        }
+    }
+    if let Some(given) = mode(pod, mesh) {
+        set_mode(given, &mut options, report);
+    }
+    lists(pod, mesh, &mut options, report);
+    let excludes = excludes(pod, mesh, "15020", report);
+    let all = [vec!["15090".to_owned(), "15021".to_owned()], excludes].concat().join(",");
+    if mesh.setting(pod, INBOUND_PORTS_EXCLUDED).is_some()
+        || mesh.setting(pod, STATUS_PORT).is_some()
+    {
+        options.set(Opt::InboundExcludes, Given::field(INBOUND_PORTS_EXCLUDED, all), report);
+    } else {
+        options.preset(Opt::InboundExcludes, &all);
+    }
+    exclude_origins(pod, mesh, report);
+    report.origin_in_words(EXCLUDE_PORT, "Istio's injector: 15090,15021, and 15020 for its status");
+    reroute(pod, &mut options, report);
+    resolver::user(&mut options, environment, context, true, report);
+    options
 }
 
-/// The annotation, unless it has items that upstream takes in arguments only.
-fn checked(pod: &Pod<'_>, key: &str, kind: Items, report: &mut Report) -> Option<Given> {
-    let given = Given::field(key, *pod.annotations.get(key)?);
-    let reason = given.value.split(',').map(str::trim).find_map(|item| match kind {
-        _ if item.is_empty() && !given.value.is_empty() => Some(Reason::EmptyItem),
-        Items::Ports if item.contains(':') => {
-            Some(Reason::RangeInAnnotation { item: item.to_owned() })
+fn set_mode(given: Given, options: &mut Options, report: &mut Report) {
+    if matches!(given.value.as_str(), "REDIRECT" | "TPROXY") {
+        options.set(Opt::Mode, given, report);
+    } else {
+        report.refuse(&given, Reason::NotMode);
+    }
+}
+
+fn lists(pod: &Pod<'_>, mesh: &Mesh, options: &mut Options, report: &mut Report) {
+    for &(key, option, kind) in LISTS {
+        if let Some(given) = checked(pod, mesh, key, kind, report) {
+            options.set(option, given, report);
         }
-        Items::Interfaces
-            if !item.is_empty()
-                && (item.ends_with('+')
-                    || !item.starts_with(|c: char| c.is_ascii_alphabetic())) =>
-        {
-            Some(Reason::NotAnnotatedInterface { item: item.to_owned() })
-        }
-        _ => None,
-    });
-    match reason {
+    }
+}
+
+/// The mode that the pod asks for. Its annotation wins over its proxy's configuration, and that over
+/// the mesh's.
+pub(super) fn mode(pod: &Pod<'_>, mesh: &Mesh) -> Option<Given> {
+    let configured = || {
+        let config = manifest::values(pod.annotations.get(PROXY_CONFIG)?).ok()?;
+        let mode = config.first()?["interceptionMode"].as_str()?.to_owned();
+        Some(Given::field(PROXY_CONFIG, mode))
+    };
+    let own = pod.annotations.get(MODE).map(|mode| Given::field(MODE, *mode));
+    let of_mesh = || mesh.mode.clone().filter(|_| !pod.annotations.contains_key(STATUS));
+    own.or_else(configured).or_else(of_mesh)
+}
+
+/// The setting, unless it has items that upstream takes in arguments only.
+fn checked(
+    pod: &Pod<'_>,
+    mesh: &Mesh,
+    key: &'static str,
+    kind: Items,
+    report: &mut Report,
+) -> Option<Given> {
+    let given = mesh.setting(pod, key)?;
+    match refused_item(&given, kind) {
         Some(reason) => {
             report.refuse(&given, reason);
             None
@@ -160,56 +227,103 @@ fn checked(pod: &Pod<'_>, key: &str, kind: Items, report: &mut Report) -> Option
     }
 }
 
-/// The plugin adds the proxy's ports to what the pod excludes; before that, the injector adds the
-/// port that its health is asked on.
-fn inbound_excludes(pod: &Pod<'_>, options: &mut Options, report: &mut Report) {
-    let written = checked(pod, INBOUND_PORTS_EXCLUDED, Items::Ports, report);
+/// Why upstream does not take an item in an annotation, though it would as an argument.
+fn refused_item(given: &Given, kind: Items) -> Option<Reason> {
+    let is_range = |item: &str| {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        item.contains(':')
+            || item.split_once('-').is_some_and(|(first, last)| digits(first) && digits(last))
+    };
+    given.value.split(',').map(str::trim).find_map(|item| match kind {
+        _ if item.is_empty() && !given.value.is_empty() => Some(Reason::EmptyItem),
+        Items::Ports if is_range(item) => Some(Reason::RangeInAnnotation { item: item.to_owned() }),
+        Items::Interfaces
+            if !item.is_empty()
+                && (item.ends_with('+')
+                    || !item.starts_with(|c: char| c.is_ascii_alphabetic())) =>
+        {
+            Some(Reason::NotAnnotatedInterface { item: item.to_owned() })
+        }
+        _ => None,
+    })
+}
+
+/// The inbound ports that the pod excludes, with the one that its health is asked on, which the injector
+/// adds. `status` is what that is if nobody says so; empty if it is known already.
+fn excludes(pod: &Pod<'_>, mesh: &Mesh, status: &str, report: &mut Report) -> Vec<String> {
+    let written = checked(pod, mesh, INBOUND_PORTS_EXCLUDED, Items::Ports, report);
+    let mut ports: Vec<String> = Vec::new();
+    if let Some(given) = &written {
+        ports.extend(value::ports(given, report).iter().map(ToString::to_string));
+    }
+    if pod.annotations.contains_key(STATUS) {
+        return ports;
+    }
+    let given = mesh.setting(pod, STATUS_PORT);
+    match given.as_ref().filter(|given| !given.value.trim().is_empty()) {
+        Some(given) if given.value.trim() == "0" => {}
+        Some(given) => ports.push(value::port(given, report).to_string()),
+        None if given.is_none() && !status.is_empty() => ports.push(status.to_owned()),
+        None => {}
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    ports.retain(|port| seen.insert(port.clone()));
+    ports
+}
+
+/// The plugin adds the proxy's ports to what the pod excludes.
+fn plugin_excludes(pod: &Pod<'_>, mesh: &Mesh, options: &mut Options, report: &mut Report) {
     if options.text(Opt::InboundPorts) != "*" {
         // Then nothing is excluded, which concerns the pod only if it asks for it.
         options.preset(Opt::InboundExcludes, "");
+        let written = checked(pod, mesh, INBOUND_PORTS_EXCLUDED, Items::Ports, report);
         if let Some(given) = written {
             options.set(Opt::InboundExcludes, given, report);
         }
         return;
     }
     let before = report.mistakes.len();
-    let mut ports: Vec<_> = written.iter().flat_map(|given| value::ports(given, report)).collect();
-    if let Some(port) = pod.annotations.get(STATUS_PORT)
-        && !pod.annotations.contains_key(STATUS)
-        && port.trim() != "0"
-    {
-        ports.push(value::port(&Given::field(STATUS_PORT, *port), report).into());
-    }
+    let ports = excludes(pod, mesh, "", report);
     if report.mistakes.len() == before && !ports.is_empty() {
-        let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
         let all = format!("{},{ALWAYS_EXCLUDED}", ports.join(","));
         options.set(Opt::InboundExcludes, Given::field(INBOUND_PORTS_EXCLUDED, all), report);
+        exclude_origins(pod, mesh, report);
+        report.origin_in_words(EXCLUDE_PORT, format!("Istio's CNI plugin: {ALWAYS_EXCLUDED}"));
+    }
+}
+
+/// The clause of excluded inbound ports.
+const EXCLUDE_PORT: ClauseKey = ("inbound", "exclude port");
+
+fn exclude_origins(pod: &Pod<'_>, mesh: &Mesh, report: &mut Report) {
+    for key in [INBOUND_PORTS_EXCLUDED, STATUS_PORT] {
+        if let Some(given) = mesh.setting(pod, key) {
+            report.origin(EXCLUDE_PORT, &given);
+        }
     }
 }
 
 /// The newer annotation, or else the deprecated one.
 fn reroute(pod: &Pod<'_>, options: &mut Options, report: &mut Report) {
-    let current = checked(pod, REROUTE, Items::Interfaces, report);
-    if let Some(&value) = pod.annotations.get(KUBEVIRT) {
-        let given = Given::field(KUBEVIRT, value);
-        if pod.annotations.contains_key(REROUTE) {
-            report.note(&given, GeneralRemark::Overridden { by: REROUTE.to_owned() });
-        } else {
-            report.note(&given, Remark::Deprecated { now: REROUTE });
-            if let Some(given) = checked(pod, KUBEVIRT, Items::Interfaces, report) {
-                options.set(Opt::Reroute, given, report);
-            }
+    let own = |key| pod.annotations.get(key).map(|value| Given::field(key, *value));
+    let (current, old) = (own(REROUTE), own(KUBEVIRT));
+    match (&current, &old) {
+        (Some(_), Some(old)) => {
+            report.note(old, GeneralRemark::Overridden { by: REROUTE.to_owned() });
         }
+        (None, Some(old)) => report.note(old, Remark::Deprecated { now: REROUTE }),
+        _ => {}
     }
-    if let Some(given) = current {
-        options.set(Opt::Reroute, given, report);
+    let Some(given) = current.or(old) else { return };
+    match refused_item(&given, Items::Interfaces) {
+        Some(reason) => report.refuse(&given, reason),
+        None => options.set(Opt::Reroute, given, report),
     }
 }
 
 /// Who the proxy's container runs as; root counts as unsaid.
 fn ids(pod: &Pod<'_>, options: &mut Options) {
-    let context =
-        pod.container("istio-proxy").map_or(&Value::Null, |proxy| &proxy["securityContext"]);
+    let context = pod.container("istio-proxy").map_or(&NOTHING, |proxy| &proxy["securityContext"]);
     for (key, option) in [("runAsUser", Opt::ProxyUid), ("runAsGroup", Opt::ProxyGid)] {
         if let Some(id) = context[key].as_u64().filter(|id| *id != 0) {
             options.preset(option, &id.to_string());
@@ -229,31 +343,37 @@ fn switches(environment: &Environment, options: &mut Options, report: &mut Repor
             options.set(*option, given.clone(), report);
         }
     }
-    let known = OPTIONS.iter().flat_map(|spec| spec.environment);
-    for name in known.filter(|name| SWITCHES.iter().all(|(switch, _)| switch != *name)) {
-        if let Some(value) = environment.get(*name) {
-            report.note(&Given::field(*name, value), Remark::InitOnly);
+    let is_option = |name: &str| OPTIONS.iter().any(|spec| spec.environment.contains(&name));
+    for (name, value) in environment {
+        let given = Given::field(name, value);
+        if SWITCHES.iter().any(|(switch, _)| switch == name) {
+            continue;
+        }
+        if is_option(name) {
+            report.note(&given, Remark::InitOnly);
+        } else {
+            environment::note_stray(&given, report);
         }
     }
 }
 
 /// The environment of the pod's proxy: of its container, and before that container is there, of
-/// the configuration that the pod asks for.
-pub(super) fn proxy_environment(pod: &Pod<'_>, report: &mut Report) -> Environment {
-    let mut environment = Environment::new();
+/// the configuration that the mesh and the pod ask for.
+pub(super) fn proxy_environment(pod: &Pod<'_>, mesh: &Mesh, report: &mut Report) -> Environment {
+    let is_injected = pod.annotations.contains_key(STATUS);
+    let mut own = Environment::new();
     if let Some(&text) = pod.annotations.get(PROXY_CONFIG)
-        && !pod.annotations.contains_key(STATUS)
+        && !is_injected
     {
         let given = Given::field(PROXY_CONFIG, text);
-        match manifest::documents(text) {
+        match manifest::values(text) {
             Err(reason) => report.refuse(&given, reason),
             Ok(config) => {
-                let metadata =
-                    config.first().map_or(&Value::Null, |config| &config["proxyMetadata"]);
-                for (name, value) in metadata.as_object().into_iter().flatten() {
+                let config = config.first().unwrap_or(&Value::Null);
+                for (name, value) in config["proxyMetadata"].as_object().into_iter().flatten() {
                     match value {
                         Value::String(value) => {
-                            environment.insert(name.clone(), value.clone());
+                            own.insert(name.clone(), value.clone());
                         }
                         other => report.refuse(
                             &Given::field(name, other.to_string()),
@@ -261,9 +381,18 @@ pub(super) fn proxy_environment(pod: &Pod<'_>, report: &mut Report) -> Environme
                         ),
                     }
                 }
+                let known = ["proxyMetadata", "interceptionMode"];
+                for key in config.as_object().into_iter().flatten().map(|(key, _)| key) {
+                    if let Some(near) = misspelt(key, known) {
+                        let nearest = Some(near.to_owned());
+                        let given = Given::field(key, "");
+                        report.note(&given, GeneralRemark::NotAnOption { nearest });
+                    }
+                }
             }
         }
     }
+    let mut environment = if is_injected { own } else { mesh.variables(pod, own) };
     if let Some(proxy) = pod.container("istio-proxy") {
         environment.extend(manifest::environment(proxy));
         let read = |name: &str| SWITCHES.iter().any(|(switch, _)| *switch == name);

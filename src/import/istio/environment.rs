@@ -1,19 +1,15 @@
 //! Upstream's variables, to options.
 
 use super::finding::{Remark, Report};
-use super::option::{OPTIONS, Opt, Options};
+use super::option::{OPTIONS, Options};
 use crate::import::environment::Environment;
 use crate::import::{GeneralRemark, Given, Source, words};
-use crate::policy::GroupIds;
 
 /// Variables that upstream declares and never reads (istio 1.29), and the ones it reads.
 const NEVER_READ: &[(&str, &str)] = &[
     ("INBOUND_INTERCEPTION_MODE", "ISTIO_INBOUND_INTERCEPTION_MODE"),
     ("INBOUND_TPROXY_MARK", "ISTIO_INBOUND_TPROXY_MARK"),
 ];
-
-/// The variable with the name of the proxy's user.
-const ENVOY_USER: &str = "ENVOY_USER";
 
 /// Sets the options that have a variable in `environment`.
 pub(super) fn read(environment: &Environment, options: &mut Options, report: &mut Report) {
@@ -30,36 +26,7 @@ pub(super) fn read(environment: &Environment, options: &mut Options, report: &mu
         }
     }
     for (name, value) in environment {
-        // A misspelt option is worth a word; any other variable is somebody else's.
-        if let Some(near) = misspelt(name) {
-            let nearest = Some(near.to_owned());
-            report.note(&given(name, value), GeneralRemark::NotAnOption { nearest });
-        }
-    }
-}
-
-/// Looks the proxy's user up among `users`, if nothing else says who that is
-/// (`FillConfigFromEnvironment`). One that is not there is 1337.
-pub(super) fn look_user_up(
-    environment: &Environment,
-    users: &GroupIds,
-    options: &mut Options,
-    report: &mut Report,
-) {
-    /// Upstream's default.
-    const PROXY: &str = "istio-proxy";
-
-    if !options.text(Opt::ProxyUid).is_empty() {
-        return;
-    }
-    let asked = environment.get(ENVOY_USER);
-    let name = asked.map_or(PROXY, String::as_str);
-    match (users.get(name), asked) {
-        (Some(user), _) => options.set(Opt::ProxyUid, given(ENVOY_USER, &user.to_string()), report),
-        (None, Some(user)) if users.is_empty() => {
-            report.note(&given(ENVOY_USER, user), Remark::UserNotLookedUp);
-        }
-        (None, _) => {}
+        note_stray(&given(name, value), report);
     }
 }
 
@@ -67,17 +34,60 @@ pub(super) fn given(name: &str, value: &str) -> Given {
     Given { option: name.to_owned(), value: value.to_owned(), source: Source::Environment }
 }
 
-/// The variable that `name` is one or two letters away from.
-fn misspelt(name: &str) -> Option<&'static str> {
+/// Words in names of variables that have to do with capture.
+const WORDS: &[&str] = &[
+    "CAPTURE",
+    "CIDR",
+    "DNS",
+    "EXCLUDE",
+    "EXCLUDED",
+    "INBOUND",
+    "INCLUDE",
+    "INTERCEPTION",
+    "IPTABLES",
+    "NFTABLES",
+    "OUTBOUND",
+    "OWNER",
+    "REDIRECT",
+    "TABLES",
+    "TPROXY",
+];
+
+/// Variables with such a word that decide about something else, as of istio 86c9f01f
+/// (`pilot/pkg/features`, `pkg/istio-agent`, `tools/packaging/common`).
+const UNRELATED: &[&str] = &[
+    "ISTIO_META_DNS_AUTO_ALLOCATE",
+    "DNS_FORWARD_PARALLEL",
+    "DNS_PROXY_ADDR",
+    "ISTIO_META_INTERCEPTION_MODE",
+    "ISTIO_KUBE_APP_PROBERS",
+    "ENABLE_INBOUND_PASSTHROUGH",
+    "INVALID_DROP",
+];
+
+/// Notes a variable that is no option, but is misspelt or has to do with capture by its words.
+pub(super) fn note_stray(given: &Given, report: &mut Report) {
+    let name = given.option.as_str();
     let known = || OPTIONS.iter().flat_map(|spec| spec.environment).copied();
-    words::misspelt(name, known()).filter(|_| name.len() >= 8)
+    let is_known = known().any(|known| known == name)
+        || NEVER_READ.iter().any(|(known, _)| *known == name)
+        || UNRELATED.contains(&name);
+    if is_known {
+        return;
+    }
+    let near = words::misspelt(name, known()).filter(|_| name.len() >= 8);
+    let speaks = name.split('_').any(|word| WORDS.contains(&word));
+    if near.is_some() || speaks {
+        let nearest = near.map(str::to_owned);
+        report.note(given, GeneralRemark::NotAnOption { nearest });
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::finding::Report;
     use super::super::option::{OPTIONS, Options};
-    use super::{look_user_up, read};
+    use super::read;
     use crate::import::environment::parse;
 
     fn told(text: &str) -> (Vec<String>, Vec<String>) {
@@ -105,28 +115,6 @@ mod tests {
         );
         assert_eq!(told("ISTIO_META_DNS_CAPTURE=1\nREDIRECT_DNS=f").0, ["REDIRECT_DNS=true"]);
         assert_eq!(told("ENVOY_PORT=1\n").0, [""; 0]);
-    }
-
-    #[test]
-    fn the_proxys_user_is_looked_up_where_nothing_says_it() {
-        let users: crate::policy::GroupIds =
-            [("istio-proxy".to_owned(), 900), ("envoy".to_owned(), 901)].into();
-        for (text, known, uid, notes) in [
-            ("", true, "900", 0),
-            ("ENVOY_USER=envoy", true, "901", 0),
-            ("ENVOY_USER=nobody", true, "", 0),
-            ("ENVOY_USER=envoy\nPROXY_UID=7", true, "7", 0),
-            ("ENVOY_USER=envoy", false, "", 1),
-            ("", false, "", 0),
-        ] {
-            let (mut options, mut report) = (Options::new(), Report::default());
-            let environment = parse(text, &mut report);
-            read(&environment, &mut options, &mut report);
-            let users = if known { users.clone() } else { crate::policy::GroupIds::new() };
-            look_user_up(&environment, &users, &mut options, &mut report);
-            assert_eq!(options.text(super::Opt::ProxyUid), uid, "{text}");
-            assert_eq!(report.notes.len(), notes, "{text}");
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!                          └─► ambient ──► AmbientPod, AmbientHost
 //! ```
 //!
-//! The same is what upstream's iptables rules do (istio 1.29, 86c9f01f). What a policy cannot
+//! The same is what upstream's iptables rules do (istio 1.29 to 1.31, 86c9f01f). What a policy cannot
 //! say, or upstream refuses, is a [`Mistake`]; what has no effect, or says nothing about traffic,
 //! is left out with a [`Note`]. Nothing is dropped in silence.
 //!
@@ -26,20 +26,29 @@ mod ambient;
 mod annotation;
 mod arguments;
 mod config;
+#[cfg(feature = "import-pod")]
+mod enrolment;
 mod environment;
 mod finding;
+#[cfg(feature = "import-pod")]
+mod mesh;
 mod option;
+mod origin;
 #[cfg(feature = "import-pod")]
 mod pod;
+#[cfg(feature = "import-pod")]
+mod release;
 mod resolver;
 mod run;
 mod sidecar;
 mod value;
+#[cfg(feature = "import-pod")]
+mod vocabulary;
 
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 pub use run::{Log, Rules, Run, Validation};
 
 use finding::Report;
@@ -49,11 +58,13 @@ use super::GeneralRemark;
 use super::environment::Environment;
 use super::importer::{Extra, Form, Importer};
 pub use super::{Context, split};
-use super::{keep_notes, told, told_arguments};
-use crate::policy::GroupIds;
+use super::{GeneralReason, keep_notes, told, told_arguments};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "istio";
+
+/// The releases whose rules a policy has.
+const RULES: &str = "Istio 1.29 to 1.31 (istio 86c9f01f)";
 
 /// Istio, among the imports.
 pub(super) const IMPORTER: Importer = Importer {
@@ -61,6 +72,8 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Istio's configuration into a policy that says the same",
     mesh: "Istio",
     rules: "Istio's iptables rules",
+    release: RULES,
+    marks: &["istio.io", "istio-"],
     examples: &[
         r#"weir import istio --args "-p 15001 -z 15006 -u 1337 -i '*' -b '*' -d 15090,15021,15020""#,
         "kubectl get pod reviews -o yaml | weir import istio --pod -",
@@ -73,9 +86,10 @@ pub(super) const IMPORTER: Importer = Importer {
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Groups, Extra::Ipv6, Extra::ResolvConf], |text, context| {
-            told(pods(text, context))
-        }),
+        Form::pod(
+            &[Extra::MeshConfig, Extra::Users, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            |sources, context| told(manifests(sources, context)),
+        ),
         Form::config(
             "Istio's own configuration in JSON, one object or several; `-` is standard input",
             &[Extra::Groups],
@@ -87,10 +101,16 @@ pub(super) const IMPORTER: Importer = Importer {
             Extra::Environment,
             "Environment beside --args: lines of `NAME=value`, as a shell reads them",
         ),
+        #[cfg(feature = "import-pod")]
+        (
+            Extra::MeshConfig,
+            "The mesh's own configuration in YAML or JSON: Helm values, an IstioOperator, a MeshConfig, \
+             or the ConfigMaps of istiod and of the CNI agent; among the manifests it is read, too",
+        ),
         (
             Extra::Users,
-            "User file (the form of /etc/passwd), where Istio would look the proxy's user up; the policy \
-             has the number",
+            "User file (the form of /etc/passwd) of where the rules are made: without `-u`, Istio looks \
+             the user `istio-proxy` up there",
         ),
         (
             Extra::Groups,
@@ -117,7 +137,8 @@ pub(super) const IMPORTER: Importer = Importer {
 ///
 /// Everything that upstream refuses, or that a policy cannot say.
 pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
-    read(arguments, context).1
+    let (_, imported) = read(arguments, context, true);
+    imported
 }
 
 /// A run of `istio-iptables`, as its command line and its variables ask for it.
@@ -131,19 +152,34 @@ pub struct CommandLine {
 }
 
 /// What `istio-iptables` is asked to do with `arguments`, under the variables of `context`, for those who
-/// do it in its place.
+/// do it in its place: whoever is not among the users of `context` is not there.
 #[must_use]
 pub fn command_line(arguments: &[String], context: &Context) -> CommandLine {
-    let (run, mut imported) = read(arguments, context);
+    let (run, mut imported) = read(arguments, context, false);
     let carried = [Remark::General(GeneralRemark::NotTraffic), Remark::NativeNftables];
     keep_notes(&mut imported, |note| !carried.contains(&note.what));
     CommandLine { run, imported }
 }
 
-fn read(arguments: &[String], context: &Context) -> (Run, Result<Imported, Refused>) {
+/// What the command line comes to. Where it `is_imported`, it stands for itself: a user that nobody knows is
+/// asked for, and words of which none is an option are a mistake.
+fn read(
+    arguments: &[String],
+    context: &Context,
+    is_imported: bool,
+) -> (Run, Result<Imported, Refused>) {
     let mut report = Report::default();
     let environment = super::environment::parse(&context.environment, &mut report);
-    let (mut options, log) = command(arguments, &environment, &context.users, &mut report);
+    let (mut options, log) = command(arguments, &environment, context, is_imported, &mut report);
+    if is_imported && !options.is_any_given() && report.mistakes.is_empty() {
+        report.fail(if arguments.is_empty() && environment.is_empty() {
+            GeneralReason::Nothing
+        } else {
+            GeneralReason::NotUnderstood {
+                hint: "`-b '*' -i '*'` are arguments of `istio-iptables`",
+            }
+        });
+    }
     resolver::families(&mut options, &context.addresses, context, &mut report);
     resolver::servers(&mut options, None, context, &mut report);
     let run = run::run(&options, log, &mut report);
@@ -156,12 +192,13 @@ fn read(arguments: &[String], context: &Context) -> (Run, Result<Imported, Refus
 fn command(
     arguments: &[String],
     environment: &Environment,
-    users: &GroupIds,
+    context: &Context,
+    is_imported: bool,
     report: &mut Report,
 ) -> (Options, Log) {
     let (mut options, mut log) = (Options::new(), Log::default());
     environment::read(environment, &mut options, report);
     arguments::read(arguments, &mut options, &mut log, report);
-    environment::look_user_up(environment, users, &mut options, report);
+    resolver::user(&mut options, environment, context, is_imported, report);
     (options, log)
 }

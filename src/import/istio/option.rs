@@ -149,6 +149,11 @@ impl Options {
         self.text(option) == "true"
     }
 
+    /// Whether somebody gave any option.
+    pub(super) fn is_any_given(&self) -> bool {
+        self.0.values().any(|given| given.source != Source::Default)
+    }
+
     /// Whether somebody gave the option a value that is not the default.
     pub(super) fn is_changed(&self, option: Opt) -> bool {
         self.text(option) != option.spec().default
@@ -175,7 +180,6 @@ impl Options {
     }
 
     /// Sets the option to what an installation of upstream's does without being asked.
-    #[cfg(feature = "import-pod")]
     pub(super) fn preset(&mut self, option: Opt, value: &str) {
         let given = self.0.get_mut(&option).expect("every option has a default");
         value.clone_into(&mut given.value);

@@ -6,6 +6,7 @@ use super::Context;
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
 use crate::import::Given;
+use crate::import::environment::Environment;
 
 /// Decides about IPv6 as upstream does (`FillConfigFromEnvironment`): the first address of the
 /// workload that is neither loopback nor link-local says it; with dual stack, any of them does.
@@ -19,11 +20,20 @@ pub(super) fn families(
 ) {
     let any_ipv4 = addresses.iter().any(IpAddr::is_ipv4);
     let any_ipv6 = addresses.iter().any(IpAddr::is_ipv6);
+    let source = if let Some(ipv6) = context.ipv6 {
+        format!("--ipv6 {}", if ipv6 { "on" } else { "off" })
+    } else {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        format!("the workload's addresses: {}", addresses.join(", "))
+    };
+    report.origin_in_words(("", "family"), source);
     let ipv6 = match context.ipv6 {
         Some(ipv6) => ipv6,
+        None if addresses.is_empty() && context.is_examined => true,
         None if addresses.is_empty() => {
-            report.remark(Remark::FamiliesUnknown);
-            true
+            report.fail(Reason::FamiliesUnknown);
+            // There is no policy, and nothing more to say of its values of IPv6.
+            return options.preset(Opt::Ipv6, "true");
         }
         None if options.is_on(Opt::DualStack) => any_ipv6,
         None => {
@@ -34,6 +44,34 @@ pub(super) fn families(
         }
     };
     options.set(Opt::Ipv6, Given::field("IPv6", ipv6.to_string()), report);
+}
+
+/// Fills in the proxy's user, if nobody says it: the one called `ENVOY_USER` on the machine, or else
+/// 1337 (`FillConfigFromEnvironment`).
+pub(super) fn user(
+    options: &mut Options,
+    environment: &Environment,
+    context: &Context,
+    is_imported: bool,
+    report: &mut Report,
+) {
+    if !options.text(Opt::ProxyUid).is_empty() {
+        return;
+    }
+    let name = environment.get("ENVOY_USER").filter(|name| !name.is_empty());
+    let name = name.map_or("istio-proxy", String::as_str);
+    if context.users.is_empty() && context.is_examined {
+        return options.preset(Opt::ProxyUid, "1337");
+    }
+    if context.users.is_empty() && is_imported {
+        return report.fail(Reason::UserUnknown { name: name.to_owned() });
+    }
+    let id = context.users.get(name).copied();
+    if id.is_none() && is_imported {
+        report.remark(Remark::NoSuchUser { name: name.to_owned() });
+    }
+    let id = id.unwrap_or(1337);
+    options.set(Opt::ProxyUid, Given::field(format!("user {name}"), id.to_string()), report);
 }
 
 /// Fills in the DNS servers, if they are captured one by one: those of the caller's resolv.conf,
@@ -49,7 +87,11 @@ pub(super) fn servers(
     }
     let listed = context.resolv_conf.as_deref().map(name_servers).or(own);
     let Some(listed) = listed else {
-        return report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+        if !context.is_examined {
+            report.refuse(options.get(Opt::Dns), Reason::ResolversUnknown);
+        }
+        // There is no policy, and nothing more to say of its servers.
+        return options.preset(Opt::AllDns, "true");
     };
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for server in listed {
@@ -82,7 +124,7 @@ mod tests {
     use super::super::Context;
     use super::super::finding::Report;
     use super::super::option::{Opt, Options};
-    use super::{families, servers};
+    use super::{families, servers, user};
     use crate::import::Given;
 
     #[test]
@@ -101,13 +143,6 @@ mod tests {
             (&["10.0.0.1"], true, None, "false "),
             (&["10.0.0.1"], true, Some(true), "true "),
             (&[], false, Some(false), "false "),
-            (
-                &[],
-                true,
-                None,
-                "true the workload's addresses decide whether IPv6 is captured, and they are not \
-                 known: it is",
-            ),
         ] {
             let (mut options, mut report) = (Options::new(), Report::default());
             let given = Given::field("DUAL_STACK", dual_stack.to_string());
@@ -139,7 +174,31 @@ mod tests {
         assert_eq!(
             report.mistakes[0].to_string(),
             "`REDIRECT_DNS: true`: the DNS servers in the pod's resolv.conf are captured, and \
-             they are not known"
+             they are not known: copy it from the pod (`kubectl exec POD -- cat /etc/resolv.conf`) and \
+             give it with `--resolv-conf FILE`"
         );
+    }
+
+    #[test]
+    fn the_proxys_user_is_looked_up_where_nothing_says_it() {
+        let users: crate::policy::GroupIds =
+            [("istio-proxy".to_owned(), 900), ("envoy".to_owned(), 901)].into();
+        // Whether users are known, whether the line stands for itself, and how much is said.
+        for (text, known, is_imported, uid, said) in [
+            ("", true, true, "900", 0),
+            ("ENVOY_USER=envoy", true, true, "901", 0),
+            ("ENVOY_USER=nobody", true, true, "1337", 1),
+            ("ENVOY_USER=nobody", true, false, "1337", 0),
+            ("", false, true, "", 1),
+            ("", false, false, "1337", 0),
+        ] {
+            let (mut options, mut report) = (Options::new(), Report::default());
+            let environment = crate::import::environment::parse(text, &mut report);
+            let users = if known { users.clone() } else { crate::policy::GroupIds::new() };
+            let context = Context { users, ..Context::default() };
+            user(&mut options, &environment, &context, is_imported, &mut report);
+            assert_eq!(options.text(Opt::ProxyUid), uid, "{text}");
+            assert_eq!(report.notes.len() + report.mistakes.len(), said, "{text}");
+        }
     }
 }

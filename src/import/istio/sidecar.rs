@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::finding::{Reason, Remark, Report};
 use super::option::{Opt, Options};
-use super::value;
+use super::{origin, value};
 use crate::import::{Given, prefix::network};
 use crate::net::{Families, Family, PerFamily, PortRange};
 use crate::policy::{
@@ -38,6 +38,7 @@ pub(super) fn sidecar(options: &Options, groups: &GroupIds, report: &mut Report)
     if captures_no_group(options) {
         without_groups(&mut sidecar, options, report);
     }
+    origin::tell(options, report);
     sidecar
 }
 

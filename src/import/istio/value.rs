@@ -97,6 +97,9 @@ fn prefix(item: &str) -> Result<IpNet, Reason> {
         ));
     };
     let address: IpAddr = address.parse().map_err(|_| reason())?;
+    if address != address.to_canonical() {
+        return Err(GeneralReason::Mapped { item: item.to_owned() }.into());
+    }
     IpNet::new(address, number(bits).ok_or_else(reason)?).map_err(|_| reason())
 }
 
@@ -135,6 +138,10 @@ fn addresses<T: FromStr + Ord + Clone>(
     report: &mut Report,
 ) -> Vec<T> {
     list(given, report, |item| {
+        let is_mapped = item.parse().is_ok_and(|address: IpAddr| address != address.to_canonical());
+        if is_mapped {
+            return Err(GeneralReason::Mapped { item: item.to_owned() }.into());
+        }
         item.parse().map_err(|_| Reason::NotAddress { item: item.to_owned(), family })
     })
 }
@@ -283,6 +290,10 @@ mod tests {
             ("10.0.0.0/08", "[] `10.0.0.0/08` is not a prefix like `10.0.0.0/8`"),
             ("::1/128, ::/0", "[\"::1/128\"] ` ::/0` is not a prefix like `10.0.0.0/8`"),
             ("10.0.0/8", "[] `10.0.0/8` is not a prefix like `10.0.0.0/8`"),
+            (
+                "::ffff:10.0.0.0/104",
+                "[] `::ffff:10.0.0.0/104` maps IPv4, which no packet of IPv6 carries; write it as IPv4",
+            ),
             ("fe80::1%eth0/64", "[] `fe80::1%eth0/64` is not a prefix like `10.0.0.0/8`"),
         ] {
             assert_eq!(told(text, |given, report| show(&prefixes(given, report))), expected);

@@ -68,7 +68,7 @@ fn as_json(text: &str) -> Result<String, GeneralReason> {
 
 #[cfg(feature = "import-pod")]
 fn from_yaml(text: &str) -> Result<String, GeneralReason> {
-    let documents = crate::import::manifest::documents(text)?;
+    let documents = crate::import::manifest::values(text)?;
     Ok(documents.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"))
 }
 
@@ -91,6 +91,11 @@ fn read(
     }
     let mut options = Options::default();
     options.read_config(config, report);
+    if !config.is_empty() && options.is_empty() && report.mistakes.is_empty() {
+        let hint =
+            "no key of it is one of Kuma's configuration, such as `redirect` or `kumaDPUser`";
+        report.fail(GeneralReason::NotUnderstood { hint });
+    }
     options.read_environment(environment, report);
     Some(proxy::kuma(&options, &host, &context.users, report).into())
 }

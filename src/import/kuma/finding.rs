@@ -1,5 +1,7 @@
 //! What there is to say about an import from Kuma: notes and mistakes.
 
+use crate::diag::Fault;
+use crate::import::advice::{Advice, Advise};
 use crate::import::finding::findings;
 use crate::import::{GeneralReason, GeneralRemark};
 use crate::net::Family;
@@ -188,4 +190,41 @@ pub enum Reason {
     /// Not a boolean of an annotation.
     #[error("not `true` or `false`, `yes` or `no`")]
     NotAnnotatedBoolean,
+}
+
+impl Advise for Remark {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::ExcludedPortsIgnored
+            | Self::PlaceOnly
+            | Self::Off { .. }
+            | Self::FamilyOff { .. }
+            | Self::NetworkReplaced { .. }
+            | Self::NoProtocol { .. } => Advice::with(Fault::NoEffect, "remove it"),
+            Self::InboundOff | Self::EverybodyExcluded { .. } => {
+                Advice::with(Fault::NothingCaptured, "remove it, or name a user")
+            }
+            Self::DnsOff | Self::NetworkDns | Self::NoServer { .. } => {
+                Advice::with(Fault::DnsNeeds, "turn DNS capture on, or remove it")
+            }
+            Self::FamilyInAnotherCase => Advice::with(Fault::NoEffect, "write it in lower case"),
+            Self::TcpDnsCaptured => Advice::with(Fault::Contradiction, "remove the option"),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::UnknownUser { .. } | Self::ServersUnknown | Self::ConfigElsewhere => None,
+            Self::Mapped { .. } => Advice::with(Fault::Refused, "write it as IPv4"),
+            Self::NotFamily => Advice::with(Fault::Refused, "write `dualstack` or `ipv4`"),
+            Self::NotAnnotatedBoolean => Advice::with(Fault::Refused, "write `true` or `false`"),
+            Self::BothDns => Advice::with(Fault::Contradiction, "remove one of the two"),
+            _ => Advice::of(Fault::Refused),
+        }
+    }
 }

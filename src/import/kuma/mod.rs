@@ -31,7 +31,7 @@ mod value;
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use finding::Report;
 use option::Options;
@@ -39,7 +39,7 @@ use proxy::Host;
 
 pub use super::Context;
 use super::importer::{Extra, Form, Importer};
-use super::{GeneralRemark, keep_notes, told, told_arguments};
+use super::{GeneralReason, GeneralRemark, keep_notes, told, told_arguments};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "kuma";
@@ -50,6 +50,8 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Kuma's configuration into a policy that says the same",
     mesh: "Kuma",
     rules: "Kuma's iptables rules",
+    release: "Kuma 348b6528",
+    marks: &["kuma.io", "kuma-init"],
     examples: &[
         r#"weir import kuma --args "--kuma-dp-user 5678 --exclude-inbound-ports 22""#,
         "weir import kuma --config transparent-proxy.yaml --resolv-conf /etc/resolv.conf",
@@ -63,8 +65,8 @@ pub(super) const IMPORTER: Importer = Importer {
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Users, Extra::Ipv6, Extra::ResolvConf], |text, context| {
-            told(pods(text, context))
+        Form::pod(&[Extra::Users, Extra::Ipv6, Extra::ResolvConf], |sources, context| {
+            told(manifests(sources, context))
         }),
         Form::config(
             "Kuma's configuration file in YAML or JSON, or several objects in JSON; `-` is \
@@ -102,6 +104,10 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
     option::note_unread(&environment, &mut report);
     let mut options = Options::default();
     options.read_arguments(arguments, false, &mut report);
+    if !arguments.is_empty() && options.is_empty() && report.mistakes.is_empty() {
+        let hint = "no word of it is a flag of `kumactl install transparent-proxy`";
+        report.fail(GeneralReason::NotUnderstood { hint });
+    }
     let kuma = proxy::kuma(&options, &host(context), &context.users, &mut report);
     report.finish_one(NAME, kuma, context)
 }

@@ -159,6 +159,11 @@ impl Options {
         self.0.get(&option).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether nothing was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What was given for it.
     pub(super) fn get(&self, option: Opt) -> Option<&Given> {
         self.all(option).last()

@@ -7,12 +7,17 @@ use super::option::{Opt, Options};
 use super::proxy::{self, Host, note_overridden};
 use super::{Context, Imported, Refused};
 use crate::import::json::wrong_type;
-use crate::import::manifest::{self, Pod};
-use crate::import::{Given, NoRules};
+use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
+use crate::import::{Given, NoRules, Sort};
 use crate::policy::Kind;
+use crate::span::Sources;
 
 /// The whole configuration, as the injector writes it.
 const CONFIG: &str = "traffic.kuma.io/transparent-proxy-config";
+/// Asks for the proxy, or says no to it.
+const INJECTION: &str = "kuma.io/sidecar-injection";
+/// The mesh of a pod.
+const MESH_LABEL: &str = "kuma.io/mesh";
 /// Turns inbound capture off.
 const GATEWAY: &str = "kuma.io/gateway";
 /// The port of the proxy for kubelet's probes; 0 is none.
@@ -32,6 +37,66 @@ const ANNOTATIONS: &[(&str, Opt)] = &[
     ("kuma.io/transparent-proxying-ip-family-mode", Opt::Family),
 ];
 
+/// Kuma's names in manifests (348b6528, `pkg/plugins/runtime/k8s/metadata/annotations.go`).
+const MESH: Mesh = Mesh {
+    name: super::NAME,
+    title: "Kuma",
+    vocabulary: Vocabulary {
+        domains: &["kuma.io"],
+        annotations: &[
+            CONFIG,
+            GATEWAY,
+            PROBES,
+            "traffic.kuma.io/exclude-inbound-ports",
+            "traffic.kuma.io/exclude-outbound-ports",
+            "traffic.kuma.io/exclude-outbound-ports-for-uids",
+            "traffic.kuma.io/exclude-inbound-ips",
+            "traffic.kuma.io/exclude-outbound-ips",
+            "traffic.kuma.io/drop-invalid-packets",
+            "traffic.kuma.io/iptables-logs",
+            "kuma.io/transparent-proxying-ip-family-mode",
+        ],
+        labels: &[INJECTION, MESH_LABEL],
+        namespace: &[INJECTION, MESH_LABEL],
+        inherited: Some(Sort::Label),
+        unrelated: &[
+            "kuma.io/sidecar-injected",
+            "kuma.io/sidecar-uid",
+            "kuma.io/sidecar-env-vars",
+            "kuma.io/sidecar-drain-time",
+            "kuma.io/sidecar-proxy-config",
+            "kuma.io/container-patches",
+            "kuma.io/transparent-proxying",
+            "kuma.io/transparent-proxying-inbound-port",
+            "kuma.io/transparent-proxying-outbound-port",
+            "kuma.io/transparent-proxying-experimental-engine",
+            "kuma.io/transparent-proxying-reachable-services",
+            "kuma.io/transparent-proxying-reachable-backends",
+            "kuma.io/builtindns",
+            "kuma.io/builtindnsport",
+            "kuma.io/envoy-admin-port",
+            "kuma.io/virtual-probes",
+            "kuma.io/virtual-probes-port",
+            "kuma.io/init-first",
+            "kuma.io/ignore",
+            "kuma.io/direct-access-services",
+            "kuma.io/service-account-token-volume",
+            "kuma.io/tags",
+            "kuma.io/zone",
+            "kuma.io/wait-for-dataplane-ready",
+            "kuma.io/xds-transport-protocol-variant",
+            "kuma.io/system-namespace",
+            "prometheus.metrics.kuma.io/",
+            "metrics.kuma.io/",
+            "k8s.kuma.io/",
+            "ingress.kubernetes.kuma.io/",
+            "traffic.kuma.io/transparent-proxy-configmap-name",
+        ],
+    },
+    kinds: &[],
+    keys: &[],
+};
+
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
 /// pod template, such as a Deployment.
 ///
@@ -44,7 +109,22 @@ const ANNOTATIONS: &[(&str, Opt)] = &[
 /// If the text is not YAML or has no pod, and everything that Kuma refuses, or that a policy cannot
 /// say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, super::NAME, context, |pod, report| read(pod, context, report))
+    manifests(&Sources::of("manifest", text), context)
+}
+
+/// As [`pods`], of several files together. Findings say where in `sources` they are.
+///
+/// # Errors
+///
+/// As for [`pods`].
+pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
+    manifest::policies(
+        sources,
+        &MESH,
+        context,
+        |_, _| (),
+        |(), pod, report| read(pod, context, report),
+    )
 }
 
 /// The policy of a pod, if Kuma makes rules for it.
@@ -83,7 +163,7 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
 
 /// The configuration that the injector wrote.
 fn injected(text: &str, options: &mut Options, report: &mut Report) {
-    match manifest::documents(text) {
+    match manifest::values(text) {
         Err(why) => report.refuse(&Given::field(CONFIG, ""), why),
         Ok(documents) => match &documents[..] {
             [] | [Value::Null] => {}
@@ -97,7 +177,7 @@ fn injected(text: &str, options: &mut Options, report: &mut Report) {
 
 /// What the injector would make of the pod (`pkg/transparentproxy/kubernetes`).
 fn annotated(pod: &Pod<'_>, options: &mut Options, report: &mut Report) -> Result<(), NoRules> {
-    let injection = pod.labels.get("kuma.io/sidecar-injection").copied();
+    let injection = pod.labels.get(INJECTION).copied();
     if matches!(injection, Some("disabled" | "false" | "no")) {
         return Err(NoRules::InjectionOff);
     }
@@ -105,7 +185,7 @@ fn annotated(pod: &Pod<'_>, options: &mut Options, report: &mut Report) -> Resul
         [GATEWAY, PROBES].contains(&name) || ANNOTATIONS.iter().any(|(known, _)| *known == name)
     };
     let asks = injection.is_some()
-        || pod.labels.contains_key("kuma.io/mesh")
+        || pod.labels.contains_key(MESH_LABEL)
         || pod.annotations.keys().any(|name| is_known(name));
     if !asks {
         return Err(NoRules::Unasked { mesh: "Kuma" });

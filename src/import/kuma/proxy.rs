@@ -10,7 +10,7 @@ use crate::import::GeneralRemark;
 use crate::import::Given;
 use crate::net::{Families, Family, PortRange};
 use crate::policy::kuma::{Dns, VirtualNetwork};
-use crate::policy::{GroupIds, Kuma, Selection, Setting};
+use crate::policy::{ClauseKey, GroupIds, Kuma, Selection, Setting};
 
 /// What Kuma asks the host.
 #[derive(Debug, Default)]
@@ -52,7 +52,54 @@ pub(super) fn kuma(options: &Options, host: &Host, users: &GroupIds, report: &mu
     if kuma.dns.is_none() && !kuma.networks.is_empty() {
         report.remark(Remark::NetworkDns);
     }
+    origins(options, host, report);
     kuma
+}
+
+/// The clauses that options become.
+const CLAUSES: &[(Opt, &[ClauseKey])] = &[
+    (Opt::User, &[("proxy", "user")]),
+    (Opt::InboundPort, &[("proxy", "inbound-port")]),
+    (Opt::OutboundPort, &[("proxy", "outbound-port")]),
+    (Opt::DnsPort, &[("proxy", "dns-port")]),
+    (Opt::Inbound, &[("inbound", "capture port")]),
+    (Opt::InboundIncludes, &[("inbound", "capture port")]),
+    (Opt::InboundUsers, &[("inbound", "capture port")]),
+    (Opt::InboundExcludes, &[("inbound", "exclude port")]),
+    (Opt::InboundIps, &[("inbound", "exclude from")]),
+    (Opt::Outbound, &[("outbound", "capture port")]),
+    (Opt::OutboundIncludes, &[("outbound", "capture port")]),
+    (Opt::OutboundExcludes, &[("outbound", "exclude port")]),
+    (Opt::OutboundUsers, &[("outbound", "exclude user")]),
+    (Opt::OutboundIps, &[("outbound", "exclude to")]),
+    (Opt::OutboundInsert, &[("dns", "tcp")]),
+    (Opt::Dns, &[("dns", "capture"), ("", "dns")]),
+    (Opt::AllDns, &[("dns", "capture"), ("", "dns")]),
+    (Opt::SkipZones, &[("dns", "zones")]),
+    (Opt::Networks, &[("", "vnet")]),
+    (Opt::DropInvalid, &[("", "drop")]),
+    (Opt::Family, &[("", "family")]),
+];
+
+/// Says where clauses come from.
+fn origins(options: &Options, host: &Host, report: &mut Report) {
+    report.comments.otherwise = Some("Kuma's default".to_owned());
+    for (option, clauses) in CLAUSES {
+        for clause in *clauses {
+            for given in options.all(*option) {
+                report.origin(*clause, given);
+            }
+        }
+    }
+    let host_has = |it| if it { "has" } else { "has no" };
+    if let Some(ipv6) = host.ipv6 {
+        let words = format!("the host {} IPv6 address", host_has(ipv6));
+        report.origin_in_words(("", "family"), words);
+    }
+    if let Some(docker) = host.docker_output {
+        let words = format!("the host {} chain DOCKER_OUTPUT", host_has(docker));
+        report.origin_in_words(("dns", "docker-output"), words);
+    }
 }
 
 fn families(options: &Options, host: &Host, report: &mut Report) -> Families {

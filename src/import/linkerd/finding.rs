@@ -1,5 +1,7 @@
 //! What there is to say about an import from Linkerd: notes and mistakes.
 
+use crate::diag::Fault;
+use crate::import::advice::{Advice, Advise};
 use crate::import::finding::findings;
 use crate::import::{GeneralReason, GeneralRemark};
 
@@ -47,13 +49,13 @@ pub enum Remark {
     /// Rules that the injector has the pod make.
     #[error(
         "read as Linkerd's injector reads it, with the defaults of its chart; annotations of the \
-         namespace, which count too, are not in the manifest"
+         namespace count too, if it is among the manifests"
     )]
     AsInjected,
     /// Rules that the plugin makes.
     #[error(
         "read as Linkerd's CNI plugin reads it, with the defaults of its chart; annotations of the \
-         namespace, which count too, are not in the manifest"
+         namespace count too, if it is among the manifests"
     )]
     AsCniPlugin,
     /// What the plugin asks the cluster.
@@ -127,4 +129,29 @@ pub enum Reason {
     /// Not a level.
     #[error("not a log level")]
     NotLogLevel,
+}
+
+impl Advise for Remark {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::PortIgnored { .. } => {
+                Advice::with(Fault::NoEffect, "write a port, or a range like `8000-8999`")
+            }
+            Self::NotRedirected { .. } => Advice::with(Fault::NoEffect, "remove it"),
+            Self::Nobody { .. } => Advice::with(Fault::NoEffect, "write a number above 0"),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::Quoted => None,
+            Self::NotMode => Advice::with(Fault::Refused, "write `legacy`, `nft` or `plain`"),
+            _ => Advice::of(Fault::Refused),
+        }
+    }
 }

@@ -8,11 +8,12 @@ use crate::import::prefix::{network, prefix};
 use crate::import::{GeneralReason, GeneralRemark, Given, go};
 use crate::net::{Families, PortRange, PortSet};
 use crate::policy::linkerd::{Inbound, Linkerd, Outbound, Proxy};
-use crate::policy::{Selection, Setting};
+use crate::policy::{ClauseKey, Selection, Setting};
 
 /// The policy that the options come to. Where one is wrong, what it has does not matter.
 pub(super) fn linkerd(options: &Options, report: &mut Report) -> Linkerd {
     unrelated(options, report);
+    origins(options, report);
     let ipv6 = options.switch(Opt::Ipv6).unwrap_or(true);
     let capture = captured(options, report);
     let mut exclude = excluded(options, Opt::InboundExcludes, report);
@@ -38,6 +39,30 @@ pub(super) fn linkerd(options: &Options, report: &mut Report) -> Linkerd {
         outbound: Outbound {
             exclude_ports: ports(excluded(options, Opt::OutboundExcludes, report)),
         },
+    }
+}
+
+/// The clauses that options become.
+const CLAUSES: &[(Opt, ClauseKey)] = &[
+    (Opt::Ipv6, ("", "family")),
+    (Opt::User, ("proxy", "user")),
+    (Opt::Group, ("proxy", "group")),
+    (Opt::InboundPort, ("proxy", "inbound-port")),
+    (Opt::OutboundPort, ("proxy", "outbound-port")),
+    (Opt::InboundPorts, ("inbound", "capture port")),
+    (Opt::InboundExcludes, ("inbound", "exclude port")),
+    (Opt::Subnets, ("inbound", "exclude from")),
+    (Opt::OutboundExcludes, ("outbound", "exclude port")),
+];
+
+/// Says where clauses come from.
+fn origins(options: &Options, report: &mut Report) {
+    report.comments.otherwise = Some("Linkerd's default".to_owned());
+    for (option, clause) in CLAUSES {
+        let listed = options.list(*option).iter().map(|items| &items.given);
+        for given in options.get(*option).into_iter().chain(listed) {
+            report.origin(*clause, given);
+        }
     }
 }
 

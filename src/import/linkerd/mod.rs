@@ -29,7 +29,7 @@ mod run;
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 pub use run::Run;
 
 use finding::Report;
@@ -50,6 +50,8 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Linkerd's configuration into a policy that says the same",
     mesh: "Linkerd",
     rules: "the rules of Linkerd's proxy-init",
+    release: "linkerd2-proxy-init 183e791",
+    marks: &["linkerd"],
     examples: &[
         r#"weir import linkerd --args "-p 4143 -o 4140 -u 2102 --inbound-ports-to-ignore 4190,4191""#,
         "kubectl get pod web -o yaml | weir import linkerd --pod -",
@@ -62,7 +64,7 @@ pub(super) const IMPORTER: Importer = Importer {
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::Ipv6], |text, context| super::told(pods(text, context))),
+        Form::pod(&[Extra::Ipv6], |sources, context| super::told(manifests(sources, context))),
         Form::config(
             "Flags by name, or the CNI plugin's configuration, in JSON, one object or \
              several; `-` is standard input",

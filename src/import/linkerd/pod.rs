@@ -3,10 +3,10 @@
 use super::finding::{Remark, Report};
 use super::option::{Items, Opt, Options};
 use super::{Context, Imported, Refused, command, meaning};
-use crate::import::manifest::{self, Pod};
-use crate::import::words::misspelt;
-use crate::import::{GeneralRemark, Given, NoRules};
+use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
+use crate::import::{GeneralRemark, Given, NoRules, Sort};
 use crate::policy::Kind;
+use crate::span::Sources;
 
 const INJECT: &str = "linkerd.io/inject";
 const CONTROL_PLANE: &str = "linkerd.io/control-plane-component";
@@ -33,6 +33,83 @@ const ANNOTATIONS: &[&str] = &[
     ADMIN_PORT,
 ];
 
+/// Linkerd's names in manifests (b24cd40, `pkg/k8s/labels.go`).
+const MESH: Mesh = Mesh {
+    name: super::NAME,
+    title: "Linkerd",
+    vocabulary: Vocabulary {
+        domains: &["linkerd.io"],
+        annotations: &[
+            INJECT,
+            INBOUND_EXCLUDES,
+            OUTBOUND_EXCLUDES,
+            SUBNETS,
+            USER,
+            GROUP,
+            INBOUND_PORT,
+            OUTBOUND_PORT,
+            CONTROL_PORT,
+            ADMIN_PORT,
+        ],
+        labels: &[CONTROL_PLANE],
+        namespace: &[
+            INJECT,
+            INBOUND_EXCLUDES,
+            OUTBOUND_EXCLUDES,
+            SUBNETS,
+            USER,
+            GROUP,
+            INBOUND_PORT,
+            OUTBOUND_PORT,
+            CONTROL_PORT,
+            ADMIN_PORT,
+        ],
+        inherited: Some(Sort::Annotation),
+        unrelated: &[
+            "linkerd.io/created-by",
+            "linkerd.io/proxy-version",
+            "linkerd.io/trust-root-sha256",
+            "linkerd.io/control-plane-ns",
+            "linkerd.io/proxy-",
+            "linkerd.io/workload-ns",
+            "linkerd.io/extension",
+            "linkerd.io/cni-resource",
+            "linkerd.io/is-control-plane",
+            "linkerd.io/helm-release-version",
+            "linkerd.io/service-mirror-",
+            "config.linkerd.io/proxy-",
+            "config.linkerd.io/image-pull-policy",
+            "config.linkerd.io/init-image",
+            "config.linkerd.io/init-image-version",
+            "config.linkerd.io/debug-",
+            "config.linkerd.io/enable-",
+            "config.linkerd.io/disable-",
+            "config.linkerd.io/opaque-ports",
+            "config.linkerd.io/default-inbound-policy",
+            "config.linkerd.io/close-wait-timeout",
+            "config.linkerd.io/access-log",
+            "config.linkerd.io/shutdown-grace-period",
+            "config.linkerd.io/pod-inbound-ports",
+            "config.linkerd.io/pprof-",
+            "config.linkerd.io/trace-collector",
+            "config.linkerd.io/trace-collector-service-account",
+            "config.linkerd.io/gateway-",
+            "config.alpha.linkerd.io/",
+            "config.beta.linkerd.io/",
+            "balancer.linkerd.io/",
+            "policy.linkerd.io/",
+            "viz.linkerd.io/",
+            "jaeger.linkerd.io/",
+            "multicluster.linkerd.io/",
+            "mirror.linkerd.io/",
+            "retry.linkerd.io/",
+            "timeout.linkerd.io/",
+        ],
+    },
+    kinds: &[],
+    keys: &[],
+};
+
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
 /// pod template, such as a Deployment.
 ///
@@ -45,12 +122,26 @@ const ANNOTATIONS: &[&str] = &[
 /// If the text is not YAML or has no pod, and everything that Linkerd refuses, or that a policy
 /// cannot say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(text, super::NAME, context, |pod, report| read(pod, context, report))
+    manifests(&Sources::of("manifest", text), context)
+}
+
+/// As [`pods`], of several files together. Findings say where in `sources` they are.
+///
+/// # Errors
+///
+/// As for [`pods`].
+pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
+    manifest::policies(
+        sources,
+        &MESH,
+        context,
+        |_, _| (),
+        |(), pod, report| read(pod, context, report),
+    )
 }
 
 /// The policy of a pod, if Linkerd makes rules for it.
 fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, NoRules> {
-    note_misspelt(pod, report);
     let options = if let Some(container) = pod.container("linkerd-init") {
         let arguments = manifest::arguments(container, report);
         command(&arguments, report)
@@ -70,18 +161,6 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
         injected(pod, context, report)
     };
     Ok(Kind::from(meaning::linkerd(&options, report)))
-}
-
-/// Notes annotations that look like one of those that are read.
-fn note_misspelt(pod: &Pod<'_>, report: &mut Report) {
-    let known = || ANNOTATIONS.iter().copied().chain([INJECT]);
-    for (&key, &value) in &pod.annotations {
-        let near = misspelt(key, known());
-        if let Some(near) = near.filter(|_| !known().any(|name| name == key)) {
-            let nearest = Some(near.to_owned());
-            report.note(&Given::field(key, value), GeneralRemark::NotAnOption { nearest });
-        }
-    }
 }
 
 /// What the CNI plugin makes of the pod's annotations (`cni-plugin/main.go`), where its chart's

@@ -4,8 +4,8 @@ use super::finding::Report;
 use super::meaning::{self, POD_ADDRESS};
 use super::option::Options;
 use super::{Context, Imported, Refused};
-use crate::import::Given;
 use crate::import::json::{self, Object};
+use crate::import::{GeneralRemark, Given};
 use crate::policy::Kind;
 
 const ANNOTATIONS: &str = "annotations";
@@ -32,8 +32,11 @@ fn read(entry: &Object, report: &mut Report) -> Option<Kind> {
         match key.as_str() {
             ANNOTATIONS => {
                 for (name, value) in json::object(key, value, report).into_iter().flatten() {
-                    if let Some(text) = json::text(name, value, report) {
-                        options.annotation(name, &text, report);
+                    if let Some(text) = json::text(name, value, report)
+                        && !options.annotation(name, &text)
+                    {
+                        let given = Given::field(name, text);
+                        report.note(&given, GeneralRemark::NotAnOption { nearest: None });
                     }
                 }
             }

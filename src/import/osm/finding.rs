@@ -1,5 +1,7 @@
 //! What there is to say about an import from Open Service Mesh: notes and mistakes.
 
+use crate::diag::Fault;
+use crate::import::advice::{Advice, Advise};
 use crate::import::finding::findings;
 use crate::import::{GeneralReason, GeneralRemark};
 
@@ -14,8 +16,8 @@ pub enum Remark {
     General(#[from] GeneralRemark),
     /// Whether a pod gets a proxy.
     #[error(
-        "read as OSM's injector reads it; whether the namespace asks for the proxy is not in the \
-         manifest"
+        "read as OSM's injector reads it; whether the namespace asks for the proxy is in none of \
+         the manifests"
     )]
     AsInjected,
     /// The `MeshConfig` is not there.
@@ -75,4 +77,27 @@ pub enum Reason {
     /// Neither yes nor no.
     #[error("neither `enabled` nor `disabled`")]
     NotInjection,
+}
+
+impl Advise for Remark {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::OwnPort { .. } => Advice::with(Fault::NoEffect, "remove it"),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::General(general) => general.advice(),
+            Self::NoPodAddress => None,
+            Self::NotInjection => Advice::with(Fault::NoOptOut, "write `enabled` or `disabled`"),
+            Self::TooManyPorts { .. } => Advice::with(Fault::Refused, "exclude 15 ports at most"),
+            Self::NotMode => Advice::with(Fault::Refused, "write `Localhost` or `PodIP`"),
+            _ => Advice::of(Fault::Refused),
+        }
+    }
 }

@@ -14,6 +14,7 @@ use crate::policy::{Selection, Setting};
 
 /// The policy that the options come to. Where one is wrong, what it has does not matter.
 pub(super) fn osm(options: &Options, report: &mut Report) -> Osm {
+    origins(options, report);
     let default = Osm::default();
     let captured = nets(options, List::Captured, report);
     let mut inbound = ports(options, List::InboundPorts, report);
@@ -34,6 +35,27 @@ pub(super) fn osm(options: &Options, report: &mut Report) -> Osm {
             exclude_ports: Setting::default_to(ports(options, List::OutboundPorts, report)),
         },
         exclude_interfaces: Setting::default_to(interfaces(options, report)),
+    }
+}
+
+/// Says where clauses come from.
+fn origins(options: &Options, report: &mut Report) {
+    report.comments.otherwise = Some("OSM's default".to_owned());
+    for (list, clause) in [
+        (List::InboundPorts, ("inbound", "exclude port")),
+        (List::OutboundPorts, ("outbound", "exclude port")),
+        (List::Excluded, ("outbound", "exclude to")),
+        (List::Captured, ("outbound", "capture to")),
+    ] {
+        for items in options.of_mesh(list).chain(options.of_pod(list)) {
+            report.origin(clause, &items.given);
+        }
+    }
+    if let Some(items) = &options.interfaces {
+        report.origin(("interface", "exclude"), &items.given);
+    }
+    for given in [&options.local_mode, &options.pod_address].into_iter().flatten() {
+        report.origin(("proxy", "local-mode pod-ip"), given);
     }
 }
 

@@ -28,7 +28,7 @@ mod pod;
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
-pub use pod::pods;
+pub use pod::{manifests, pods};
 
 use super::Context;
 #[cfg(feature = "import-pod")]
@@ -44,13 +44,17 @@ pub(super) const IMPORTER: Importer = Importer {
     about: "Turn Open Service Mesh's configuration into a policy that says the same",
     mesh: "OSM",
     rules: "the rules of OSM's init container",
+    release: "OSM 7bec5b6",
+    marks: &["openservicemesh.io"],
     examples: &[
         "kubectl get pod web -o yaml | weir import osm --pod -",
         "weir import osm --pod deployment.yaml --mesh-config meshconfig.yaml -o web.weir",
     ],
     forms: &[
         #[cfg(feature = "import-pod")]
-        Form::pod(&[Extra::MeshConfig], |text, context| super::told(pods(text, context))),
+        Form::pod(&[Extra::MeshConfig], |sources, context| {
+            super::told(manifests(sources, context))
+        }),
         Form::config(
             "Annotations, MeshConfig and the pod's address in JSON, one object or several; \
              `-` is standard input",

@@ -79,20 +79,14 @@ impl Options {
         self.mesh.iter().filter(move |(known, _)| *known == list).map(|(_, items)| items)
     }
 
-    /// Reads an annotation, if it decides about traffic.
-    pub(super) fn annotation(&mut self, key: &str, value: &str, report: &mut Report) {
-        let given = Given::field(key, value);
-        if let Some((list, _, _)) = LISTS.iter().find(|(_, annotation, _)| *annotation == key) {
+    /// Reads an annotation, if it decides about traffic; whether it does.
+    pub(super) fn annotation(&mut self, key: &str, value: &str) -> bool {
+        let known = LISTS.iter().find(|(_, annotation, _)| *annotation == key);
+        if let Some((list, _, _)) = known {
             let items = value.split(',').map(|item| item.trim().to_owned()).collect();
-            self.pod.push((*list, Items { given, items }));
-            return;
+            self.pod.push((*list, Items { given: Given::field(key, value), items }));
         }
-        let known = || LISTS.iter().map(|(_, annotation, _)| *annotation).chain([INJECTION]);
-        let near = misspelt(key, known());
-        if let Some(near) = near {
-            let nearest = Some(near.to_owned());
-            report.note(&given, GeneralRemark::NotAnOption { nearest });
-        }
+        known.is_some() || key == INJECTION
     }
 
     /// Reads a `MeshConfig`. Most of it is about other things than traffic's way to the proxy.

@@ -4,9 +4,37 @@ use super::finding::{Reason, Remark, Report};
 use super::meaning;
 use super::option::{INJECTION, Options};
 use super::{Context, Imported, Refused};
-use crate::import::manifest::{self, Pod};
-use crate::import::{Given, NoRules};
+use crate::import::manifest::{self, Mesh, Pod, Vocabulary};
+use crate::import::{Given, NoRules, Sort};
 use crate::policy::Kind;
+use crate::span::Sources;
+
+/// OSM's names in manifests.
+const MESH: Mesh = Mesh {
+    name: super::NAME,
+    title: "OSM",
+    vocabulary: Vocabulary {
+        domains: &["openservicemesh.io"],
+        annotations: &[
+            INJECTION,
+            "openservicemesh.io/inbound-port-exclusion-list",
+            "openservicemesh.io/outbound-port-exclusion-list",
+            "openservicemesh.io/outbound-ip-range-exclusion-list",
+            "openservicemesh.io/outbound-ip-range-inclusion-list",
+        ],
+        labels: &[],
+        namespace: &[INJECTION],
+        inherited: Some(Sort::Annotation),
+        unrelated: &[
+            "openservicemesh.io/metrics",
+            "openservicemesh.io/monitored-by",
+            "openservicemesh.io/ignore",
+            "openservicemesh.io/bootstrap-uuid",
+        ],
+    },
+    kinds: &["MeshConfig"],
+    keys: &[],
+};
 
 /// The pods of a manifest in YAML or JSON: of several documents, of lists, and of anything with a
 /// pod template, such as a Deployment.
@@ -19,9 +47,18 @@ use crate::policy::Kind;
 /// If the text is not YAML or has no pod, and everything that OSM refuses, or that a policy cannot
 /// say.
 pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
+    manifests(&Sources::of("manifest", text), context)
+}
+
+/// As [`pods`], of several files together. Findings say where in `sources` they are.
+///
+/// # Errors
+///
+/// As for [`pods`].
+pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
     let mut report = Report::default();
     let mut mesh = Options::default();
-    match context.mesh_config.as_deref().map(manifest::documents) {
+    match context.mesh_config.as_deref().map(manifest::values) {
         None => report.remark(Remark::MeshUnknown),
         Some(Err(reason)) => report.fail(reason),
         Some(Ok(documents)) => {
@@ -30,8 +67,13 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
             }
         }
     }
-    let pods =
-        manifest::policies(text, super::NAME, context, |pod, report| read(pod, &mesh, report));
+    let pods = manifest::policies(
+        sources,
+        &MESH,
+        context,
+        |_, _| (),
+        |(), pod, report| read(pod, &mesh, report),
+    );
     report.before(pods)
 }
 
@@ -44,11 +86,12 @@ fn read(pod: &Pod<'_>, mesh: &Options, report: &mut Report) -> Result<Kind, NoRu
         Some("disabled" | "no" | "false") => return Err(NoRules::InjectionOff),
         Some("enabled" | "yes" | "true") => {}
         Some(value) => report.refuse(&Given::field(INJECTION, value), Reason::NotInjection),
+        None if pod.its_namespace.is_some() => return Err(NoRules::Unasked { mesh: "OSM" }),
         None => report.remark(Remark::AsInjected),
     }
     let mut options = mesh.clone();
     for (key, value) in &pod.annotations {
-        options.annotation(key, value, report);
+        let _ = options.annotation(key, value);
     }
     let address = pod.addresses().into_iter().find(std::net::IpAddr::is_ipv4);
     options.pod_address = address.map(|address| Given::field("podIP", address.to_string()));

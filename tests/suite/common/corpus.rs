@@ -11,6 +11,7 @@ use netweir::import::{Context, Form, IMPORTERS, Told};
 use netweir::ir::Ruleset;
 use netweir::policy::{GroupIds, Policy};
 use netweir::reader::iptables;
+use netweir::span::Sources;
 use serde_json::Value;
 
 use super::shipped::root;
@@ -52,7 +53,7 @@ impl Entry {
         if let Some(host) = entry["host"].as_object_mut() {
             host.remove("docker_output_chain");
         }
-        (form(mesh, "config").read)(&entry.to_string(), &context())
+        form(mesh, "config").read(&Sources::of("entry", &entry.to_string()), &context())
     }
 
     /// What becomes of the same configuration in other forms, as far as these can say it: which address
@@ -79,7 +80,11 @@ impl Entry {
         let pod = &entry["pod"];
         let pod = (!pod.is_null()).then(|| ("pod", pod.to_string()));
         let forms = words.into_iter().chain(variables).chain(pod);
-        forms.map(|(flag, text)| (flag, (form(mesh, flag).read)(&text, &context))).collect()
+        forms
+            .map(|(flag, text)| {
+                (flag, form(mesh, flag).read(&Sources::of("entry", &text), &context))
+            })
+            .collect()
     }
 
     /// The one policy that the configuration becomes, and the mesh's rules; `None` if both refuse
@@ -138,7 +143,7 @@ fn entry(mesh: &str, line: &str) -> Entry {
         Some(error) => Err(error),
         None => Ok(Texts { ipv4: text("iptables"), ipv6: text("ip6tables") }),
     };
-    let imported = (form(mesh, "config").read)(line, &context());
+    let imported = form(mesh, "config").read(&Sources::of("entry", line), &context());
     Entry { name: text("name").unwrap(), upstream, imported, json: parsed }
 }
 
