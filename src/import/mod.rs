@@ -23,6 +23,7 @@ mod naming;
 pub mod osm;
 mod prefix;
 mod report;
+pub mod rules;
 mod shell;
 mod words;
 

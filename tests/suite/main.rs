@@ -40,6 +40,7 @@ mod random_kernel;
 mod reality;
 mod refusal;
 mod routing;
+mod rules_import;
 mod rulesets;
 mod smt;
 mod testing;
