@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser};
 
 use super::files::{once, read_whole};
+use super::import_rules::ImportRules;
 use super::report::Messages;
 use super::{Outcome, numbers, output};
 use crate::diag::render::Level;
@@ -19,7 +20,15 @@ use crate::span::Sources;
 #[derive(Args)]
 pub(super) struct Import {
     #[command(subcommand)]
-    from: From,
+    from: Of,
+}
+
+/// What is turned into a policy.
+#[derive(Subcommand)]
+enum Of {
+    #[command(flatten)]
+    Configuration(From),
+    Rules(ImportRules),
 }
 
 /// What is imported, and how it was given.
@@ -34,12 +43,16 @@ const INPUT: &str = "input";
 
 impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        match self.from.read()? {
+        let from = match &self.from {
+            Of::Configuration(from) => from,
+            Of::Rules(rules) => return rules.run(messages),
+        };
+        match from.read()? {
             Ok(Imported { policies, notes }) => {
                 messages.imported(Level::Note, &notes);
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
-                let output = self.from.path(OUTPUT);
+                let output = from.path(OUTPUT);
                 output::write(output, &Sources::default(), &texts.join("\n"))
             }
             Err(Refused { mistakes, notes }) => {

@@ -13,6 +13,7 @@ mod format;
 mod forms;
 mod golden;
 mod import;
+mod import_rules;
 mod input;
 mod lint;
 mod live;

@@ -12,10 +12,25 @@ pub enum Remark {
     #[error(transparent)]
     General(#[from] GeneralRemark),
     /// Rules of others.
-    #[error("{count} rules are of no mesh, and left aside")]
+    #[error("left aside: {count} rules that are no mesh's")]
     LeftAside {
         /// How many.
         count: usize,
+    },
+    /// Something that rules of others do to what a policy has to do with.
+    #[error(
+        "beside them, traffic of `{policy}` fares otherwise, for example {packet}: {alone} alone, and {all} \
+         by all rules"
+    )]
+    InTheWay {
+        /// The policy.
+        policy: Name,
+        /// A packet.
+        packet: String,
+        /// What becomes of it by the policy.
+        alone: String,
+        /// What becomes of it by all rules that were given.
+        all: String,
     },
     /// A family of which nothing is known.
     #[error("no rules of {family} were given: it is not governed")]

@@ -8,13 +8,12 @@ use ipnet::IpNet;
 use super::Read;
 use super::leaf::{Leaf, Part, Stage, Then};
 use super::values::{
-    Ports, Prefixes, add, address, addresses, each, families, first, is_udp, over_lo, redirected, selection, set,
+    Ports, Prefixes, add, address, addresses, each, families, first, is_udp, over_lo, redirected,
+    selection, set,
 };
 use crate::ir::{Action, CtState, CtStates, Hook, Match, Protocol};
 use crate::net::{Families, Family, Interface, PortRange, PortSet};
-use crate::policy::kuma::{
-    Dns, Inbound, Kuma, Outbound, Proxy, UserExclusion, VirtualNetwork,
-};
+use crate::policy::kuma::{Dns, Inbound, Kuma, Outbound, Proxy, UserExclusion, VirtualNetwork};
 use crate::policy::{Selection, Setting, Transport};
 
 /// Where DNS servers listen.
@@ -146,7 +145,8 @@ impl Facts {
                     [Part::NotTo, Part::In] => {
                         let Some(net) = address(leaf, Part::NotTo) else { return false };
                         let names = when.interfaces(Part::In).iter();
-                        let network = |name: &Interface| VirtualNetwork { interface: name.clone(), net };
+                        let network =
+                            |name: &Interface| VirtualNetwork { interface: name.clone(), net };
                         self.networks.extend(names.map(network));
                         self.outbound_ports.push(port);
                     }
@@ -276,7 +276,8 @@ impl Facts {
                 .any(|known| known.interface == *interface && known.family() == *family);
             if !is_known {
                 // There is no rule about what leaves a network that is everything.
-                let network = VirtualNetwork { interface: interface.clone(), net: family.everywhere() };
+                let network =
+                    VirtualNetwork { interface: interface.clone(), net: family.everywhere() };
                 self.networks.push(network);
             }
         }
@@ -340,7 +341,8 @@ fn exclusions(all: &[Exclusion]) -> Vec<UserExclusion> {
             ports.list()
         };
         let (tcp, udp) = (of(Protocol::Tcp), of(Protocol::Udp));
-        let exclusion = |protocol, ports: &PortRange| UserExclusion { protocol, ports: *ports, users };
+        let exclusion =
+            |protocol, ports: &PortRange| UserExclusion { protocol, ports: *ports, users };
         if tcp == udp {
             found.extend(tcp.iter().map(|ports| exclusion(None, ports)));
         } else {

@@ -294,16 +294,20 @@ pub(super) fn leaves(ruleset: &Ruleset) -> Option<Vec<Leaf<'_>>> {
 /// rules that ask who sends a packet may lead to the same rules on both ways.
 fn once(leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     let key = |leaf: &Leaf<'_>, when: &When| {
-        format!("{:?} {:?} {:?} {when:?} {:?}", leaf.family, leaf.base.hook, leaf.stage(), leaf.then)
+        format!(
+            "{:?} {:?} {:?} {when:?} {:?}",
+            leaf.family,
+            leaf.base.hook,
+            leaf.stage(),
+            leaf.then
+        )
     };
     let all: BTreeSet<String> = leaves.iter().map(|leaf| key(leaf, &leaf.when)).collect();
     let mut seen = BTreeSet::new();
     let is_needed = |leaf: &Leaf<'_>| {
         let mut parts = leaf.when.parts().into_iter();
-        let is_of_everybody = parts.any(|part| {
-            is_owner(part)
-                && all.contains(&key(leaf, &leaf.when.without(part)))
-        });
+        let is_of_everybody =
+            parts.any(|part| is_owner(part) && all.contains(&key(leaf, &leaf.when.without(part))));
         // Who has gone at one place has not at another.
         let place = format!("{} {:?} {}", key(leaf, &leaf.when), leaf.gone, leaf.is_direct());
         !(leaf.is_by_owner && is_of_everybody) && seen.insert(place)

@@ -15,11 +15,11 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
         let inbound = Inbound {
             capture_ports: selection(facts.captures_all, facts.captured.list()),
             // Nothing else can be said to be excluded than what is captured.
-            exclude_ports: set(if facts.captures_all {
-                facts.inbound_excluded.list()
+            exclude_ports: if facts.captures_all {
+                facts.inbound_excluded.list_or(&default.inbound.exclude_ports)
             } else {
-                facts.inbound_excluded.within(&facts.captured)
-            }),
+                set(facts.inbound_excluded.within(&facts.captured))
+            },
             exclude_from: set(facts.sources.list()),
         };
         Linkerd {
@@ -31,7 +31,9 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
                 outbound_port: first(&facts.outbound_ports, default.proxy.outbound_port),
             },
             inbound,
-            outbound: Outbound { exclude_ports: set(facts.outbound_excluded.list()) },
+            outbound: Outbound {
+                exclude_ports: facts.outbound_excluded.list_or(&default.outbound.exclude_ports),
+            },
         }
     });
     Read { kinds: kind.into_iter().map(Into::into).collect(), understood }

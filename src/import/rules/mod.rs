@@ -23,6 +23,8 @@ mod values;
 
 pub use finding::{Reason, Remark};
 
+use std::collections::BTreeSet;
+
 use self::recognise::Own;
 use super::naming::Names;
 use super::report;
@@ -31,7 +33,7 @@ use crate::ir::Ruleset;
 use crate::net::{Families, Name};
 use crate::policy::{Kind, Mode, Policy};
 use crate::semantics::Comparison;
-use crate::verify::Verdict;
+use crate::verify::{Answer, Verdict};
 
 /// What was read of all that was given.
 #[derive(Clone, Debug)]
@@ -88,8 +90,15 @@ pub fn recover(
         policies.extend(one(own, given, name, names, &mut report));
     }
     report.about = None;
-    if left_aside > 0 {
+    if left_aside > 0 && !policies.is_empty() {
         report.remark(Remark::LeftAside { count: left_aside });
+        let equal = policies.iter().filter(|found| found.verdict.answer == Answer::Equal);
+        for FromRules { policy, .. } in equal {
+            if let Some((packet, alone, all)) = proof::in_the_way(policy, ruleset, given) {
+                let policy = policy.name.clone();
+                report.remark(Remark::InTheWay { policy, packet, alone, all });
+            }
+        }
     }
     let report::Report { notes, mistakes, .. } = report;
     if mistakes.is_empty() {
@@ -135,7 +144,8 @@ fn one(
                 continue;
             }
         };
-        let is_better = best.as_ref().is_none_or(|best| distance(&verdict) < distance(&best.verdict));
+        let is_better =
+            best.as_ref().is_none_or(|best| distance(&verdict) < distance(&best.verdict));
         if is_better {
             let rules = ruleset.clone();
             best = Some(FromRules { mesh: ladder.mesh, policy, rules, verdict });
@@ -147,6 +157,7 @@ fn one(
         }
         return None;
     };
+    let strange: BTreeSet<_> = strange.into_iter().collect();
     for (table, chain) in strange {
         report.remark(Remark::Strange { table, chain });
     }
@@ -155,7 +166,7 @@ fn one(
 }
 
 /// How far a policy is from the rules.
-fn distance(verdict: &Verdict) -> (crate::verify::Answer, usize, bool) {
+fn distance(verdict: &Verdict) -> (Answer, usize, bool) {
     let Comparison { ways, and_more } = &verdict.ways;
     (verdict.answer, ways.len(), *and_more)
 }

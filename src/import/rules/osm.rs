@@ -22,9 +22,9 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
             user: first(&facts.users, default.proxy.user),
             inbound_port: first(&facts.inbound_ports, default.proxy.inbound_port),
             outbound_port: first(&facts.outbound_ports, default.proxy.outbound_port),
-            local_mode: facts.pod.map_or(default.proxy.local_mode, |pod| {
-                set(LocalMode::PodIp(pod))
-            }),
+            local_mode: facts
+                .pod
+                .map_or(default.proxy.local_mode, |pod| set(LocalMode::PodIp(pod))),
         },
         inbound: Inbound {
             exclude_ports: set(facts.inbound_excluded.without(Osm::OWN_PORTS).list()),
@@ -83,7 +83,8 @@ impl Facts {
             (Hook::Output, Then::Leaves, [Part::Out, Part::NotUser]) => {}
             (Hook::Output, Then::Leaves, [Part::Out]) => {
                 // The interfaces of both directions are the same.
-                let is_rung = over_lo(leaf, Part::Out) && !self.interfaces.contains(&Interface::lo());
+                let is_rung =
+                    over_lo(leaf, Part::Out) && !self.interfaces.contains(&Interface::lo());
                 if !is_rung {
                     add(&mut self.interfaces, when.interfaces(Part::Out));
                 }
@@ -101,7 +102,8 @@ impl Facts {
             (hook, then, parts) => {
                 let Some(port) = redirected(then) else { return false };
                 match (hook, parts) {
-                    (Hook::Prerouting, []) | (Hook::Output, [Part::NotTo, Part::Out, Part::User]) => {
+                    (Hook::Prerouting, [])
+                    | (Hook::Output, [Part::NotTo, Part::Out, Part::User]) => {
                         self.inbound_ports.push(port);
                     }
                     (Hook::Output, [Part::To] | []) => {

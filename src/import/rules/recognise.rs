@@ -111,7 +111,8 @@ pub(super) fn own(ruleset: &Ruleset) -> Result<(Vec<Own>, usize), Reason> {
     for ladder in LADDERS {
         for is_shared in [true, false] {
             let tables = ruleset.tables.iter().enumerate();
-            let tables: Vec<_> = tables.filter(|(_, table)| is_builtin(table) == is_shared).collect();
+            let tables: Vec<_> =
+                tables.filter(|(_, table)| is_builtin(table) == is_shared).collect();
             if !ladder.is_there(&tables, is_shared) {
                 continue;
             }
@@ -189,12 +190,13 @@ impl Ladder {
         // What stands in iptables' own chains and is no rung is someone else's.
         let mut gone: BTreeSet<(usize, usize, usize)> = BTreeSet::new();
         let mut odd = Vec::new();
-        for ((table, chain, rule), is_direct) in strange {
+        for Strange { root: (table, chain, rule), is_direct, chain: within } in strange {
             let of = &ruleset.tables[table];
             if is_shared && is_direct {
                 gone.insert((table, chain, rule));
             } else {
-                odd.push((of.name.clone(), of.chains[chain].name.clone()));
+                let within = within.unwrap_or_else(|| of.chains[chain].name.clone());
+                odd.push((of.name.clone(), within));
             }
         }
         if !gone.is_empty() {
@@ -221,11 +223,16 @@ impl Ladder {
         let named = |name: &Name| is_among(self.chains, name);
         let exists = |name: &Name| table.chains.iter().any(|chain| chain.name == *name);
         let mut own: BTreeSet<&Name> = BTreeSet::new();
-        let mut open: Vec<&Chain> =
-            table.chains.iter().filter(|chain| chain.base.is_none() && named(&chain.name)).collect();
+        let mut open: Vec<&Chain> = table
+            .chains
+            .iter()
+            .filter(|chain| chain.base.is_none() && named(&chain.name))
+            .collect();
         while let Some(chain) = open.pop() {
             if own.insert(&chain.name) {
-                open.extend(chain.targets().filter_map(|to| table.chains.iter().find(|it| it.name == *to)));
+                open.extend(
+                    chain.targets().filter_map(|to| table.chains.iter().find(|it| it.name == *to)),
+                );
             }
         }
         let is_own = |rule: &Rule| match &rule.then {
@@ -259,18 +266,36 @@ fn whole(table: &Table) -> (Table, Vec<Vec<(usize, usize)>>) {
     (table.clone(), places.collect())
 }
 
-/// The places of rules of which nothing was understood, and whether each stands in a base chain itself.
-fn strange(leaves: &[Leaf<'_>], understood: &[bool]) -> Vec<((usize, usize, usize), bool)> {
-    let mut all = Vec::new();
+/// A rule that is no rung.
+#[derive(PartialEq, Eq)]
+struct Strange {
+    /// Where the way to it begins in a base chain.
+    root: (usize, usize, usize),
+    /// Whether it stands there itself.
+    is_direct: bool,
+    /// The chain that it stands in otherwise.
+    chain: Option<Name>,
+}
+
+/// The rules of which nothing was understood.
+fn strange(leaves: &[Leaf<'_>], understood: &[bool]) -> Vec<Strange> {
+    let rungs: BTreeSet<_> = leaves
+        .iter()
+        .zip(understood)
+        .filter(|(_, is_understood)| **is_understood)
+        .map(|(leaf, _)| leaf.root)
+        .collect();
+    let mut all: Vec<Strange> = Vec::new();
     for (leaf, is_understood) in leaves.iter().zip(understood) {
-        if !is_understood {
-            all.push((leaf.root, leaf.is_direct()));
+        let is_direct = leaf.is_direct();
+        if *is_understood || is_direct && rungs.contains(&leaf.root) {
+            continue;
+        }
+        let chain = leaf.via.last().and_then(|chain| Name::new(chain).ok());
+        let found = Strange { root: leaf.root, is_direct, chain };
+        if !all.contains(&found) {
+            all.push(found);
         }
     }
-    let is_rung = |root| {
-        leaves.iter().zip(understood).any(|(leaf, understood)| *understood && leaf.root == root)
-    };
-    all.retain(|(root, is_direct)| !is_direct || !is_rung(*root));
-    all.dedup();
     all
 }

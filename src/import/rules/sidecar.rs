@@ -7,21 +7,19 @@ use ipnet::IpNet;
 use super::Read;
 use super::leaf::{Leaf, Part, Stage, Then};
 use super::values::{
-    Ports, Prefixes, add, addresses, each, families, first, is_udp, over_lo, redirected,
-    selection, set,
+    Ports, Prefixes, add, addresses, each, families, first, is_udp, over_lo, redirected, selection,
+    set,
 };
 use crate::ir::{Action, CtState, CtStates, Hook, MarkChange, MaskPair, Match, Protocol};
 use crate::net::{Families, Interface, OnMiss, PortSet};
-use crate::policy::{
-    Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy,
-};
+use crate::policy::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
 
 /// Where DNS servers listen.
 const DNS: u16 = 53;
 
 /// What the rules say.
 pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
-    let mut facts = Facts { asked_groups: asked_groups(leaves), ..Facts::default() };
+    let mut facts = Facts { only_groups: only_groups(leaves), ..Facts::default() };
     let mut understood = Vec::new();
     for leaf in leaves {
         // Only these groups come so far; the rules behind need not ask again.
@@ -34,19 +32,27 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
         };
         understood.push(facts.add(leaf));
     }
-    let kind = families(leaves).map(|families| facts.policy(families));
-    Read { kinds: kind.into_iter().map(Into::into).collect(), understood }
+    let kinds = families(leaves).map(|families| facts.policies(families));
+    Read { kinds: kinds.into_iter().flatten().map(Into::into).collect(), understood }
 }
 
-/// The groups to which the rules behind are left, where everybody else goes before them.
-fn asked_groups(leaves: &[Leaf<'_>]) -> Option<Vec<(u32, u32)>> {
+/// The groups that alone come to rules about destinations, if everybody else goes by a rule before.
+fn only_groups(leaves: &[Leaf<'_>]) -> Option<Vec<(u32, u32)>> {
     let mut asked = leaves.iter().filter(|leaf| {
         let parts = leaf.when.parts();
         leaf.stage() == Stage::Nat
             && parts.contains(&Part::Group)
             && (parts.len() == 1 && leaf.then != Then::Leaves || parts == [Part::To, Part::Group])
     });
-    asked.next().map(|leaf| leaf.when.ids(Part::Group).to_vec())
+    let only = asked.next().map(|leaf| leaf.when.ids(Part::Group).to_vec());
+    let others_go = |leaf: &Leaf<'_>| {
+        leaf.stage() == Stage::Nat
+            && leaf.then == Then::Leaves
+            && leaf.when.parts().is_empty()
+            && leaf.gone.groups.last() == only.as_ref()
+    };
+    let others_go = only.is_some() && leaves.iter().any(others_go);
+    only.filter(|_| others_go)
 }
 
 #[derive(Default)]
@@ -58,8 +64,6 @@ struct Facts {
     /// Groups that are left alone.
     groups: Vec<u32>,
     only_groups: Option<Vec<(u32, u32)>>,
-    /// Groups that rules for anybody's destinations ask for.
-    asked_groups: Option<Vec<(u32, u32)>>,
     outbound_ports: Vec<u16>,
     inbound_ports: Vec<u16>,
     /// Ports that the proxy's calls of its own workload do not go to the inbound port on.
@@ -113,14 +117,16 @@ impl Facts {
         match (&when.parts()[..], zone) {
             ([Part::Port, Part::User], 1) => add(&mut self.users, &each(when.ids(Part::User))),
             ([Part::SourcePort, Part::User], 2) => {
-                self.dns_ports.extend(when.ports(Part::SourcePort).ranges().iter().map(|it| it.first()));
+                self.dns_ports
+                    .extend(when.ports(Part::SourcePort).ranges().iter().map(|it| it.first()));
                 add(&mut self.users, &each(when.ids(Part::User)));
             }
             ([Part::Port, Part::Group], 1) => {
                 add(&mut self.proxy_groups, &each(when.ids(Part::Group)));
             }
             ([Part::SourcePort, Part::Group], 2) => {
-                self.dns_ports.extend(when.ports(Part::SourcePort).ranges().iter().map(|it| it.first()));
+                self.dns_ports
+                    .extend(when.ports(Part::SourcePort).ranges().iter().map(|it| it.first()));
                 add(&mut self.proxy_groups, &each(when.ids(Part::Group)));
             }
             ([Part::Port] | [Part::Port, Part::To], 2)
@@ -213,7 +219,8 @@ impl Facts {
             ) => {
                 self.loopback.add(when.nets(Part::NotTo));
                 self.outbound_marks.push(*flip);
-                let owners = if *owner == Part::User { &mut self.users } else { &mut self.proxy_groups };
+                let owners =
+                    if *owner == Part::User { &mut self.users } else { &mut self.proxy_groups };
                 add(owners, &each(when.ids(*owner)));
             }
             (Then::Does(Action::RestoreMark(MaskPair::FULL)), [Part::Connmark]) => {
@@ -283,9 +290,8 @@ impl Facts {
             [Part::User] => add(&mut self.users, &each(when.ids(Part::User))),
             [Part::Group] => add(&mut self.groups, &each(when.ids(Part::Group))),
             [Part::NotGroup] => self.only_groups = Some(when.ids(Part::NotGroup).to_vec()),
-            [] if leaf.gone.groups.last() == self.asked_groups.as_ref() && !leaf.gone.groups.is_empty() => {
-                self.only_groups.clone_from(&self.asked_groups);
-            }
+            [] if self.only_groups.is_some()
+                && leaf.gone.groups.last() == self.only_groups.as_ref() => {}
             // All else, behind what is captured.
             [] if !self.captured.is_empty() => {}
             [Part::To] | [] => self.excluded.add_of(leaf, Part::To),
@@ -303,7 +309,8 @@ impl Facts {
                 self.loopback.add(when.nets(Part::NotTo));
                 self.kept.push(when.ports(Part::NotPort));
                 self.inbound_ports.push(port);
-                let owners = if *owner == Part::User { &mut self.users } else { &mut self.proxy_groups };
+                let owners =
+                    if *owner == Part::User { &mut self.users } else { &mut self.proxy_groups };
                 add(owners, &each(when.ids(*owner)));
             }
             [Part::Port] if is_dns => {
@@ -332,12 +339,23 @@ impl Facts {
         true
     }
 
-    fn policy(self, families: Families) -> Sidecar {
+    /// The policies that the rules may be of, the likeliest first.
+    fn policies(&self, families: Families) -> Vec<Sidecar> {
+        let own = &self.proxy_groups;
+        // Of a group that is only left alone, nothing tells whether it is the proxy's.
+        let may_be_users = own.is_empty()
+            && !self.users.is_empty()
+            && self.users.iter().all(|user| self.groups.contains(user));
+        let as_users = may_be_users.then_some(&self.users);
+        as_users.into_iter().chain([own]).map(|groups| self.policy(families, groups)).collect()
+    }
+
+    fn policy(&self, families: Families, groups: &[u32]) -> Sidecar {
         let default = Sidecar::default();
         let has_dns = self.keeps_dns_apart || self.has_every_server || !self.servers.is_empty();
         let tunnel_port = self.tunnel_port(has_dns);
-        let (groups, others) = self.proxy_groups();
-        let loopback = self.own_loopback();
+        let others = self.groups.iter().filter(|group| !groups.contains(group)).copied().collect();
+        let loopback = self.loopback.list();
         let mut addresses = *default.outbound.loopback;
         for net in &loopback {
             match net {
@@ -367,7 +385,7 @@ impl Facts {
             mode: set(mode),
             proxy: Proxy {
                 users: set(self.users.clone()),
-                groups: set(groups),
+                groups: set(groups.to_vec()),
                 outbound_port: first(&self.outbound_ports, default.proxy.outbound_port),
                 inbound_port: first(&self.inbound_ports, default.proxy.inbound_port),
                 tunnel_port: set(tunnel_port),
@@ -379,18 +397,15 @@ impl Facts {
                 } else {
                     Vec::new()
                 }),
-                capture_ports: selection(
-                    self.inbound_captures_all,
-                    self.inbound_captured.list(),
-                ),
+                capture_ports: selection(self.inbound_captures_all, self.inbound_captured.list()),
             },
             outbound: Outbound {
                 capture_to: self.captured.selection(families),
                 exclude_to: set(self.excluded.without(&loopback).list()),
                 capture_ports: set(self.captured_ports.list()),
                 exclude_ports: set(self.outbound_excluded.list()),
-                groups: set(match self.only_groups {
-                    Some(only) => Groups::Only(each(&only)),
+                groups: set(match &self.only_groups {
+                    Some(only) => Groups::Only(each(only)),
                     None => Groups::Except(others),
                 }),
                 loopback: set(addresses),
@@ -400,7 +415,7 @@ impl Facts {
                 servers: selection(self.has_every_server, self.servers.clone()).value,
                 port: self.dns_ports.first().copied().unwrap_or(Dns::DEFAULT_PORT),
             })),
-            interfaces: Interfaces { exclude: set(self.out), reroute: set(reroute) },
+            interfaces: Interfaces { exclude: set(self.out.clone()), reroute: set(reroute) },
             drop_invalid: set(self.drops_invalid),
         }
     }
@@ -412,23 +427,6 @@ impl Facts {
         self.kept.iter().for_each(|ports| kept.add(ports));
         let kept = if has_dns && kept.only().is_none() { kept.without([DNS]) } else { kept };
         kept.only().unwrap_or(default)
-    }
-
-    /// The proxy's groups, and others that are left alone.
-    fn proxy_groups(&self) -> (Vec<u32>, Vec<u32>) {
-        let mut groups: Vec<u32> = self.proxy_groups.clone();
-        // Of a group that is only left alone, nothing tells whether it is the proxy's.
-        if groups.is_empty() && self.users.iter().all(|user| self.groups.contains(user)) {
-            groups.clone_from(&self.users);
-        }
-        let others = self.groups.iter().filter(|group| !groups.contains(group));
-        let others = others.copied().collect();
-        (groups, others)
-    }
-
-    /// What counts as the workload itself, of each family.
-    fn own_loopback(&self) -> Vec<IpNet> {
-        self.loopback.list()
     }
 
     fn tproxy(&self) -> Tproxy {

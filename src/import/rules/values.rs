@@ -37,12 +37,17 @@ impl Ports {
         self.0.ranges().to_vec()
     }
 
+    /// The same as the list of a default, if it holds the same ports.
+    pub(super) fn list_or(&self, default: &Setting<Vec<PortRange>>) -> Setting<Vec<PortRange>> {
+        let is_default = default.iter().copied().collect::<PortSet>() == self.0;
+        if is_default { default.clone() } else { set(self.list()) }
+    }
+
     /// Those ranges of which `captured` has some.
     pub(super) fn within(&self, captured: &Self) -> Vec<PortRange> {
         let overlap = |range: &PortRange| {
-            let has = |other: &PortRange| {
-                range.first() <= other.last() && other.first() <= range.last()
-            };
+            let has =
+                |other: &PortRange| range.first() <= other.last() && other.first() <= range.last();
             captured.0.ranges().iter().any(has)
         };
         self.0.ranges().iter().copied().filter(overlap).collect()
