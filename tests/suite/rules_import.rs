@@ -104,10 +104,6 @@ fn all_that_ships_comes_back_from_every_form_of_its_rules() {
     let mut wrong = Vec::new();
     let mut forms = 0;
     for path in rulesets() {
-        // Its ten thousand networks are for the figures.
-        if path.ends_with("many-networks.weir") {
-            continue;
-        }
         for layout in [Layout::Compact, Layout::Upstream] {
             let compilation = compile_file(&path, &Options { layout, ..Options::default() });
             for policy in &compilation.policies {
@@ -247,6 +243,11 @@ fn each_mesh_of_a_dump_is_a_policy_of_its_own() {
         3,
         "{text}"
     );
+    let output = weir_with(&["import", "rules", "--name", "node", "-"], &all.concat());
+    let text = stdout(&output);
+    for head in ["ambient-host node {}", "kuma node-2 {", "linkerd node-3 {"] {
+        assert!(text.lines().any(|line| line == head), "{text}");
+    }
 }
 
 #[test]

@@ -119,13 +119,12 @@ impl Pod {
                         self.outbound_ports.push(port);
                     }
                     (Hook::Prerouting, [Part::NotPort, Part::NotTo, Part::NotMark]) => {
-                        let ports = when.ports(Part::NotPort);
-                        self.tunnel_ports.extend(ports.ranges().iter().map(|range| range.first()));
+                        let tunnel = when.ports(Part::NotPort);
+                        self.tunnel_ports.extend(tunnel.ranges().iter().map(|range| range.first()));
                         self.inbound_ports.push(port);
                         self.marks.extend(marked);
                     }
-                    (Hook::Output, [Part::Port, Part::NotOut, Part::NotMark])
-                    | (Hook::Output, [Part::Port, Part::NotTo, Part::NotMark]) => {
+                    (Hook::Output, [Part::Port, Part::NotOut | Part::NotTo, Part::NotMark]) => {
                         self.dns_ports.push(port);
                         self.marks.extend(marked);
                     }

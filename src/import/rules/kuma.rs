@@ -39,6 +39,7 @@ struct Exclusion {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by a rule of its own")]
 struct Facts {
     users: Vec<u32>,
     inbound_ports: Vec<u16>,
@@ -105,11 +106,7 @@ impl Facts {
         let Then::Does(Action::SetZone(zone)) = leaf.then else { return false };
         let is_rung = is_udp(leaf)
             && match (&leaf.when.parts()[..], zone) {
-                ([Part::Port, Part::User], 1) => {
-                    self.users.extend(each(leaf.when.ids(Part::User)));
-                    true
-                }
-                ([Part::SourcePort, Part::User], 2) => {
+                ([Part::Port, Part::User], 1) | ([Part::SourcePort, Part::User], 2) => {
                     self.users.extend(each(leaf.when.ids(Part::User)));
                     true
                 }
@@ -228,9 +225,8 @@ impl Facts {
     fn leaving(&mut self, leaf: &Leaf<'_>) -> bool {
         let when = &leaf.when;
         match (leaf.then, &when.parts()[..]) {
-            (Then::Leaves, []) => {}
             (Then::Leaves, [Part::Port]) => self.outbound.excluded.add(&when.ports(Part::Port)),
-            (Then::Leaves, [Part::From, Part::Out] | [Part::Out, Part::NotUser]) => {}
+            (Then::Leaves, [] | [Part::From, Part::Out] | [Part::Out, Part::NotUser]) => {}
             (Then::Leaves, [Part::Out]) => return over_lo(leaf, Part::Out),
             (Then::Leaves, [Part::To]) => {
                 let loopback = IpNet::from(leaf.family.loopback());

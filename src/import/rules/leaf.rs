@@ -27,6 +27,8 @@ pub(super) struct Leaf<'a> {
     pub(super) when: When,
     /// Whether a rule on the way asked who sends the packet, and not this one.
     pub(super) is_by_owner: bool,
+    /// Whether a rule before it has sent every packet that comes so far where it wants to.
+    is_dead: bool,
     /// Whose packets have gone before, by rules about nothing else.
     pub(super) gone: Gone,
     pub(super) then: Then<'a>,
@@ -283,11 +285,25 @@ pub(super) fn leaves(ruleset: &Ruleset) -> Option<Vec<Leaf<'_>>> {
             for (place, chain) in table.chains.iter().enumerate() {
                 let Some(base) = chain.base else { continue };
                 let way = Way { table, family, base, place: (at, place) };
-                walk.chain(&way, chain, (&When::default(), Gone::default()), &mut Vec::new())?;
+                let came = Came { when: &When::default(), gone: Gone::default(), is_nobody: false };
+                walk.chain(&way, chain, came, &mut Vec::new())?;
             }
         }
     }
-    Some(once(walk.leaves))
+    Some(once(governed(walk.leaves)))
+}
+
+/// The same, of families to whose packets something is done.
+fn governed(mut leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
+    let does = |leaf: &Leaf<'_>| {
+        !leaf.is_dead && (leaf.then != Then::Leaves || !leaf.when.parts().is_empty())
+    };
+    for family in Family::ALL {
+        if !leaves.iter().any(|leaf| leaf.family == family && does(leaf)) {
+            leaves.retain(|leaf| leaf.family != family);
+        }
+    }
+    leaves
 }
 
 /// The same, each thing once. What is done for an owner, and for everybody too, is done for everybody:
@@ -305,12 +321,16 @@ fn once(leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     let all: BTreeSet<String> = leaves.iter().map(|leaf| key(leaf, &leaf.when)).collect();
     let mut seen = BTreeSet::new();
     let is_needed = |leaf: &Leaf<'_>| {
-        let mut parts = leaf.when.parts().into_iter();
-        let is_of_everybody =
-            parts.any(|part| is_owner(part) && all.contains(&key(leaf, &leaf.when.without(part))));
+        let parts = leaf.when.parts();
+        // Where all others have gone by then, what is left alone of a group is not what is of everybody.
+        let is_all_of_a_group = parts == [Part::Group] && leaf.then == Then::Leaves;
+        let is_of_everybody = parts
+            .into_iter()
+            .any(|part| is_owner(part) && all.contains(&key(leaf, &leaf.when.without(part))));
         // Who has gone at one place has not at another.
         let place = format!("{} {:?} {}", key(leaf, &leaf.when), leaf.gone, leaf.is_direct());
-        !(leaf.is_by_owner && is_of_everybody) && seen.insert(place)
+        let is_said = leaf.is_by_owner && is_of_everybody && !is_all_of_a_group;
+        !is_said && seen.insert(place)
     };
     leaves.into_iter().filter(is_needed).collect()
 }
@@ -327,6 +347,14 @@ struct Way<'a> {
     place: (usize, usize),
 }
 
+/// Which packets come to a chain.
+struct Came<'w> {
+    when: &'w When,
+    gone: Gone,
+    /// Whether none does, because a rule before has taken all.
+    is_nobody: bool,
+}
+
 struct Walk<'a> {
     leaves: Vec<Leaf<'a>>,
     visits: usize,
@@ -338,7 +366,7 @@ impl<'a> Walk<'a> {
         &mut self,
         way: &Way<'a>,
         chain: &'a Chain,
-        (when, mut gone): (&When, Gone),
+        Came { when, mut gone, mut is_nobody }: Came<'_>,
         via: &mut Vec<(&'a Name, usize)>,
     ) -> Option<bool> {
         if via.len() > DEEPEST {
@@ -361,7 +389,8 @@ impl<'a> Walk<'a> {
             let mut leaves = ends;
             if let Some(next) = next {
                 via.push((&next.name, index));
-                ends = self.chain(way, next, (&narrowed, gone.clone()), via)?;
+                let came = Came { when: &narrowed, gone: gone.clone(), is_nobody };
+                ends = self.chain(way, next, came, via)?;
                 via.pop();
                 leaves = ends || matches!(rule.then, Action::Goto(_));
             } else {
@@ -381,6 +410,7 @@ impl<'a> Walk<'a> {
                         when: narrowed,
                         is_by_owner: when.parts.keys().any(|part| is_owner(*part)),
                         gone: gone.clone(),
+                        is_dead: is_nobody,
                         then,
                     });
                 }
@@ -390,6 +420,7 @@ impl<'a> Walk<'a> {
             }
             if is_all && rule.then == Action::Return {
                 // No packet gets further, but what the rest says was meant.
+                is_nobody = true;
                 continue;
             }
             if is_all {

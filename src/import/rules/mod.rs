@@ -80,14 +80,12 @@ pub fn recover(
     if all.is_empty() && report.mistakes.is_empty() {
         report.fail(Reason::NoMesh);
     }
-    let mut names = recognise::NAMES.map(|name| (name, Names::of(name)));
+    let mut names = Names::of("policy");
     let mut policies = Vec::new();
     for own in all {
-        let called = own.ladder.name;
-        let names = names.iter_mut().find(|(name, _)| *name == called);
-        let Some((_, names)) = names else { continue };
-        report.about = Some(format!("{} ({called})", own.ladder.mesh));
-        policies.extend(one(own, given, name, names, &mut report));
+        report.about = Some(format!("{} ({})", own.ladder.mesh, own.ladder.name));
+        let name = names.take(name, Some(own.ladder.name), &mut report);
+        policies.extend(one(own, given, &name, &mut report));
     }
     report.about = None;
     if left_aside > 0 && !policies.is_empty() {
@@ -121,26 +119,20 @@ struct Read {
 type Report = report::Report<Remark, Reason>;
 
 /// What the rules of one ladder say.
-fn one(
-    own: Own,
-    given: Families,
-    name: Option<&Name>,
-    names: &mut Names,
-    report: &mut Report,
-) -> Option<FromRules> {
+fn one(own: Own, given: Families, name: &Name, report: &mut Report) -> Option<FromRules> {
     let Own { ladder, ruleset, read, strange } = own;
-    let name = names.take(name, None, report);
     let mut best: Option<FromRules> = None;
+    let mut reasons = Vec::new();
     for kind in read.kinds {
         let policy = Policy { name: name.clone(), kind, expectations: Vec::new() };
         if let Err(why) = proof::is_sayable(&policy) {
-            report.fail(Reason::NotSayable { why });
+            reasons.push(Reason::NotSayable { why });
             continue;
         }
         let verdict = match proof::compared(&ruleset, &policy, given) {
             Ok(verdict) => verdict,
             Err(limit) => {
-                report.fail(Reason::NotCompared { limit });
+                reasons.push(Reason::NotCompared { limit });
                 continue;
             }
         };
@@ -152,9 +144,8 @@ fn one(
         }
     }
     let Some(found) = best else {
-        if report.mistakes.is_empty() {
-            report.fail(Reason::NothingRead);
-        }
+        // One of several would have done, and the first is the likeliest.
+        report.fail(reasons.into_iter().next().unwrap_or(Reason::NothingRead));
         return None;
     };
     let strange: BTreeSet<_> = strange.into_iter().collect();

@@ -71,17 +71,6 @@ const LADDERS: &[Ladder] = &[
     Ladder::of("AWS App Mesh", "appmesh", &["appmesh-"], &["appmesh-*"], appmesh::read),
 ];
 
-/// What policies are called that were read from rules.
-pub(super) const NAMES: [&str; LADDERS.len()] = {
-    let mut names = [""; LADDERS.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = LADDERS[at].name;
-        at += 1;
-    }
-    names
-};
-
 impl Ladder {
     const fn of(
         mesh: &'static str,
@@ -267,7 +256,7 @@ fn whole(table: &Table) -> (Table, Vec<Vec<(usize, usize)>>) {
 }
 
 /// A rule that is no rung.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Strange {
     /// Where the way to it begins in a base chain.
     root: (usize, usize, usize),
@@ -278,24 +267,21 @@ struct Strange {
 }
 
 /// The rules of which nothing was understood.
-fn strange(leaves: &[Leaf<'_>], understood: &[bool]) -> Vec<Strange> {
+fn strange(leaves: &[Leaf<'_>], understood: &[bool]) -> BTreeSet<Strange> {
     let rungs: BTreeSet<_> = leaves
         .iter()
         .zip(understood)
         .filter(|(_, is_understood)| **is_understood)
         .map(|(leaf, _)| leaf.root)
         .collect();
-    let mut all: Vec<Strange> = Vec::new();
+    let mut all = BTreeSet::new();
     for (leaf, is_understood) in leaves.iter().zip(understood) {
         let is_direct = leaf.is_direct();
         if *is_understood || is_direct && rungs.contains(&leaf.root) {
             continue;
         }
         let chain = leaf.via.last().and_then(|chain| Name::new(chain).ok());
-        let found = Strange { root: leaf.root, is_direct, chain };
-        if !all.contains(&found) {
-            all.push(found);
-        }
+        all.insert(Strange { root: leaf.root, is_direct, chain });
     }
     all
 }

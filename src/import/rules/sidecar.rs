@@ -10,8 +10,8 @@ use super::values::{
     Ports, Prefixes, add, addresses, each, families, first, is_udp, over_lo, redirected, selection,
     set,
 };
-use crate::ir::{Action, CtState, CtStates, Hook, MarkChange, MaskPair, Match, Protocol};
-use crate::net::{Families, Interface, OnMiss, PortSet};
+use crate::ir::{Action, CtState, Hook, MarkChange, MaskPair, Match, Protocol};
+use crate::net::{Families, Family, Interface, Mark, OnMiss, PortSet};
 use crate::policy::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
 
 /// Where DNS servers listen.
@@ -24,7 +24,8 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
     for leaf in leaves {
         // Only these groups come so far; the rules behind need not ask again.
         let only = facts.only_groups.as_deref().unwrap_or_default();
-        let is_asked_again = !only.is_empty() && leaf.when.ids(Part::Group) == only;
+        let is_asked_again =
+            leaf.is_by_owner && !only.is_empty() && leaf.when.ids(Part::Group) == only;
         let leaf = if is_asked_again {
             &Leaf { when: leaf.when.without(Part::Group), ..leaf.clone() }
         } else {
@@ -56,6 +57,7 @@ fn only_groups(leaves: &[Leaf<'_>]) -> Option<Vec<(u32, u32)>> {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by a rule of its own")]
 struct Facts {
     /// Users of the proxy, in the order in which rules ask for them.
     users: Vec<u32>,
@@ -76,6 +78,8 @@ struct Facts {
     excluded: Prefixes,
     captured: Prefixes,
     captured_ports: Ports,
+    /// Families in which connections are captured by now.
+    taken: Vec<Family>,
     inbound_captures_all: bool,
     inbound_captured: Ports,
     inbound_excluded: Ports,
@@ -141,7 +145,7 @@ impl Facts {
     fn arriving_marks(&mut self, leaf: &Leaf<'_>) -> bool {
         let when = &leaf.when;
         let is_state = |states: &[CtState]| {
-            let states = CtStates::from_iter(states.iter().copied());
+            let states = states.iter().copied().collect();
             when.state() == Some(&Match::CtState { states, not: false })
         };
         let parts = &when.parts()[..];
@@ -156,15 +160,15 @@ impl Facts {
                 // In redirect mode no interface is excluded here.
                 return true;
             }
-            (Then::Leaves, [Part::Mark]) => {
-                self.marks.extend(when.mark(Part::Mark).map(|mark| mark.value()));
+            (Then::Leaves | Then::Does(Action::SaveMark(MaskPair::FULL)), [Part::Mark]) => {
+                self.marks.extend(when.mark(Part::Mark).map(Mark::value));
             }
             (Then::Leaves, [Part::From, Part::In]) => {
                 self.passthrough.add(when.nets(Part::From));
             }
             (Then::Leaves, [Part::In, Part::NotMark]) => {
                 let mark = when.mark(Part::NotMark);
-                self.outbound_marks.extend(mark.map(|mark| mark.value()));
+                self.outbound_marks.extend(mark.map(Mark::value));
             }
             (Then::Leaves, [Part::Port]) => self.inbound_excluded.add(&when.ports(Part::Port)),
             (
@@ -193,9 +197,6 @@ impl Facts {
             (Then::Does(Action::Drop), [Part::NotTo] | [Part::Port, Part::NotTo]) => {
                 self.on_miss = Some(OnMiss::Drop);
             }
-            (Then::Does(Action::SaveMark(MaskPair::FULL)), [Part::Mark]) => {
-                self.marks.extend(when.mark(Part::Mark).map(|mark| mark.value()));
-            }
             _ => return false,
         }
         self.is_tproxy = true;
@@ -211,7 +212,7 @@ impl Facts {
                 return true;
             }
             (Then::Leaves, [Part::Out, Part::Mark]) => {
-                self.marks.extend(when.mark(Part::Mark).map(|mark| mark.value()));
+                self.marks.extend(when.mark(Part::Mark).map(Mark::value));
             }
             (
                 Then::Does(Action::SetMark(MarkChange { flip, .. })),
@@ -224,7 +225,7 @@ impl Facts {
                 add(owners, &each(when.ids(*owner)));
             }
             (Then::Does(Action::RestoreMark(MaskPair::FULL)), [Part::Connmark]) => {
-                self.marks.extend(when.mark(Part::Connmark).map(|mark| mark.value()));
+                self.marks.extend(when.mark(Part::Connmark).map(Mark::value));
             }
             _ => return false,
         }
@@ -293,7 +294,7 @@ impl Facts {
             [] if self.only_groups.is_some()
                 && leaf.gone.groups.last() == self.only_groups.as_ref() => {}
             // All else, behind what is captured.
-            [] if !self.captured.is_empty() => {}
+            [] if self.taken.contains(&leaf.family) => {}
             [Part::To] | [] => self.excluded.add_of(leaf, Part::To),
             _ => return false,
         }
@@ -333,6 +334,7 @@ impl Facts {
             [Part::To] | [] => {
                 self.captured.add_of(leaf, Part::To);
                 self.outbound_ports.push(port);
+                self.taken.push(leaf.family);
             }
             _ => return false,
         }
