@@ -8,7 +8,9 @@ use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::{Clauses, Ruleset};
 use crate::lower::{self, Layout, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
-use crate::policy::{Allows, Checked, Detail, GroupIds, Policy, check_and_allow, print};
+use crate::policy::{
+    Allows, Checked, Detail, GroupIds, Policy, begins_top_level, check_and_allow, print,
+};
 use crate::prove;
 use crate::span::{Sources, Span};
 use crate::syntax::{self, Loader};
@@ -151,7 +153,7 @@ pub fn compile(
     loader: &dyn Loader,
     options: &Options,
 ) -> Result<Compilation, Failure> {
-    let input = syntax::load(name, text, loader);
+    let input = syntax::load_policies(name, text, loader, &begins_top_level);
     let (Checked { policies, diagnostics }, allows) = check_and_allow(&input, &options.groups);
     let (main, sources, files) = (input.main(), input.sources, input.files);
     let is_wrong = |diagnostics: &[Diagnostic]| {

@@ -111,6 +111,12 @@ impl Sources {
         id
     }
 
+    /// Leaves the name of a file and nothing of its text, to which no span may lead.
+    pub(crate) fn forget(&mut self, id: FileId) {
+        let file = &mut self.files[id.0 as usize];
+        (file.text, file.lines) = (String::new(), vec![0]);
+    }
+
     /// The file.
     #[must_use]
     pub fn file(&self, id: FileId) -> &Source {

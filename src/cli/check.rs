@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Outcome;
 use super::deny::Deny;
-use super::files::{Files, name, read};
+use super::files::{name, read};
 use super::fix::fix;
 use super::input::{Input, of_some_policy};
 use super::report::Messages;
@@ -32,10 +32,10 @@ impl Check {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let options = Options { groups: self.input.groups()?, ..Options::default() };
         if self.fix {
-            fix(&self.input.file, &options, messages)?;
+            fix(&self.input, &options, messages)?;
         }
         let file = &self.input.file;
-        match compile(&name(file), &read(file)?, &Files, &options) {
+        match compile(&name(file), &read(file)?, &self.input.includes, &options) {
             Ok(compilation) => {
                 let found = of_some_policy(&compilation, compilation.all_warnings());
                 match messages.report(&compilation.sources, &found) {

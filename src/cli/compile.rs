@@ -1,14 +1,12 @@
 //! `weir compile`, and how a policy is chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::deny::Deny;
-use super::files::shown;
 use super::input::Input;
 use super::report::Messages;
 use super::{Outcome, output};
@@ -174,7 +172,7 @@ impl Compile {
             return Ok(Outcome::Bad);
         }
         match compilation.emit_together(&policies, self.emit.into()) {
-            Ok(text) => output::write(self.output.as_deref(), &compilation.sources, &text),
+            Ok(text) => output::write(self.output.as_deref(), &text),
             Err(problems) => Ok(messages.report(&compilation.sources, &problems)),
         }
     }
@@ -207,16 +205,7 @@ impl Compile {
         if messages.report(&compilation.sources, &problems) == Outcome::Bad {
             return Ok(Outcome::Bad);
         }
-        fs::create_dir_all(folder).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot make {}: {error}", shown(folder)))
-        })?;
-        for (name, _) in &texts {
-            output::spare(&folder.join(name), compilation.sources.names())?;
-        }
-        for (name, text) in texts {
-            output::write(Some(&folder.join(name)), &compilation.sources, &text)?;
-        }
-        Ok(Outcome::Good)
+        output::write_all(folder, &texts, messages)
     }
 }
 

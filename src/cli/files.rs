@@ -1,10 +1,14 @@
 //! Files and standard input as text, of bounded length.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use clap::Args;
 
 use super::packed;
 use crate::diag::escape::on_one_line;
@@ -37,6 +41,27 @@ pub(super) fn once<'a>(paths: impl Iterator<Item = &'a Path>) -> io::Result<()> 
     Ok(())
 }
 
+/// The files that were read so far, so that none of them is written over.
+static READ: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Whether a file was read.
+pub(super) fn was_read(path: &Path) -> bool {
+    let read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    fs::canonicalize(path).is_ok_and(|path| read.contains(&path))
+}
+
+/// Opens a file to read it.
+fn open(path: &Path) -> io::Result<fs::File> {
+    let file = fs::File::open(path)?;
+    // What is no regular file, as a pipe, is not lost by being written to.
+    if let Ok(known) = fs::canonicalize(path)
+        && known.is_file()
+    {
+        READ.lock().unwrap_or_else(PoisonError::into_inner).insert(known);
+    }
+    Ok(file)
+}
+
 /// The text of a file, or of standard input.
 pub(super) fn read(path: &Path) -> io::Result<String> {
     let text = if is_standard(path) { text(io::stdin().lock()) } else { file(path) };
@@ -47,11 +72,7 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
 /// is an error.
 pub(super) fn read_unpacked(path: &Path) -> io::Result<String> {
     let read = || {
-        let bytes = if is_standard(path) {
-            bytes(io::stdin().lock())
-        } else {
-            bytes(fs::File::open(path)?)
-        }?;
+        let bytes = if is_standard(path) { bytes(io::stdin().lock()) } else { bytes(open(path)?) }?;
         let bytes = packed::unpack(bytes, Sources::MAX_BYTES)?;
         if bytes.len() > Sources::MAX_BYTES {
             return Err(io::Error::other(format!("the most is {} bytes", Sources::MAX_BYTES)));
@@ -108,7 +129,7 @@ pub(super) fn read_whole(path: &Path) -> io::Result<String> {
 }
 
 fn file(path: &Path) -> io::Result<String> {
-    text(fs::File::open(path)?)
+    text(open(path)?)
 }
 
 fn text(reader: impl Read) -> io::Result<String> {
@@ -130,26 +151,46 @@ fn utf8(bytes: Vec<u8>) -> io::Result<String> {
 }
 
 /// Includes, from the file system. `-` is a file of that name.
-pub(super) struct Files;
+#[derive(Args, Clone, Default)]
+pub(super) struct Includes {
+    /// Include nothing that is not below this folder.
+    ///
+    /// An `include` may name any file that the caller may read, if this is not given. For policies of others,
+    /// give the folder that is theirs. Links are followed, and lead nowhere else.
+    #[arg(long, value_name = "FOLDER")]
+    include_root: Option<PathBuf>,
+}
 
-impl Loader for Files {
+impl Loader for Includes {
     fn read(&self, path: &str) -> Result<String, String> {
-        included(Path::new(path))
+        included(Path::new(path), self.include_root.as_deref())
     }
 }
 
-/// Includes, from the file system; paths that are not absolute are below a folder.
+/// Includes below the root of a project, and none beyond it.
 pub(super) struct FilesBelow<'a>(pub(super) &'a Path);
 
 impl Loader for FilesBelow<'_> {
     fn read(&self, path: &str) -> Result<String, String> {
-        included(&self.0.join(path))
+        included(&self.0.join(path), Some(self.0))
     }
 }
 
-fn included(path: &Path) -> Result<String, String> {
-    file(path).map_err(|error| match error.kind() {
+/// The text of a regular file, which is below `root`.
+fn included(path: &Path, root: Option<&Path>) -> Result<String, String> {
+    let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),
         _ => error.to_string(),
-    })
+    };
+    let is_beyond = |root: &Path| Ok(!fs::canonicalize(path)?.starts_with(fs::canonicalize(root)?));
+    if let Some(root) = root
+        && is_beyond(root).map_err(failed)?
+    {
+        return Err(format!("it is not below `{}`, and nothing else is included", shown(root)));
+    }
+    // To open a pipe would wait for who writes to it.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    file(path).map_err(failed)
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::files::{Files, is_standard, name, read_whole, shown};
+use super::files::{is_standard, name, read_whole, shown};
+use super::input::Input;
 use super::output;
 use super::page::counted;
 use super::project::Scope;
@@ -30,13 +31,14 @@ const MOST_ROUNDS: usize = 16;
 /// # Errors
 ///
 /// If it cannot be read or written, or is no file.
-pub(super) fn fix(file: &Path, options: &Options, messages: &Messages) -> io::Result<()> {
+pub(super) fn fix(input: &Input, options: &Options, messages: &Messages) -> io::Result<()> {
+    let file = &input.file;
     if is_standard(file) || !fs::metadata(file).is_ok_and(|known| known.is_file()) {
         let why = format!("`--fix` writes files, and {} is none", shown(file));
         return Err(io::Error::other(why));
     }
-    let count =
-        write(file, &read_whole(file)?, |text| compile(&name(file), text, &Files, options))?;
+    let look = |text: &str| compile(&name(file), text, &input.includes, options);
+    let count = write(file, &read_whole(file)?, look)?;
     note(&shown(file), count, messages);
     Ok(())
 }
@@ -93,7 +95,7 @@ fn write(file: &Path, whole: &str, look: impl Fn(&str) -> Compiled) -> io::Resul
         }
     }
     if fixed != text {
-        output::rewrite(file, &format!("{mark}{fixed}"))?;
+        output::rewrite_source(file, &format!("{mark}{fixed}"))?;
     }
     Ok(count)
 }

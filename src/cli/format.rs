@@ -87,7 +87,7 @@ impl Format {
                 Ok(Outcome::Bad)
             }
             (false, _) if is_standard(file) => output::print(formatted.as_bytes()),
-            (false, true) => output::rewrite(file, &formatted),
+            (false, true) => output::rewrite_source(file, &formatted),
             (_, false) => Ok(Outcome::Good),
         }
     }

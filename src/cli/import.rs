@@ -14,7 +14,6 @@ use crate::diag::render::Level;
 use crate::import::{Context, Extra, Form, GivenAs, IMPORTERS, Imported, Importer, Refused, Told};
 use crate::net::Name;
 use crate::policy::{Detail, print};
-use crate::span::Sources;
 
 /// Turn another system's configuration into a policy that says the same
 #[derive(Args)]
@@ -53,7 +52,13 @@ impl Import {
                 let texts: Vec<String> =
                     policies.iter().map(|policy| print(policy, Detail::Differences)).collect();
                 let output = from.path(OUTPUT);
-                output::write(output, &Sources::default(), &texts.join("\n"))
+                output::write(
+                    output,
+                    &texts.join(
+                        "
+",
+                    ),
+                )
             }
             Err(Refused { mistakes, notes }) => {
                 messages.imported(Level::Note, &notes);

@@ -18,7 +18,6 @@ use crate::import::Refused;
 use crate::import::rules::{FromRules, Recovered, recover};
 use crate::net::{Families, Name};
 use crate::policy::{Detail, print};
-use crate::span::Sources;
 use crate::verify::Answer;
 
 /// Turn rules of a mesh back into the policy that says the same
@@ -119,7 +118,7 @@ impl ImportRules {
             .iter()
             .map(|found| self.head(found, given) + &print(&found.policy, Detail::Differences))
             .collect();
-        output::write(self.output.as_deref(), &Sources::default(), &texts.join("\n"))
+        output::write(self.output.as_deref(), &texts.join("\n"))
     }
 
     /// The comment before a policy.

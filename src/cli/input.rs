@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::files::{Files, name, read};
+use super::files::{Includes, name, read};
 use super::report::Messages;
 use super::{Outcome, numbers};
 use crate::diag::{Diagnostic, Problem};
@@ -20,6 +20,8 @@ pub(super) struct Input {
     pub(super) file: PathBuf,
     #[command(flatten)]
     groups: GroupFile,
+    #[command(flatten)]
+    pub(super) includes: Includes,
 }
 
 /// Where names of groups get their numbers from.
@@ -52,7 +54,8 @@ impl Input {
         options: &Options,
         messages: &Messages,
     ) -> io::Result<Option<Compilation>> {
-        Ok(compile_text(&self.file, &read(&self.file)?, options, messages))
+        let text = read(&self.file)?;
+        Ok(compile_text((&self.file, &text), &self.includes, options, messages))
     }
 }
 
@@ -71,12 +74,12 @@ pub(super) fn of_some_policy(
 
 /// Compiles a policy and says what is wrong with it; `None` if that makes it bad.
 pub(super) fn compile_text(
-    file: &Path,
-    text: &str,
+    (file, text): (&Path, &str),
+    includes: &Includes,
     options: &Options,
     messages: &Messages,
 ) -> Option<Compilation> {
-    match compile(&name(file), text, &Files, options) {
+    match compile(&name(file), text, includes, options) {
         Ok(compilation) => {
             let found = of_some_policy(&compilation, compilation.warnings.clone());
             let is_good = messages.report(&compilation.sources, &found) == Outcome::Good;

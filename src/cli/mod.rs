@@ -26,6 +26,7 @@ mod pod_address;
 mod project;
 mod question;
 mod refusal;
+mod replace;
 mod report;
 mod rules;
 #[cfg(test)]

@@ -59,8 +59,6 @@ struct Kept {
     is_presented: bool,
     /// Why the command could not run to its end.
     failures: Vec<String>,
-    /// The policies that were read, and what they include.
-    read: Vec<PathBuf>,
     /// Those that were named.
     named: Vec<String>,
     /// Whether what was found may not be written where it was to be.
@@ -114,11 +112,7 @@ const MOST: usize = 50;
 impl Messages {
     /// Says what is wrong, and whether that makes the policy bad.
     pub(super) fn report(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> Outcome {
-        {
-            let mut kept = self.kept.borrow_mut();
-            kept.read.extend(sources.names().map(PathBuf::from));
-            kept.named.extend(sources.names().next().map(str::to_owned));
-        }
+        self.kept.borrow_mut().named.extend(sources.names().next().map(str::to_owned));
         if self.message_format == Form::Human {
             self.write(&self.human(sources, diagnostics));
         } else {
@@ -366,7 +360,7 @@ impl Messages {
             Some(_) if kept.is_refused => Ok(()),
             Some(file) if is_standard(file) => output::print(text.as_bytes()).map(drop),
             Some(file) => {
-                output::spare(file, &kept.read)?;
+                output::spare(file)?;
                 output::rewrite(file, &text).map(drop)
             }
             None if is_document && kept.described.is_some() => {

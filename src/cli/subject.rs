@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::compile::{LayoutName, Selected};
-use super::files::{name, once, read_unpacked};
+use super::files::{Includes, name, once, read_unpacked};
 use super::input::{GroupFile, compile_text};
 use super::live::Live;
 use super::report::Messages;
@@ -40,6 +40,8 @@ pub(super) struct Reading {
     /// Chains of others that rules of iptables may lead to though they are not there.
     #[arg(skip)]
     others: BTreeSet<String>,
+    #[command(flatten)]
+    includes: Includes,
 }
 
 /// One of two sides that are compared.
@@ -154,6 +156,7 @@ impl Reading {
             selected: Selected::default(),
             leave_out: leave_out.to_vec(),
             groups,
+            includes: Includes::default(),
             others: ["DOCKER_OUTPUT".to_owned()].into(),
         }
     }
@@ -240,7 +243,8 @@ impl Reading {
     ) -> io::Result<Option<Subject>> {
         let groups: GroupIds = self.groups.read()?;
         let options = Options { groups, ..Options::default() };
-        let Some(compilation) = compile_text(path, text, &options, messages) else {
+        let Some(compilation) = compile_text((path, text), &self.includes, &options, messages)
+        else {
             return Ok(None);
         };
         let policy = self.selected.one(&compilation)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clauses::given::Context;
 use super::clauses::reading::{self, Heading, Read};
-use super::clauses::spelling::Spelling;
+use super::clauses::spelling::{NO_POLICY, Spelling};
 use super::kind::PolicyKind;
 use crate::net::Families;
 use crate::span::Span;
@@ -28,7 +28,12 @@ macro_rules! kinds {
             }
         })*
 
-        impl Kind {
+        /// Whether something at the top level of a file begins with `word`.
+pub(crate) fn begins_top_level(word: &str) -> bool {
+    NO_POLICY.contains(&word) || KINDS.iter().any(|kind| kind.keyword == word)
+}
+
+impl Kind {
             /// The word the language has for it.
             #[must_use]
             pub const fn keyword(&self) -> &'static str {

@@ -33,7 +33,7 @@ pub use istio::{
     Outbound, PodRoute, ProbeOwner, Proxy, Sidecar, Tproxy,
 };
 pub use kinds::Kind;
-pub(crate) use kinds::of_kind;
+pub(crate) use kinds::{begins_top_level, of_kind};
 pub use kuma::Kuma;
 pub use print::print;
 pub use printer::Detail;

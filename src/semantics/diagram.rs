@@ -140,8 +140,14 @@ impl Diagrams {
         self.conjunctions = vec![NO_CONJUNCTION; size.min(MOST_CONJUNCTIONS)];
     }
 
+    /// The first variable that `function` depends on; `None` if it depends on none.
+    pub(super) fn root(&self, function: Function) -> Option<u32> {
+        let variable = self.nodes[function.node()].variable;
+        (variable != LEAF).then_some(variable)
+    }
+
     /// The halves of `function` by `variable`, which is not behind its root.
-    fn halves(&self, function: Function, variable: u32) -> (Function, Function) {
+    pub(super) fn halves(&self, function: Function, variable: u32) -> (Function, Function) {
         let node = self.nodes[function.node()];
         if node.variable != variable {
             return (function, function);

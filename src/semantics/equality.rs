@@ -12,7 +12,7 @@ use crate::ir::{Base, Hook, Ruleset};
 use crate::net::Family;
 
 /// Whether the two do the same, alone and, chain by chain, beside any other chains: neither
-/// [`compare`](super::compare) nor [`compare_beside`](super::compare_beside), which says what `shared`
+/// [`compare`](super::compare()) nor [`compare_beside`](super::compare_beside), which says what `shared`
 /// is, finds a difference.
 ///
 /// # Errors
@@ -39,17 +39,17 @@ pub fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, 
     Ok(true)
 }
 
-/// Whether the two do the same with packets of a family at a hook, as far as `scope` has it.
+/// Whether the two are built the same for packets of a family at a hook, as far as `scope` has it.
 ///
 /// # Errors
 ///
-/// If the rulesets are too entangled to tell.
-pub(super) fn are_alike_at(
+/// If chains tie in too many ways.
+pub(super) fn are_built_the_same(
     sides: [&Ruleset; 2],
     place: (Hook, Family),
     scope: Scope,
 ) -> Result<bool, Limit> {
-    Equality::at(sides, place).holds(scope)
+    Equality::at(sides, place).is_built_the_same(scope)
 }
 
 /// Two rulesets for packets of a family at a hook.

@@ -25,6 +25,7 @@ mod compare;
 mod diagram;
 mod equality;
 mod eval;
+mod exact;
 mod field;
 mod find;
 mod interfaces;
@@ -40,14 +41,11 @@ mod touched;
 mod traffic;
 mod vocabulary;
 mod way;
+mod ways;
 mod witness;
 
 pub use arrive::{Reached, reached};
-pub(crate) use compare::first_difference;
-pub use compare::{
-    Comparison, Difference, Question, Region, compare, compare_beside, compare_in_full,
-    order_dependent,
-};
+pub use compare::Question;
 pub use equality::are_alike;
 pub use eval::{Run, Step, run, runs};
 pub use find::find;
@@ -57,6 +55,10 @@ pub use text::BadPacket;
 pub use touched::touched;
 pub use traffic::Traffic;
 pub use way::{Arrival, Host, Impossible, Leg, Way, follow};
+pub(crate) use ways::first_difference;
+pub use ways::{
+    Comparison, Difference, Region, compare, compare_beside, compare_in_full, order_dependent,
+};
 pub(crate) use witness::DECIDED_PORT;
 
 use crate::ir::TooManyTies;

@@ -101,8 +101,18 @@ impl Space {
         rulesets: &[&Ruleset],
         when: &[Match],
     ) -> Self {
-        let numbers = Numbers::told_apart_by(rulesets, when, (hook, family));
+        let numbers = Numbers::told_apart_by(rulesets, when, (hook, family), false);
         Self::with((hook, family), Vocabulary::of(rulesets, when), numbers)
+    }
+
+    /// The same, from which one packet can be told, and, by way of [`Exact`](super::exact::Exact), all.
+    pub(super) fn of_classes_with_packets(
+        hook: Hook,
+        family: Family,
+        rulesets: &[&Ruleset],
+    ) -> Self {
+        let numbers = Numbers::told_apart_by(rulesets, &[], (hook, family), true);
+        Self::with((hook, family), Vocabulary::of(rulesets, &[]), numbers)
     }
 
     fn with((hook, family): (Hook, Family), words: Vocabulary, numbers: Numbers) -> Self {
@@ -285,11 +295,7 @@ impl Space {
 
     /// The packets of which an end is a loopback address.
     fn loopback(&mut self, of: Direction) -> Function {
-        let range = match self.family {
-            Family::Ipv4 => (0x7f00_0000, 0x7fff_ffff),
-            Family::Ipv6 => (1, 1),
-        };
-        self.within(self.address(of), &[range])
+        self.within(self.address(of), &[loopback(self.family)])
     }
 
     /// Whether something was asked that numbers in classes cannot answer, so that no answer is to be
@@ -346,6 +352,57 @@ impl Space {
             return Function::FALSE;
         }
         self.within(field, &[(value, value)])
+    }
+
+    /// The packets whose `field` is `value`; in classes, all that are in one with them.
+    pub(super) fn around(&mut self, field: Field, value: u128) -> Function {
+        match self.classes(field) {
+            Some(classes) if value <= field.highest() => {
+                let class = classes.around(value, field.highest());
+                self.within(field, &[class])
+            }
+            _ => self.is(field, value),
+        }
+    }
+
+    /// Whether numbers are told in classes.
+    pub(super) fn has_classes(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// The classes of a field that is told in classes.
+    pub(super) fn classes(&self, field: Field) -> Option<&Classes> {
+        field.classes.map(|place| &self.classes[place])
+    }
+
+    /// Every field, in the order of its variables but for marks, which share theirs.
+    pub(super) fn fields(&self) -> Vec<Field> {
+        let listeners = self.listeners.iter().map(|(_, variable)| *variable);
+        let sets = self.sets.iter().map(|(_, variable)| *variable);
+        let local = self.local.iter().map(|(_, variable)| *variable);
+        let facts = listeners.chain(sets).chain(local).chain([self.transparent_socket]);
+        let facts = facts.chain(self.holds.values().copied()).map(Field::of_variable);
+        [
+            self.protocol,
+            self.state,
+            self.sender,
+            self.decided,
+            self.input,
+            self.output,
+            self.destination_port,
+            self.source_port,
+            self.translated_port,
+            self.user,
+            self.group,
+            self.mark,
+            self.connmark,
+            self.source,
+            self.destination,
+            self.translated,
+        ]
+        .into_iter()
+        .chain(facts)
+        .collect()
     }
 
     /// The packets that begin a connection.
@@ -495,6 +552,14 @@ impl Space {
 /// The addresses of `nets` as numbers: inclusive ranges, sorted.
 pub(super) fn address_ranges(nets: &Nets) -> impl Iterator<Item = (u128, u128)> {
     nets.iter().map(|net| (number(net.network()), number(net.broadcast())))
+}
+
+/// The addresses of `family` that are every machine's own, as numbers: the first and the last.
+pub(super) const fn loopback(family: Family) -> (u128, u128) {
+    match family {
+        Family::Ipv4 => (0x7f00_0000, 0x7fff_ffff),
+        Family::Ipv6 => (1, 1),
+    }
 }
 
 /// An address as a number.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::interfaces::Interfaces;
 use super::lanes::{Lanes, Marks};
-use super::space::{address_ranges, number};
+use super::space::{address_ranges, loopback, number};
 use super::{End, Holds, InSet};
 use crate::ir::{
     Action, Condition, Direction, Effect, Hook, Match, Owner, OwnerIs, Protocol, Ruleset, Table,
@@ -126,6 +126,19 @@ impl Classes {
         self.starts.len()
     }
 
+    /// The lowest number of the class at a place; behind the last, that of the last.
+    pub(super) fn start(&self, place: u128) -> u128 {
+        let last = self.starts.len() - 1;
+        self.starts[usize::try_from(place).map_or(last, |place| place.min(last))]
+    }
+
+    /// The lowest number of the class in which `number` is, and the highest, of all up to `highest`.
+    pub(super) fn around(&self, number: u128, highest: u128) -> (u128, u128) {
+        let behind = self.starts.partition_point(|start| *start <= number);
+        let last = self.starts.get(behind).map_or(highest, |next| next - 1);
+        (self.starts[behind - 1], last)
+    }
+
     /// The classes of the numbers from `first` to `last`, by place; none if those are not whole
     /// classes. `highest` is the highest number of the field.
     pub(super) fn within(
@@ -157,16 +170,21 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Those that `rulesets` and `when` tell apart in packets of `family` at `hook`.
+    /// Those that `rulesets` and `when` tell apart in packets of `family` at `hook`. `with_packets`:
+    /// what packets can really be is told apart, too, and every mark.
     pub(super) fn told_apart_by(
         rulesets: &[&Ruleset],
         when: &[Match],
         (hook, family): (Hook, Family),
+        with_packets: bool,
     ) -> Self {
         let (mut starts, mut marks) = (Starts::default(), Marks::default());
         for when in when {
             starts.note(when, family);
             marks.note_match(when);
+        }
+        if with_packets {
+            starts.note_loopback(family);
         }
         for table in rulesets.iter().flat_map(|ruleset| &ruleset.tables) {
             if !table.families.has(family) {
@@ -205,7 +223,7 @@ impl Numbers {
             source: Some(Classes::beginning_at(starts.source)),
             destination: Some(Classes::beginning_at(starts.destination)),
             translated: Some(Classes::beginning_at(translated)),
-            lanes: Some(marks.lanes()),
+            lanes: (!with_packets).then(|| marks.lanes()),
         }
     }
 }
@@ -262,6 +280,14 @@ impl Starts {
             | Match::Local { .. }
             | Match::TransparentSocket
             | Match::Opaque { .. } => {}
+        }
+    }
+
+    /// Notes the addresses that are every machine's own.
+    fn note_loopback(&mut self, family: Family) {
+        let (first, last) = loopback(family);
+        for of in [Direction::Source, Direction::Destination] {
+            self.addresses(of).extend([first, last + 1]);
         }
     }
 

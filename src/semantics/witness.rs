@@ -138,7 +138,7 @@ impl Choice<'_> {
 
     /// Keeps the packets that have `value` in `field`, if there are any.
     fn take(&mut self, field: Field, value: u128) -> bool {
-        let with = self.space.is(field, value);
+        let with = self.space.around(field, value);
         let left = self.space.diagrams.and(self.packets, with);
         if left == Function::FALSE {
             return false;
@@ -207,16 +207,18 @@ impl Choice<'_> {
     }
 }
 
-/// The lowest number that one of `packets`, which are some, has in `field`.
+/// The lowest number that one of `packets`, which are some, has in `field`. In classes, it is the lowest of
+/// its class.
 pub(super) fn lowest(space: &mut Space, field: Field, packets: Function) -> u128 {
     let mut known = Function::TRUE;
-    (0..field.bits()).fold(0, |number, bit| {
+    let place = (0..field.bits()).fold(0, |number, bit| {
         let one = space.diagrams.variable(field.variable(bit));
         let zero = space.diagrams.minus(known, one);
         let is_one = !space.diagrams.meet(packets, zero);
         known = if is_one { space.diagrams.and(known, one) } else { zero };
         number << 1 | u128::from(is_one)
-    })
+    });
+    space.classes(field).map_or(place, |classes| classes.start(place))
 }
 
 /// The address of a number.

@@ -63,8 +63,20 @@ impl Loader for BTreeMap<String, String> {
 /// Never fails: what cannot be read or understood is a diagnostic, and everything else is there.
 #[must_use]
 pub fn load(name: &str, text: &str, loader: &dyn Loader) -> Loaded {
+    load_policies(name, text, loader, &|_| true)
+}
+
+/// The same. An included file in which no clause begins with a word of which `begins` holds is no policy,
+/// and nothing of it is kept: whoever wrote the `include` may not be allowed to see it.
+pub(crate) fn load_policies(
+    name: &str,
+    text: &str,
+    loader: &dyn Loader,
+    begins: &dyn Fn(&str) -> bool,
+) -> Loaded {
     let mut loading = Loading {
         loader,
+        begins,
         loaded: Loaded { sources: Sources::default(), files: Vec::new(), diagnostics: Vec::new() },
         seen: BTreeSet::from([normalized(name)]),
         open: Vec::new(),
@@ -79,6 +91,7 @@ pub fn load(name: &str, text: &str, loader: &dyn Loader) -> Loaded {
 /// A compilation while its files are read.
 struct Loading<'a> {
     loader: &'a dyn Loader,
+    begins: &'a dyn Fn(&str) -> bool,
     loaded: Loaded,
     report: Report,
     /// Every path that was asked for.
@@ -106,6 +119,18 @@ impl Loading<'_> {
             return;
         }
         let parsed = parse(sources, file);
+        let is_policy = |clause: &Clause| clause.keyword().is_some_and(self.begins);
+        let is_empty = parsed.tree.clauses().next().is_none();
+        if let Some(at) = at
+            && !is_empty
+            && !parsed.tree.clauses().any(is_policy)
+        {
+            sources.forget(file);
+            let problem = Problem::Unreadable { file: name.to_owned(), is_missing: false };
+            self.report.push(problem.at(at, "it is no policy, and nothing of it is shown"));
+            self.loaded.files.push((file, File::default()));
+            return;
+        }
         self.report.extend(parsed.diagnostics);
         let includes: Vec<_> = parsed
             .tree

@@ -13,6 +13,7 @@ mod tree;
 
 pub use clauses::clauses;
 pub use format::format;
+pub(crate) use load::load_policies;
 pub use load::{Loaded, Loader, MOST_INCLUDES, NoIncludes, load};
 pub use parse::{Parsed, parse};
 pub use size::MOST_TERMS;

@@ -13,6 +13,7 @@ mod docs;
 mod dumps;
 mod explain;
 mod faults;
+mod files;
 mod fix;
 mod forms;
 mod front_end;

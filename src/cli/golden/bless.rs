@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use super::look::{self, Listed, slashed};
 use super::report::{Blessed, Entry, State};
 use crate::cli::files::shown;
-use crate::cli::output::rewrite;
+use crate::cli::output::{rewrite, unwritten};
 use crate::cli::project::{Found, MANIFEST, Scope};
+use crate::cli::replace::{Replacements, sweep};
 
 /// Writes the goldens that are not current, and removes those that no policy makes.
 ///
@@ -49,7 +50,7 @@ pub(super) fn bless(
         if !touched.contains(folder) && listed.was == listed.is {
             if full.is_dir() {
                 within(&scope.root, folder)?;
-                sweep(&full)?;
+                sweep(&full);
             }
             continue;
         }
@@ -58,7 +59,6 @@ pub(super) fn bless(
         fs::create_dir_all(&full).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make {}: {error}", shown(folder)))
         })?;
-        sweep(&full)?;
         let mut all = listed.is.clone();
         for (golden, source) in &listed.was.sources {
             all.sources.entry(golden.clone()).or_insert_with(|| source.clone());
@@ -66,11 +66,13 @@ pub(super) fn bless(
         if all != listed.was {
             rewrite(&list, &all.text())?;
         }
+        let mut replacements = Replacements::some_at_once();
         for found in sources.get(folder).into_iter().flatten() {
             if outdated.contains(found.name.as_str()) {
-                blessed.written += write(scope, found, folder, &stale)?;
+                blessed.written += write(scope, found, folder, &stale, &mut replacements)?;
             }
         }
+        replacements.finish().map_err(|error| unwritten(folder, &error))?;
         for golden in listed.orphans.keys() {
             if orphans.contains(slashed(&folder.join(golden)).as_str()) {
                 fs::remove_file(full.join(golden)).map_err(|error| {
@@ -93,7 +95,13 @@ pub(super) fn bless(
 
 /// Writes those goldens of a file that are stale; how many. It is compiled a second time, so that no
 /// texts are kept meanwhile.
-fn write(scope: &Scope, found: &Found, folder: &Path, stale: &BTreeSet<&str>) -> io::Result<usize> {
+fn write(
+    scope: &Scope,
+    found: &Found,
+    folder: &Path,
+    stale: &BTreeSet<&str>,
+    replacements: &mut Replacements,
+) -> io::Result<usize> {
     let changed =
         || io::Error::other(format!("{} was changed meanwhile; run it again", found.name));
     let compilation = scope.compiled(found, true)?.map_err(|_| changed())?;
@@ -103,7 +111,8 @@ fn write(scope: &Scope, found: &Found, folder: &Path, stale: &BTreeSet<&str>) ->
             let golden = look::golden(policy, *view);
             if stale.contains(slashed(&folder.join(&golden)).as_str()) {
                 let text = compilation.emit(policy, *view).map_err(|_| changed())?;
-                rewrite(&scope.root.join(folder).join(&golden), &text)?;
+                let path = scope.root.join(folder).join(&golden);
+                replacements.add(&path, &text).map_err(|error| unwritten(&path, &error))?;
                 written += 1;
             }
         }
@@ -121,19 +130,6 @@ fn within(root: &Path, folder: &Path) -> io::Result<()> {
             return Err(io::Error::other(format!(
                 "{place} is a symbolic link; goldens are written into folders only"
             )));
-        }
-    }
-    Ok(())
-}
-
-/// Removes what runs that were stopped have left half written.
-fn sweep(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let is_ours = name.to_str().is_some_and(crate::cli::output::is_temporary);
-        if is_ours && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path()).or_else(absent)?;
         }
     }
     Ok(())

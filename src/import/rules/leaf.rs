@@ -28,7 +28,7 @@ pub(super) struct Leaf<'a> {
     /// Whether a rule on the way asked who sends the packet, and not this one.
     pub(super) is_by_owner: bool,
     /// Whether a rule before it has sent every packet that comes so far where it wants to.
-    is_dead: bool,
+    pub(super) is_dead: bool,
     /// Whose packets have gone before, by rules about nothing else.
     pub(super) gone: Gone,
     pub(super) then: Then<'a>,

@@ -7,7 +7,7 @@ use crate::syntax::ast::{Term, TermKind};
 pub(crate) const EXPECT: &str = "expect";
 
 /// The words that begin something other than a policy at the top level.
-const NO_POLICY: [&str; 3] = ["let", "include", ALLOW];
+pub(crate) const NO_POLICY: [&str; 3] = ["let", "include", ALLOW];
 
 /// Where a clause belongs.
 #[derive(Clone, Copy)]

@@ -7,11 +7,16 @@ use super::agreement::{by_item, mutate, mutation, renamed};
 use super::arbitrary::ruleset;
 use crate::ir::{Match, OwnerIs, Ruleset};
 use crate::reader::nft;
-use crate::semantics::compare::{compare, compare_beside, places};
+use crate::semantics::compare::{Scope, pairs, places};
+use crate::semantics::diagram::Function;
 use crate::semantics::equality::are_alike;
+use crate::semantics::exact::Exact;
+use crate::semantics::space::Space;
 use crate::semantics::structure::Structure;
+use crate::semantics::witness::packet;
+use crate::semantics::{compare, compare_beside};
 
-/// Whether the comparison, which knows every number, finds nothing.
+/// Whether the comparison finds nothing.
 fn is_equal(left: &Ruleset, right: &Ruleset) -> bool {
     compare(left, right) == Ok(vec![]) && compare_beside(left, right, true) == Ok(vec![])
 }
@@ -49,6 +54,32 @@ proptest! {
             mutate(&ruleset, mutation, *at)
         });
         prop_assert_eq!(are_alike(&ruleset, &mutant, true), Ok(is_equal(&ruleset, &mutant)));
+    }
+
+    #[test]
+    fn packets_in_classes_are_told_exactly(
+        ruleset in ruleset(),
+        mutations in vec((mutation(), 0_usize..100), 1..3),
+    ) {
+        let mutant = mutations.iter().fold(ruleset.clone(), |ruleset, (mutation, at)| {
+            mutate(&ruleset, mutation, *at)
+        });
+        let sides = [&ruleset, &mutant];
+        for (hook, family) in places(&sides) {
+            let mut classes = Space::of_classes_with_packets(hook, family, &sides);
+            let coarse = pairs(&mut classes, sides, Scope::Alone).unwrap();
+            prop_assert!(!classes.is_blurred());
+            let mut exact = Exact::new(classes, sides);
+            for (place, pair) in coarse.iter().enumerate() {
+                let (space, told) = exact.packets(pair.differ);
+                let fine = pairs(space, sides, Scope::Alone).unwrap();
+                prop_assert_eq!(told, fine[place].differ);
+                if told != Function::FALSE {
+                    let fine = packet(space, told);
+                    prop_assert_eq!(packet(&mut exact.space, pair.differ), fine);
+                }
+            }
+        }
     }
 
     #[test]
