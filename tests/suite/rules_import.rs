@@ -87,7 +87,11 @@ fn written(policy: &Policy, layout: Layout) -> Vec<Written> {
     };
     let texts = Texts { ipv4: text(Family::Ipv4), ipv6: text(Family::Ipv6) };
     let mut all = Vec::new();
-    if texts.ipv4.is_some() == governed.has(Family::Ipv4)
+    // A text with an interface called `-j` is refused when it is compiled: it reads back as another.
+    let is_option = |word: &str| word.starts_with('-');
+    let has_options = print(policy, Detail::Differences).split_whitespace().any(is_option);
+    if !has_options
+        && texts.ipv4.is_some() == governed.has(Family::Ipv4)
         && texts.ipv6.is_some() == governed.has(Family::Ipv6)
     {
         all.push(("iptables", governed, texts.read().unwrap()));
