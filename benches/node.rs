@@ -15,7 +15,8 @@ use netweir::{Options, compile};
 #[path = "../tests/suite/common/node.rs"]
 mod node;
 
-const IPTABLES: Context<'static> = Context { policy: None, sources: None, is_iptables: true };
+const IPTABLES: Context<'static> =
+    Context { policy: None, sources: None, is_iptables: true, iptables: &[], files: &[] };
 
 /// Sizes, each twice the one before it.
 const SERVICES: [usize; 3] = [625, 1_250, 2_500];
@@ -45,7 +46,7 @@ fn asking(bencher: Bencher, services: usize, ask: Ask) {
     let compilation = compiled.expect("it is right");
     let policy = &compilation.policies[0];
     let ours = lower(policy, Layout::default()).ruleset;
-    let context = Context { policy: Some(policy), sources: None, is_iptables: false };
+    let context = Context { policy: Some(policy), ..Context::default() };
     let text = node::node(services);
     bencher.counter(ItemsCount::new(8 * services)).bench(|| {
         let read =

@@ -63,6 +63,12 @@ impl<T> Spanned<T> {
     }
 }
 
+/// The beginning of `text`: as many characters as are whole in its first `most` bytes.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let mut ends = (0..=most.min(text.len())).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
 /// One source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {

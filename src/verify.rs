@@ -316,8 +316,9 @@ fn not_understood(ruleset: &Ruleset, context: &Context<'_>) -> Vec<OpenRule> {
                     all.push(OpenRule {
                         is_target: questions.all(|(asked, _)| asked != condition),
                         table: table.name.to_string(),
-                        chain: context.chain(chain.name.as_str()),
+                        chain: context.chain(&table.name, &chain.name),
                         rule: index + 1,
+                        at: context.locator(rule),
                         text: condition.text.to_string(),
                         is_understood: false,
                         matches: true,

@@ -92,17 +92,22 @@ impl Answer {
         } else if verdict.answer != verify::Answer::Different {
             let mut text = String::new();
             let line = equal(families_words(families));
+            // What is wrong comes first, and what was not looked at is in the same sentence.
+            let routing = namespace.map_or(Outcome::Good, Loaded::outcome);
+            let head = if routing == Outcome::Bad { LACKS_ROUTING } else { "" };
             if verdict.answer == verify::Answer::Equal {
-                // What was not looked at qualifies the answer in its own sentence.
-                let unseen = namespace.is_some_and(|it| it.outcome() == Outcome::Unknown);
-                let _ = if unseen {
-                    writeln!(text, "equal as far as known{line}, but for routing")
-                } else {
-                    writeln!(text, "equal{line}")
-                };
+                match routing {
+                    Outcome::Bad => paragraph(&mut text, "", &format!("{head}equal{line}"), "  "),
+                    Outcome::Unknown => {
+                        let _ = writeln!(text, "equal as far as known{line}, but for routing");
+                    }
+                    Outcome::Good => {
+                        let _ = writeln!(text, "equal{line}");
+                    }
+                }
                 text += &apart(&verdict.apart);
             } else {
-                text += &as_far_as_known(&line, &verdict);
+                text += &as_far_as_known(head, &line, &verdict);
             }
             elsewhere(&mut text, &verdict.elsewhere);
             passed_over(&mut text, [left, right]);
@@ -125,7 +130,14 @@ impl Answer {
         let (messages, name, file) = asked;
         let routing = namespace.map_or(Outcome::Good, Loaded::outcome);
         let (outcome, differs) = match verdict.answer {
-            verify::Answer::Equal => return Ok(routing),
+            verify::Answer::Equal => {
+                if routing == Outcome::Bad {
+                    let said =
+                        format!("{} has not the routing that {} needs", right.name, left.name);
+                    messages.result(name, file, said);
+                }
+                return Ok(routing);
+            }
             verify::Answer::EqualAsFarAsKnown => (Outcome::Unknown, "may differ from"),
             verify::Answer::Different => (Outcome::Bad, "differs from"),
         };
@@ -138,17 +150,23 @@ impl Answer {
 /// How two sides are compared.
 pub(super) type Compare<'f> = &'f dyn Fn(Side<'_>, Side<'_>) -> Result<Verdict, Limit>;
 
-/// That `line` holds, unless rules that are not understood decide otherwise.
-fn as_far_as_known(line: &str, verdict: &Verdict) -> String {
+/// What an answer begins with where the rules are right and routing is not.
+const LACKS_ROUTING: &str = "loaded, but routing is missing; the rules are ";
+
+/// That `line` holds, behind `head`, unless rules that are not understood decide otherwise.
+fn as_far_as_known(head: &str, line: &str, verdict: &Verdict) -> String {
     let mut out = String::new();
     let head = format!(
-        "equal as far as known{line}, but for what is not understood or was left out, and can \
+        "{head}equal as far as known{line}, but for what is not understood or was left out, and can \
          decide first"
     );
     paragraph(&mut out, "", &head, "  ");
-    for OpenRule { table, chain, rule, text, .. } in verdict.not_understood.iter().take(MOST) {
+    for OpenRule { table, chain, rule, text, at, .. } in verdict.not_understood.iter().take(MOST) {
         let text = on_one_line(text);
-        paragraph(&mut out, "  ", &format!("{table} {chain} {rule}  `{text}`"), "      ");
+        let at = at
+            .as_ref()
+            .map_or_else(String::new, |at| format!("  [{}]", on_one_line(&at.to_string())));
+        paragraph(&mut out, "  ", &format!("{table} {chain} {rule}  `{text}`{at}"), "      ");
     }
     let more = verdict.not_understood.len().saturating_sub(MOST);
     if more > 0 {
@@ -377,8 +395,8 @@ fn outcomes(difference: &DifferenceWords) -> String {
 fn way(name: &str, explanation: &Explanation) -> Vec<String> {
     let mut lines = vec![name.to_owned()];
     for step in explanation.path.iter().filter(|step| step.matters && !step.enters) {
-        let rung = if step.rung.is_empty() { String::new() } else { format!(" [{}]", step.rung) };
-        lines.push(format!("{} {}  {}{rung}", step.chain, step.rule, step.does));
+        let why = step.why().map_or_else(String::new, |why| format!(" [{}]", on_one_line(&why)));
+        lines.push(format!("{} {}  {}{why}", step.chain, step.rule, step.does));
     }
     if lines.len() == 1 {
         lines.push("no rule is about it".to_owned());

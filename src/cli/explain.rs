@@ -1,5 +1,6 @@
 //! `weir explain`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
@@ -137,8 +138,15 @@ impl Explain {
 
 fn words(explanation: &Explanation) -> String {
     let mut out = explanation.outcome.clone();
-    if explanation.unless.iter().any(|other| other.rules.iter().any(|rule| !rule.is_understood)) {
-        out += ", unless a rule takes it that is not understood";
+    let rules = explanation.unless.iter().flat_map(|other| &other.rules);
+    let unknown: BTreeSet<String> =
+        rules.filter(|rule| !rule.is_understood).map(|rule| on_one_line(&rule.place())).collect();
+    match unknown.first() {
+        Some(rule) if unknown.len() == 1 => {
+            let _ = write!(out, ", unless {rule} takes it, which is not understood");
+        }
+        Some(_) => out += ", unless a rule takes it that is not understood",
+        None => {}
     }
     out += "\n\n";
     let mut line = |name: &str, value: &str| {
@@ -185,14 +193,17 @@ fn words(explanation: &Explanation) -> String {
 /// ``filter INPUT 3 (`-m bpf …`, not understood) matches: dropped``.
 fn unless(Unless { rules, outcome, end }: &Unless) -> String {
     let rules = rules.iter().map(
-        |OpenRule { table, chain, rule, text, is_target, is_understood, matches }| {
+        |OpenRule { table, chain, rule, at, text, is_target, is_understood, matches }| {
+            let at = at
+                .as_ref()
+                .map_or_else(String::new, |at| format!("{}: ", on_one_line(&at.to_string())));
             let known = if *is_understood { "" } else { ", not understood" };
             let does = match (matches, is_target) {
                 (true, false) => "matches",
                 (true, true) => "takes it",
                 (false, _) => "does not match",
             };
-            format!("{table} {chain} {rule} (`{}`{known}) {does}", on_one_line(text))
+            format!("{table} {chain} {rule} ({at}`{}`{known}) {does}", on_one_line(text))
         },
     );
     let rules = rules.collect::<Vec<_>>().join(", and ");
@@ -222,9 +233,9 @@ fn path(steps: &[StepWords]) -> Vec<String> {
         };
         let shown = if step.table == before { "" } else { &step.table };
         before = &step.table;
-        let rung = if step.rung.is_empty() { String::new() } else { format!("  [{}]", step.rung) };
+        let why = step.why().map_or_else(String::new, |why| format!("  [{}]", on_one_line(&why)));
         let StepWords { chain: name, rule, does, .. } = step;
-        lines.push(format!("{shown:table$}  {name:chain$} {rule:>3}  {does}{rung}"));
+        lines.push(format!("{shown:table$}  {name:chain$} {rule:>3}  {does}{why}"));
     }
     lines
 }

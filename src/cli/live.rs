@@ -35,7 +35,7 @@ pub(super) struct Namespace {
 
 /// What the tools print.
 pub(super) struct Live {
-    /// `nft list ruleset`.
+    /// `nft -a list ruleset`.
     pub(super) nft: String,
     /// What `iptables-save` and `ip6tables-save` print, of each variant of iptables that is
     /// installed and has tables, with what the variant is called.
@@ -123,7 +123,7 @@ impl Namespace {
     ///
     /// If neither nft nor iptables is there, or one of all fails.
     pub(super) fn ask(&self) -> io::Result<Live> {
-        let nft = self.output("nft", &["list", "ruleset"])?;
+        let nft = self.output("nft", &["-a", "list", "ruleset"])?;
         let mut iptables = Vec::new();
         let mut has_iptables_nft = false;
         let mut is_installed = false;

@@ -109,7 +109,8 @@ impl Reading {
                 }
                 Form::NftJson(text) => subjects.push(self.nft_json(name, &text, filled)?),
                 Form::NftScript(text) => subjects.push(self.nft_script(name, &text, filled)?),
-                Form::Nothing | Form::Policy => {
+                Form::Nothing => return Err(nothing(path)),
+                Form::Policy => {
                     let read = self.policy(path, text, LayoutName::default(), messages)?;
                     let Some(subject) = read else { return Ok(None) };
                     subjects.push(subject);
@@ -151,10 +152,10 @@ impl Reading {
                 )));
             }
         }
-        let mut names: Vec<String> = dumps.iter().map(|(path, _)| called(path)).collect();
-        names.dedup();
+        let mut files: Vec<String> = slots.iter().flatten().map(|(path, _)| called(path)).collect();
+        files.dedup();
         let [v4, v6] = slots.map(|slot| slot.map(|(_, dump)| dump));
-        self.iptables(names.join(" and "), v4, v6)
+        self.iptables(files, v4, v6)
     }
 
     /// Reads rules of iptables, those of IPv4 and those of IPv6, each if it is there. One file may have
@@ -191,10 +192,19 @@ impl Reading {
             };
             return Err(io::Error::other(format!("{} {wrong}", called(path))));
         }
-        let names: Vec<_> = halves.iter().flatten().map(|(path, _)| called(path)).collect();
+        let files = halves.iter().flatten().map(|(path, _)| called(path)).collect();
         let [v4, v6] = slots;
-        self.iptables(names.join(" and "), v4.as_ref(), v6.as_ref())
+        self.iptables(files, v4.as_ref(), v6.as_ref())
     }
+}
+
+/// Why a file without rules is none of rules.
+pub(super) fn nothing(path: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{} has nothing in it: no rules and no policy; that a family has no rules is said by an empty \
+         file behind `--iptables` or `--ip6tables`",
+        called(path)
+    ))
 }
 
 /// A file and its text, if there is one.

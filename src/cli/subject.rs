@@ -16,7 +16,7 @@ use super::report::Messages;
 use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
 use crate::explain::Context;
-use crate::ir::Ruleset;
+use crate::ir::{Locator, Ruleset};
 use crate::lower::lower;
 use crate::net::{Families, Family, Name};
 use crate::policy::{GroupIds, Policy};
@@ -62,6 +62,10 @@ pub(super) struct Subject {
     pub(super) families: Families,
     /// What was not read because no packet of a question meets it.
     pub(super) passed_over: Vec<String>,
+    /// The files that its rules are in, as lines of rules know them.
+    files: Vec<String>,
+    /// The tables that are iptables'.
+    iptables: Vec<Name>,
     form: Form,
 }
 
@@ -74,7 +78,13 @@ enum Form {
 
 impl Subject {
     /// Rules that were found. What was to be left out must be there.
-    fn read(name: String, found: Found, families: Families, form: Form) -> io::Result<Self> {
+    fn read(
+        name: String,
+        files: Vec<String>,
+        found: Found,
+        families: Families,
+        form: Form,
+    ) -> io::Result<Self> {
         if let Some(pattern) = found.unused.first() {
             let pattern = on_one_line(pattern);
             return Err(io::Error::other(format!(
@@ -82,7 +92,10 @@ impl Subject {
             )));
         }
         let Found { ruleset, passed_over, .. } = found;
-        Ok(Self { name, ruleset, families, passed_over, form })
+        let of_iptables = matches!(form, Form::Iptables);
+        let tables = ruleset.tables.iter().filter(|_| of_iptables);
+        let iptables = tables.map(|table| table.name.clone()).collect();
+        Ok(Self { name, ruleset, families, passed_over, files, iptables, form })
     }
 
     /// Other rules of the same place.
@@ -91,7 +104,9 @@ impl Subject {
             Form::Iptables => Form::Iptables,
             Form::Nft | Form::Policy(..) => Form::Nft,
         };
-        Self { name, ruleset, families: self.families, passed_over: Vec::new(), form }
+        let (files, iptables) = (self.files.clone(), self.iptables.clone());
+        let passed_over = Vec::new();
+        Self { name, ruleset, families: self.families, passed_over, files, iptables, form }
     }
 
     /// Rules of several, loaded together; `None` of none.
@@ -100,7 +115,15 @@ impl Subject {
         let mut first = all.next()?;
         for other in all {
             first.name = format!("{} and {}", first.name, other.name);
-            first.ruleset.tables.extend(other.ruleset.tables);
+            let mut ruleset = other.ruleset;
+            for rule in ruleset.rules_mut() {
+                if let Some(Locator::Line { text, .. }) = &mut rule.origin.locator {
+                    *text += first.files.len();
+                }
+            }
+            first.ruleset.tables.extend(ruleset.tables);
+            first.files.extend(other.files);
+            first.iptables.extend(other.iptables);
             if first.families != other.families {
                 first.families = Families::Both;
             }
@@ -118,10 +141,14 @@ impl Subject {
             Form::Policy(compilation, _) => Context {
                 policy: self.policy(),
                 sources: Some(&compilation.sources),
-                is_iptables: false,
+                ..Context::default()
             },
-            Form::Iptables => Context { is_iptables: true, ..Context::default() },
-            Form::Nft => Context::default(),
+            Form::Iptables => {
+                Context { is_iptables: true, files: &self.files, ..Context::default() }
+            }
+            Form::Nft => {
+                Context { files: &self.files, iptables: &self.iptables, ..Context::default() }
+            }
         }
     }
 
@@ -210,7 +237,8 @@ impl Reading {
         self.halves(&[Some(v4), Some(v6)], messages).map(Some)
     }
 
-    fn text(
+    /// The same of its text.
+    pub(super) fn text(
         &self,
         path: &Path,
         text: &str,
@@ -227,7 +255,7 @@ impl Reading {
                     say_ipv4(path, messages);
                 }
                 let [v4, v6] = by_family(dumps, Family::Ipv4);
-                self.iptables(name, v4.as_ref(), v6.as_ref()).map(Some)
+                self.iptables(vec![name], v4.as_ref(), v6.as_ref()).map(Some)
             }
             TextForm::Nothing | TextForm::Policy => self.policy(path, text, layout, messages),
         }
@@ -254,27 +282,37 @@ impl Reading {
             ruleset: lower(policy, layout.into()).ruleset,
             families: Families::Both,
             passed_over: Vec::new(),
+            files: Vec::new(),
+            iptables: Vec::new(),
             form: Form::Policy(Box::new(compilation), at.unwrap_or_default()),
         }))
     }
 
     /// Reads rules of iptables. A text that is empty has no rules; one that is not there says nothing about
-    /// its family.
+    /// its family. They are in one file, or in one a family.
     pub(super) fn iptables(
         &self,
-        name: String,
+        files: Vec<String>,
         v4: Option<&Dump<'_>>,
         v6: Option<&Dump<'_>>,
     ) -> io::Result<Subject> {
+        let name = files.join(" and ");
         let options = self.iptables_options()?;
-        let found = iptables::read_dumps(v4, v6, &options)
+        let mut found = iptables::read_dumps(v4, v6, &options)
             .map_err(|errors| unreadable(&name, &errors, &chains(&errors)))?;
         let families = match (v4, v6) {
             (Some(_), None) => Families::Ipv4,
             (None, Some(_)) => Families::Ipv6,
             _ => Families::Both,
         };
-        Subject::read(name, found, families, Form::Iptables)
+        if files.len() > 1 {
+            for rule in found.ruleset.rules_mut().filter(|rule| rule.families == Families::Ipv6) {
+                if let Some(Locator::Line { text, .. }) = &mut rule.origin.locator {
+                    *text = 1;
+                }
+            }
+        }
+        Subject::read(name, files, found, families, Form::Iptables)
     }
 
     /// Reads libnftables JSON.
@@ -332,15 +370,25 @@ impl Reading {
             .map_err(|errors| unreadable("nft", &errors, &tables(&live.nft, &errors)))?;
         let mut form = Form::Nft;
         let has_several = live.iptables.len() > 1;
+        let of_nft: Vec<Name> =
+            found.ruleset.tables.iter().map(|table| table.name.clone()).collect();
+        let mut of_iptables = Vec::new();
         for (variant, [v4, v6]) in &live.iptables {
             let options = self.iptables_options()?;
             let saved = iptables::read(Some(v4), Some(v6), &options);
             let mut saved =
                 saved.map_err(|errors| unreadable("iptables-save", &errors, &chains(&errors)))?;
-            // Both variants can have a table of one name.
-            for table in saved.ruleset.tables.iter_mut().filter(|_| has_several) {
-                let called = Name::new(&format!("{variant}-{}", table.name));
-                table.name = called.map_err(io::Error::other)?;
+            for rule in saved.ruleset.rules_mut() {
+                // There is no file of which this would be a line.
+                rule.origin.locator = None;
+            }
+            for table in &mut saved.ruleset.tables {
+                // Both variants, and nft, can have a table of one name.
+                if has_several || of_nft.contains(&table.name) {
+                    let called = Name::new(&format!("{variant}-{}", table.name));
+                    table.name = called.map_err(io::Error::other)?;
+                }
+                of_iptables.push(table.name.clone());
             }
             if found.ruleset.tables.is_empty() && !saved.ruleset.tables.is_empty() {
                 form = Form::Iptables;
@@ -350,7 +398,8 @@ impl Reading {
             found.passed_over.extend(saved.passed_over);
             found.unused.retain(|pattern| saved.unused.contains(pattern));
         }
-        Subject::read(name.to_owned(), found, Families::Both, form)
+        let subject = Subject::read(name.to_owned(), Vec::new(), found, Families::Both, form)?;
+        Ok(Subject { iptables: of_iptables, ..subject })
     }
 }
 
@@ -361,7 +410,7 @@ fn nft_subject(
     read: Result<Found, Vec<nft::ReadError>>,
 ) -> io::Result<Subject> {
     let found = read.map_err(|errors| unreadable(&name, &errors, &tables(text, &errors)))?;
-    Subject::read(name, found, Families::Both, Form::Nft)
+    Subject::read(name.clone(), vec![name], found, Families::Both, Form::Nft)
 }
 
 /// What a file is called, as a terminal may be shown it.

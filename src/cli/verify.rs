@@ -7,18 +7,19 @@ use clap::Args;
 
 use super::compile::LayoutName;
 use super::differences::{Answer as How, Compare, between};
-use super::files::{once, read};
+use super::files::{once, read, read_unpacked};
 use super::live::{Namespace, Where};
 use super::loaded::{Loaded, State};
 use super::page::paragraph;
 use super::report::Messages;
-use super::rules::Rules;
+use super::rules::{Rules, nothing};
 use super::subject::{Reading, Subject};
 use super::{Outcome, output};
 use crate::Layout;
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
 use crate::lower::{Lowered, lower};
+use crate::reader::forms::{Form, recognise};
 use crate::verify::{Answer, beside, compared, verified};
 
 /// Prove that rules treat every packet as a policy says, or show packets that they do not
@@ -234,8 +235,12 @@ impl Verify {
         once(files.iter().chain([&self.file]).map(PathBuf::as_path))?;
         let mut others = Vec::new();
         for file in files {
-            let read =
-                self.reading.file(file, LayoutName::default(), &policy.filled(), messages)?;
+            let text = read_unpacked(file)?;
+            if recognise(&text).is_ok_and(|it| it.form == Form::Nothing) {
+                return Err(nothing(file));
+            }
+            let (layout, filled) = (LayoutName::default(), policy.filled());
+            let read = self.reading.text(file, &text, layout, &filled, messages)?;
             let Some(subject) = read else { return Ok(Outcome::Bad) };
             others.push(subject);
         }

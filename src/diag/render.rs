@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::escape::{harmless, is_harmful};
 pub use super::record::{Extent, Level, Record, RecordLabel, RecordSuggestion};
 use super::{Diagnostic, Label, Severity};
-use crate::span::{FileId, Source, Sources, Span};
+use crate::span::{FileId, Source, Sources, Span, beginning};
 
 /// The diagnostics with the lines that they are about, for people.
 ///
@@ -287,8 +287,8 @@ impl Excerpt {
             return 0..line.len();
         }
         let start = first.saturating_sub(Self::BEFORE).min(line.len() - Self::WINDOW);
-        let start = line.floor_char_boundary(start);
-        start..line.floor_char_boundary(start + Self::WINDOW)
+        let start = beginning(line, start).len();
+        start..beginning(line, start + Self::WINDOW).len()
     }
 }
 

@@ -8,14 +8,15 @@ mod unless;
 
 use serde::Serialize;
 
-use crate::ir::{Action, Hook, Origin, Ruleset};
+use crate::ir::{Action, Hook, Locator, Origin, Rule, Ruleset};
 use crate::lower::{Layout, Owners, lower};
+use crate::net::Name;
 use crate::policy::Policy;
 use crate::semantics::{Host, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
 use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
-pub use path::{ClauseWords, RungWords, StepWords};
+pub use path::{ClauseWords, LocatorWords, RungWords, StepWords};
 pub use treatment::Treatment;
 pub use unless::{OpenRule, Unless};
 
@@ -28,8 +29,12 @@ pub struct Context<'a> {
     pub policy: Option<&'a Policy>,
     /// What the clauses of the policy lie in.
     pub sources: Option<&'a Sources>,
-    /// Whether built-in chains are called as iptables calls them: `OUTPUT`.
+    /// Whether all are iptables', of which built-in chains are called as it calls them: `OUTPUT`.
     pub is_iptables: bool,
+    /// The tables that are iptables', if others are not.
+    pub iptables: &'a [Name],
+    /// What the texts are called that were read together, in their order.
+    pub files: &'a [String],
 }
 
 /// What becomes of a packet, and why.
@@ -154,18 +159,31 @@ fn with_alternatives<'a>(
 ) -> Result<Explanation, Limit> {
     let packet = unless::usual(ruleset, packet);
     let first = go(&packet)?;
-    let (mut unless, unless_more) = unless::alternatives(&packet, &first, go)?;
-    for rule in unless.iter_mut().flat_map(|other| &mut other.rules) {
-        rule.chain = context.chain(&rule.chain);
-    }
+    let (unless, unless_more) = unless::alternatives(&packet, &first, context, go)?;
     Ok(Explanation { unless, unless_more, ..first.1 })
 }
 
 impl Context<'_> {
-    /// What a chain is called: built-in ones as iptables does, if the rules are of iptables.
-    pub(crate) fn chain(&self, name: &str) -> String {
-        let is_built_in = Hook::ALL.iter().any(|hook| hook.name() == name);
-        if self.is_iptables && is_built_in { name.to_ascii_uppercase() } else { name.to_owned() }
+    /// What a chain is called: built-in ones as iptables does, if the table is of iptables.
+    pub(crate) fn chain(&self, table: &Name, name: &Name) -> String {
+        let is_built_in = Hook::ALL.iter().any(|hook| hook.name() == name.as_str());
+        let is_of_iptables = self.is_iptables || self.iptables.contains(table);
+        if is_of_iptables && is_built_in {
+            name.as_str().to_ascii_uppercase()
+        } else {
+            name.to_string()
+        }
+    }
+
+    /// Where a rule stands. A file is named if there are several.
+    pub(crate) fn locator(&self, rule: &Rule) -> Option<LocatorWords> {
+        Some(match rule.origin.locator? {
+            Locator::Handle(handle) => LocatorWords::Handle(handle),
+            Locator::Line { text, line } => {
+                let file = self.files.get(text).filter(|_| self.files.len() > 1).cloned();
+                LocatorWords::Line { file, line }
+            }
+        })
     }
 
     /// The host that the policy asks for.

@@ -1,12 +1,14 @@
 //! A packet's way through the chains, in words.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Serialize;
 
 use super::Context;
 use crate::backend::dump::Words;
 use crate::ir::{Action, Hook, Rung};
+use crate::net::Name;
 use crate::semantics::{Leg, Run, Step, Verdict};
 use crate::span::{Sources, Span};
 
@@ -34,6 +36,33 @@ pub struct ClauseWords {
     pub text: String,
 }
 
+/// Where a rule of others stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LocatorWords {
+    /// The kernel's number for it, which `nft delete rule` takes behind the table and the chain.
+    Handle(u64),
+    /// It begins on a line of a file.
+    Line {
+        /// The file. `None` if there is one only.
+        file: Option<String>,
+        /// From 1.
+        line: usize,
+    },
+}
+
+/// `handle 12`, `line 31`, `node.txt:31`.
+impl fmt::Display for LocatorWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handle(handle) => write!(f, "handle {handle}"),
+            Self::Line { file: None, line } => write!(f, "line {line}"),
+            Self::Line { file: Some(file), line } => write!(f, "{file}:{line}"),
+        }
+    }
+}
+
 /// A rule that a packet matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -46,6 +75,8 @@ pub struct StepWords {
     pub chain: String,
     /// The place of the rule in its chain, from 1.
     pub rule: usize,
+    /// Where it stands; `None` if it is a policy's, or nothing says it.
+    pub at: Option<LocatorWords>,
     /// What it does: `tcp, out lo: return`.
     pub does: String,
     /// The number of its rung; empty if it only leads to other rules.
@@ -55,6 +86,18 @@ pub struct StepWords {
     pub matters: bool,
     /// Whether it only leads from where the kernel enters to where the rules are.
     pub enters: bool,
+}
+
+impl StepWords {
+    /// What says why the rule is there: its rung, or where it stands.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        if self.rung.is_empty() {
+            self.at.as_ref().map(ToString::to_string)
+        } else {
+            Some(self.rung.clone())
+        }
+    }
 }
 
 /// Longest text of a clause or rule, in characters.
@@ -148,18 +191,19 @@ pub(super) fn words(
 }
 
 fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {
-    let named = |name: &str| context.chain(name);
+    let named = |name: &Name| context.chain(step.table, name);
     let mut does = Words(step.rule).to_string();
     let mut is_jump = false;
     if let Action::Jump(to) | Action::Goto(to) = &step.rule.then {
         is_jump = true;
-        does = does.replace(to.as_str(), &named(to.as_str()));
+        does = does.replace(to.as_str(), &named(to));
     }
     StepWords {
         hook: hook.name().to_owned(),
         table: step.table.to_string(),
-        chain: named(step.chain.as_str()),
+        chain: named(step.chain),
         rule: step.index + 1,
+        at: context.locator(step.rule),
         does: shortened(&does),
         rung: step.rule.origin.rung.number().to_owned(),
         matters,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::Serialize;
 
-use super::Explanation;
+use super::{Context, Explanation, LocatorWords};
 use crate::ir::{Action, Effect, Match, Rule, Ruleset, Target};
 use crate::semantics::{Holds, Leg, Limit, Packet, Step};
 
@@ -30,6 +30,8 @@ pub struct OpenRule {
     pub chain: String,
     /// The place of the rule in its chain, from 1.
     pub rule: usize,
+    /// Where it stands; `None` if nothing says it.
+    pub at: Option<LocatorWords>,
     /// What is asked there, as it is written: `-m statistic --mode random --probability 0.5`.
     pub text: String,
     /// Whether it is the target, of which is asked whether it takes the packet.
@@ -38,6 +40,15 @@ pub struct OpenRule {
     pub is_understood: bool,
     /// Whether the rule is supposed to match, or its target to take the packet.
     pub matches: bool,
+}
+
+impl OpenRule {
+    /// Where it stands, in one or two words: `line 31`, else its place in its chain.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let Self { table, chain, rule, at, .. } = self;
+        at.as_ref().map_or_else(|| format!("{table} {chain} {rule}"), ToString::to_string)
+    }
 }
 
 /// Most ends that are told.
@@ -65,13 +76,14 @@ pub(super) fn usual(ruleset: &Ruleset, packet: &Packet) -> Packet {
 pub(super) fn alternatives<'a>(
     packet: &Packet,
     first: &Told<'a>,
+    context: &Context<'_>,
     go: impl Fn(&Packet) -> Result<Told<'a>, Limit>,
 ) -> Result<(Vec<Unless>, bool), Limit> {
     let mut seen = BTreeSet::from([key(&first.1)]);
     let mut tried = BTreeSet::from([packet.holds.clone()]);
     let mut found = Vec::new();
     let mut open = VecDeque::new();
-    push(&mut open, &mut tried, packet, &first.0, &[]);
+    push(&mut open, &mut tried, packet, &first.0, &[], context);
     let mut count = 0;
     while let Some((packet, rules)) = open.pop_front() {
         count += 1;
@@ -83,7 +95,7 @@ pub(super) fn alternatives<'a>(
             let rules = rules.clone();
             found.push(Unless { rules, outcome: told.words(), end: told.end.clone() });
         }
-        push(&mut open, &mut tried, &packet, &legs, &rules);
+        push(&mut open, &mut tried, &packet, &legs, &rules, context);
     }
     Ok((found, false))
 }
@@ -100,11 +112,12 @@ fn push(
     packet: &Packet,
     legs: &[Leg<'_>],
     rules: &[OpenRule],
+    context: &Context<'_>,
 ) {
     for leg in legs {
         for step in &leg.run.open {
             let matched = leg.run.trace.contains(step);
-            for (rule, change) in otherwise(step, matched) {
+            for (rule, change) in otherwise(step, matched, context) {
                 let mut other = packet.clone();
                 for (holds, is) in &change {
                     answer(&mut other, holds, *is);
@@ -122,12 +135,13 @@ fn push(
 type Change = Vec<(Holds, bool)>;
 
 /// What a rule may decide otherwise: to match or not, and, if it does, what to do.
-fn otherwise(step: &Step<'_>, matched: bool) -> Vec<(OpenRule, Change)> {
+fn otherwise(step: &Step<'_>, matched: bool, context: &Context<'_>) -> Vec<(OpenRule, Change)> {
     let rule = |text: &str, is_target, is_understood, matches| OpenRule {
         is_target,
         table: step.table.to_string(),
-        chain: step.chain.to_string(),
+        chain: context.chain(step.table, step.chain),
         rule: step.index + 1,
+        at: context.locator(step.rule),
         text: text.to_owned(),
         is_understood,
         matches,

@@ -55,7 +55,7 @@ pub use host::{HostPart, HostStep};
 pub use matches::{CtState, CtStates, Direction, Match, Owner, OwnerIs, Protocol};
 pub use opaque::{Condition, Effect, Target};
 pub(crate) use origin::ladder;
-pub use origin::{Origin, Rung};
+pub use origin::{Locator, Origin, Rung};
 pub use schedule::{Entry, Schedule, Step, TRACKING, TooManyTies};
 
 /// Everything that is loaded together.

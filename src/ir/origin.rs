@@ -11,6 +11,23 @@ pub struct Origin {
     pub rung: Rung,
     /// The clause; `None` if a default asked for it, or the rule was read and not compiled.
     pub clause: Option<Span>,
+    /// Where it stands; `None` if it was not read, or the text does not say.
+    pub locator: Option<Locator>,
+}
+
+/// Where a rule stands that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Locator {
+    /// The kernel knows it by this number, which `nft -a list ruleset` and JSON show, and which no other rule
+    /// of its table has.
+    Handle(u64),
+    /// It begins on a line of a text.
+    Line {
+        /// Which of the texts that were read together, from 0.
+        text: usize,
+        /// The line, from 1.
+        line: usize,
+    },
 }
 
 impl PartialEq for Origin {
@@ -95,6 +112,6 @@ impl Origin {
     /// A rule of `rung`, asked for by `clause`.
     #[must_use]
     pub const fn new(rung: Rung, clause: Option<Span>) -> Self {
-        Self { rung, clause }
+        Self { rung, clause, locator: None }
     }
 }

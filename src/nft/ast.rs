@@ -171,6 +171,8 @@ pub(crate) struct Rule<'a> {
     pub(crate) heading: Option<String>,
     /// What the kernel keeps with the rule. At most 128 bytes; no `"`, no `\`.
     pub(crate) comment: Option<Cow<'a, str>>,
+    /// By which the kernel knows it, if it was listed so.
+    pub(crate) handle: Option<u64>,
     /// Its statements, or why they cannot be read: that matters only if the rule is still there in
     /// the end.
     pub(crate) statements: Result<Vec<(At, Statement<'a>)>, Box<ReadError>>,
@@ -382,8 +384,9 @@ impl<'a> Rule<'a> {
     pub(crate) fn read(
         statements: Result<Vec<(At, Statement<'a>)>, ReadError>,
         comment: Option<Cow<'a, str>>,
+        handle: Option<u64>,
     ) -> Self {
         let statements = statements.map_err(Box::new);
-        Self { begins_group: false, heading: None, comment, statements }
+        Self { begins_group: false, heading: None, comment, handle, statements }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::net::Name;
+use crate::span::beginning;
 
 /// The names taken in a table, so that a new one is unique.
 pub(crate) struct Names<'a> {
@@ -25,7 +26,7 @@ impl<'a> Names<'a> {
         loop {
             *count += 1;
             let tail = if *count == 1 { format!("-{what}") } else { format!("-{what}-{count}") };
-            let stem = &base[..base.floor_char_boundary(Name::MAX_LEN - tail.len())];
+            let stem = beginning(base, Name::MAX_LEN - tail.len());
             let name = format!("{stem}{tail}");
             if self.taken.insert(Cow::Owned(name.clone())) {
                 return Name::foreign(&name).expect("the beginning of a name, and words of ours");

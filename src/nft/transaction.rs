@@ -142,7 +142,7 @@ fn older_chain<'s>(name: &'s str, now: Option<&ChainState<'s>>) -> Chain<'s> {
     let is_base_now = now.is_some_and(|now| now.base.is_some());
     let base = (!is_base_now && name != STALE).then_some(ELSEWHERE);
     let verdict = if name == STALE { Verdict::Drop } else { Verdict::Goto(Cow::Borrowed(STALE)) };
-    let rule = Rule::read(Ok(vec![(At::Nowhere, Statement::Verdict(verdict))]), None);
+    let rule = Rule::read(Ok(vec![(At::Nowhere, Statement::Verdict(verdict))]), None, None);
     let name = Cow::Borrowed(name);
     Chain { base, rules: vec![rule], ..Chain::named(At::Nowhere, name) }
 }

@@ -65,7 +65,8 @@ pub struct Holds {
 impl Holds {
     /// `condition`, as it is asked of a packet that is translated or not. What more than the packet
     /// decides does not depend on that.
-    pub(super) fn asked(condition: &Condition, translated: bool) -> Self {
+    #[must_use]
+    pub fn asked(condition: &Condition, translated: bool) -> Self {
         let translated = translated && condition.asked_by.is_none();
         Self { condition: condition.clone(), translated }
     }

@@ -7,7 +7,7 @@ use std::process::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use netweir::diag::REFUSAL;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{exits, stderr, stdout, weir};
 use crate::common::netns::{self, Netns};
@@ -49,14 +49,18 @@ impl Folder {
     }
 }
 
-/// What becomes of each packet, and the notes, without the path of the file.
+/// What becomes of each packet, and the notes, without the path of the file and the lines of the rules.
 fn explained(path: &str, packets: &[&str]) -> (Vec<Value>, String) {
     let mut notes = String::new();
     let answers = packets.iter().map(|packet| {
         let output = weir(&["explain", "--json", path, packet]);
         exits(&output, 0);
         stderr(&output).replace(path, "…").clone_into(&mut notes);
-        serde_json::from_str(stdout(&output)).unwrap()
+        let mut answer: Value = serde_json::from_str(stdout(&output)).unwrap();
+        for step in answer["path"].as_array_mut().unwrap() {
+            assert!(step.as_object_mut().unwrap().remove("at").unwrap()["line"].is_object());
+        }
+        answer
     });
     let answers = answers.collect();
     (answers, notes)
@@ -142,6 +146,67 @@ fn every_form_of_rules_is_explained_alike() {
             note => assert_eq!(said.1, format!("note: …: {note}\n"), "{name}"),
         }
     }
+}
+
+/// Where the rules stand that matter for a packet of DNS, in words and for programs.
+fn places(files: &[&str]) -> (String, Vec<Value>) {
+    let packet = "outbound udp to 10.96.0.10:53";
+    let mut arguments: Vec<&str> = Vec::new();
+    match files {
+        [file] => arguments.push(file),
+        files => arguments.extend(files.iter().flat_map(|file| ["--rules", *file])),
+    }
+    arguments.push(packet);
+    let words = weir(&[&["explain"][..], &arguments].concat());
+    exits(&words, 0);
+    let json = weir(&[&["explain", "--json"][..], &arguments].concat());
+    exits(&json, 0);
+    let answer: Value = serde_json::from_str(stdout(&json)).unwrap();
+    let path = answer["path"].as_array().unwrap().iter();
+    (stdout(&words).to_owned(), path.map(|step| step["at"].clone()).collect())
+}
+
+#[test]
+fn rules_are_named_by_line_by_file_and_by_handle() {
+    let folder = Folder::new();
+    let save = "*nat\n:OUTPUT ACCEPT [0:0]\n:DNS - [0:0]\n-A OUTPUT -p udp -j DNS\n\
+                -A DNS -p udp -m bpf --bytecode \"1,6 0 0 0\" -j RETURN\n\
+                -A DNS -p udp -j REDIRECT --to-ports 15053\nCOMMIT\n";
+    let save = folder.write("save", save);
+    let (words, places_of_save) = places(&[&save]);
+    assert!(
+        words.starts_with(
+            "captured: redirected to port 15053, unless line 5 takes it, which is not understood\n"
+        ),
+        "{words}"
+    );
+    for part in ["IPv4, udp: jump DNS  [line 4]", "[line 6]", "nat DNS 1 (line 5: `-m bpf"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let line = |file: Option<&str>, line: u32| json!({ "line": { "file": file, "line": line } });
+    assert_eq!(places_of_save, [line(None, 4), line(None, 6)]);
+    // A rule of several lines is known by its first, and by the handle behind its last.
+    let script = |handles: [&str; 2]| {
+        format!(
+            "table inet dns {{ # handle 1\n chain out {{ # handle 2\n  type nat hook output \
+             priority -150; policy accept;\n  udp dport {{ 53,\n   54 }} meta mark set 5{}\n  \
+             udp dport 53 redirect to :15054 comment \"x # handle 8\"{}\n }}\n}}\n",
+            handles[0], handles[1]
+        )
+    };
+    let listed = folder.write("listed", script([" # handle 5", " # handle 7"]));
+    assert_eq!(places(&[&listed]).1, [json!({ "handle": 5 }), json!({ "handle": 7 })]);
+    let plain = folder.write("plain", script(["", ""]));
+    assert_eq!(places(&[&plain]).1, [line(None, 4), line(None, 6)]);
+    // Of several files, each is named, and iptables' chains are called as it calls them.
+    let (words, places_of_both) = places(&[&plain, &save]);
+    assert_eq!(places_of_both[1], line(Some(&plain), 6));
+    assert!(words.contains(&format!("[{plain}:6]")), "{words}");
+    let filter = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j ACCEPT\nCOMMIT\n";
+    let filter = folder.write("filter", filter);
+    let (words, places_of_both) = places(&[&plain, &filter]);
+    assert_eq!(places_of_both.last(), Some(&line(Some(&filter), 3)));
+    assert!(words.contains("OUTPUT   1") && words.contains(" out      2"), "{words}");
 }
 
 #[test]

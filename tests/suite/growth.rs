@@ -292,7 +292,7 @@ fn a_node_with_many_services_is_verified() {
     let compilation = compile("web.weir", text, &NoIncludes, &Options::default()).unwrap();
     let policy = &compilation.policies[0];
     let ours = lower(policy, Layout::default()).ruleset;
-    let context = Context { policy: Some(policy), sources: None, is_iptables: false };
+    let context = Context { policy: Some(policy), ..Context::default() };
     let others = Context { is_iptables: true, ..Context::default() };
     let verdict = verified((&ours, &context), (&ruleset, &others)).unwrap();
     assert_eq!(verdict.answer, Answer::Different);

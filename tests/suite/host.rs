@@ -167,6 +167,18 @@ fn what_was_left_out_and_is_asked_first_qualifies_the_answer() {
 }
 
 #[test]
+fn a_file_without_rules_is_not_taken_for_a_policy() {
+    let files = Files::new(&[("app.weir", "sidecar app {}\n"), ("empty", "# nothing yet\n")]);
+    for flag in ["--rules", "--beside"] {
+        let output = weir(&["verify", &files.path("app.weir"), flag, &files.path("empty")]);
+        exits(&output, 2);
+        let said = stderr(&output);
+        assert!(said.contains("has nothing in it: no rules and no policy"), "{said}");
+        assert!(!said.contains("E114"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_to_an_own_address_leaves_over_lo() {
     let files = Files::new(&[("app.weir", "sidecar app {}\n")]);
     for (packet, ends) in [

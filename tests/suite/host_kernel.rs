@@ -5,32 +5,17 @@ use std::collections::BTreeSet;
 
 use netweir::explain::Context;
 use netweir::ir::Ruleset;
-use netweir::lower::{Layout, lower};
-use netweir::reader::{iptables, nft};
+use netweir::reader::iptables;
 use netweir::verify::{Answer, compared};
-use netweir::{Options, View};
 
+use crate::common::beside;
 use crate::common::hosts::{self, Host};
 use crate::common::netns::{self, Netns};
-use crate::common::shipped::{compile_file, root};
-
-/// One policy of each kind, and of each way of capturing.
-const POLICIES: &[&str] = &[
-    "istio/default.weir",
-    "istio/tproxy.weir",
-    "istio/dns.weir",
-    "ambient/pod.weir",
-    "ambient/host.weir",
-    "linkerd/linkerd.weir",
-    "kuma/kuma-dns.weir",
-    "consul/consul-dns.weir",
-    "osm/osm.weir",
-    "appmesh/appmesh-dual-stack.weir",
-];
 
 const VARIANTS: [&str; 2] = ["legacy", "nft"];
 
-const IPTABLES: Context<'static> = Context { policy: None, sources: None, is_iptables: true };
+const IPTABLES: Context<'static> =
+    Context { policy: None, sources: None, is_iptables: true, iptables: &[], files: &[] };
 
 /// What texts of both families say; one that is empty says that there are no rules.
 fn read(texts: &[String; 2]) -> Ruleset {
@@ -88,48 +73,17 @@ fn every_kind_of_policy_loads_beside_every_host() {
     if !is_available() {
         return;
     }
-    let options = Options { verify: false, ..Options::default() };
-    let policies: Vec<_> = POLICIES
-        .iter()
-        .map(|path| (*path, compile_file(&root().join("rulesets").join(path), &options)))
-        .collect();
+    let policies = beside::policies();
     for host in hosts::iptables() {
         let text = read(&host.iptables);
         for variant in VARIANTS {
             let netns = Netns::new();
             restore(&netns, variant, &host);
-            for (path, compilation) in &policies {
-                let policy = &compilation.policies[0];
-                let lowered = lower(policy, Layout::default());
-                netns.load(&compilation.emit(policy, View::Nft).unwrap());
-                let sets = lowered.ruleset.tables.iter().flat_map(|table| &table.sets);
-                let reading = nft::Options {
-                    filled: sets.map(|set| set.name.to_string()).collect(),
-                    of_iptables: nft::OfIptables::PassOver,
-                    ..nft::Options::default()
-                };
-                let list = |flags: &[&str]| {
-                    netns.output("nft", &[flags, &["list", "ruleset"][..]].concat())
-                };
-                let what = format!("{path} beside {} {variant}", host.name);
-                for ours in [nft::script(&list(&[]), &reading), nft::json(&list(&["-j"]), &reading)]
-                {
-                    let ours = ours.unwrap_or_else(|errors| panic!("{what}: {errors:?}"));
-                    assert_eq!(
-                        same(&what, &lowered.ruleset, &ours.ruleset),
-                        Answer::Equal,
-                        "{what}"
-                    );
-                }
-                for table in &lowered.owned {
-                    let delete = format!("table inet {table}\ndelete table inet {table}\n");
-                    assert!(netns.run("nft", &["-f", "-"], &delete).ok, "{what}");
-                    for family in ["ip", "ip6"] {
-                        let delete =
-                            format!("table {family} {table}\ndelete table {family} {table}\n");
-                        assert!(netns.run("nft", &["-f", "-"], &delete).ok, "{what}");
-                    }
-                }
+            for policy in &policies {
+                let what = format!("{} beside {} {variant}", policy.path, host.name);
+                policy.load(&netns);
+                policy.assert_loaded(&netns, &what);
+                policy.unload(&netns);
             }
             // What came and went left the host's rules as they were.
             same(&host.name, &text, &read(&saved(&netns, variant, &[])));

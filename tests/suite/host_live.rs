@@ -138,9 +138,19 @@ fn rules_of_others_stand_in_the_way_or_do_not() {
     let redirect = "-t nat -A OUTPUT -o eth0 -p tcp -d 10.0.0.0/8 -j REDIRECT --to-ports 4140";
     netns.output("iptables-nft", &redirect.split(' ').collect::<Vec<_>>());
     let said = verify(&netns, DEFAULT, 1, "loaded, but rules of others stand in its way: ");
-    for part in ["port 15001", "redirected to port 4140", "output 1", "which no listing tells"] {
+    for part in ["port 15001", "redirected to port 4140", "OUTPUT 1", "which no listing tells"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    netns.output("iptables-nft", &["-t", "nat", "-F", "OUTPUT"]);
+    netns.load(
+        "table inet guard {\n chain out {\n  type filter hook output priority -300; policy accept;\n  \
+         tcp dport 443 drop\n }\n}\n",
+    );
+    let said = verify(&netns, DEFAULT, 1, "loaded, but rules of others stand in its way: ");
+    let listed = netns.output("nft", &["-a", "list", "table", "inet", "guard"]);
+    let rule = listed.lines().find(|line| line.contains("drop")).unwrap();
+    let handle = rule.rsplit("# ").next().unwrap();
+    assert!(said.contains(&format!("out 1 tcp, to port 443: drop [{handle}]")), "{said}");
 }
 
 #[test]
@@ -150,13 +160,14 @@ fn routing_is_part_of_what_is_asked() {
     }
     let netns = namespace();
     netns.load(stdout(&weir(&["compile", TPROXY])));
-    let said = verify(&netns, TPROXY, 1, "equal: ");
+    let missing = "loaded, but routing is missing; the rules are equal: every packet of";
+    let said = verify(&netns, TPROXY, 1, missing);
     assert!(said.contains("not there; `weir compile --emit routing` adds it"), "{said}");
     assert!(said.contains("IPv4 rule: mark 0x539"), "{said}");
     // An older version had another mark.
     let (_folder, older) = changed(TPROXY, "mark 1337", "mark 1400");
     route(&netns, stdout(&weir(&["compile", &older, "--emit", "routing"])));
-    let said = verify(&netns, TPROXY, 1, "equal: ");
+    let said = verify(&netns, TPROXY, 1, missing);
     assert!(said.contains("left of an older version"), "{said}");
     route(&netns, stdout(&weir(&["compile", TPROXY, "--emit", "routing"])));
     let said = verify(&netns, TPROXY, 0, "equal: ");

@@ -126,7 +126,8 @@ fn build_label<'a>(
         (heading, if options.comments { labels.comment(rule.origin) } else { None })
     };
     let statements = statements.into_iter().map(|statement| (At::Nowhere, statement)).collect();
-    Rule { begins_group, heading, comment: comment.map(Cow::Owned), statements: Ok(statements) }
+    let comment = comment.map(Cow::Owned);
+    Rule { begins_group, heading, comment, handle: None, statements: Ok(statements) }
 }
 
 /// A rule, where it stands, and the sets that it may need.

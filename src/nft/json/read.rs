@@ -258,7 +258,11 @@ impl Reader<'_, '_> {
         let comment = fields.get("comment").map(|comment| text("comment", comment)).transpose()?;
         let statements = rule::statements(statements, self.at)
             .map_err(|problem| ReadError { at: self.at.into(), problem });
-        let rule = Rule::read(statements, comment);
+        let handle = fields.get("handle").and_then(|handle| match handle.kind() {
+            Kind::Number(handle) => Some(handle.into()),
+            _ => None,
+        });
+        let rule = Rule::read(statements, comment, handle);
         Ok(Subject::Rule { table: within(fields)?, chain, index, rule })
     }
 

@@ -227,12 +227,14 @@ impl<'a> Parser<'a> {
     pub(super) fn rule(&mut self) -> Rule<'a> {
         let start = self.mark();
         match self.statements() {
-            Ok((statements, comment)) => Rule::read(Ok(statements), comment.map(Cow::Borrowed)),
+            Ok((statements, comment)) => {
+                Rule::read(Ok(statements), comment.map(Cow::Borrowed), self.handle())
+            }
             Err(error) => {
                 // From its beginning, so that no brace of it is taken for one of a block.
                 self.back_to(start);
                 self.skip_statement();
-                Rule::read(Err(error), None)
+                Rule::read(Err(error), None, None)
             }
         }
     }

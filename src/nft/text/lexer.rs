@@ -107,6 +107,12 @@ impl<'a> Lexer<'a> {
         self.text[start..self.start].trim_end()
     }
 
+    /// The line up to the token that was read last.
+    pub(super) fn line(&self) -> &'a str {
+        let before = &self.text[..self.start];
+        before.rsplit('\n').next().unwrap_or_default().trim_end()
+    }
+
     const fn begin_line(&mut self) {
         self.line = self.line.saturating_add(1);
         self.column = 1;

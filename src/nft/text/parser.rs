@@ -111,6 +111,12 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// The handle of what ends here, as `nft -a` writes it: `# handle 5`.
+    pub(super) fn handle(&self) -> Option<u64> {
+        // Within quotation marks, more would come.
+        self.lexer.line().rsplit_once("# handle ")?.1.parse().ok()
+    }
+
     /// Whether a line, a block or the script ends here.
     pub(super) fn is_end(&self) -> bool {
         matches!(self.token, Token::Newline | Token::Semicolon | Token::Eof | Token::Sign("}"))

@@ -5,7 +5,7 @@ use super::rule::{Place, Spec};
 use super::tables::{Line, Text, built_in, chain_name};
 use super::words::Words;
 use super::{Options, ReadError, ReadProblem};
-use crate::ir::{BuiltInTable, Hook};
+use crate::ir::{BuiltInTable, Hook, Locator};
 use crate::net::Family;
 use crate::reader::{is_among, left_out};
 
@@ -211,7 +211,11 @@ impl Parser<'_> {
                     self.leave_out(table, to)?;
                 }
                 let place = Place { table, family: self.family, named: &name };
-                let rules = Spec::read(words, self.family, self.options)?.rules(place)?;
+                let mut rules = Spec::read(words, self.family, self.options)?.rules(place)?;
+                let locator = Some(Locator::Line { text: 0, line: self.line });
+                for rule in &mut rules {
+                    rule.origin.locator = locator;
+                }
                 let line = Line { number: self.line, target, rules };
                 let lines = &mut self
                     .text

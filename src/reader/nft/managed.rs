@@ -1,6 +1,6 @@
 //! Tables that iptables-nft keeps in nft.
 
-use crate::ir::{Base, BuiltInTable, ChainKind, Hook};
+use crate::ir::{Base, BuiltInTable};
 use crate::nft::{TableFamily, TableState};
 
 /// Whether iptables-nft keeps the table: its family, its name, and every chain that the kernel enters
@@ -16,13 +16,13 @@ pub(super) fn is_of_iptables(table: &TableState<'_>) -> bool {
 }
 
 fn is_built_in(table: &str, chain: &str, base: Base) -> bool {
-    let own = if table == "security" {
-        // iptables 1.8.9 has it, and rules of ours do not.
-        let is_there = matches!(base.hook, Hook::Input | Hook::Forward | Hook::Output);
-        is_there.then_some(Base { kind: ChainKind::Filter, hook: base.hook, priority: 50 })
-    } else {
-        let known = BuiltInTable::ALL.into_iter().find(|known| known.name() == table);
-        known.and_then(|known| known.base(base.hook))
-    };
+    let known = BuiltInTable::ALL.into_iter().find(|known| known.name() == table);
+    let own = known.and_then(|known| {
+        let own = known.base(base.hook)?;
+        // iptables-nft 1.8.9 has these behind the translation of sources, where the kernel's own, which
+        // iptables-legacy fills, are before it.
+        let priority = if known == BuiltInTable::Security { 150 } else { own.priority };
+        Some(Base { priority, ..own })
+    });
     own == Some(base) && chain == base.hook.built_in_chain()
 }

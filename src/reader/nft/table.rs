@@ -8,7 +8,7 @@ use super::opaque::{Asker, Changed};
 use super::rule::{self, Spec};
 use super::sets::{Sets, filled, is_interval};
 use super::{OfIptables, Options, Place, ReadError, ReadProblem};
-use crate::ir::{Action, AddressSet, Base, Chain, Hook, Rule, Ruleset, TRACKING, Table};
+use crate::ir::{Action, AddressSet, Base, Chain, Hook, Locator, Rule, Ruleset, TRACKING, Table};
 use crate::net::Name;
 use crate::nft::{At, ChainState, Names, Reads, Rule as NftRule, State, TableState, bad};
 use crate::reader::{circle, drop_at_end, left_out};
@@ -122,8 +122,14 @@ impl Reader<'_, '_> {
                 index: index + 1,
             };
             let asker = place.asker(chain.name, index + 1);
+            let made = helpers.len();
             match read_rule(rule, place, &asker, found, &mut helpers) {
-                Ok((read, connection)) => {
+                Ok((mut read, connection)) => {
+                    let locator = locator(rule);
+                    let helped = helpers[made..].iter_mut().flat_map(|helper| &mut helper.rules);
+                    for rule in read.iter_mut().chain(helped) {
+                        rule.origin.locator = locator;
+                    }
                     rules.extend(read);
                     let at = rule
                         .statements
@@ -235,6 +241,15 @@ fn read_rule<'a>(
             Ok((vec![rule::unknown(statements, place, asker)], None))
         }
     }
+}
+
+/// Where a rule stands.
+fn locator(rule: &NftRule<'_>) -> Option<Locator> {
+    let line = || match rule.statements.as_ref().ok()?.first()?.0 {
+        At::Line { line, .. } => Some(Locator::Line { text: 0, line: line as usize }),
+        At::Nowhere | At::Command(_) => None,
+    };
+    rule.handle.map(Locator::Handle).or_else(line)
 }
 
 /// The chains that the rules jump or go to.

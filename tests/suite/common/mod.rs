@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub(crate) mod beside;
 pub(crate) mod corpus;
 pub(crate) mod hosts;
 pub(crate) mod junit;
@@ -13,4 +14,5 @@ pub(crate) mod rulesets;
 pub(crate) mod shipped;
 pub(crate) mod skip;
 pub(crate) mod snapshots;
+pub(crate) mod told;
 pub(crate) mod z3;

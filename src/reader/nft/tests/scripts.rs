@@ -216,7 +216,7 @@ fn tables_that_iptables_nft_keeps_are_left_to_iptables_save() {
         table("ip", "filter", "INPUT {\ntype filter hook input priority filter;"),
         table("ip", "raw", "PREROUTING {\ntype filter hook prerouting priority raw;"),
         table("ip6", "mangle", "OUTPUT {\ntype route hook output priority mangle;"),
-        table("ip", "security", "FORWARD {\ntype filter hook forward priority security;"),
+        table("ip", "security", "FORWARD {\ntype filter hook forward priority 150;"),
     ] {
         assert!(refuse(&text).contains("read what `iptables-save` prints"), "{text}");
         assert_eq!(pass(&text), "", "{text}");
@@ -228,6 +228,7 @@ fn tables_that_iptables_nft_keeps_are_left_to_iptables_save() {
         table("ip", "nat", "output {\ntype nat hook output priority -100;"),
         table("ip", "nat", "OUTPUT {\ntype nat hook output priority -99;"),
         table("ip", "nat", "OUTPUT {"),
+        table("ip", "security", "FORWARD {\ntype filter hook forward priority security;"),
     ] {
         assert!(refuse(&text).contains("not user 1337 (but some): accept"), "{}", refuse(&text));
         assert_eq!(pass(&text), refuse(&text));

@@ -15,6 +15,7 @@ use netweir::reader::{iptables, nft};
 use self::way::{listener, ways};
 use self::world::Sent;
 
+pub(crate) use self::observer::TABLE as OBSERVER;
 pub(crate) use self::way::{Moment, Trail};
 pub(crate) use self::world::{CLOSED, PORTS, PROXY, Place, Probe, Received, World, addresses};
 
@@ -74,6 +75,12 @@ pub(crate) fn load(world: &World, texts: &[Text]) {
             Text::Variant(texts) => restore("nft", texts),
         }
     }
+}
+
+/// Looks on at what packets meet, beside rules that others load.
+pub(crate) fn watch(world: &World) {
+    let done = world.host.try_load(&observer::script());
+    assert!(done.ok, "{}", done.err);
 }
 
 /// What is loaded, as weir reads it. Its tables are called so that chains that tie run in the order

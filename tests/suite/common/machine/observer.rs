@@ -11,7 +11,7 @@ use super::way::{Moment, Seen, Trail};
 use crate::common::netns::Netns;
 
 /// The table's name, which the model does not read.
-pub(super) const TABLE: &str = "weir-observer";
+pub(crate) const TABLE: &str = "weir-observer";
 
 const MOMENTS: [(Moment, &str, i32); 2] =
     [(Moment::Begin, "begin", -2_000_000_000), (Moment::End, "end", 2_000_000_000)];
