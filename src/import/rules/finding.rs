@@ -45,12 +45,14 @@ pub enum Remark {
         family: Family,
     },
     /// A rule of the mesh's chains that the mesh does not make.
-    #[error("chain {chain} of {table} has a rule that is not known of the mesh")]
+    #[error("chain {chain} of {table} has a rule{at} that is not known of the mesh")]
     Strange {
         /// The table.
         table: Name,
         /// The chain.
         chain: Name,
+        /// Where the rule stands: ` in line 7`.
+        at: String,
     },
     /// A number of which rules do not tell.
     #[error("no rule tells the routing table: {table}, the default, is taken")]

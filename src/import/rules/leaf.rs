@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ir::{
-    Action, Base, Chain, ChainKind, Direction, Match, Owner, OwnerIs, Protocol, Rule, Ruleset,
-    TRACKING, Table, from_iptables_chain,
+    Action, Base, Chain, ChainKind, Direction, Locator, Match, Owner, OwnerIs, Protocol, Rule,
+    Ruleset, TRACKING, Table, from_iptables_chain,
 };
 use crate::net::{Family, Interface, Mark, Name, Nets, PortSet};
 
@@ -13,7 +13,7 @@ use crate::net::{Family, Interface, Mark, Name, Nets, PortSet};
 const DEEPEST: usize = 64;
 
 /// Most rules that are followed, counted as often as jumps lead to them.
-const MOST: usize = 4_000_000;
+const MOST: usize = 1_000_000;
 
 /// Something that is done to packets, and to which.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Leaf<'a> {
     /// Whose packets have gone before, by rules about nothing else.
     pub(super) gone: Gone,
     pub(super) then: Then<'a>,
+    /// Where the rule stands, if the text says.
+    pub(super) locator: Option<Locator>,
 }
 
 /// What is done.
@@ -412,6 +414,7 @@ impl<'a> Walk<'a> {
                         gone: gone.clone(),
                         is_dead: is_nobody,
                         then,
+                        locator: rule.origin.locator,
                     });
                 }
             }

@@ -29,7 +29,7 @@ use self::recognise::Own;
 use super::naming::Names;
 use super::report;
 use super::{Finding, Refused};
-use crate::ir::Ruleset;
+use crate::ir::{Locator, Ruleset};
 use crate::net::{Families, Name};
 use crate::policy::{Kind, Mode, Policy};
 use crate::semantics::Comparison;
@@ -149,8 +149,16 @@ fn one(own: Own, given: Families, name: &Name, report: &mut Report) -> Option<Fr
         return None;
     };
     let strange: BTreeSet<_> = strange.into_iter().collect();
-    for (table, chain) in strange {
-        report.remark(Remark::Strange { table, chain });
+    for (table, chain, locator) in strange {
+        let at = match locator {
+            Some(Locator::Line { text: 0, line }) => format!(" in line {line}"),
+            Some(Locator::Line { text, line }) => {
+                format!(" in line {line} of file {}", text + 1)
+            }
+            Some(Locator::Handle(handle)) => format!(" with handle {handle}"),
+            None => String::new(),
+        };
+        report.remark(Remark::Strange { table, chain, at });
     }
     not_said(&found.policy, given, report);
     Some(found)

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use super::leaf::{Leaf, leaves};
 use super::{Read, Reason, ambient, appmesh, consul, kuma, linkerd, osm, sidecar};
-use crate::ir::{Action, BuiltInTable, Chain, Hook, Rule, Ruleset, Table, from_iptables_chain};
+use crate::ir::{
+    Action, BuiltInTable, Chain, Hook, Locator, Rule, Ruleset, Table, from_iptables_chain,
+};
 use crate::net::Name;
 
 /// A ladder, by what is known of it from outside.
@@ -89,8 +91,8 @@ pub(super) struct Own {
     /// The mesh's rules alone.
     pub(super) ruleset: Ruleset,
     pub(super) read: Read,
-    /// Rules of its chains that are no rung of the ladder, as the table and the chain that they are in.
-    pub(super) strange: Vec<(Name, Name)>,
+    /// Rules of its chains that are no rung of the ladder, as the table and the chain that they are in, and their place.
+    pub(super) strange: Vec<(Name, Name, Option<Locator>)>,
 }
 
 /// The rules of every mesh, and how many rules are left.
@@ -179,13 +181,13 @@ impl Ladder {
         // What stands in iptables' own chains and is no rung is someone else's.
         let mut gone: BTreeSet<(usize, usize, usize)> = BTreeSet::new();
         let mut odd = Vec::new();
-        for Strange { root: (table, chain, rule), is_direct, chain: within } in strange {
+        for Strange { root: (table, chain, rule), is_direct, chain: within, locator } in strange {
             let of = &ruleset.tables[table];
             if is_shared && is_direct {
                 gone.insert((table, chain, rule));
             } else {
                 let within = within.unwrap_or_else(|| of.chains[chain].name.clone());
-                odd.push((of.name.clone(), within));
+                odd.push((of.name.clone(), within, locator));
             }
         }
         if !gone.is_empty() {
@@ -264,6 +266,7 @@ struct Strange {
     is_direct: bool,
     /// The chain that it stands in otherwise.
     chain: Option<Name>,
+    locator: Option<Locator>,
 }
 
 /// The rules of which nothing was understood.
@@ -281,7 +284,7 @@ fn strange(leaves: &[Leaf<'_>], understood: &[bool]) -> BTreeSet<Strange> {
             continue;
         }
         let chain = leaf.via.last().and_then(|chain| Name::new(chain).ok());
-        all.insert(Strange { root: leaf.root, is_direct, chain });
+        all.insert(Strange { root: leaf.root, is_direct, chain, locator: leaf.locator });
     }
     all
 }
