@@ -14,8 +14,8 @@ use super::subject::{Reading, called};
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Level;
-use crate::import::Refused;
 use crate::import::rules::{FromRules, Recovered, recover};
+use crate::import::{Finding, Refused};
 use crate::net::{Families, Name};
 use crate::policy::{Detail, print};
 use crate::verify::Answer;
@@ -109,7 +109,7 @@ impl ImportRules {
                 worst = outcome;
             }
             let level = if self.nearest { Level::Note } else { Level::Error };
-            messages.say_of_import(level, &differs(found));
+            messages.imported(level, &[differs(found)]);
         }
         if worst != Outcome::Good && !self.nearest {
             return Ok(worst);
@@ -135,17 +135,18 @@ impl ImportRules {
 }
 
 /// What a policy does otherwise than the rules that it was read from.
-fn differs(found: &FromRules) -> String {
+fn differs(found: &FromRules) -> Finding<String> {
     let FromRules { mesh, policy, verdict, .. } = found;
     let what = match verdict.answer {
         Answer::EqualAsFarAsKnown => "may treat packets otherwise than",
         Answer::Equal | Answer::Different => "treats packets otherwise than",
     };
     let ways = brief(&verdict.ways);
-    format!(
-        "no policy says exactly that: the nearest, `{}`, {what} the rules of {mesh}{ways}",
-        policy.name
-    )
+    let name = &policy.name;
+    let what = format!(
+        "no policy says exactly that: the nearest, `{name}`, {what} the rules of {mesh}{ways}"
+    );
+    Finding { about: None, given: None, what }
 }
 
 /// Names of sets that hold the addresses of an ambient node's pods, which are not the rules' own.

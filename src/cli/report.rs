@@ -230,11 +230,6 @@ impl Messages {
         }
     }
 
-    /// Says something about an import as a whole.
-    pub(super) fn say_of_import(&self, severity: Level, text: &str) {
-        self.say("import", vec![Record::bare(severity, text)]);
-    }
-
     /// Says what is worth knowing and is no fault of the policy's.
     pub(super) fn note(&self, text: &str) {
         self.say("note", vec![Record::bare(Level::Note, text)]);

@@ -24,8 +24,11 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
     for leaf in leaves {
         // Only these groups come so far; the rules behind need not ask again.
         let only = facts.only_groups.as_deref().unwrap_or_default();
+        let parts = leaf.when.parts();
+        let is_behind =
+            parts.iter().all(|part| matches!(part, Part::Port | Part::To | Part::Group));
         let is_asked_again =
-            leaf.is_by_owner && !only.is_empty() && leaf.when.ids(Part::Group) == only;
+            leaf.is_by_owner && is_behind && !only.is_empty() && leaf.when.ids(Part::Group) == only;
         let leaf = if is_asked_again {
             &Leaf { when: leaf.when.without(Part::Group), ..leaf.clone() }
         } else {
