@@ -40,7 +40,7 @@ fn main() -> Result<(), String> {
     let policy = &compilation.policies[0];
     let script =
         compilation.emit(policy, View::Nft).map_err(|problems| problems[0].problem.to_string())?;
-    // A plugin would enter the pod's network namespace and hand this to `nft -f -`.
+    // A plugin would hand this to `nft -f -` in the pod's network namespace, or call `host::apply`.
     print!("{script}");
     Ok(())
 }

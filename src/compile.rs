@@ -411,6 +411,12 @@ impl Compilation {
         self.allows.clone()
     }
 
+    /// The oldest nft that has to load what is written.
+    #[cfg(feature = "host")]
+    pub(crate) const fn target(&self) -> nft::Target {
+        self.options.nft.target
+    }
+
     /// The numbers of the groups that policies may name.
     pub(crate) const fn groups(&self) -> &GroupIds {
         &self.options.groups
@@ -446,7 +452,14 @@ impl Compilation {
     }
 
     /// The rules of `policies` as nft can say them, and the tables that they own.
-    fn legal(&self, policies: &[&Policy]) -> Result<(nft::Legal, Vec<Name>), Vec<Diagnostic>> {
+    ///
+    /// # Errors
+    ///
+    /// If nft cannot say one exactly (`E401`).
+    pub(crate) fn legal(
+        &self,
+        policies: &[&Policy],
+    ) -> Result<(nft::Legal, Vec<Name>), Vec<Diagnostic>> {
         let (mut ruleset, mut owned) = (Ruleset::default(), vec![]);
         for policy in policies {
             let lowered = self.lowered(policy);
@@ -522,7 +535,7 @@ fn prove_routing(policies: &[&Policy], form: Form, text: &str) -> Result<(), Vec
 }
 
 /// What packets meet where all of `policies` are loaded.
-fn loaded_together(policies: &[&Policy]) -> Ruleset {
+pub(crate) fn loaded_together(policies: &[&Policy]) -> Ruleset {
     let tables = policies.iter().flat_map(|policy| meaning(policy).tables);
     Ruleset { tables: tables.collect() }
 }

@@ -17,7 +17,7 @@
 //!
 //! A shell script around the texts for iptables replaces what is loaded (`iptables::script`).
 //!
-//! Every arrow is one function, every box one plain type, and nothing opens a file or a socket:
+//! Every arrow is one function, every box one plain type, and nothing of it opens a file or a socket:
 //! includes come through a [`Loader`](syntax::Loader) that the caller supplies. [`compile`] is all
 //! of it in one call; [`ir`] defines what the rules do to a packet, and with it what "the same
 //! meaning" is.
@@ -37,8 +37,9 @@
 //! assert!(script.contains("ip daddr 10.0.0.0/8 counter return"));
 //! ```
 //!
-//! A CNI plugin's use of it is `examples/cni.rs`. The feature `cli` (on by default) adds the `weir`
-//! command; a library user turns it off.
+//! A CNI plugin's use of it is `examples/cni.rs`. The feature `host` adds what loads rules into a
+//! namespace, which runs programs. The feature `cli` (on by default) adds the `weir` command; a library
+//! user turns it off.
 
 pub mod backend;
 #[cfg(feature = "cli")]
@@ -47,6 +48,8 @@ pub mod cli;
 mod compile;
 pub mod diag;
 pub mod explain;
+#[cfg(feature = "host")]
+pub mod host;
 pub mod import;
 mod ip;
 pub mod ir;

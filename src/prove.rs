@@ -127,6 +127,17 @@ fn framed(wanted: &Wanted<'_>, (spelling, text): (Nft, &str)) -> Result<Ruleset,
     Ok(written)
 }
 
+/// Whether two rulesets have the same tables, sets and base chains, in whatever order of tables.
+#[cfg(feature = "host")]
+pub(crate) fn have_one_frame(one: &Ruleset, other: &Ruleset) -> bool {
+    let sorted = |ruleset| {
+        let mut frame = frame(ruleset);
+        frame.sort_by_key(|(name, families, ..)| (*name, Family::ALL.map(|it| families.has(it))));
+        frame
+    };
+    sorted(one) == sorted(other)
+}
+
 /// Tables and sets, and where the kernel enters: what others meet of a ruleset.
 type Frame<'r> = Vec<(&'r Name, Families, &'r [AddressSet], Vec<(&'r Name, Base)>)>;
 
@@ -186,7 +197,7 @@ pub(crate) fn read_iptables(
 }
 
 /// Whether [`prove`] proves it.
-fn holds(meaning: &Ruleset, written: &Ruleset, shared: bool) -> bool {
+pub(crate) fn holds(meaning: &Ruleset, written: &Ruleset, shared: bool) -> bool {
     let alike = |then: &Action| {
         let (meaning, written) = (meaning.with_others_doing(then), written.with_others_doing(then));
         are_alike(&meaning, &written, shared) == Ok(true)

@@ -10,8 +10,8 @@ use clap::Args;
 use super::compile::LayoutName;
 use super::differences::passed_over;
 use super::files::once;
-use super::live::Where;
 use super::page::paragraph;
+use super::place::Where;
 use super::report::Messages;
 use super::rules::Rules;
 use super::subject::{Reading, Subject};
@@ -19,6 +19,7 @@ use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
 use crate::explain::{Explanation, OpenRule, StepWords, Unless, explain_hook, explain_way};
+use crate::host::live::Live;
 use crate::semantics::Packet;
 
 /// Say what becomes of a packet, and why
@@ -91,8 +92,8 @@ impl Explain {
                 return Err(io::Error::other("give a policy, rules, or a namespace, not several"));
             }
             None if let Some(namespace) = &namespace => {
-                let live = namespace.ask()?;
-                self.reading.live(&namespace.name, &live, &nothing)?
+                let live = namespace.enter(Live::ask)??;
+                self.reading.live(namespace.name(), &live, &nothing)?
             }
             Some(_) if self.rules.is_given() => {
                 return Err(io::Error::other("give a policy or rules, not both"));

@@ -78,6 +78,7 @@ impl From {
             users: numbers::read(self.extra(Extra::Users), "user file")?,
             groups: numbers::read(self.extra(Extra::Groups), "group file")?,
             ipv6: self.ipv6(),
+            addresses: Vec::new(),
             resolv_conf: self.text(Extra::ResolvConf)?,
             mesh_config: self.text(Extra::MeshConfig)?,
         };

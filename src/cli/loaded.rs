@@ -5,8 +5,8 @@ use std::io;
 use serde::Serialize;
 
 use super::Outcome;
-use super::live::Live;
 use super::page::paragraph;
+use crate::host::live::Live;
 use crate::ip::{self, Standing};
 use crate::lower::Lowered;
 use crate::net::Family;

@@ -1,10 +1,13 @@
 //! The command: files, terminals, exit codes, and no logic that a library user would need.
 
+mod apply;
+mod change;
 mod check;
 mod compile;
 mod deny;
 mod diff;
 mod differences;
+mod drop_in;
 mod explain;
 mod explain_code;
 mod files;
@@ -16,16 +19,17 @@ mod import;
 mod import_rules;
 mod input;
 mod lint;
-mod live;
 mod loaded;
 mod numbers;
 mod output;
 mod packed;
 mod page;
+mod place;
 mod pod_address;
 mod project;
 mod question;
 mod refusal;
+mod remove;
 mod replace;
 mod report;
 mod rules;
@@ -82,9 +86,11 @@ const EXAMPLES: &str = "\
 Examples:
   weir compile policy.weir                      the nft script, on standard output
   weir compile policy.weir -o f && nft -f f     load it
+  weir apply policy.weir                        load it, with its routing, and prove what is there
   weir check policy.weir                        only say what is wrong
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
+  weir istio-iptables -u 1337 -b '*' -i '*'     in the place of Istio's init container
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
                                                 what becomes of a packet, and why
   weir verify policy.weir --live                whether what is loaded means the policy
@@ -93,7 +99,8 @@ Examples:
   weir lint policies                            what is probably not meant
   weir test policies                            whether policies do what they expect
 
-Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; others as the
+command's --help says.";
 
 const LONG_EXAMPLES: &str = "\
 Examples:
@@ -103,6 +110,11 @@ Examples:
   The same in one line, which fails where weir refuses the policy: it leaves a line there that
   nothing loads. If weir is missing or killed there is no line, so that a shell needs this too:
     set -o pipefail; weir compile policy.weir | nft -f -
+
+  Load it with its routing and prove what the kernel holds, or leave everything as it was:
+    weir apply policy.weir
+    weir apply policy.weir --netns 4711 --confirm 30s
+    weir remove policy.weir
 
   The same ruleset as libnftables JSON, for a program:
     weir compile --emit json policy.weir -o policy.json
@@ -133,6 +145,9 @@ Examples:
   The policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
+  A pod, set up in the place of Istio's init container, with its arguments, log and exit status:
+    weir istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i '*' -b '*' -d 15090,15021,15020
+
   The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
     weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh
     weir compile --emit iptables policy.weir | iptables-restore --noflush
@@ -161,7 +176,8 @@ Examples:
 
 Diagnostics go to standard error; standard output is only ever the product, or, where compile,
 pod-address or import fails and nobody looks on, one line that makes whatever loads it fail.
-Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; others as the
+command's --help says.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -176,7 +192,16 @@ enum Command {
     Lint(lint::Lint),
     Test(test::Test),
     Import(import::Import),
+    Apply(apply::Apply),
+    Remove(remove::Remove),
+    /// Wait for a change to be confirmed, and put back what was there if it is not
+    #[command(name = apply::GUARD, hide = true)]
+    Guard,
     PodAddress(pod_address::PodAddress),
+    IstioIptables(drop_in::IstioIptables),
+    #[command(name = "linkerd2-proxy-init")]
+    ProxyInit(drop_in::ProxyInit),
+    Kumactl(drop_in::Kumactl),
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
@@ -230,10 +255,14 @@ impl Man {
 /// Runs the command that the arguments name.
 ///
 /// Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O, 3 equal as far as
-/// known. A command whose product is loaded or piped on leaves [`REFUSAL`](crate::diag::REFUSAL) on standard
+/// known, 10 to 17 a step of a change that failed. A command whose product is loaded or piped on leaves [`REFUSAL`](crate::diag::REFUSAL) on standard
 /// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Their arguments are not clap's.
+    if let Some(status) = drop_in::run(env::args_os()) {
+        return ExitCode::from(status);
+    }
     let refusal = Refusal::of(&Weir::command(), env::args_os().skip(1));
     refusal.write_on_panic();
     let status = match Weir::try_parse() {
@@ -271,7 +300,14 @@ impl Weir {
             Command::Lint(lint) => lint.run(&messages),
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
+            Command::Apply(apply) => apply.run(&messages),
+            Command::Remove(remove) => remove.run(&messages),
+            Command::Guard => apply::wait(),
             Command::PodAddress(change) => change.run(&messages),
+            // Theirs are the exit statuses of others.
+            Command::IstioIptables(tool) => return tool.run(),
+            Command::ProxyInit(tool) => return tool.run(),
+            Command::Kumactl(tool) => return tool.run(),
             Command::ExplainCode(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
@@ -281,12 +317,13 @@ impl Weir {
             Ok(Outcome::Bad) => 1,
             Ok(Outcome::Unknown) => 3,
             Err(error) => {
-                if let Some(Bad(failure)) = error.get_ref().and_then(|it| it.downcast_ref()) {
+                let is = error.get_ref();
+                if let Some(Bad(failure)) = is.and_then(|it| it.downcast_ref()) {
                     messages.report(&failure.sources, &failure.diagnostics);
                     1
                 } else {
                     messages.failure(error);
-                    2
+                    is.and_then(change::status).unwrap_or(2)
                 }
             }
         };
@@ -313,7 +350,13 @@ impl Command {
             Self::Lint(_) => "lint",
             Self::Test(_) => "test",
             Self::Import(_) => "import",
+            Self::Apply(_) => "apply",
+            Self::Remove(_) => "remove",
+            Self::Guard => apply::GUARD,
             Self::PodAddress(_) => "pod-address",
+            Self::IstioIptables(_) => "istio-iptables",
+            Self::ProxyInit(_) => "linkerd2-proxy-init",
+            Self::Kumactl(_) => "kumactl",
             Self::ExplainCode(_) => "explain-code",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

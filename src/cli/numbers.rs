@@ -27,9 +27,7 @@ fn parse(path: &Path, text: &str, what: &str) -> io::Result<GroupIds> {
         if line.trim().is_empty() || line.starts_with(['#', '+', '-']) {
             continue;
         }
-        let mut fields = line.split(':');
-        let (name, number) = (fields.next(), fields.nth(1).and_then(|number| number.parse().ok()));
-        let (Some(name), Some(number)) = (name, number) else {
+        let Some((name, number)) = name_and_number(line) else {
             let (place, line) = (format!("{}:{}", shown(path), index + 1), on_one_line(line));
             return Err(io::Error::other(format!("{place}: not a line of a {what}: `{line}`")));
         };
@@ -37,6 +35,23 @@ fn parse(path: &Path, text: &str, what: &str) -> io::Result<GroupIds> {
         groups.entry(name.to_owned()).or_insert(number);
     }
     Ok(groups)
+}
+
+/// The names and numbers in a file of the machine that weir runs on, as getgrnam(3) and getpwnam(3) find them:
+/// lines that are not of the form are passed over, and where there is no file, there are none.
+pub(super) fn of_machine(path: &Path) -> GroupIds {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut numbers = GroupIds::new();
+    for (name, number) in text.lines().filter_map(name_and_number) {
+        numbers.entry(name.to_owned()).or_insert(number);
+    }
+    numbers
+}
+
+fn name_and_number(line: &str) -> Option<(&str, u32)> {
+    let mut fields = line.split(':');
+    let (name, number) = (fields.next()?, fields.nth(1)?);
+    Some((name, number.parse().ok()?))
 }
 
 #[cfg(test)]

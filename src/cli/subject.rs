@@ -11,11 +11,11 @@ use clap::Args;
 use super::compile::{LayoutName, Selected};
 use super::files::{Includes, name, once, read_unpacked};
 use super::input::{GroupFile, compile_text};
-use super::live::Live;
 use super::report::Messages;
 use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
 use crate::explain::Context;
+use crate::host::live::{Live, Unreadable};
 use crate::ir::{Locator, Ruleset};
 use crate::lower::lower;
 use crate::net::{Families, Family, Name};
@@ -359,47 +359,15 @@ impl Reading {
         live: &Live,
         filled: &BTreeSet<String>,
     ) -> io::Result<Subject> {
-        let mut options = self.nft_options(filled);
-        // What is listed is all that is there now.
-        options.empty_sets = nft::EmptySets::Empty;
-        if live.has_iptables_nft {
-            // What iptables-nft keeps in nft is read from iptables-save, which can say it.
-            options.of_iptables = nft::OfIptables::PassOver;
-        }
-        let mut found = nft::script(&live.nft, &options)
-            .map_err(|errors| unreadable("nft", &errors, &tables(&live.nft, &errors)))?;
-        let mut form = Form::Nft;
-        let has_several = live.iptables.len() > 1;
-        let of_nft: Vec<Name> =
-            found.ruleset.tables.iter().map(|table| table.name.clone()).collect();
-        let mut of_iptables = Vec::new();
-        for (variant, [v4, v6]) in &live.iptables {
-            let options = self.iptables_options()?;
-            let saved = iptables::read(Some(v4), Some(v6), &options);
-            let mut saved =
-                saved.map_err(|errors| unreadable("iptables-save", &errors, &chains(&errors)))?;
-            for rule in saved.ruleset.rules_mut() {
-                // There is no file of which this would be a line.
-                rule.origin.locator = None;
-            }
-            for table in &mut saved.ruleset.tables {
-                // Both variants, and nft, can have a table of one name.
-                if has_several || of_nft.contains(&table.name) {
-                    let called = Name::new(&format!("{variant}-{}", table.name));
-                    table.name = called.map_err(io::Error::other)?;
-                }
-                of_iptables.push(table.name.clone());
-            }
-            if found.ruleset.tables.is_empty() && !saved.ruleset.tables.is_empty() {
-                form = Form::Iptables;
-            }
-            found.ruleset.tables.extend(saved.ruleset.tables);
-            found.left_out.extend(saved.left_out);
-            found.passed_over.extend(saved.passed_over);
-            found.unused.retain(|pattern| saved.unused.contains(pattern));
-        }
-        let subject = Subject::read(name.to_owned(), Vec::new(), found, Families::Both, form)?;
-        Ok(Subject { iptables: of_iptables, ..subject })
+        let read = live.read(self.nft_options(filled), &self.iptables_options()?);
+        let rules = read.map_err(|why| match why {
+            Unreadable::Nft(errors) => unreadable("nft", &errors, &tables(&live.nft, &errors)),
+            Unreadable::Iptables(errors) => unreadable("iptables-save", &errors, &chains(&errors)),
+        })?;
+        let form = if rules.has_only_iptables { Form::Iptables } else { Form::Nft };
+        let subject =
+            Subject::read(name.to_owned(), Vec::new(), rules.found, Families::Both, form)?;
+        Ok(Subject { iptables: rules.of_iptables, ..subject })
     }
 }
 

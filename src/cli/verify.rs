@@ -8,9 +8,9 @@ use clap::Args;
 use super::compile::LayoutName;
 use super::differences::{Answer as How, Compare, between};
 use super::files::{once, read, read_unpacked};
-use super::live::{Namespace, Where};
 use super::loaded::{Loaded, State};
 use super::page::paragraph;
+use super::place::Where;
 use super::report::Messages;
 use super::rules::{Rules, nothing};
 use super::subject::{Reading, Subject};
@@ -18,6 +18,8 @@ use super::{Outcome, output};
 use crate::Layout;
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
+use crate::host::Namespace;
+use crate::host::live::Live;
 use crate::lower::{Lowered, lower};
 use crate::reader::forms::{Form, recognise};
 use crate::verify::{Answer, beside, compared, verified};
@@ -143,10 +145,10 @@ impl Verify {
         namespace: &Namespace,
         messages: &Messages,
     ) -> io::Result<Outcome> {
-        let live = namespace.ask()?;
+        let live = namespace.enter(Live::ask)??;
         let lowered = lowered(policy);
         let loaded = Loaded::of(&lowered, &live)?;
-        if let Some(words) = loaded.state.words(&lowered, &namespace.name) {
+        if let Some(words) = loaded.state.words(&lowered, namespace.name()) {
             let text = if self.answer.is_json() {
                 Message::new("namespace", &loaded).pretty()
             } else {
@@ -158,7 +160,7 @@ impl Verify {
             messages.result("verify/different", &self.file, words);
             return Ok(Outcome::Bad);
         }
-        let all = self.reading.live(&namespace.name, &live, &policy.filled())?;
+        let all = self.reading.live(namespace.name(), &live, &policy.filled())?;
         if let Some(own) = own(&all, &lowered, loaded.state) {
             // What stands in its own tables decides first: others are not to blame for it.
             let (_, verdict) = between(policy, &own, &compared)?;
@@ -195,7 +197,7 @@ impl Verify {
                     words
                 }
             };
-            output::print(format!("{}: {line}\n", namespace.name).as_bytes())?;
+            output::print(format!("{}: {line}\n", namespace.name()).as_bytes())?;
         }
         failed.map_or(Ok(outcome), Err)
     }
@@ -206,14 +208,14 @@ impl Verify {
         lowered: &Lowered,
         namespace: &Namespace,
     ) -> io::Result<(String, Outcome)> {
-        let live = namespace.ask()?;
+        let live = namespace.enter(Live::ask)??;
         let loaded = Loaded::of(lowered, &live)?;
         match loaded.state {
             State::NotLoaded => return Ok(("not loaded".to_owned(), Outcome::Bad)),
             State::Dormant => return Ok(("not in force: dormant".to_owned(), Outcome::Bad)),
             State::InNft | State::InIptables => {}
         }
-        let all = self.reading.live(&namespace.name, &live, &policy.filled())?;
+        let all = self.reading.live(namespace.name(), &live, &policy.filled())?;
         let (_, verdict) = between(policy, &all, self.compare())?;
         let routing = loaded.outcome();
         let (words, outcome) = match verdict.answer {
@@ -245,8 +247,8 @@ impl Verify {
             others.push(subject);
         }
         if let Some(namespace) = self.place.namespace()? {
-            let live = namespace.ask()?;
-            let mut live = self.reading.live(&namespace.name, &live, &policy.filled())?;
+            let live = namespace.enter(Live::ask)??;
+            let mut live = self.reading.live(namespace.name(), &live, &policy.filled())?;
             let owned = lowered(policy).owned;
             live.ruleset.tables.retain(|table| !owned.contains(&table.name));
             others.push(live);

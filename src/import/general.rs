@@ -22,6 +22,9 @@ pub enum GeneralRemark {
     /// How, not which.
     #[error("says how rules are applied or logged, not which: not carried over")]
     NotTraffic,
+    /// A number in a variable that is none.
+    #[error("not a number that the option takes, so it is ignored")]
+    NumberIgnored,
     /// Host bits.
     #[error("`{written}` means `{network}`")]
     HostBits {

@@ -1,5 +1,7 @@
 //! Values as Go, in which the meshes' tools are written, reads them.
 
+use std::time::Duration;
+
 /// A boolean as `strconv.ParseBool` reads it.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
@@ -31,6 +33,43 @@ pub(crate) fn number(text: &str) -> Option<i64> {
     }
 }
 
+/// A number of 16 bits as `pflag` reads one without a sign.
+pub(crate) fn uint16(text: &str) -> Option<u16> {
+    if text.starts_with(['+', '-']) {
+        return None;
+    }
+    number(text).and_then(|number| number.try_into().ok())
+}
+
+/// A span of time as `time.ParseDuration` reads it: `5s`, `1m30s`, `1.5h`, `0`. One below 0 is none at all.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let (sign, mut rest) = sign_of(text);
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut total = Duration::ZERO;
+    loop {
+        let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, behind) = rest.split_at(rest.find(|c| !is_digit(c))?);
+        let (unit, next) = behind.split_at(behind.find(is_digit).unwrap_or(behind.len()));
+        let seconds = match unit {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        let number: f64 = number.parse().ok()?;
+        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
+        rest = next;
+        if rest.is_empty() {
+            return Some(if sign.is_empty() { total } else { Duration::ZERO });
+        }
+    }
+}
+
 fn sign_of(text: &str) -> (&str, &str) {
     match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -45,7 +84,9 @@ fn in_radix(sign: &str, digits: &str, radix: u32) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{boolean, decimal, number};
+    use std::time::Duration;
+
+    use super::{boolean, decimal, duration, number, uint16};
 
     #[test]
     fn values_are_those_of_go() {
@@ -69,5 +110,30 @@ mod tests {
             assert_eq!((decimal(text), number(text)), (as_decimal, as_number), "{text:?}");
         }
         assert_eq!((boolean("T"), boolean("0"), boolean("yes")), (Some(true), Some(false), None));
+    }
+
+    #[test]
+    fn durations_and_ports_are_those_of_go() {
+        for (text, milliseconds) in [
+            ("5s", Some(5000)),
+            ("1m30.5s", Some(90_500)),
+            (".5s", Some(500)),
+            ("1h", Some(3_600_000)),
+            ("+2ms3us", Some(2)),
+            ("0", Some(0)),
+            ("-1s", Some(0)),
+            ("5", None),
+            ("", None),
+            (".s", None),
+            ("5 s", None),
+            ("1d", None),
+            ("1.2.3s", None),
+            ("99999999999999999999h", None),
+        ] {
+            let read = duration(text);
+            assert_eq!(read.map(|it| it.as_millis()), milliseconds, "{text:?}");
+        }
+        assert_eq!(duration("1ns"), Some(Duration::from_nanos(1)));
+        assert_eq!([uint16("0xff"), uint16("+1"), uint16("65536")], [Some(255), None, None]);
     }
 }

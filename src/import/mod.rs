@@ -17,6 +17,7 @@ mod iptables;
 pub mod istio;
 mod json;
 pub mod kuma;
+mod level;
 pub mod linkerd;
 #[cfg(feature = "import-pod")]
 mod manifest;
@@ -33,10 +34,12 @@ pub(crate) use words::nearest;
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
+use std::net::IpAddr;
 
 pub use finding::{Finding, Given, Source};
 pub use general::{GeneralReason, GeneralRemark, NoRules};
 pub use importer::{Extra, Form, GivenAs, IMPORTERS, Importer, Told};
+pub use level::Level;
 
 use crate::net::Name;
 use crate::policy::{GroupIds, Policy};
@@ -55,6 +58,9 @@ pub struct Context {
     pub groups: GroupIds,
     /// Whether IPv6 is captured, where the mesh would look at the workload's addresses.
     pub ipv6: Option<bool>,
+    /// The workload's addresses, without those of loopback and of links, where the mesh would look at them
+    /// and `ipv6` does not say it.
+    pub addresses: Vec<IpAddr>,
     /// The text of the workload's `/etc/resolv.conf`, where the mesh would read it.
     pub resolv_conf: Option<String>,
     /// The text of the mesh's own configuration, which all pods share, in YAML or JSON.
@@ -89,6 +95,18 @@ impl<R, M: Display> Display for Refused<R, M> {
 }
 
 impl<R: Debug, M: Debug + Display> Error for Refused<R, M> {}
+
+/// Leaves out the notes that `is_kept` does not keep.
+fn keep_notes<R, M>(
+    result: &mut Result<Imported<R>, Refused<R, M>>,
+    is_kept: impl Fn(&Finding<R>) -> bool,
+) {
+    let notes = match result {
+        Ok(imported) => &mut imported.notes,
+        Err(refused) => &mut refused.notes,
+    };
+    notes.retain(is_kept);
+}
 
 /// The same in words, for those who know no mesh.
 fn told<R: Display, M: Display>(result: Result<Imported<R>, Refused<R, M>>) -> Told {

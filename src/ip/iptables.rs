@@ -188,11 +188,12 @@ pub(super) fn is_captured<'n>(tables: impl Iterator<Item = &'n str>, held: &[Hel
             Held::Chain(name) => Some((name.as_str(), false)),
             Held::Remark(_) => None,
         }));
-    names.any(|(name, is_table)| {
-        CAPTURES
-            .iter()
-            .any(|(tables, chains)| name.starts_with(if is_table { tables } else { chains }))
-    })
+    names.any(|(name, is_table)| is_of_a_capture(name, is_table))
+}
+
+/// Whether a table of nft's, or a chain of iptables', is one of theirs.
+pub(crate) fn is_of_a_capture(name: &str, is_table: bool) -> bool {
+    CAPTURES.iter().any(|(tables, chains)| name.starts_with(if is_table { tables } else { chains }))
 }
 
 /// A chain of a mesh that is none of those whose chains begin so.

@@ -41,7 +41,7 @@ impl Stack {
     /// # Errors
     ///
     /// What is not as `ip` prints it.
-    fn listed(family: Family, listings: &Listings) -> Result<Self, String> {
+    pub(crate) fn listed(family: Family, listings: &Listings) -> Result<Self, String> {
         let mut stack = Self::new(family);
         for rule in list(&listings.rules, "rule")? {
             let mark = bits(&rule, "fwmark").unwrap_or(0);
@@ -85,7 +85,7 @@ impl Stack {
     }
 
     /// Whether the family is there at all: loopback has its address.
-    fn is_on(&self, family: Family) -> bool {
+    pub(crate) fn is_on(&self, family: Family) -> bool {
         self.addresses.iter().any(|net| net.addr() == family.loopback())
     }
 }

@@ -12,7 +12,7 @@
 
 pub(crate) mod iptables;
 mod line;
-#[cfg(feature = "cli")]
+#[cfg(feature = "host")]
 mod listed;
 mod namespace;
 mod read;
@@ -28,7 +28,9 @@ use crate::nft::{At, Script};
 use iptables::Whose;
 
 #[cfg(feature = "cli")]
-pub(crate) use listed::{Listings, Standing, standing};
+pub(crate) use listed::Standing;
+#[cfg(feature = "host")]
+pub(crate) use listed::{Listings, standing};
 pub(crate) use namespace::{Namespace, Stack, Way};
 pub(crate) use read::{batch, script};
 
@@ -151,6 +153,23 @@ impl Rule {
         matches!(step.adds, HostPart::MarkRule { mark, table, priority }
             if (self.mark, self.mask, self.table) == (mark.value(), mark.mask(), table)
                 && priority.is_none_or(|priority| priority == self.priority))
+    }
+}
+
+/// As `ip` is told it: `priority 32765 fwmark 0x539/0xffffffff table 133 protocol 87`.
+#[cfg(feature = "host")]
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Where no mask is given, `ip` takes rules of every mask.
+        let (bits, under) = (self.mark.unwrap_or_default(), self.mask.unwrap_or(u32::MAX));
+        let some = |word, number: Option<u32>| {
+            number.map(|number| format!("{word} {number} ")).unwrap_or_default()
+        };
+        write!(f, "{}fwmark {bits:#x}/{under:#x}", some("priority", self.priority))?;
+        let last = [("table", self.table), ("protocol", self.protocol.map(u32::from))];
+        last.into_iter().try_for_each(|(word, number)| {
+            number.map_or(Ok(()), |number| write!(f, " {word} {number}"))
+        })
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) fn arguments(family: Family, keep: Option<&Selector>) -> String {
 
 impl Stack {
     /// What the function does.
-    pub(super) fn sweep(&mut self, protocol: u8, keep: Option<&Selector>) {
+    pub(crate) fn sweep(&mut self, protocol: u8, keep: Option<&Selector>) {
         let is_kept = |rule: &Rule| {
             keep.is_some_and(|keep| keep.fits(rule)) && [0, protocol].contains(&rule.protocol)
         };

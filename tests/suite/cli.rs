@@ -266,6 +266,8 @@ fn every_command_helps() {
         "diff",
         "import",
         "pod-address",
+        "apply",
+        "remove",
     ];
     let mut all = vec![vec!["--help"], vec!["-h"]];
     all.extend(commands.map(|command| vec![command, "--help"]));

@@ -124,5 +124,7 @@ fn is_readers_own(command: &str) -> bool {
 
 /// Whether the command touches the network, and so gets a namespace of its own.
 fn needs_kernel(command: &str) -> bool {
-    ["nft ", "ip ", "iptables", "| sh"].iter().any(|tool| command.contains(tool))
+    ["nft ", "ip ", "iptables", "| sh", "weir apply", "weir remove"]
+        .iter()
+        .any(|tool| command.contains(tool))
 }

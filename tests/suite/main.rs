@@ -5,11 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod apply;
+mod apply_killed;
+mod apply_traffic;
 mod ci;
 mod cli;
 mod common;
 mod conformance;
 mod docs;
+mod drop_in;
+mod drop_in_calls;
 mod dumps;
 mod explain;
 mod faults;

@@ -1,40 +1,60 @@
 //! A command line of upstream's tool, to options.
 
+use std::collections::BTreeSet;
+
 use super::finding::Report;
 use super::option::{OPTIONS, Opt, Options, Takes};
-use crate::import::GeneralRemark;
+use super::run::{Log, LogFlag};
 use crate::import::flags::{self, Flag};
 
-/// Flags that every Istio command has, about its log (`pkg/log/options.go`). A name, and whether it
-/// may stand without a value.
-const LOG_FLAGS: &[(&str, bool)] = &[
-    ("log_target", false),
-    ("log_as_json", true),
-    ("log_output_level", false),
-    ("log_stacktrace_level", false),
-    ("log_caller", false),
-    ("vklog", false),
+/// Flags that every Istio command has, about its log (`pkg/log/options.go`).
+const LOG_FLAGS: &[(&str, LogFlag)] = &[
+    ("log_target", LogFlag::Target),
+    ("log_as_json", LogFlag::AsJson),
+    ("log_output_level", LogFlag::Level),
+    ("log_stacktrace_level", LogFlag::Caller),
+    ("log_caller", LogFlag::Caller),
+    ("vklog", LogFlag::Caller),
 ];
 
-/// Every flag of the command, and the option that it sets; none, if it is about the log.
-fn flags() -> Vec<Flag<Option<Opt>>> {
+/// What a flag sets.
+enum Sets {
+    Option(Opt),
+    Log(LogFlag),
+}
+
+/// Every flag of the command.
+fn flags() -> Vec<Flag<Sets>> {
     let options = OPTIONS.iter().map(|spec| Flag {
         long: spec.flag,
         short: Some(spec.short).filter(|short| *short != ' '),
         is_switch: spec.takes == Takes::Switch,
-        sets: Some(spec.option),
+        sets: Sets::Option(spec.option),
     });
-    let log = LOG_FLAGS.iter();
-    let log = log.map(|&(long, is_switch)| Flag { long, short: None, is_switch, sets: None });
+    let log = LOG_FLAGS.iter().map(|&(long, flag)| Flag {
+        long,
+        short: None,
+        is_switch: matches!(flag, LogFlag::AsJson),
+        sets: Sets::Log(flag),
+    });
     options.chain(log).collect()
 }
 
 /// Reads the arguments of `istio-iptables`, with or without the command before them.
-pub(super) fn read(arguments: &[String], options: &mut Options, report: &mut Report) {
+pub(super) fn read(
+    arguments: &[String],
+    options: &mut Options,
+    log: &mut Log,
+    report: &mut Report,
+) {
     let command = ["pilot-agent", "istio-iptables"];
-    flags::read(arguments, &command, &flags(), report, |option, given, report| match option {
-        Some(option) => options.set(*option, given, report),
-        None => report.note(&given, GeneralRemark::NotTraffic),
+    let mut seen = BTreeSet::new();
+    flags::read(arguments, &command, &flags(), report, |sets, given, report| match sets {
+        Sets::Option(option) => options.set(*option, given, report),
+        Sets::Log(flag) => {
+            let is_first = seen.insert(given.option.clone());
+            log.set(*flag, &given, is_first, report);
+        }
     });
 }
 
@@ -42,13 +62,14 @@ pub(super) fn read(arguments: &[String], options: &mut Options, report: &mut Rep
 mod tests {
     use super::super::finding::Report;
     use super::super::option::{OPTIONS, Options, Takes};
+    use super::super::run::Log;
     use super::read;
 
     /// What `arguments` set, and what is wrong with them.
     fn told(arguments: &[&str]) -> (Vec<String>, Vec<String>, Vec<String>) {
         let arguments: Vec<_> = arguments.iter().map(|&word| word.to_owned()).collect();
         let (mut options, mut report) = (Options::new(), Report::default());
-        read(&arguments, &mut options, &mut report);
+        read(&arguments, &mut options, &mut Log::default(), &mut report);
         let changed = OPTIONS.iter().filter(|spec| options.is_changed(spec.option));
         (
             changed.map(|spec| format!("{}={}", spec.key, options.text(spec.option))).collect(),

@@ -4,12 +4,16 @@ use super::finding::{Remark, Report};
 use super::option::{OPTIONS, Opt, Options};
 use crate::import::environment::Environment;
 use crate::import::{GeneralRemark, Given, Source, words};
+use crate::policy::GroupIds;
 
 /// Variables that upstream declares and never reads (istio 1.29), and the ones it reads.
 const NEVER_READ: &[(&str, &str)] = &[
     ("INBOUND_INTERCEPTION_MODE", "ISTIO_INBOUND_INTERCEPTION_MODE"),
     ("INBOUND_TPROXY_MARK", "ISTIO_INBOUND_TPROXY_MARK"),
 ];
+
+/// The variable with the name of the proxy's user.
+const ENVOY_USER: &str = "ENVOY_USER";
 
 /// Sets the options that have a variable in `environment`.
 pub(super) fn read(environment: &Environment, options: &mut Options, report: &mut Report) {
@@ -34,12 +38,28 @@ pub(super) fn read(environment: &Environment, options: &mut Options, report: &mu
     }
 }
 
-/// Notes that a user is not looked up, if nothing else says who the proxy is.
-pub(super) fn note_user(environment: &Environment, options: &Options, report: &mut Report) {
-    if let Some(user) = environment.get("ENVOY_USER")
-        && options.text(Opt::ProxyUid).is_empty()
-    {
-        report.note(&given("ENVOY_USER", user), Remark::UserNotLookedUp);
+/// Looks the proxy's user up among `users`, if nothing else says who that is
+/// (`FillConfigFromEnvironment`). One that is not there is 1337.
+pub(super) fn look_user_up(
+    environment: &Environment,
+    users: &GroupIds,
+    options: &mut Options,
+    report: &mut Report,
+) {
+    /// Upstream's default.
+    const PROXY: &str = "istio-proxy";
+
+    if !options.text(Opt::ProxyUid).is_empty() {
+        return;
+    }
+    let asked = environment.get(ENVOY_USER);
+    let name = asked.map_or(PROXY, String::as_str);
+    match (users.get(name), asked) {
+        (Some(user), _) => options.set(Opt::ProxyUid, given(ENVOY_USER, &user.to_string()), report),
+        (None, Some(user)) if users.is_empty() => {
+            report.note(&given(ENVOY_USER, user), Remark::UserNotLookedUp);
+        }
+        (None, _) => {}
     }
 }
 
@@ -57,7 +77,7 @@ fn misspelt(name: &str) -> Option<&'static str> {
 mod tests {
     use super::super::finding::Report;
     use super::super::option::{OPTIONS, Options};
-    use super::read;
+    use super::{look_user_up, read};
     use crate::import::environment::parse;
 
     fn told(text: &str) -> (Vec<String>, Vec<String>) {
@@ -85,6 +105,28 @@ mod tests {
         );
         assert_eq!(told("ISTIO_META_DNS_CAPTURE=1\nREDIRECT_DNS=f").0, ["REDIRECT_DNS=true"]);
         assert_eq!(told("ENVOY_PORT=1\n").0, [""; 0]);
+    }
+
+    #[test]
+    fn the_proxys_user_is_looked_up_where_nothing_says_it() {
+        let users: crate::policy::GroupIds =
+            [("istio-proxy".to_owned(), 900), ("envoy".to_owned(), 901)].into();
+        for (text, known, uid, notes) in [
+            ("", true, "900", 0),
+            ("ENVOY_USER=envoy", true, "901", 0),
+            ("ENVOY_USER=nobody", true, "", 0),
+            ("ENVOY_USER=envoy\nPROXY_UID=7", true, "7", 0),
+            ("ENVOY_USER=envoy", false, "", 1),
+            ("", false, "", 0),
+        ] {
+            let (mut options, mut report) = (Options::new(), Report::default());
+            let environment = parse(text, &mut report);
+            read(&environment, &mut options, &mut report);
+            let users = if known { users.clone() } else { crate::policy::GroupIds::new() };
+            look_user_up(&environment, &users, &mut options, &mut report);
+            assert_eq!(options.text(super::Opt::ProxyUid), uid, "{text}");
+            assert_eq!(report.notes.len(), notes, "{text}");
+        }
     }
 
     #[test]

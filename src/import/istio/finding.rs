@@ -201,6 +201,15 @@ pub enum Reason {
     /// Not a table.
     #[error("not a routing table of 1 to 252 or 256 to 4294967295")]
     NotTable,
+    /// Not a port to try rules on.
+    #[error("not a port of 0 to 65535")]
+    NotProbePort,
+    /// Not a duration.
+    #[error("not a duration like `5s`")]
+    NotDuration,
+    /// Not a level of a log.
+    #[error("the levels are `none`, `fatal`, `error`, `warn`, `info` and `debug`")]
+    NotLogLevel,
     /// Not a binary.
     #[error("the binaries are `legacy` and `nft`")]
     NotBinary,
@@ -228,4 +237,22 @@ pub enum Reason {
     /// No value among those that upstream knows.
     #[error("neither `enabled` nor `disabled`")]
     NotOverride,
+}
+
+impl Reason {
+    /// Whether it is about the command line itself, which upstream refuses before it asks what is meant.
+    #[must_use]
+    pub const fn is_of_the_line(&self) -> bool {
+        matches!(
+            self,
+            Self::NotProbePort
+                | Self::NotDuration
+                | Self::NotLogLevel
+                | Self::General(
+                    GeneralReason::UnknownFlag { .. }
+                        | GeneralReason::MissingValue
+                        | GeneralReason::NotBoolean
+                )
+        )
+    }
 }

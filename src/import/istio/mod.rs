@@ -32,6 +32,7 @@ mod option;
 #[cfg(feature = "import-pod")]
 mod pod;
 mod resolver;
+mod run;
 mod sidecar;
 mod value;
 
@@ -39,14 +40,17 @@ pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
+pub use run::{Log, Rules, Run, Validation};
 
 use finding::Report;
 use option::Options;
 
+use super::GeneralRemark;
 use super::environment::Environment;
 use super::importer::{Extra, Form, Importer};
 pub use super::{Context, split};
-use super::{told, told_arguments};
+use super::{keep_notes, told, told_arguments};
+use crate::policy::GroupIds;
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "istio";
@@ -65,7 +69,7 @@ pub(super) const IMPORTER: Importer = Importer {
     forms: &[
         Form::arguments(
             "Arguments of istio-iptables, in one text that is split as a shell splits it",
-            &[Extra::Environment, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
+            &[Extra::Environment, Extra::Users, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
             |text, context| told_arguments(text, context, arguments),
         ),
         #[cfg(feature = "import-pod")]
@@ -82,6 +86,11 @@ pub(super) const IMPORTER: Importer = Importer {
         (
             Extra::Environment,
             "Environment beside --args: lines of `NAME=value`, as a shell reads them",
+        ),
+        (
+            Extra::Users,
+            "User file (the form of /etc/passwd), where Istio would look the proxy's user up; the policy \
+             has the number",
         ),
         (
             Extra::Groups,
@@ -108,20 +117,51 @@ pub(super) const IMPORTER: Importer = Importer {
 ///
 /// Everything that upstream refuses, or that a policy cannot say.
 pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
-    let mut report = Report::default();
-    let environment = super::environment::parse(&context.environment, &mut report);
-    let mut options = command(arguments, &environment, &mut report);
-    resolver::families(&mut options, &[], context, &mut report);
-    resolver::servers(&mut options, None, context, &mut report);
-    let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
-    report.finish_one(NAME, sidecar, context)
+    read(arguments, context).1
 }
 
-/// The options of one run of `istio-iptables`, as far as its command line and environment say.
-fn command(arguments: &[String], environment: &Environment, report: &mut Report) -> Options {
-    let mut options = Options::new();
+/// A run of `istio-iptables`, as its command line and its variables ask for it.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// What is done.
+    pub run: Run,
+    /// Which rules, or why there are none. What only says how they are applied is in
+    /// [`run`](Self::run), and no note here.
+    pub imported: Result<Imported, Refused>,
+}
+
+/// What `istio-iptables` is asked to do with `arguments`, under the variables of `context`, for those who
+/// do it in its place.
+#[must_use]
+pub fn command_line(arguments: &[String], context: &Context) -> CommandLine {
+    let (run, mut imported) = read(arguments, context);
+    let carried = [Remark::General(GeneralRemark::NotTraffic), Remark::NativeNftables];
+    keep_notes(&mut imported, |note| !carried.contains(&note.what));
+    CommandLine { run, imported }
+}
+
+fn read(arguments: &[String], context: &Context) -> (Run, Result<Imported, Refused>) {
+    let mut report = Report::default();
+    let environment = super::environment::parse(&context.environment, &mut report);
+    let (mut options, log) = command(arguments, &environment, &context.users, &mut report);
+    resolver::families(&mut options, &context.addresses, context, &mut report);
+    resolver::servers(&mut options, None, context, &mut report);
+    let run = run::run(&options, log, &mut report);
+    let sidecar = sidecar::sidecar(&options, &context.groups, &mut report);
+    (run, report.finish_one(NAME, sidecar, context))
+}
+
+/// The options of one run of `istio-iptables`, as far as its command line and environment say, and what
+/// its log looks like.
+fn command(
+    arguments: &[String],
+    environment: &Environment,
+    users: &GroupIds,
+    report: &mut Report,
+) -> (Options, Log) {
+    let (mut options, mut log) = (Options::new(), Log::default());
     environment::read(environment, &mut options, report);
-    arguments::read(arguments, &mut options, report);
-    environment::note_user(environment, &options, report);
-    options
+    arguments::read(arguments, &mut options, &mut log, report);
+    environment::look_user_up(environment, users, &mut options, report);
+    (options, log)
 }

@@ -38,7 +38,7 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
 fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, NoRules> {
     note_misspelt(pod, report);
     let mut options = if let Some(container) = pod.container("istio-init") {
-        init(container, report)
+        init(container, context, report)
     } else if pod.is_on_host_network() {
         return Err(NoRules::HostNetwork);
     } else if is_ambient(pod) {
@@ -84,11 +84,11 @@ fn note_who_runs_as_the_proxy(pod: &Pod<'_>, proxy: &Proxy, report: &mut Report)
 }
 
 /// What the arguments and the environment of the `istio-init` container say.
-fn init(container: &Value, report: &mut Report) -> Options {
+fn init(container: &Value, context: &Context, report: &mut Report) -> Options {
     let arguments = manifest::arguments(container, report);
     let sets_option = |name: &str| OPTIONS.iter().any(|spec| spec.environment.contains(&name));
     manifest::note_absent(container, sets_option, report);
-    command(&arguments, &manifest::environment(container), report)
+    command(&arguments, &manifest::environment(container), &context.users, report).0
 }
 
 /// Whether the pod is one of ambient mode, as far as it says itself: its namespace may ask, too.

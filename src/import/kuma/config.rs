@@ -40,6 +40,24 @@ pub fn configurations(text: &str, context: &Context) -> Result<Imported, Refused
     })
 }
 
+/// The one configuration of a file of Kuma's, in YAML or JSON.
+///
+/// # Errors
+///
+/// If it is neither, or holds something else.
+pub(super) fn object(text: &str) -> Result<Object, GeneralReason> {
+    let json = as_json(text)?;
+    if json.trim().is_empty() {
+        return Ok(Object::new());
+    }
+    match serde_json::from_str(&json) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(Value::Null) => Ok(Object::new()),
+        Ok(other) => Err(wrong_type(&other, "an object")),
+        Err(error) => Err(json::unreadable(&error)),
+    }
+}
+
 /// The same in JSON: a text that begins like JSON is.
 fn as_json(text: &str) -> Result<String, GeneralReason> {
     if text.trim_start().starts_with(['{', '[']) {

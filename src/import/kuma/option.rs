@@ -108,6 +108,37 @@ impl Opt {
     }
 }
 
+/// What `--config` names in arguments, in order: paths, or `-` for standard input.
+pub(super) fn config_paths(arguments: &[String]) -> Vec<String> {
+    let mut paths = Vec::new();
+    flags::read(arguments, COMMAND, &flags(), &mut Report::default(), |sets, given, _| {
+        if matches!(sets, Sets::Config) {
+            let given = given.value.split(',').map(str::trim).filter(|path| !path.is_empty());
+            paths.extend(given.map(str::to_owned));
+        }
+    });
+    paths
+}
+
+/// The words of the command.
+const COMMAND: &[&str] = &["kumactl", "install", "transparent-proxy"];
+
+/// Every flag of the command.
+fn flags() -> Vec<Flag<Sets>> {
+    let options = OPTIONS.iter().filter(|spec| !spec.flag.is_empty()).map(|spec| Flag {
+        long: spec.flag,
+        short: None,
+        is_switch: spec.takes == Takes::Switch,
+        sets: Sets::Option(spec.option),
+    });
+    let others = [("config", false, Sets::Config), ("no-config", true, Sets::Nothing)]
+        .into_iter()
+        .chain([("api-timeout", false, Sets::Nothing), ("log-level", false, Sets::Nothing)])
+        .chain([("config-file", false, Sets::Nothing)])
+        .map(|(long, is_switch, sets)| Flag { long, short: None, is_switch, sets });
+    options.chain(others).collect()
+}
+
 /// What a flag sets.
 #[derive(Clone, Copy)]
 enum Sets {
@@ -140,14 +171,13 @@ impl Options {
 
     /// Sets an option in place of what it was. What is not about traffic is noted.
     pub(super) fn set(&mut self, option: Opt, given: Vec<Given>, report: &mut Report) {
-        if !option.is_traffic() {
-            if let Some(given) = given.last().filter(|given| given.value != "false") {
-                match option {
-                    Opt::Log => report.note(given, Remark::Log),
-                    _ => report.note(given, GeneralRemark::NotTraffic),
-                }
+        if !option.is_traffic()
+            && let Some(given) = given.last().filter(|given| given.value != "false")
+        {
+            match option {
+                Opt::Log => report.note(given, Remark::Log),
+                _ => report.note(given, GeneralRemark::NotTraffic),
             }
-            return;
         }
         self.0.insert(option, given);
     }
@@ -273,22 +303,9 @@ impl Options {
         has_config: bool,
         report: &mut Report,
     ) {
-        let options = OPTIONS.iter().filter(|spec| !spec.flag.is_empty()).map(|spec| Flag {
-            long: spec.flag,
-            short: None,
-            is_switch: spec.takes == Takes::Switch,
-            sets: Sets::Option(spec.option),
-        });
-        let others = [("config", false, Sets::Config), ("no-config", true, Sets::Nothing)]
-            .into_iter()
-            .chain([("api-timeout", false, Sets::Nothing), ("log-level", false, Sets::Nothing)])
-            .chain([("config-file", false, Sets::Nothing)])
-            .map(|(long, is_switch, sets)| Flag { long, short: None, is_switch, sets });
-        let flags: Vec<_> = options.chain(others).collect();
-        let command = ["kumactl", "install", "transparent-proxy"];
         let mut lists: BTreeMap<Opt, Vec<Given>> = BTreeMap::new();
         let mut dns = [false; 2];
-        flags::read(arguments, &command, &flags, report, |sets, given, report| match *sets {
+        flags::read(arguments, COMMAND, &flags(), report, |sets, given, report| match *sets {
             Sets::Nothing => report.note(&given, GeneralRemark::NotTraffic),
             Sets::Config if has_config || given.value.trim().is_empty() => {}
             Sets::Config => report.refuse(&given, Reason::ConfigElsewhere),

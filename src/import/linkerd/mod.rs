@@ -24,11 +24,13 @@ mod meaning;
 mod option;
 #[cfg(feature = "import-pod")]
 mod pod;
+mod run;
 
 pub use config::configurations;
 pub use finding::{Imported, Mistake, Note, Reason, Refused, Remark};
 #[cfg(feature = "import-pod")]
 pub use pod::pods;
+pub use run::Run;
 
 use finding::Report;
 use option::{OPTIONS, Opt, Options, Takes};
@@ -37,7 +39,7 @@ use super::flags::{self, Flag};
 #[cfg(feature = "import-pod")]
 use super::importer::Extra;
 use super::importer::{Form, Importer};
-use super::{Context, told_arguments};
+use super::{Context, GeneralRemark, keep_notes, told_arguments};
 
 /// What the command calls this import, and policies that have no other name.
 const NAME: &str = "linkerd";
@@ -81,10 +83,34 @@ pub(super) const IMPORTER: Importer = Importer {
 ///
 /// Everything that Linkerd refuses, or that a policy cannot say.
 pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Refused> {
+    read(arguments, context).1
+}
+
+/// A run of `linkerd-init`, as its command line asks for it.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// What is done.
+    pub run: Run,
+    /// Which rules, or why there are none. What only says how they are applied is in
+    /// [`run`](Self::run), and no note here.
+    pub imported: Result<Imported, Refused>,
+}
+
+/// What `linkerd-init` is asked to do with `arguments`, for those who do it in its place.
+#[must_use]
+pub fn command_line(arguments: &[String], context: &Context) -> CommandLine {
+    let (run, mut imported) = read(arguments, context);
+    let carried =
+        [Remark::General(GeneralRemark::NotTraffic), Remark::Simulated, Remark::KernelSetting];
+    keep_notes(&mut imported, |note| !carried.contains(&note.what));
+    CommandLine { run, imported }
+}
+
+fn read(arguments: &[String], context: &Context) -> (Run, Result<Imported, Refused>) {
     let mut report = Report::default();
     let options = command(arguments, &mut report);
     let linkerd = meaning::linkerd(&options, &mut report);
-    report.finish_one(NAME, linkerd, context)
+    (run::run(&options), report.finish_one(NAME, linkerd, context))
 }
 
 /// What a command line says.

@@ -17,7 +17,9 @@ use self::world::Sent;
 
 pub(crate) use self::observer::TABLE as OBSERVER;
 pub(crate) use self::way::{Moment, Trail};
-pub(crate) use self::world::{CLOSED, PORTS, PROXY, Place, Probe, Received, World, addresses};
+pub(crate) use self::world::{
+    CLOSED, PORTS, PROXY, Place, Probe, Received, World, addresses, inside,
+};
 
 /// How often packets are sent again of a connection that did not get as far as it should.
 pub(crate) const TRIES: usize = 5;

@@ -121,7 +121,7 @@ pub(crate) struct World {
 }
 
 /// Runs `act` in a namespace as a user: what it opens belongs there and to them.
-pub(super) fn inside<T: Send>(
+pub(crate) fn inside<T: Send>(
     netns: &Netns,
     user: u32,
     group: u32,

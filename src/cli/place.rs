@@ -1,0 +1,28 @@
+//! Which network namespace a command is about.
+
+use std::io;
+
+use clap::Args;
+
+use crate::host::Namespace;
+
+/// Which network namespace is asked.
+#[derive(Args)]
+pub(super) struct Where {
+    /// Ask what is loaded in this namespace: nft, both variants of iptables, and routing.
+    #[arg(long)]
+    live: bool,
+    /// Ask the same of another namespace: of a name (`ip netns list`), or that of a process.
+    #[arg(long, value_name = "NAME|PID")]
+    netns: Option<String>,
+}
+
+impl Where {
+    /// The namespace, if one is asked.
+    pub(super) fn namespace(&self) -> io::Result<Option<Namespace>> {
+        match &self.netns {
+            Some(called) => Namespace::called(called).map(Some),
+            None => Ok(self.live.then(Namespace::this)),
+        }
+    }
+}

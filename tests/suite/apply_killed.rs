@@ -1,0 +1,105 @@
+//! `weir apply`, killed in the middle at any time: rules are old or new, and the next run mends the rest.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::apply::{DEFAULT, TPROXY, apply, command, is_loaded, load_upstream, saved};
+use crate::common::netns::{self, Netns};
+
+/// How often it is killed.
+const TIMES: u32 = 200;
+
+/// Starts a run, and kills it after that time; whether it was still running.
+fn killed(netns: &Netns, policy: &str, more: &[&str], after: Duration) -> bool {
+    let mut command = command(netns, "apply", policy, more);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    thread::sleep(after);
+    let was_running = child.try_wait().unwrap().is_none();
+    // nsenter has become weir, so that this is weir's end, and not that of what it has started.
+    let _ = child.kill();
+    child.wait().unwrap();
+    was_running
+}
+
+/// Moments of a run that takes so long, spread over it and some more, in no order.
+fn moments(run: Duration) -> impl Iterator<Item = Duration> {
+    // The golden ratio leaves no gaps, however many there are.
+    (0..TIMES).map(move |count| run.mul_f64((f64::from(count) * 0.618_034).fract() * 1.1))
+}
+
+#[test]
+fn killed_at_any_time_rules_are_old_or_new() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let wait = ["--wait", "60s"];
+    apply(&netns, TPROXY, &[]);
+    let (tproxy, tproxy_routing) = (netns.ruleset(), netns.routing());
+    let began = Instant::now();
+    apply(&netns, DEFAULT, &[]);
+    let run = began.elapsed();
+    let (default, default_routing) = (netns.ruleset(), netns.routing());
+    let mut in_the_middle = 0;
+    let mut seen = [0; 2];
+    for (count, after) in moments(run).enumerate() {
+        let policy = if count % 2 == 0 { TPROXY } else { DEFAULT };
+        in_the_middle += u32::from(killed(&netns, policy, &wait, after));
+        let now = netns.ruleset();
+        let is = [&tproxy, &default].into_iter().position(|rules| *rules == now);
+        assert!(is.is_some(), "after {after:?} of {run:?}: {now}");
+        seen[is.unwrap()] += 1;
+        // What the rules need is there in every moment.
+        if is == Some(0) {
+            let routing = netns.output("ip", &["rule", "list"]);
+            assert!(routing.contains("fwmark 0x539 lookup 133"), "after {after:?}: {routing}");
+        }
+        if count % 10 == 9 {
+            apply(&netns, policy, &wait);
+            is_loaded(&netns, policy);
+            let (rules, routing) = match policy {
+                TPROXY => (&tproxy, &tproxy_routing),
+                _ => (&default, &default_routing),
+            };
+            assert_eq!((&netns.ruleset(), &netns.routing()), (rules, routing));
+        }
+    }
+    assert!(in_the_middle > TIMES / 2, "{in_the_middle} of {TIMES}");
+    assert!(seen.into_iter().all(|count| count > 10), "{seen:?}");
+}
+
+#[test]
+fn killed_while_it_takes_upstreams_rules_away_the_next_run_mends() {
+    let programs = ["iptables-legacy-save", "iptables-nft-save"];
+    if !netns::available() || !netns::are_installed(&programs) {
+        return;
+    }
+    let replace = ["--replace-istio", "--wait", "60s"];
+    for variant in ["legacy", "nft"] {
+        let netns = Netns::new();
+        load_upstream(&netns, TPROXY, variant);
+        let began = Instant::now();
+        apply(&netns, TPROXY, &replace);
+        let run = began.elapsed();
+        for after in moments(run).step_by(10) {
+            for family in ["-4", "-6"] {
+                netns.run("ip", &[family, "rule", "del", "fwmark", "1337"], "");
+                netns.run("ip", &[family, "route", "flush", "table", "133"], "");
+            }
+            netns.flush();
+            load_upstream(&netns, TPROXY, variant);
+            killed(&netns, TPROXY, &replace, after);
+            // Something captures, whatever there is of both.
+            let tables = netns.output("nft", &["list", "tables"]);
+            let is_new = tables.contains("inet istio-proxy-nat");
+            let jumps = || saved(&netns).iter().any(|line| line == "-A OUTPUT -j ISTIO_OUTPUT");
+            assert!(is_new || jumps(), "after {after:?}: {tables}");
+            apply(&netns, TPROXY, &replace);
+            is_loaded(&netns, TPROXY);
+            assert_eq!(saved(&netns), [""; 0], "after {after:?}");
+            let tables = netns.output("nft", &["list", "tables"]);
+            assert!(!tables.contains("weir-gate"), "{tables}");
+        }
+    }
+}
