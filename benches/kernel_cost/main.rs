@@ -21,6 +21,7 @@ use netweir::ir::Clauses;
 use netweir::lower::{Lowered, lower};
 use netweir::net::{Family, Name};
 use netweir::policy::{Kind, Policy, Setting, Sidecar};
+use netweir::span::Sources;
 use netweir::syntax::NoIncludes;
 use netweir::{Layout, Options, compile};
 
@@ -192,7 +193,9 @@ fn imported(line: &str) -> Policy {
     let importer = IMPORTERS.iter().find(|importer| importer.name == "istio");
     let forms = &importer.expect("Istio can be imported").forms;
     let form = forms.iter().find(|form| form.flag == "config").expect("it has a configuration");
-    form.read(line, &Context::default()).expect("the configuration is good").policies.remove(0)
+    let mut sources = Sources::default();
+    sources.add("corpus", line);
+    form.read(&sources, &Context::default()).expect("the configuration is good").policies.remove(0)
 }
 
 /// The default sidecar, with so many excluded networks, which cannot be joined.

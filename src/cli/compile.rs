@@ -61,7 +61,7 @@ pub(super) struct Compile {
 }
 
 /// Which policies of the file.
-#[derive(Args)]
+#[derive(Default, Args)]
 pub(super) struct Selected {
     /// The policy, where the file has several; may be given several times.
     #[arg(long = "policy", value_name = "NAME")]

@@ -271,7 +271,7 @@ pub(super) fn common_families(left: &Subject, right: &Subject) -> io::Result<Fam
 }
 
 /// `IPv4 and IPv6`, `IPv4`.
-const fn families_words(families: Families) -> &'static str {
+pub(super) const fn families_words(families: Families) -> &'static str {
     match families {
         Families::Both => "IPv4 and IPv6",
         Families::Ipv4 => "IPv4",
@@ -373,7 +373,7 @@ fn proxy(subject: &Subject) -> String {
 }
 
 /// The first few, each with an example, in lines behind others.
-fn brief(Comparison { ways: all, and_more }: &Comparison<DifferenceWords>) -> String {
+pub(super) fn brief(Comparison { ways: all, and_more }: &Comparison<DifferenceWords>) -> String {
     let mut out = String::new();
     for difference in all.iter().take(MOST) {
         let example = difference.begins.as_ref().unwrap_or(&difference.packet);

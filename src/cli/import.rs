@@ -10,6 +10,7 @@ use clap::{
 };
 
 use super::files::{self, once, read_whole};
+use super::import_rules::ImportRules;
 use super::report::Messages;
 use super::{Outcome, numbers, output};
 use crate::diag::render::Level;
@@ -24,7 +25,15 @@ use crate::span::Sources;
 #[derive(Args)]
 pub(super) struct Import {
     #[command(subcommand)]
-    from: From,
+    from: Of,
+}
+
+/// What is turned into a policy.
+#[derive(Subcommand)]
+enum Of {
+    #[command(flatten)]
+    Configuration(From),
+    Rules(ImportRules),
 }
 
 /// What is imported, and how it was given.
@@ -41,11 +50,15 @@ const INPUT: &str = "input";
 
 impl Import {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        let (told, sources) = self.from.read()?;
+        let from = match &self.from {
+            Of::Configuration(from) => from,
+            Of::Rules(rules) => return rules.run(messages),
+        };
+        let (told, sources) = from.read()?;
         match told {
             Ok(imported) => {
                 messages.imported(Level::Note, &sources, &imported.notes);
-                self.write(&imported, messages)
+                from.write(&imported, messages)
             }
             Err(Refused { mistakes, notes, rest: _ }) => {
                 messages.imported(Level::Note, &sources, &notes);
@@ -56,21 +69,21 @@ impl Import {
     }
 }
 
-impl Import {
+impl From {
     /// Writes the policies, to one place or each to a file of its own.
     fn write(&self, imported: &Imported<Words>, messages: &Messages) -> io::Result<Outcome> {
         let texts = imported.policies.iter().zip(&imported.comments).map(|(policy, comments)| {
-            if self.from.given.get_flag(NO_COMMENTS) {
+            if self.given.get_flag(NO_COMMENTS) {
                 print(policy, Detail::Differences)
             } else {
                 print_with(policy, Detail::Differences, comments)
             }
         });
         let head = self.head();
-        let Some(folder) = self.from.path(OUT_DIR) else {
+        let Some(folder) = self.path(OUT_DIR) else {
             let texts: Vec<String> = texts.collect();
             let head = if texts.is_empty() { "" } else { &head };
-            return output::write(self.from.path(OUTPUT), &format!("{head}{}", texts.join("\n")));
+            return output::write(self.path(OUTPUT), &format!("{head}{}", texts.join("\n")));
         };
         let name = |policy: &Policy| format!("{}.weir", policy.name);
         let files = imported.policies.iter().map(name);
@@ -80,15 +93,13 @@ impl Import {
 
     /// The first comment: which rules the policies have the meaning of.
     fn head(&self) -> String {
-        let Importer { rules, release, .. } = self.from.importer;
-        if self.from.given.get_flag(NO_COMMENTS) {
+        let Importer { rules, release, .. } = self.importer;
+        if self.given.get_flag(NO_COMMENTS) {
             return String::new();
         }
         format!("# What {rules} do, those of {release}. Made by weir import.\n\n")
     }
-}
 
-impl From {
     fn read(&self) -> io::Result<(Told, Sources)> {
         self.reads_standard_input_once()?;
         let context = Context {

@@ -25,7 +25,7 @@ pub(super) struct Input {
 }
 
 /// Where names of groups get their numbers from.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(super) struct GroupFile {
     /// Group file (the form of /etc/group) that resolves group names in the policy.
     ///

@@ -17,6 +17,7 @@ mod format;
 mod forms;
 mod golden;
 mod import;
+mod import_rules;
 mod input;
 mod kubectl;
 mod lint;

@@ -88,9 +88,20 @@ impl Reading {
     ) -> io::Result<Option<Subject>> {
         let texts: Vec<String> =
             paths.iter().map(|path| read_unpacked(path)).collect::<io::Result<_>>()?;
+        self.texts(paths, &texts, filled, messages)
+    }
+
+    /// The same, of files that were read already.
+    pub(super) fn texts(
+        &self,
+        paths: &[PathBuf],
+        texts: &[String],
+        filled: &BTreeSet<String>,
+        messages: &Messages,
+    ) -> io::Result<Option<Subject>> {
         let mut subjects = Vec::new();
         let mut dumps: Vec<(&Path, Dump<'_>)> = Vec::new();
-        for (path, text) in paths.iter().zip(&texts) {
+        for (path, text) in paths.iter().zip(texts) {
             let name = called(path);
             match recognised(path, text, messages)? {
                 Form::Iptables(found) => {

@@ -37,6 +37,9 @@ pub(super) struct Reading {
     leave_out: Vec<String>,
     #[command(flatten)]
     groups: GroupFile,
+    /// Chains of others that rules of iptables may lead to though they are not there.
+    #[arg(skip)]
+    others: BTreeSet<String>,
     #[command(flatten)]
     includes: Includes,
 }
@@ -174,6 +177,17 @@ impl Subject {
 }
 
 impl Reading {
+    /// How rules are read that a policy is made of. Kuma's may lead to a chain of Docker's.
+    pub(super) fn of_rules(leave_out: &[String], groups: GroupFile) -> Self {
+        Self {
+            selected: Selected::default(),
+            leave_out: leave_out.to_vec(),
+            groups,
+            includes: Includes::default(),
+            others: ["DOCKER_OUTPUT".to_owned()].into(),
+        }
+    }
+
     /// Reads a file of any form; `None` if it is a policy that is wrong.
     pub(super) fn file(
         &self,
@@ -325,6 +339,7 @@ impl Reading {
         Ok(iptables::Options {
             groups: self.groups.read()?,
             leave_out: self.leave_out.iter().cloned().collect(),
+            others: self.others.clone(),
             ..iptables::Options::default()
         })
     }

@@ -3,6 +3,7 @@
 //! Each mesh has a folder: what its configuration says, to what its kinds of policies mean. What a
 //! policy cannot say, or the mesh refuses, is a mistake; what has no effect, or says nothing about
 //! traffic, is left out with a note. Nothing is dropped in silence. [`IMPORTERS`] lists the meshes.
+//! [`rules`] goes the way back from a mesh's rules.
 
 mod advice;
 pub mod appmesh;
@@ -27,6 +28,7 @@ mod naming;
 pub mod osm;
 mod prefix;
 mod report;
+pub mod rules;
 mod shell;
 mod words;
 

@@ -49,6 +49,7 @@ mod random_kernel;
 mod reality;
 mod refusal;
 mod routing;
+mod rules_import;
 mod rulesets;
 mod shortest;
 mod smt;
