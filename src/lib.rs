@@ -35,7 +35,7 @@
 //! let text = text.replace("10.1.2.3/8", "10.0.0.0/8");
 //! let compilation = compile("web.weir", &text, &NoIncludes, &Options::default()).unwrap();
 //! let script = compilation.emit(&compilation.policies[0], View::Nft).unwrap();
-//! assert!(script.contains("ip daddr 10.0.0.0/8 counter return"));
+//! assert!(script.contains("ip daddr { 10.0.0.0/8, 127.0.0.1 } counter return"));
 //! ```
 //!
 //! A CNI plugin's use of it is `examples/cni.rs`. The feature `host` adds what loads rules into a

@@ -22,10 +22,17 @@ fn killed(netns: &Netns, policy: &str, more: &[&str], after: Duration) -> bool {
     was_running
 }
 
-/// Moments of a run that takes so long, spread over it and some more, in no order.
-fn moments(run: Duration) -> impl Iterator<Item = Duration> {
-    // The golden ratio leaves no gaps, however many there are.
-    (0..TIMES).map(move |count| run.mul_f64((f64::from(count) * 0.618_034).fract() * 1.1))
+/// A moment of a run that takes so long, or of some time behind it. All of them are in no order, and the
+/// golden ratio leaves no gaps between them, however many there are.
+fn moment(count: u32, run: Duration) -> Duration {
+    run.mul_f64((f64::from(count) * 0.618_034).fract() * 1.1)
+}
+
+/// How long it takes to apply a policy.
+fn took(netns: &Netns, policy: &str) -> Duration {
+    let began = Instant::now();
+    apply(netns, policy, &[]);
+    began.elapsed()
 }
 
 #[test]
@@ -35,16 +42,18 @@ fn killed_at_any_time_rules_are_old_or_new() {
     }
     let netns = Netns::new();
     let wait = ["--wait", "60s"];
-    apply(&netns, TPROXY, &[]);
-    let (tproxy, tproxy_routing) = (netns.ruleset(), netns.routing());
-    let began = Instant::now();
     apply(&netns, DEFAULT, &[]);
-    let run = began.elapsed();
+    // One takes longer than the other, as it needs routing.
+    let of_tproxy = took(&netns, TPROXY);
+    let (tproxy, tproxy_routing) = (netns.ruleset(), netns.routing());
+    let of_default = took(&netns, DEFAULT);
     let (default, default_routing) = (netns.ruleset(), netns.routing());
     let mut in_the_middle = 0;
     let mut seen = [0; 2];
-    for (count, after) in moments(run).enumerate() {
-        let policy = if count % 2 == 0 { TPROXY } else { DEFAULT };
+    for count in 0..TIMES {
+        let (policy, run) =
+            if count % 2 == 0 { (TPROXY, of_tproxy) } else { (DEFAULT, of_default) };
+        let after = moment(count, run);
         in_the_middle += u32::from(killed(&netns, policy, &wait, after));
         let now = netns.ruleset();
         let is = [&tproxy, &default].into_iter().position(|rules| *rules == now);
@@ -82,7 +91,8 @@ fn killed_while_it_takes_upstreams_rules_away_the_next_run_mends() {
         let began = Instant::now();
         apply(&netns, TPROXY, &replace);
         let run = began.elapsed();
-        for after in moments(run).step_by(10) {
+        for count in (0..TIMES).step_by(10) {
+            let after = moment(count, run);
             for family in ["-4", "-6"] {
                 netns.run("ip", &[family, "rule", "del", "fwmark", "1337"], "");
                 netns.run("ip", &[family, "route", "flush", "table", "133"], "");

@@ -16,9 +16,11 @@
 //! use netweir::import::istio::{self, Context};
 //!
 //! let words = istio::split("istio-iptables -p 15001 -z 15006 -u 1337 -i * -b * -d 15020").unwrap();
-//! let imported = istio::arguments(&words, &Context::default()).unwrap();
+//! // Whether there is IPv6 is not in the arguments.
+//! let context = Context { ipv6: Some(true), ..Context::default() };
+//! let imported = istio::arguments(&words, &context).unwrap();
 //! assert_eq!(imported.policies[0].name.as_str(), "istio");
-//! assert_eq!(imported.notes.len(), 1); // whether there is IPv6 is not in the arguments
+//! assert_eq!(imported.notes.len(), 0);
 //! ```
 
 mod ambient;
