@@ -33,6 +33,7 @@ mod lanes;
 mod outcome;
 mod packet;
 mod pool;
+mod possible;
 mod space;
 mod structure;
 mod symbolic;
