@@ -12,11 +12,14 @@ use netweir::verify::Answer;
 use netweir::{Options, View, compile, reader};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use serde_json::Value;
 
 use crate::cli::{stderr, stdout, weir, weir_with};
 use crate::common::corpus::{self, Texts};
+use crate::common::netns::{self, Netns};
 use crate::common::policies::policies;
 use crate::common::shipped::{compile_file, rulesets};
+use crate::kuma_import::imported;
 
 /// The one policy that rules are read back to, which must be equal and one that `check` takes.
 fn recovered(ruleset: &Ruleset, given: Families, what: &str) -> Result<FromRules, String> {
@@ -49,14 +52,21 @@ fn given(ipv4: bool, ipv6: bool) -> Families {
     }
 }
 
-/// Every configuration of a mesh, from its own rules to the policy that says the same.
+/// Every configuration of a mesh, from its own rules to the policy that says the same, and from the rules
+/// of that policy in the compact layout.
 fn comes_back(mesh: &str) {
     let (mut all, mut wrong) = (0, Vec::new());
     for entry in corpus::of(mesh) {
         let Ok(texts) = &entry.upstream else { continue };
         all += 1;
         let given = given(texts.ipv4.is_some(), texts.ipv6.is_some());
-        wrong.extend(recovered(&texts.read().unwrap(), given, &entry.name).err());
+        let found = recovered(&texts.read().unwrap(), given, &entry.name);
+        // What it says in the fewest rules comes back, too.
+        let comes_back = found.and_then(|found| {
+            let compact = Layout::Compact.of(&found.policy).ruleset;
+            recovered(&compact, Families::Both, &format!("{}, compact", entry.name))
+        });
+        wrong.extend(comes_back.err());
     }
     println!("rules of {mesh}: {} of {all} come back equal", all - wrong.len());
     assert!(wrong.is_empty(), "{} of {all}\n{}", wrong.len(), wrong.join("\n"));
@@ -80,10 +90,11 @@ type Written = (&'static str, Families, Ruleset);
 
 /// The rules of a policy in every form that they can be read back from.
 fn written(policy: &Policy, layout: Layout) -> Vec<Written> {
-    let lowered = layout.of(policy).ruleset;
     let governed = policy.families();
+    // Text for iptables has one layout.
+    let upstream = Layout::Upstream.of(policy).ruleset;
     let text = |family| {
-        let text = iptables::emit(&lowered, family).ok();
+        let text = iptables::emit(&upstream, family).ok();
         text.filter(|_| governed.has(family))
     };
     let texts = Texts { ipv4: text(Family::Ipv4), ipv6: text(Family::Ipv6) };
@@ -98,7 +109,7 @@ fn written(policy: &Policy, layout: Layout) -> Vec<Written> {
         all.push(("iptables", governed, texts.read().unwrap()));
     }
     // What nft cannot say, iptables can.
-    if let Ok(legal) = nft::legal(&lowered, nft::Target::OLDEST) {
+    if let Ok(legal) = nft::legal(&layout.of(policy).ruleset, nft::Target::OLDEST) {
         all.push(("nft", Families::Both, legal.ruleset().clone()));
     }
     all
@@ -138,6 +149,59 @@ fn all_that_ships_comes_back_from_every_form_of_its_rules() {
     assert!(forms > 200, "{forms}");
 }
 
+/// The rules that are loaded, from the text and the JSON that nft lists them in, without comments.
+fn listed(netns: &Netns) -> [Written; 2] {
+    let text = netns.output("nft", &["list", "ruleset"]);
+    let lines = text.lines().map(|line| line.split(" comment \"").next().unwrap());
+    let text: Vec<&str> = lines.filter(|line| !line.trim().starts_with("comment ")).collect();
+    let text = text.join("\n");
+    assert!(!text.contains("comment"), "{text}");
+    let mut json = netns.ruleset();
+    without_comments(&mut json);
+    let options = reader::nft::Options::default();
+    [
+        ("text", Families::Both, reader::nft::script(&text, &options).unwrap().ruleset),
+        ("JSON", Families::Both, reader::nft::json(&json.to_string(), &options).unwrap().ruleset),
+    ]
+}
+
+fn without_comments(json: &mut Value) {
+    match json {
+        Value::Object(members) => {
+            members.remove("comment");
+            members.values_mut().for_each(without_comments);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_comments),
+        _ => {}
+    }
+}
+
+#[test]
+fn all_that_ships_comes_back_from_what_nft_lists() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let mut wrong = Vec::new();
+    let mut forms = 0;
+    for path in rulesets() {
+        for layout in [Layout::Compact, Layout::Upstream] {
+            let compilation = compile_file(&path, &Options { layout, ..Options::default() });
+            for policy in &compilation.policies {
+                netns.load(&compilation.emit(policy, View::Nft).unwrap());
+                for (form, given, ruleset) in listed(&netns) {
+                    forms += 1;
+                    let what = format!("{} {layout:?} {form}", policy.name);
+                    wrong.extend(recovered(&ruleset, given, &what).err());
+                }
+                netns.flush();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {forms}\n{}", wrong.len(), wrong.join("\n"));
+    assert!(forms > 150, "{forms}");
+}
+
 /// The same policies every time, so that a run says something about a change and not about chance;
 /// `PROPTEST_RNG_SEED=7` and `PROPTEST_CASES=3000` ask for others.
 fn seed() -> RngSeed {
@@ -157,14 +221,25 @@ proptest! {
 
     #[test]
     fn random_policies_come_back_from_their_rules(policy in policies(), is_compact: bool) {
-        let layout = if is_compact { Layout::Compact } else { Layout::Upstream };
-        for (form, given, ruleset) in written(&policy, layout) {
-            let text = print(&policy, Detail::Differences);
-            if let Err(why) = recovered(&ruleset, given, form) {
-                return Err(TestCaseError::fail(format!("{layout:?}\n{text}\n{why}")));
-            }
+        come_back(&policy, is_compact)?;
+    }
+
+    #[test]
+    fn random_policies_of_kuma_come_back_from_their_rules(policy in imported(), is_compact: bool) {
+        come_back(&policy, is_compact)?;
+    }
+}
+
+/// Every form of the rules of a policy, in a layout.
+fn come_back(policy: &Policy, is_compact: bool) -> Result<(), TestCaseError> {
+    let layout = if is_compact { Layout::Compact } else { Layout::Upstream };
+    for (form, given, ruleset) in written(policy, layout) {
+        let text = print(policy, Detail::Differences);
+        if let Err(why) = recovered(&ruleset, given, form) {
+            return Err(TestCaseError::fail(format!("{layout:?}\n{text}\n{why}")));
         }
     }
+    Ok(())
 }
 
 #[test]

@@ -13,10 +13,11 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
     let kind = families(leaves).map(|families| {
         let default = Consul::default();
         let loopback = families.iter().map(|family| family.loopback().into());
-        // All of them go where they want to, and the proxy's is the last to be asked for.
+        // All of them go where they want to, and the proxy's is the last to be asked for, if it is not one
+        // of a range.
         let user = match facts.users.iter().rposition(|(first, last)| first == last) {
             Some(at) => set(facts.users.remove(at).0),
-            None => default.proxy.user,
+            None => facts.users.last().map_or(default.proxy.user, |(first, _)| set(*first)),
         };
         let ranges = facts.users.iter().filter_map(|(first, last)| UserRange::new(*first, *last));
         Consul {

@@ -39,7 +39,6 @@ struct Exclusion {
 }
 
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is said by a rule of its own")]
 struct Facts {
     users: Vec<u32>,
     inbound_ports: Vec<u16>,
@@ -58,11 +57,20 @@ struct Facts {
     /// Whether queries to every server are captured.
     has_every_server: bool,
     servers: Vec<IpAddr>,
-    leaves_tcp_queries: bool,
+    /// Servers in the order in which they are put into a zone: those behind one see what it has done.
+    zone_servers: Vec<IpAddr>,
+    /// Families in which TCP queries are left alone.
+    tcp_queries_left: BTreeSet<Family>,
     /// Families in which connections to every captured port are taken by now.
     taken: BTreeSet<Family>,
     splits_zones: bool,
     docker: BTreeSet<Family>,
+}
+
+/// The servers that a rule names.
+fn servers(leaf: &Leaf<'_>) -> Vec<IpAddr> {
+    let nets = leaf.when.nets(Part::To).into_iter().flatten();
+    nets.flat_map(addresses).collect()
 }
 
 #[derive(Default)]
@@ -108,10 +116,19 @@ impl Facts {
             && match (&leaf.when.parts()[..], zone) {
                 ([Part::Port, Part::User], 1) | ([Part::SourcePort, Part::User], 2) => {
                     self.users.extend(each(leaf.when.ids(Part::User)));
+                    let answers = leaf.when.ports(Part::SourcePort);
+                    self.dns_ports.extend(answers.ranges().iter().map(|range| range.first()));
                     true
                 }
-                ([Part::Port] | [Part::Port, Part::To], 2)
-                | (
+                ([Part::Port, Part::To], 2) => {
+                    add(&mut self.zone_servers, &servers(leaf));
+                    true
+                }
+                ([Part::Port], 2) => {
+                    self.has_every_server = true;
+                    true
+                }
+                (
                     [Part::SourcePort] | [Part::SourcePort, Part::From] | [Part::From, Part::To],
                     1,
                 ) => true,
@@ -171,12 +188,12 @@ impl Facts {
         match (leaf.then, &when.parts()[..]) {
             (Then::Leaves, [Part::Port, Part::NotUser]) if is_dns && is_tcp => {
                 self.users.extend(each(when.ids(Part::NotUser)));
-                self.leaves_tcp_queries |= !self.are_queries_taken(leaf.family);
+                self.leaves_tcp_queries(leaf.family);
             }
             // Whoever is the proxy has gone before.
             (Then::Leaves, [Part::Port]) if is_dns && is_tcp && !leaf.gone.is_nobody() => {
                 self.users.extend(leaf.gone.users.iter().flat_map(|ids| each(ids)));
-                self.leaves_tcp_queries |= !self.are_queries_taken(leaf.family);
+                self.leaves_tcp_queries(leaf.family);
             }
             (Then::Leaves, [Part::Port]) => self.exclude(leaf, &[]),
             (Then::Leaves, [Part::Port, Part::User]) => self.exclude(leaf, when.ids(Part::User)),
@@ -194,9 +211,7 @@ impl Facts {
             }
             (then, [Part::Port, Part::To]) if is_udp(leaf) && is_dns => {
                 let Some(port) = redirected(then) else { return false };
-                let nets = when.nets(Part::To).into_iter().flatten();
-                let servers: Vec<IpAddr> = nets.flat_map(addresses).collect();
-                add(&mut self.servers, &servers);
+                add(&mut self.servers, &servers(leaf));
                 self.dns_ports.push(port);
             }
             _ => return false,
@@ -204,10 +219,12 @@ impl Facts {
         true
     }
 
-    /// Whether TCP queries are captured before a rule asks for them, as Kuma's option
+    /// TCP queries are left alone, if they are not captured before a rule asks for them, as Kuma's option
     /// `insertRedirectInsteadOfAppend` has it.
-    fn are_queries_taken(&self, family: Family) -> bool {
-        self.taken.contains(&family) || self.outbound.captured.has(DNS)
+    fn leaves_tcp_queries(&mut self, family: Family) {
+        if !self.taken.contains(&family) && !self.outbound.captured.has(DNS) {
+            self.tcp_queries_left.insert(family);
+        }
     }
 
     fn exclude(&mut self, leaf: &Leaf<'_>, users: &[(u32, u32)]) {
@@ -256,7 +273,13 @@ impl Facts {
     fn policy(mut self, families: Families) -> Kuma {
         let default = Kuma::default();
         // The rule of the proxy's queries looks like one of an excluded user.
-        let has_dns = self.has_every_server || !self.servers.is_empty();
+        add(&mut self.zone_servers, &self.servers);
+        if !self.has_every_server && self.zone_servers.is_empty() {
+            // Where all of UDP is excluded, nothing tells one server from another.
+            let loopback = |family: &Family| IpNet::from(family.loopback()).addr();
+            self.zone_servers.extend(self.tcp_queries_left.iter().map(loopback));
+        }
+        let has_dns = self.has_every_server || !self.zone_servers.is_empty();
         let user = first(&self.users, default.proxy.user);
         let is_proxys = |it: &Exclusion| {
             let own = Some((*user, *user));
@@ -310,8 +333,8 @@ impl Facts {
                 exclude_users: set(exclusions(&self.exclusions)),
             },
             dns: set(has_dns.then(|| Dns {
-                servers: selection(self.has_every_server, self.servers.clone()).value,
-                captures_tcp: set(!self.leaves_tcp_queries),
+                servers: selection(self.has_every_server, self.zone_servers.clone()).value,
+                captures_tcp: set(self.tcp_queries_left.is_empty()),
                 splits_zones: set(self.splits_zones || !could_split),
                 docker_output: set(docker_output),
             })),

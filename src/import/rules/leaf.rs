@@ -25,8 +25,8 @@ pub(super) struct Leaf<'a> {
     /// The place of the rule of the base chain: that of its table and its chain, and its own.
     pub(super) root: (usize, usize, usize),
     pub(super) when: When,
-    /// Whether a rule on the way asked who sends the packet, and not this one.
-    pub(super) is_by_owner: bool,
+    /// What rules on the way asked for.
+    pub(super) asked: BTreeSet<Part>,
     /// Whether a rule before it has sent every packet that comes so far where it wants to.
     pub(super) is_dead: bool,
     /// Whose packets have gone before, by rules about nothing else.
@@ -62,6 +62,11 @@ impl Leaf<'_> {
             Base { priority: ..0, .. } => Stage::Mangle,
             Base { .. } => Stage::Filter,
         }
+    }
+
+    /// Whether a rule on the way asked who sends the packet, and not this one.
+    pub(super) fn is_by_owner(&self) -> bool {
+        self.asked.iter().any(|part| is_owner(*part))
     }
 
     /// Whether it stands in a base chain itself.
@@ -308,8 +313,8 @@ fn governed(mut leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     leaves
 }
 
-/// The same, each thing once. What is done for an owner, and for everybody too, is done for everybody:
-/// rules that ask who sends a packet may lead to the same rules on both ways.
+/// The same, each thing once. What is done for an owner or an interface, and for all too, is done for all:
+/// rules that ask for it may lead to the same rules on both ways.
 fn once(leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     let key = |leaf: &Leaf<'_>, when: &When| {
         format!(
@@ -324,15 +329,17 @@ fn once(leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     let mut seen = BTreeSet::new();
     let is_needed = |leaf: &Leaf<'_>| {
         let parts = leaf.when.parts();
-        // Where all others have gone by then, what is left alone of a group is not what is of everybody.
-        let is_all_of_a_group = parts == [Part::Group] && leaf.then == Then::Leaves;
-        let is_of_everybody = parts
-            .into_iter()
-            .any(|part| is_owner(part) && all.contains(&key(leaf, &leaf.when.without(part))));
+        // Where all others have gone by then, what is left alone of a group is not what is of everybody; and
+        // what is left alone of an interface is a rung of its own.
+        let is_rung = matches!(parts[..], [Part::Group | Part::Out]) && leaf.then == Then::Leaves;
+        let is_said = parts.into_iter().any(|part| {
+            (is_owner(part) || part == Part::Out)
+                && leaf.asked.contains(&part)
+                && all.contains(&key(leaf, &leaf.when.without(part)))
+        });
         // Who has gone at one place has not at another.
         let place = format!("{} {:?} {}", key(leaf, &leaf.when), leaf.gone, leaf.is_direct());
-        let is_said = leaf.is_by_owner && is_of_everybody && !is_all_of_a_group;
-        !is_said && seen.insert(place)
+        (is_rung || !is_said) && seen.insert(place)
     };
     leaves.into_iter().filter(is_needed).collect()
 }
@@ -410,7 +417,7 @@ impl<'a> Walk<'a> {
                         via: via.iter().map(|(name, _)| name.as_str()).collect(),
                         root: (way.place.0, way.place.1, place),
                         when: narrowed,
-                        is_by_owner: when.parts.keys().any(|part| is_owner(*part)),
+                        asked: when.parts.keys().copied().collect(),
                         gone: gone.clone(),
                         is_dead: is_nobody,
                         then,

@@ -11,6 +11,10 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
     let mut facts = Facts::default();
     let understood = leaves.iter().map(|leaf| facts.add(leaf)).collect();
     let default = Linkerd::default();
+    if !facts.captures_all && facts.captured.is_empty() {
+        // Nothing is captured but what is excluded.
+        facts.captured = facts.inbound_excluded.clone();
+    }
     let kind = families(leaves).map(|families| {
         let inbound = Inbound {
             capture_ports: selection(facts.captures_all, facts.captured.list()),

@@ -136,11 +136,15 @@ fn one(own: Own, given: Families, name: &Name, report: &mut Report) -> Option<Fr
                 continue;
             }
         };
+        let is_equal = verdict.answer == Answer::Equal;
         let is_better =
             best.as_ref().is_none_or(|best| distance(&verdict) < distance(&best.verdict));
         if is_better {
             let rules = ruleset.clone();
             best = Some(FromRules { mesh: ladder.mesh, policy, rules, verdict });
+        }
+        if is_equal {
+            break;
         }
     }
     let Some(found) = best else {

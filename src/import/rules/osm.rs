@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::Read;
 use super::leaf::{Leaf, Part, Stage, Then};
-use super::values::{Ports, Prefixes, add, each, first, over_lo, redirected, selection, set};
+use super::values::{Ports, Prefixes, add, each, first, redirected, selection, set};
 use crate::ir::{Action, Hook};
 use crate::net::{Family, Interface};
 use crate::policy::osm::{Inbound, LocalMode, Osm, Outbound, Proxy};
@@ -15,6 +15,10 @@ use crate::policy::osm::{Inbound, LocalMode, Osm, Outbound, Proxy};
 pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
     let mut facts = Facts::default();
     let understood = leaves.iter().map(|leaf| facts.add(leaf)).collect();
+    if facts.captured.is_empty() {
+        // Nothing is captured but what is excluded.
+        facts.captured = facts.excluded.clone();
+    }
     let default = Osm::default();
     let localhost = IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let kind = Osm {
@@ -82,12 +86,10 @@ impl Facts {
             }
             (Hook::Output, Then::Leaves, [Part::Out, Part::NotUser]) => {}
             (Hook::Output, Then::Leaves, [Part::Out]) => {
-                // The interfaces of both directions are the same.
-                let is_rung =
-                    over_lo(leaf, Part::Out) && !self.interfaces.contains(&Interface::lo());
-                if !is_rung {
-                    add(&mut self.interfaces, when.interfaces(Part::Out));
-                }
+                // The interfaces of both directions are the same, and loopback has a rung of its own.
+                let names =
+                    when.interfaces(Part::Out).iter().filter(|name| **name != Interface::lo());
+                add(&mut self.interfaces, &names.cloned().collect::<Vec<_>>());
             }
             // All else, behind what is captured.
             (Hook::Output, Then::Leaves, []) if !self.captured.is_empty() => {}

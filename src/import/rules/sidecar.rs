@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Read;
-use super::leaf::{Leaf, Part, Stage, Then};
+use super::leaf::{Leaf, Part, Stage, Then, When};
 use super::values::{
     Ports, Prefixes, add, addresses, each, families, first, is_udp, over_lo, redirected, selection,
     set,
@@ -27,8 +27,10 @@ pub(super) fn read(leaves: &[Leaf<'_>]) -> Read {
         let parts = leaf.when.parts();
         let is_behind =
             parts.iter().all(|part| matches!(part, Part::Port | Part::To | Part::Group));
-        let is_asked_again =
-            leaf.is_by_owner && is_behind && !only.is_empty() && leaf.when.ids(Part::Group) == only;
+        let is_asked_again = leaf.is_by_owner()
+            && is_behind
+            && !only.is_empty()
+            && leaf.when.ids(Part::Group) == only;
         let leaf = if is_asked_again {
             &Leaf { when: leaf.when.without(Part::Group), ..leaf.clone() }
         } else {
@@ -68,6 +70,9 @@ struct Facts {
     proxy_groups: Vec<u32>,
     /// Groups that are left alone.
     groups: Vec<u32>,
+    /// Users and groups whose queries have a zone of their own, in any order.
+    zone_users: Vec<u32>,
+    zone_groups: Vec<u32>,
     only_groups: Option<Vec<(u32, u32)>>,
     outbound_ports: Vec<u16>,
     inbound_ports: Vec<u16>,
@@ -122,26 +127,32 @@ impl Facts {
             return false;
         }
         match (&when.parts()[..], zone) {
-            ([Part::Port, Part::User], 1) => add(&mut self.users, &each(when.ids(Part::User))),
+            ([Part::Port, Part::User], 1) => add(&mut self.zone_users, &each(when.ids(Part::User))),
             ([Part::SourcePort, Part::User], 2) => {
                 self.dns_ports
                     .extend(when.ports(Part::SourcePort).ranges().iter().map(|it| it.first()));
-                add(&mut self.users, &each(when.ids(Part::User)));
+                add(&mut self.zone_users, &each(when.ids(Part::User)));
             }
             ([Part::Port, Part::Group], 1) => {
-                add(&mut self.proxy_groups, &each(when.ids(Part::Group)));
+                add(&mut self.zone_groups, &each(when.ids(Part::Group)));
             }
             ([Part::SourcePort, Part::Group], 2) => {
                 self.dns_ports
                     .extend(when.ports(Part::SourcePort).ranges().iter().map(|it| it.first()));
-                add(&mut self.proxy_groups, &each(when.ids(Part::Group)));
+                add(&mut self.zone_groups, &each(when.ids(Part::Group)));
             }
-            ([Part::Port] | [Part::Port, Part::To], 2)
-            | ([Part::SourcePort] | [Part::SourcePort, Part::From], 1) => {}
+            ([Part::Port], 2) => self.has_every_server = true,
+            ([Part::Port, Part::To], 2) => self.add_servers(when),
+            ([Part::SourcePort] | [Part::SourcePort, Part::From], 1) => {}
             _ => return false,
         }
         self.keeps_dns_apart = true;
         true
+    }
+
+    fn add_servers(&mut self, when: &When) {
+        let nets = when.nets(Part::To).into_iter().flatten();
+        add(&mut self.servers, &nets.flat_map(addresses).collect::<Vec<_>>());
     }
 
     /// Before translation, of what arrives.
@@ -276,9 +287,10 @@ impl Facts {
             return false;
         }
         match parts {
-            // Whoever is the proxy has gone before.
+            // Whoever is the proxy has gone before, or goes where this leads.
             [Part::Out] | [Part::NotPort, Part::Out]
-                if over_lo(leaf, Part::Out) && !leaf.gone.is_nobody() =>
+                if over_lo(leaf, Part::Out)
+                    && (leaf.is_by("istio-output") || !leaf.gone.is_nobody()) =>
             {
                 self.leaves_loopback = true;
                 self.keeps_dns_apart |= when.ports(Part::NotPort).contains(DNS);
@@ -307,7 +319,7 @@ impl Facts {
     /// What leaves and goes to a port instead.
     fn captures(&mut self, leaf: &Leaf<'_>, parts: &[Part], port: u16) -> bool {
         let when = &leaf.when;
-        let is_dns = is_udp(leaf) && when.ports(Part::Port) == PortSet::from(DNS);
+        let is_dns = when.has(Protocol::Udp) && when.ports(Part::Port) == PortSet::from(DNS);
         match parts {
             [Part::NotPort, Part::NotTo, Part::Out, owner @ (Part::User | Part::Group)] => {
                 self.loopback.add(when.nets(Part::NotTo));
@@ -322,8 +334,7 @@ impl Facts {
                 self.dns_ports.insert(0, port);
             }
             [Part::Port, Part::To] if when.ports(Part::Port) == PortSet::from(DNS) => {
-                let nets = when.nets(Part::To).into_iter().flatten();
-                add(&mut self.servers, &nets.flat_map(addresses).collect::<Vec<_>>());
+                self.add_servers(when);
                 self.dns_ports.insert(0, port);
             }
             // The queries over TCP, where those over UDP go there, too.
@@ -345,14 +356,35 @@ impl Facts {
     }
 
     /// The policies that the rules may be of, the likeliest first.
-    fn policies(&self, families: Families) -> Vec<Sidecar> {
+    fn policies(&mut self, families: Families) -> Vec<Sidecar> {
+        add(&mut self.users, &std::mem::take(&mut self.zone_users));
+        add(&mut self.proxy_groups, &std::mem::take(&mut self.zone_groups));
+        if self.only_groups.is_some() {
+            // Others are left alone anyway.
+            add(&mut self.proxy_groups, &std::mem::take(&mut self.groups));
+        }
         let own = &self.proxy_groups;
         // Of a group that is only left alone, nothing tells whether it is the proxy's.
         let may_be_users = own.is_empty()
             && !self.users.is_empty()
             && self.users.iter().all(|user| self.groups.contains(user));
         let as_users = may_be_users.then_some(&self.users);
-        as_users.into_iter().chain([own]).map(|groups| self.policy(families, groups)).collect()
+        let mut all: Vec<Sidecar> =
+            as_users.into_iter().chain([own]).map(|groups| self.policy(families, groups)).collect();
+        // Where all is left alone before destinations are asked for, no group but the proxy's is captured.
+        let is_excluded =
+            |family: Family| all[0].outbound.exclude_to.contains(&family.everywhere());
+        if families.iter().all(is_excluded) && !own.is_empty() {
+            let mut only = all[0].clone();
+            only.outbound.exclude_to = set(Vec::new());
+            only.outbound.groups = set(Groups::Only(only.proxy.groups.value.clone()));
+            // What arrives on rerouted interfaces tells what is captured otherwise.
+            if only.interfaces.reroute.is_empty() {
+                only.outbound.capture_to = selection(true, Vec::new());
+            }
+            all.push(only);
+        }
+        all
     }
 
     fn policy(&self, families: Families, groups: &[u32]) -> Sidecar {
@@ -376,12 +408,11 @@ impl Facts {
             }
         }
         let mode = if self.is_tproxy { Mode::Tproxy(self.tproxy()) } else { Mode::Redirect };
-        let reroute: Vec<_> = self
-            .arriving
-            .iter()
-            .filter(|name| self.rerouted.contains(name) || !self.out.contains(name))
-            .cloned()
-            .collect();
+        // What is left alone of them may be so among excluded interfaces.
+        let is_arriving =
+            |name: &&Interface| self.rerouted.contains(name) || !self.out.contains(name);
+        let mut reroute: Vec<_> = self.arriving.iter().filter(is_arriving).cloned().collect();
+        add(&mut reroute, &self.rerouted);
         // With TPROXY, the tunnel port is captured like others.
         let tunnel = (!self.is_tproxy).then_some(tunnel_port);
         let inbound_excluded = self.inbound_excluded.without(tunnel);

@@ -53,6 +53,10 @@ impl Ports {
         self.0.ranges().iter().copied().filter(overlap).collect()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn has(&self, port: u16) -> bool {
         self.0.contains(port)
     }
