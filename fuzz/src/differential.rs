@@ -1,9 +1,9 @@
-//! Two ways to the same answer, for random policies and rulesets. The bytes are what chance is made of.
+//! Two ways to the same answer, for random policies and rulesets. The bytes are what chance begins with.
 
 use netweir::ir::Ruleset;
 use netweir::lower::lower;
-use netweir::optimise::Layout;
 use netweir::net::Family;
+use netweir::optimise::Layout;
 use netweir::policy::{Detail, print};
 use netweir::reader::{iptables, nft};
 use netweir::semantics::{compare, run};
@@ -14,25 +14,18 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::arbitrary::{packet, packet_of_others, ruleset, ruleset_of_others};
 
-/// How many bytes are enough for a ruleset and a few packets.
-const ENOUGH: usize = 1 << 16;
-
 /// What chance makes of the bytes.
 struct Chance(TestRunner);
 
 impl Chance {
-    /// The bytes, and behind them as many as any choice takes, made of them: where chance ends, it is
-    /// zeros without end, and whoever waits for another number waits forever.
+    /// Chance that begins with the bytes, as many as it takes.
+    ///
+    /// To take the bytes themselves for its numbers is no use: where they end, zeros without end follow, and
+    /// who waits for another number waits forever.
     fn of(bytes: &[u8]) -> Self {
-        let mut seed = bytes.to_vec();
-        let mut state = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
-            (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        while seed.len() < ENOUGH {
-            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            seed.extend(&state.to_be_bytes()[..4]);
-        }
-        let rng = TestRng::from_seed(RngAlgorithm::PassThrough, &seed);
+        let mut seed = [0; 32];
+        seed.iter_mut().zip(bytes).for_each(|(seed, byte)| *seed = *byte);
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         Self(TestRunner::new_with_rng(Config::default(), rng))
     }
 

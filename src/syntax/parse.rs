@@ -60,7 +60,7 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
         // `stray` takes every character that nothing else does.
         let piece = pairs.ok().and_then(|mut pairs| pairs.next()).expect("every text is pieces");
         let behind = &rest[piece.as_span().end()..];
-        let before_block = behind.trim_start_matches([' ', '\t']).starts_with('{');
+        let before_block = behind.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
         for pair in piece.into_inner() {
             reading.piece(pair, before_block);
         }

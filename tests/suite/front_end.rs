@@ -82,6 +82,13 @@ fn what_is_formatted_stays() {
 }
 
 #[test]
+fn a_block_on_a_later_line_belongs_to_the_word_before_it() {
+    for text in ["let a =#c\nb {x}\n", "let a =#c\nb\n{x}\n", "=#\nb\n\n{x}\n"] {
+        assert_eq!(parsed(text).diagnostics.len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn formatting_makes_one_of_many_ways() {
     for (given, formatted) in [
         ("", ""),
