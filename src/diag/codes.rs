@@ -76,7 +76,7 @@ impl Problem {
             Self::SameMark { .. } => "W507",
             Self::SamePort { .. } => "W508",
             Self::NoEffect { .. } | Self::Shadowed { .. } => "W509",
-            Self::CapturesNothing { .. } => "W510",
+            Self::CapturesNothing { .. } | Self::NothingLeft { .. } => "W510",
             Self::NoPolicy => "W511",
             Self::TooMany { severity: Severity::Warning } => "W512",
             Self::ReroutedLate => "W513",

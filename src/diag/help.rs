@@ -217,6 +217,9 @@ impl Problem {
                     .to_owned()
             }
             Self::CapturesNothing { .. } => "capture something, or remove the policy".to_owned(),
+            Self::NothingLeft { by, .. } => {
+                format!("narrow `{by}`, or say that nothing is captured: `capture … none`")
+            }
             Self::NotToml { .. } => {
                 "a line is `key = value`, a section begins with its name in brackets: `[golden]`"
                     .to_owned()

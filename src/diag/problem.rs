@@ -577,6 +577,14 @@ pub enum Problem {
         /// The policy.
         name: String,
     },
+    /// `W510`: a clause that leaves nothing of a way that is captured.
+    #[error("nothing {way} is captured")]
+    NothingLeft {
+        /// `inbound` or `outbound`.
+        way: &'static str,
+        /// The clause.
+        by: Box<str>,
+    },
     /// `W511`: files without any policy.
     #[error("there is no policy")]
     NoPolicy,

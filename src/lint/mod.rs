@@ -6,6 +6,7 @@
 mod captures;
 mod dns;
 mod effect;
+mod excluded;
 mod marks;
 mod owners;
 mod ties;
@@ -46,8 +47,18 @@ impl Compilation {
                 if found.iter().any(|it| matches!(it.problem, Problem::CapturesNothing { .. })) {
                     return Ok(found);
                 }
+                let is_nothing = |it: &Diagnostic| {
+                    matches!(it.problem, Problem::CapturesNothing { .. }) && it.is_in(linted.at)
+                };
+                if !known.iter().any(is_nothing) {
+                    let is_known = |clause: Span| known.iter().any(|known| known.is_in(clause));
+                    found.extend(excluded::lint(&linted, &mut variant, is_known)?);
+                }
                 found.extend(owners::lint(&linted, &mut variant)?);
-                found.extend(dns::lint(&linted, &mut variant)?);
+                // Where nothing is left, no query is.
+                if !found.iter().any(|it| matches!(it.problem, Problem::NothingLeft { .. })) {
+                    found.extend(dns::lint(&linted, &mut variant)?);
+                }
                 let is_known =
                     |clause: Span| known.iter().chain(&found).any(|known| known.is_in(clause));
                 let more = effect::lint(&linted, &mut variant, is_known)?;

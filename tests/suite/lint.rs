@@ -164,7 +164,27 @@ fn dns_capture_that_no_query_meets_is_told_whatever_leaves_it_out() {
     assert_eq!(told("outbound { exclude to 10.0.0.0/8 }"), []);
     // Queries are looked at before excluded destinations are.
     assert_eq!(told("outbound { exclude to 0.0.0.0/0, ::/0 }"), []);
-    assert_eq!(told("outbound { exclude port 1-65535 }"), one("exclude port 1-65535"));
+    // Nothing else is left then, which is said instead.
+    let all = "exclude port 1-65535";
+    assert_eq!(told(&format!("outbound {{ {all} }}")), [("W510", all.to_owned())]);
+}
+
+#[test]
+fn a_clause_that_leaves_nothing_of_a_direction_is_told() {
+    let told = |inside: &str| lint(&format!("sidecar web {{ {inside} }}"));
+    let one = |at: &str| [("W510", at.to_owned())];
+    let all = "exclude to 0.0.0.0/0";
+    assert_eq!(told(&format!("family ipv4; outbound {{ {all} }}")), one(all));
+    for way in ["inbound", "outbound"] {
+        let all = "exclude port 1-65535";
+        assert_eq!(told(&format!("{way} {{ {all} }}")), one(all));
+        assert_eq!(told(&format!("{way} {{ exclude port 1-65534 }}")), []);
+    }
+    // Who says so means it.
+    assert_eq!(told("inbound { capture port none }"), []);
+    assert_eq!(told("outbound { capture to none }"), []);
+    let linkerd = "linkerd web { outbound { exclude port 1-65535 } }";
+    assert_eq!(lint(linkerd), one("exclude port 1-65535"));
 }
 
 #[test]
