@@ -26,6 +26,19 @@ pub(super) fn indented(out: &mut String, indent: usize, text: &str) {
     paragraph(out, &first, text, &format!("{first}    "));
 }
 
+/// `21 policies of 12 files: 3 warnings`, of the errors and warnings found in them.
+pub(super) fn totals(policies: usize, files: usize, (errors, warnings): (usize, usize)) -> String {
+    let mut parts = Vec::new();
+    if errors > 0 {
+        parts.push(counted(errors, "error", "errors"));
+    }
+    if warnings > 0 || errors == 0 {
+        parts.push(counted(warnings, "warning", "warnings"));
+    }
+    let policies = counted(policies, "policy", "policies");
+    format!("{policies} of {}: {}\n", counted(files, "file", "files"), parts.join(", "))
+}
+
 /// `1 policy`, `3 policies`.
 pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {more}") }

@@ -87,20 +87,16 @@ pub(super) fn tables(text: &str) -> impl Iterator<Item = Table<'_>> {
 
 /// Whether a line goes: a chain, or a rule. `saved` is all of its variant and family.
 fn goes(table: &Table<'_>, line: &str, saved: &str, owned: &Owned, of_upstream: bool) -> bool {
-    let is_theirs = |chain: &str| {
-        let mut policies = owned.policies().iter();
-        policies.any(|policy| !policy.chains.is_empty() && chain.starts_with(policy.chains))
-    };
     if let Some(chain) = line.strip_prefix(':') {
-        return is_theirs(chain);
+        return owned.has_chain(chain);
     }
     let Some(rule) = line.strip_prefix("-A ") else { return false };
     let words: Vec<&str> = rule.split(' ').collect();
-    let leads = |pair: &[&str]| ["-j", "-g"].contains(&pair[0]) && is_theirs(pair[1]);
+    let leads = |pair: &[&str]| ["-j", "-g"].contains(&pair[0]) && owned.has_chain(pair[1]);
     let bears = |pair: &[&str]| {
         pair[0] == "--comment" && owned.has_table("inet", pair[1].trim_matches('"'))
     };
-    is_theirs(rule)
+    owned.has_chain(rule)
         || words.windows(2).any(|pair| leads(pair) || bears(pair))
         || (of_upstream && upstream::left(table, &words, saved, owned))
 }

@@ -115,7 +115,7 @@ impl Live {
         let mut found = nft::script(&self.nft, &of_nft).map_err(Unreadable::Nft)?;
         let of_nft: Vec<Name> =
             found.ruleset.tables.iter().map(|table| table.name.clone()).collect();
-        let (mut of_iptables_alone, mut names) = (false, Vec::new());
+        let (mut has_only_iptables, mut in_iptables) = (false, Vec::new());
         let has_several = self.iptables.len() > 1;
         for (variant, [v4, v6]) in &self.iptables {
             let saved = iptables::read(Some(v4), Some(v6), of_iptables);
@@ -131,16 +131,16 @@ impl Live {
                     table.name =
                         Name::new(&called).expect("a name with a word before it is a name");
                 }
-                names.push(table.name.clone());
+                in_iptables.push(table.name.clone());
             }
-            of_iptables_alone |=
+            has_only_iptables |=
                 found.ruleset.tables.is_empty() && !saved.ruleset.tables.is_empty();
             found.ruleset.tables.extend(saved.ruleset.tables);
             found.left_out.extend(saved.left_out);
             found.passed_over.extend(saved.passed_over);
             found.unused.retain(|pattern| saved.unused.contains(pattern));
         }
-        Ok(Rules { found, of_iptables: names, has_only_iptables: of_iptables_alone })
+        Ok(Rules { found, of_iptables: in_iptables, has_only_iptables })
     }
 
     /// The parts of what nft lists that are tables, each with its family, its name and its whole text.
@@ -194,11 +194,8 @@ impl Live {
 
 /// A listing without handles, whose counters say nothing: `counter packets 7 bytes 420` is `counter`.
 fn without_counts(text: &str) -> String {
-    let handle = |line: &str| match line.rsplit_once(" # handle ") {
-        Some((line, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => line.to_owned(),
-        _ => line.to_owned(),
-    };
-    let text = text.split('\n').map(handle).collect::<Vec<_>>().join("\n");
+    let lines: Vec<_> = text.split('\n').map(without_handle).collect();
+    let text = lines.join("\n");
     let mut words = text.split(' ');
     let mut kept: Vec<&str> = Vec::new();
     while let Some(word) = words.next() {
@@ -217,6 +214,13 @@ fn without_counts(text: &str) -> String {
         }
     }
     kept.join(" ")
+}
+
+fn without_handle(line: &str) -> &str {
+    match line.rsplit_once(" # handle ") {
+        Some((rest, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => line,
+    }
 }
 
 /// The tables that iptables has.

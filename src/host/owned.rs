@@ -59,6 +59,12 @@ impl Owned {
         FAMILIES.contains(&family) && names.any(|owned| owned.as_str() == name)
     }
 
+    /// Whether a chain of iptables is called as theirs are.
+    pub(super) fn has_chain(&self, name: &str) -> bool {
+        let mut chains = self.policies.iter().map(|policy| policy.chains);
+        chains.any(|theirs| !theirs.is_empty() && name.starts_with(theirs))
+    }
+
     /// What they need beside their rules, each with the protocol number that it bears.
     pub(super) fn steps(&self, family: Family) -> impl Iterator<Item = (&HostStep, u8)> {
         self.policies.iter().flat_map(move |policy| {

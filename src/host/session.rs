@@ -391,13 +391,10 @@ fn removal(owned: &Owned) -> Program {
 
 /// Whether a capture is loaded, of a mesh that is none of these policies', which needs the address that theirs do.
 fn is_captured_by_another(live: &Live, owned: &Owned) -> bool {
-    let is_ours = |name: &str| {
-        let mut policies = owned.policies().iter();
-        policies.any(|policy| !policy.chains.is_empty() && name.starts_with(policy.chains))
-    };
     let tables = live.tables().filter(|(family, name, _)| !owned.has_table(family, name));
     let chains = live.iptables.iter().flat_map(|(_, [_, v6])| v6.lines());
-    let chains = chains.filter_map(|line| line.strip_prefix(':')).filter(|name| !is_ours(name));
+    let chains =
+        chains.filter_map(|line| line.strip_prefix(':')).filter(|name| !owned.has_chain(name));
     tables
         .map(|(_, name, _)| (name, true))
         .chain(chains.map(|name| (name, false)))

@@ -112,6 +112,27 @@ pub enum Match {
     },
 }
 
+impl Match {
+    /// Whether every packet matches exactly one of the two. Never of addresses: a packet of the other family
+    /// matches neither.
+    pub(crate) fn is_opposite_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } },
+                Self::Owner { owner: of, is: OwnerIs::In(known) },
+            ) => owner == of && ids == known,
+            (
+                Self::Interface { of, names, not },
+                Self::Interface { of: other, names: others, not: is },
+            ) => of == other && names == others && not != is,
+            (Self::Mark { mark, not }, Self::Mark { mark: other, not: is }) => {
+                mark == other && not != is
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A layer-4 protocol that rulesets tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {

@@ -2,21 +2,22 @@
 
 use ipnet::IpNet;
 
-use super::Linted;
+use super::{Linted, connections, is_captured, some_ends};
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::{Treatment, origin};
 use crate::ir::{Direction, Match, Rule};
 use crate::lower::questions;
-use crate::net::{Families, Family, Interface};
-use crate::policy::{Expectation, Expected, Transport, Way};
-use crate::semantics::{Limit, Packet, find, run, touched};
+use crate::net::{Families, Family};
+use crate::policy::{Expectation, Transport, Way};
+use crate::semantics::{Limit, find, touched};
 use crate::span::Span;
 
 /// Says that no packet goes another way under the policy (`W510`), or that one family is open where all
 /// of the other is captured (`W518`).
 pub(super) fn lint(linted: &Linted<'_>) -> Result<Vec<Diagnostic>, Limit> {
     // Of most policies these tell, which cost nothing.
-    let usual = USUAL.iter().map(|packets| packets.iter().any(|it| is_captured(linted, it)));
+    let usual =
+        USUAL.iter().map(|packets| packets.iter().any(|it| is_captured(linted.lowered, it)));
     let usual: Vec<bool> = usual.collect();
     if usual.iter().all(|is_captured| *is_captured) {
         return Ok(Vec::new());
@@ -48,13 +49,6 @@ const USUAL: [&[&str]; 2] = [
     &["outbound tcp to [2001:db8::1]:443 user 1000", "outbound tcp to [fd00:96::1]:443 user 1000"],
 ];
 
-fn is_captured(linted: &Linted<'_>, packet: &str) -> bool {
-    let packet = packet.parse::<Packet>();
-    packet.is_ok_and(|packet| {
-        Treatment::of(&run(&linted.lowered.ruleset, &packet).outcome).is_captured()
-    })
-}
-
 /// That connections are captured.
 #[derive(Clone, Copy)]
 struct Capture {
@@ -64,19 +58,11 @@ struct Capture {
 
 /// Whether every connection keeps its addresses and reaches no proxy, but for those of the proxy itself.
 fn captures_nothing(linted: &Linted<'_>) -> Result<bool, Limit> {
-    let anywhere: Vec<IpNet> = Family::ALL.map(Family::everywhere).to_vec();
+    let is_touched =
+        |outcome: &_| !matches!(Treatment::of(outcome), Treatment::Untouched | Treatment::Dropped);
     for way in [Way::Inbound, Way::Outbound] {
-        for interfaces in [Vec::new(), vec![Interface::lo()]] {
-            let about = Expectation { interfaces, ..connections(way, anywhere.clone()) };
-            for question in questions(linted.lowered, &about) {
-                let rules = &linted.lowered.ruleset;
-                let found = find(rules, question.hook, &question.when, |outcome| {
-                    !matches!(Treatment::of(outcome), Treatment::Untouched | Treatment::Dropped)
-                })?;
-                if found.is_some() {
-                    return Ok(false);
-                }
-            }
+        if some_ends(linted.lowered, &connections(way), is_touched)? {
+            return Ok(false);
         }
     }
     Ok(true)
@@ -135,10 +121,6 @@ fn captured(linted: &Linted<'_>, to: IpNet) -> Result<Option<Capture>, Limit> {
 
 /// TCP connections of the workload to addresses in `to`.
 fn outbound(to: IpNet) -> Expectation {
-    Expectation { protocol: Some(Transport::Tcp), ..connections(Way::Outbound, vec![to]) }
-}
-
-/// Connections to addresses in `to`, wherever it can be told what becomes of them.
-fn connections(way: Way, to: Vec<IpNet>) -> Expectation {
-    Expectation { to, ..Expectation::of(way, Expected::Untouched) }
+    let protocol = Some(Transport::Tcp);
+    Expectation { protocol, to: vec![to], ..connections(Way::Outbound) }
 }

@@ -2,17 +2,15 @@
 
 use std::ops::Range;
 
-use ipnet::IpNet;
-
-use super::Linted;
+use super::{Linted, connections, some_ends};
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::Treatment;
 use crate::ir::{Action, Hook, Rule};
-use crate::lower::{Lowered, questions};
-use crate::net::{Family, Interface, PortRange};
+use crate::lower::Lowered;
+use crate::net::PortRange;
 use crate::optimise::listed;
-use crate::policy::{Expectation, Expected, Way};
-use crate::semantics::{Limit, find};
+use crate::policy::{Expectation, Way};
+use crate::semantics::Limit;
 use crate::span::Span;
 use crate::variants::{Edit, Variant, Written};
 
@@ -79,20 +77,6 @@ fn captures(lowered: &Lowered, port: u16) -> Option<&Rule> {
 
 /// Whether a query of the workload gets to the DNS port of the proxy.
 fn is_asked(lowered: &Lowered, port: u16) -> Result<bool, Limit> {
-    let everywhere: Vec<IpNet> = Family::ALL.map(Family::everywhere).to_vec();
-    for interfaces in [Vec::new(), vec![Interface::lo()]] {
-        let query = Expectation {
-            to: everywhere.clone(),
-            ports: vec![PortRange::one(DNS)],
-            interfaces,
-            ..Expectation::of(Way::Outbound, Expected::Untouched)
-        };
-        for question in questions(lowered, &query) {
-            let gets_there = |outcome: &_| Treatment::of(outcome).port() == Some(port);
-            if find(&lowered.ruleset, question.hook, &question.when, gets_there)?.is_some() {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+    let queries = Expectation { ports: vec![PortRange::one(DNS)], ..connections(Way::Outbound) };
+    some_ends(lowered, &queries, |outcome| Treatment::of(outcome).port() == Some(port))
 }

@@ -1,15 +1,13 @@
 //! Ways that are captured, and of which a clause leaves nothing.
 
-use ipnet::IpNet;
-
-use super::Linted;
+use super::{Linted, connections, is_captured, some_ends};
 use crate::diag::{Diagnostic, Problem};
 use crate::explain::Treatment;
-use crate::lower::{Lowered, questions};
-use crate::net::{Family, Interface, PortRange};
+use crate::lower::Lowered;
+use crate::net::PortRange;
 use crate::optimise::listed;
-use crate::policy::{Expectation, Expected, Way};
-use crate::semantics::{Limit, Packet, find, run};
+use crate::policy::{Expectation, Way};
+use crate::semantics::Limit;
 use crate::span::Span;
 use crate::variants::{Edit, Variant};
 
@@ -62,26 +60,10 @@ const WAYS: [(Way, &str, [&str; 2]); 2] = [
     ),
 ];
 
-fn is_captured(lowered: &Lowered, packet: &str) -> bool {
-    let packet = packet.parse::<Packet>();
-    packet.is_ok_and(|it| Treatment::of(&run(&lowered.ruleset, &it).outcome).is_captured())
-}
-
 /// Whether some connection goes to the proxy that way.
 fn captures(lowered: &Lowered, way: Way) -> Result<bool, Limit> {
-    let everywhere: Vec<IpNet> = Family::ALL.map(Family::everywhere).to_vec();
-    for interfaces in [Vec::new(), vec![Interface::lo()]] {
-        let to = everywhere.clone();
-        // No connection goes to port 0.
-        let ports = PortRange::new(1, u16::MAX).into_iter().collect();
-        let about =
-            Expectation { to, ports, interfaces, ..Expectation::of(way, Expected::Untouched) };
-        for question in questions(lowered, &about) {
-            let goes = |outcome: &_| Treatment::of(outcome).is_captured();
-            if find(&lowered.ruleset, question.hook, &question.when, goes)?.is_some() {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+    // No connection goes to port 0.
+    let ports = PortRange::new(1, u16::MAX).into_iter().collect();
+    let about = Expectation { ports, ..connections(way) };
+    some_ends(lowered, &about, |outcome| Treatment::of(outcome).is_captured())
 }

@@ -13,9 +13,12 @@ mod ties;
 
 use crate::Compilation;
 use crate::diag::{Diagnostic, Problem, in_order};
-use crate::lower::Lowered;
+use crate::explain::Treatment;
+use crate::lower::{Lowered, questions};
+use crate::net::{Family, Interface};
 use crate::optimise::listed;
-use crate::policy::{Finder, Policy};
+use crate::policy::{Expectation, Expected, Finder, Policy, Way};
+use crate::semantics::{Limit, Outcome, Packet, find, run};
 use crate::span::Span;
 use crate::variants::Variants;
 
@@ -90,6 +93,35 @@ impl Compilation {
 fn is_known(known: &[Diagnostic], found: &Diagnostic) -> bool {
     let code = found.problem.code();
     known.iter().any(|it| it.problem.code() == code && it.at() == found.at())
+}
+
+/// Whether some packet that is as `about` says, over loopback or not, ends `so`.
+fn some_ends(
+    lowered: &Lowered,
+    about: &Expectation,
+    so: impl Fn(&Outcome) -> bool,
+) -> Result<bool, Limit> {
+    for interfaces in [Vec::new(), vec![Interface::lo()]] {
+        let about = Expectation { interfaces, ..about.clone() };
+        for question in questions(lowered, &about) {
+            if find(&lowered.ruleset, question.hook, &question.when, &so)?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a packet goes to the proxy.
+fn is_captured(lowered: &Lowered, packet: &str) -> bool {
+    let packet = packet.parse::<Packet>();
+    packet.is_ok_and(|it| Treatment::of(&run(&lowered.ruleset, &it).outcome).is_captured())
+}
+
+/// Connections of a way to any address, wherever it can be told what becomes of them.
+fn connections(way: Way) -> Expectation {
+    let to = Family::ALL.map(Family::everywhere).to_vec();
+    Expectation { to, ..Expectation::of(way, Expected::Untouched) }
 }
 
 impl Diagnostic {

@@ -2,7 +2,7 @@
 //!
 //! Both stand among neighbours that do the same, so that their order does not matter.
 
-use super::facts::{Changing, are_opposite};
+use super::facts::Changing;
 use crate::ir::{Rule, Table};
 
 /// Most neighbours that are looked at together.
@@ -31,7 +31,7 @@ fn needless(run: &[Rule], at: usize) -> Option<usize> {
     let takes_rest = |place: usize| {
         run.iter().enumerate().any(|(other, beside)| {
             let covers = rule.families.iter().all(|family| beside.families.has(family));
-            matches!(&beside.when[..], [when] if other != at && covers && are_opposite(&rule.when[place], when))
+            matches!(&beside.when[..], [when] if other != at && covers && rule.when[place].is_opposite_of(when))
         })
     };
     (0..rule.when.len()).find(|place| takes_rest(*place))

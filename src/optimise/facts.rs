@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ir::{Action, Chain, Match, OwnerIs, Rule, Table};
+use crate::ir::{Action, Chain, Match, Rule, Table};
 use crate::net::{Name, OnMiss, PortRange, PortSet};
 use crate::semantics::{changes_marks, is_once_enough};
 
@@ -87,7 +87,7 @@ fn is_in(range: PortRange, ports: &PortSet) -> bool {
 }
 
 fn meets(range: PortRange, ports: &PortSet) -> bool {
-    ports.ranges().iter().any(|one| one.first() <= range.last() && range.first() <= one.last())
+    ports.ranges().iter().any(|one| one.overlaps(range))
 }
 
 /// Whether every packet of `rule`, and whatever else holds for it, matches `other` too.
@@ -97,24 +97,6 @@ pub(super) fn covers(other: &Rule, rule: &Rule, assured: &[Match]) -> bool {
             .when
             .iter()
             .all(|asked| rule.when.iter().chain(assured).any(|known| implies(known, asked)))
-}
-
-/// Whether every packet matches exactly one of the two.
-pub(super) fn are_opposite(one: &Match, other: &Match) -> bool {
-    match (one, other) {
-        (
-            Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } },
-            Match::Owner { owner: of, is: OwnerIs::In(known) },
-        ) => owner == of && ids == known,
-        (
-            Match::Interface { of, names, not },
-            Match::Interface { of: other, names: others, not: is },
-        ) => of == other && names == others && not != is,
-        (Match::Mark { mark, not }, Match::Mark { mark: other, not: is }) => {
-            mark == other && not != is
-        }
-        _ => false,
-    }
 }
 
 /// Where a match stands in its rule, so that rules that ask the same are equal.

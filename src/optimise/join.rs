@@ -124,9 +124,7 @@ impl Ports {
     /// Whether one of the range is among them.
     fn meet(&self, range: PortRange) -> bool {
         match self {
-            Self::Few(ranges) => {
-                ranges.iter().any(|one| one.first() <= range.last() && range.first() <= one.last())
-            }
+            Self::Few(ranges) => ranges.iter().any(|one| one.overlaps(range)),
             Self::Many(known) => known[range.first().into()..=range.last().into()].contains(&true),
         }
     }

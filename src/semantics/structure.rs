@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use super::pool::{List, Pooled, are_of_one_kind, listed as listed_in, pooled};
 use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
-use crate::net::{Family, Interface, Name, OnMiss, PortRange};
+use crate::net::{Family, Interface, Name, OnMiss};
 
 /// Chains of two rulesets, side by side, for packets of one family.
 pub(super) struct Structure {
@@ -241,21 +241,10 @@ fn are_all(one: &Match, (known, list): &Condition<'_>) -> bool {
 /// Whether every packet of a family matches exactly one of the two.
 fn are_opposite(one: &Match, other: &Match) -> bool {
     match (one, other) {
-        (
-            Match::Owner { owner, is: OwnerIs::NotIn { ids, ownerless: true } },
-            Match::Owner { owner: of, is: OwnerIs::In(known) },
-        ) => owner == of && ids == known,
-        (
-            Match::Interface { of, names, not },
-            Match::Interface { of: other, names: others, not: is },
-        ) => of == other && names == others && not != is,
         (Match::Address { of, nets, not }, Match::Address { of: other, nets: others, not: is }) => {
             of == other && nets == others && not != is
         }
-        (Match::Mark { mark, not }, Match::Mark { mark: other, not: is }) => {
-            mark == other && not != is
-        }
-        _ => false,
+        _ => one.is_opposite_of(other),
     }
 }
 
@@ -355,12 +344,11 @@ fn are_apart(one: &Rule, other: &Rule) -> bool {
             Match::Port { of, ports, not: false },
             Match::Port { of: other, ports: others, not: false },
         ) => {
-            let meet = |one: &PortRange, other: &PortRange| {
-                one.first() <= other.last() && other.first() <= one.last()
-            };
             let ports = ports.ranges().iter();
             of == other
-                && !ports.clone().any(|one| others.ranges().iter().any(|other| meet(one, other)))
+                && !ports
+                    .clone()
+                    .any(|one| others.ranges().iter().any(|other| one.overlaps(*other)))
         }
         (
             Match::Interface { of, names, not: false },

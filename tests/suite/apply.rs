@@ -11,7 +11,7 @@ use netweir::policy::{Detail, print};
 use crate::cli::{exits, stderr, stdout, weir};
 use crate::common::corpus;
 use crate::common::netns::{self, Netns};
-use crate::common::shipped::root;
+use crate::common::shipped::{changed, root};
 
 pub(crate) const DEFAULT: &str = "rulesets/istio/default.weir";
 pub(crate) const TPROXY: &str = "rulesets/istio/tproxy.weir";
@@ -106,17 +106,6 @@ pub(crate) fn saved(netns: &Netns) -> Vec<String> {
         }
     }
     lines
-}
-
-/// A policy with another text, as an older version of it.
-fn changed(policy: &str, old: &str, new: &str) -> (tempfile::TempDir, String) {
-    let text = fs::read_to_string(root().join(policy)).unwrap();
-    assert!(text.contains(old), "{text}");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("older.weir");
-    fs::write(&path, text.replace(old, new)).unwrap();
-    let path = path.to_str().unwrap().to_owned();
-    (folder, path)
 }
 
 #[test]

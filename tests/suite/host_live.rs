@@ -1,12 +1,11 @@
 //! What `weir verify` says about namespaces: whether the policy is loaded, whether it is this version of it, who
 //! stands in its way, and whether routing is there.
 
-use std::fs;
 use std::process::Output;
 
 use crate::cli::{exits, stderr, stdout, weir};
 use crate::common::netns::{self, Netns};
-use crate::common::shipped::root;
+use crate::common::shipped::{changed, root};
 
 const DEFAULT: &str = "rulesets/istio/default.weir";
 const TPROXY: &str = "rulesets/istio/tproxy.weir";
@@ -48,17 +47,6 @@ fn load(netns: &Netns, policy: &str) {
 fn route(netns: &Netns, script: &str) {
     let done = netns.run("sh", &["-s"], script);
     assert!(done.ok, "{}", done.err);
-}
-
-/// Another version of a policy that ships.
-fn changed(policy: &str, old: &str, new: &str) -> (tempfile::TempDir, String) {
-    let text = fs::read_to_string(root().join(policy)).unwrap();
-    assert!(text.contains(old), "{text}");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("older.weir");
-    fs::write(&path, text.replace(old, new)).unwrap();
-    let path = path.to_str().unwrap().to_owned();
-    (folder, path)
 }
 
 #[test]

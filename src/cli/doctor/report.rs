@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::forms::{self, Case, Findings, Verdict};
-use crate::cli::page::counted;
+use crate::cli::page::totals;
 use crate::diag::render::{Level, Record};
 
 /// What `weir doctor` found.
@@ -31,20 +31,8 @@ impl forms::Report for Report {
             let all = self.findings.iter().flat_map(|findings| &findings.diagnostics);
             all.filter(|record| record.severity == level).count()
         };
-        let (errors, warnings) = (of(Level::Error), of(Level::Warning));
-        let mut parts = Vec::new();
-        if errors > 0 {
-            parts.push(counted(errors, "error", "errors"));
-        }
-        if warnings > 0 || errors == 0 {
-            parts.push(counted(warnings, "warning", "warnings"));
-        }
-        format!(
-            "{} of {}: {}\n",
-            counted(self.policies, "policy", "policies"),
-            counted(self.manifests.len(), "file", "files"),
-            parts.join(", ")
-        )
+        let found = (of(Level::Error), of(Level::Warning));
+        totals(self.policies, self.manifests.len(), found)
     }
 
     fn findings(&self) -> impl Iterator<Item = &Findings> {

@@ -3,8 +3,7 @@
 use super::loading::{self, Asked};
 use super::log::{Log, Shape};
 use super::machine::{self, Machine};
-use super::{say, validation};
-use crate::host::Namespace;
+use super::{decided, place, validation};
 use crate::import::istio::{CommandLine, Context, Rules, Run, command_line};
 use crate::net::Family;
 use crate::policy::{Kind, Policy, Sidecar};
@@ -45,18 +44,8 @@ pub(super) fn run(arguments: &[String]) -> u8 {
         log.error(&why);
         return 1;
     }
-    let imported = match imported {
-        Ok(imported) => imported,
-        Err(refused) => {
-            log.errors(&refused.mistakes);
-            return 1;
-        }
-    };
-    let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
-    say(&mut log, policy, &imported.notes);
-    let namespace = run.network_namespace.as_ref();
-    let namespace = namespace.map_or_else(Namespace::this, |path| Namespace::at(path.into()));
-    match namespace.enter(|| inside(&run, policy, &mut log)) {
+    let Some(policy) = decided(&imported, &mut log) else { return 1 };
+    match place(run.network_namespace.as_ref()).enter(|| inside(&run, policy, &mut log)) {
         Ok(status) => status,
         Err(error) => {
             log.error(&error.to_string());

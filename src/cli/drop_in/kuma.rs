@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::loading::{self, Asked};
 use super::log::{Log, Shape};
-use super::{machine, say};
+use super::{machine, only, say};
 use crate::cli::files::read_whole;
 use crate::import::Level;
 use crate::import::kuma::{CommandLine, command_line, config_paths};
@@ -46,7 +46,7 @@ fn try_run(arguments: &[String], log: &mut Log) -> Result<(), Vec<String>> {
     let CommandLine { dry_run, imported } = command_line(arguments, &configs, &context);
     let imported = imported
         .map_err(|refused| refused.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
+    let policy = only(&imported.policies);
     say(log, policy, &imported.notes);
     loading::load(policy, &Asked { dry_run, only_removes: false, variant: None }, log)
 }

@@ -4,8 +4,7 @@ use std::fs;
 
 use super::loading::{self, Asked};
 use super::log::{Log, Shape};
-use super::{machine, say};
-use crate::host::Namespace;
+use super::{decided, machine, place};
 use crate::import::linkerd::{CommandLine, Run, command_line};
 use crate::policy::Policy;
 
@@ -19,18 +18,8 @@ pub(super) fn run(arguments: &[String]) -> u8 {
     let Ok(mut log) = Log::to(shape, run.log_level, &["stderr".to_owned()]) else {
         unreachable!("standard error needs no opening")
     };
-    let imported = match imported {
-        Ok(imported) => imported,
-        Err(refused) => {
-            log.errors(&refused.mistakes);
-            return 1;
-        }
-    };
-    let [policy] = &imported.policies[..] else { unreachable!("a command line is one policy") };
-    say(&mut log, policy, &imported.notes);
-    let namespace = run.network_namespace.as_ref();
-    let namespace = namespace.map_or_else(Namespace::this, |path| Namespace::at(path.into()));
-    let ended = namespace.enter(|| inside(&run, policy, &mut log));
+    let Some(policy) = decided(&imported, &mut log) else { return 1 };
+    let ended = place(run.network_namespace.as_ref()).enter(|| inside(&run, policy, &mut log));
     match ended.map_err(|error| vec![error.to_string()]).and_then(|ended| ended) {
         Ok(()) => 0,
         Err(errors) => {

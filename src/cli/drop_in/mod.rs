@@ -26,7 +26,8 @@ use clap::{Args, CommandFactory};
 
 use super::Weir;
 use super::files::shown;
-use crate::import::Finding;
+use crate::host::Namespace;
+use crate::import::{Finding, Imported, Refused};
 use crate::policy::{Detail, Policy, print};
 use log::Log;
 
@@ -187,6 +188,36 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> Option<u8> {
     let tool = first.and_then(Tool::named)?;
     arguments.remove(0);
     Some(tool.run(arguments))
+}
+
+/// The policy that a command line is, once what is to be said of it is in the log; `None` if it is wrong, and
+/// that is there.
+fn decided<'p, R: Display, M: Display>(
+    imported: &'p Result<Imported<R>, Refused<R, M>>,
+    log: &mut Log,
+) -> Option<&'p Policy> {
+    match imported {
+        Ok(imported) => {
+            let policy = only(&imported.policies);
+            say(log, policy, &imported.notes);
+            Some(policy)
+        }
+        Err(refused) => {
+            log.errors(&refused.mistakes);
+            None
+        }
+    }
+}
+
+/// A command line is one policy.
+fn only(policies: &[Policy]) -> &Policy {
+    let [policy] = policies else { unreachable!("a command line is one policy") };
+    policy
+}
+
+/// The namespace of that handle, or the one that weir runs in.
+fn place(handle: Option<&String>) -> Namespace {
+    handle.map_or_else(Namespace::this, |path| Namespace::at(path.into()))
 }
 
 /// Says which policy was decided on, on one line, and then what it does not carry over.

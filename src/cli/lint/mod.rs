@@ -142,22 +142,3 @@ fn notes(report: &Report) -> String {
     }
     text
 }
-
-/// `21 policies of 12 files: 3 warnings`.
-fn totals(report: &Report) -> String {
-    let policies = report.files.iter().map(|file| file.policies).sum();
-    let (errors, warnings) = report.counts();
-    let mut parts = Vec::new();
-    if errors > 0 {
-        parts.push(counted(errors, "error", "errors"));
-    }
-    if warnings > 0 || errors == 0 {
-        parts.push(counted(warnings, "warning", "warnings"));
-    }
-    format!(
-        "{} of {}: {}\n",
-        counted(policies, "policy", "policies"),
-        counted(report.files.len(), "file", "files"),
-        parts.join(", ")
-    )
-}

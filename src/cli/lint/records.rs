@@ -2,6 +2,7 @@
 
 use super::report::{Note, Report};
 use crate::cli::forms::{self, Case, Findings, Verdict};
+use crate::cli::page::totals;
 use crate::diag::render::Record;
 
 impl forms::Report for Report {
@@ -12,7 +13,8 @@ impl forms::Report for Report {
     const IS_DIAGNOSTICS: bool = true;
 
     fn human(&self) -> String {
-        super::notes(self) + &super::totals(self)
+        let policies = self.files.iter().map(|file| file.policies).sum();
+        super::notes(self) + &totals(policies, self.files.len(), self.counts())
     }
 
     fn findings(&self) -> impl Iterator<Item = &Findings> {

@@ -1,9 +1,7 @@
 //! Policies of a repository, side by side.
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,7 +10,6 @@ use rayon::prelude::*;
 
 use super::{Found, Scope};
 use crate::cli::files::{FilesBelow, read_named};
-use crate::span::Sources;
 use crate::{Compilation, Failure, Options, compile};
 
 /// Enough for the deepest comparison: what the main thread has.
@@ -86,21 +83,7 @@ impl Scope {
             nft: settings.nft,
             verify,
         };
-        let compiled = compile(&found.name, text, &FilesBelow(&self.root), &options);
-        self.note_included(match &compiled {
-            Ok(compilation) => &compilation.sources,
-            Err(failure) => &failure.sources,
-        });
-        compiled
-    }
-
-    fn note_included(&self, sources: &Sources) {
-        let included = sources.names().skip(1).map(|name| self.root.join(name));
-        let included: Vec<_> = included.filter_map(|path| fs::canonicalize(path).ok()).collect();
-        if !included.is_empty() {
-            let mut known = self.included.lock().unwrap_or_else(PoisonError::into_inner);
-            known.extend(included);
-        }
+        compile(&found.name, text, &FilesBelow(&self.root), &options)
     }
 }
 

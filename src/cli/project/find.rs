@@ -1,10 +1,10 @@
 //! The policies that a command is about, wherever it was run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use walkdir::WalkDir;
 
@@ -37,8 +37,6 @@ pub(in crate::cli) struct Scope {
     whole: Vec<PathBuf>,
     /// The settings of every folder that was seen.
     projects: BTreeMap<PathBuf, Arc<Project>>,
-    /// What the policies that were looked at include, as full paths.
-    pub(super) included: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// A file with policies.
@@ -145,7 +143,6 @@ impl Scope {
             passed_over: 0,
             whole: Vec::new(),
             projects: BTreeMap::new(),
-            included: Mutex::default(),
         };
         for path in &named {
             let is_folder = path.is_dir();
@@ -171,16 +168,6 @@ impl Scope {
             })));
         }
         Ok(scope)
-    }
-
-    /// What was read beside the policies that were looked at: what they include, and groups.
-    pub(in crate::cli) fn also_read(&self) -> BTreeSet<PathBuf> {
-        let groups = self.projects.values().filter_map(|project| {
-            let file = project.settings.group_file.as_ref()?;
-            fs::canonicalize(self.root.join(&project.folder).join(file)).ok()
-        });
-        let included = self.included.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.chain(included.iter().cloned()).collect()
     }
 
     /// What `folder` would be, if there were goldens in it; `None` if its policies are not all looked

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{MANIFEST, Manifest, SETTINGS, Scope};
-use crate::cli::files::shown;
+use crate::cli::files::{shown, was_read};
 
 /// Makes sure that a file, to which something is to be written that is no policy and no golden, is
 /// none of those, named or not: no policy that is there, no settings, no golden that a list has, and
@@ -31,7 +31,7 @@ impl Scope {
             what
         } else if self.files.iter().any(|found| is_it(Path::new(&found.name))) {
             "is a policy"
-        } else if self.also_read().iter().any(|read| *read == output) {
+        } else if was_read(&output) {
             "was read"
         } else if self.goldens.keys().any(|folder| output.starts_with(self.root.join(folder))) {
             "stands among goldens"

@@ -118,13 +118,7 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
 ///
 /// As for [`pods`].
 pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(
-        sources,
-        &MESH,
-        context,
-        |_, _| (),
-        |(), pod, report| read(pod, context, report),
-    )
+    manifest::policies_of_each(sources, &MESH, context, read)
 }
 
 /// The policy of a pod, if Kuma makes rules for it.

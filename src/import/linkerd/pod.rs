@@ -20,8 +20,9 @@ const OUTBOUND_PORT: &str = "config.linkerd.io/outbound-port";
 const CONTROL_PORT: &str = "config.linkerd.io/control-port";
 const ADMIN_PORT: &str = "config.linkerd.io/admin-port";
 
-/// Annotations that say something about traffic.
+/// Annotations that decide about traffic, of a pod or of its namespace.
 const ANNOTATIONS: &[&str] = &[
+    INJECT,
     INBOUND_EXCLUDES,
     OUTBOUND_EXCLUDES,
     SUBNETS,
@@ -39,31 +40,9 @@ const MESH: Mesh = Mesh {
     title: "Linkerd",
     vocabulary: Vocabulary {
         domains: &["linkerd.io"],
-        annotations: &[
-            INJECT,
-            INBOUND_EXCLUDES,
-            OUTBOUND_EXCLUDES,
-            SUBNETS,
-            USER,
-            GROUP,
-            INBOUND_PORT,
-            OUTBOUND_PORT,
-            CONTROL_PORT,
-            ADMIN_PORT,
-        ],
+        annotations: ANNOTATIONS,
         labels: &[CONTROL_PLANE],
-        namespace: &[
-            INJECT,
-            INBOUND_EXCLUDES,
-            OUTBOUND_EXCLUDES,
-            SUBNETS,
-            USER,
-            GROUP,
-            INBOUND_PORT,
-            OUTBOUND_PORT,
-            CONTROL_PORT,
-            ADMIN_PORT,
-        ],
+        namespace: ANNOTATIONS,
         inherited: Some(Sort::Annotation),
         unrelated: &[
             "linkerd.io/created-by",
@@ -131,13 +110,7 @@ pub fn pods(text: &str, context: &Context) -> Result<Imported, Refused> {
 ///
 /// As for [`pods`].
 pub fn manifests(sources: &Sources, context: &Context) -> Result<Imported, Refused> {
-    manifest::policies(
-        sources,
-        &MESH,
-        context,
-        |_, _| (),
-        |(), pod, report| read(pod, context, report),
-    )
+    manifest::policies_of_each(sources, &MESH, context, read)
 }
 
 /// The policy of a pod, if Linkerd makes rules for it.
@@ -151,10 +124,11 @@ fn read(pod: &Pod<'_>, context: &Context, report: &mut Report) -> Result<Kind, N
         report.remark(Remark::AsCniPlugin);
         plugin(pod, context, report)
     } else {
+        let says = |name: &&str| *name != INJECT && pod.annotations.contains_key(name);
         match pod.annotations.get(INJECT) {
             Some(&"disabled") => return Err(NoRules::InjectionOff),
             Some(&("enabled" | "ingress")) => {}
-            _ if ANNOTATIONS.iter().any(|name| pod.annotations.contains_key(name)) => {}
+            _ if ANNOTATIONS.iter().any(says) => {}
             _ => return Err(NoRules::Unasked { mesh: "Linkerd" }),
         }
         report.remark(Remark::AsInjected);

@@ -84,9 +84,23 @@ impl Manifest {
     }
 }
 
-/// The policies that `read` makes, with what `prepare` makes of all objects, of the pods of manifests in YAML or JSON: of several documents, of
-/// lists, and of anything with a pod template. A pod of which `read` has no policy is noted, and so is
-/// a name of the mesh's that stands where the mesh does not read it.
+/// The policies that `read` makes of the pods of manifests, each by itself: see [`policies`].
+pub(crate) fn policies_of_each<R, M>(
+    sources: &Sources,
+    mesh: &Mesh,
+    context: &Context,
+    read: impl Fn(&Pod<'_>, &Context, &mut Report<R, M>) -> Result<Kind, NoRules>,
+) -> Result<Imported<R>, Refused<R, M>>
+where
+    R: From<GeneralRemark>,
+    M: From<GeneralReason>,
+{
+    policies(sources, mesh, context, |_, _| (), |(), pod, report| read(pod, context, report))
+}
+
+/// The policies that `read` makes, with what `prepare` makes of all objects, of the pods of manifests in YAML or JSON: of
+/// several documents, of lists, and of anything with a pod template. A pod of which `read` has no policy is noted,
+/// and so is a name of the mesh's that stands where the mesh does not read it.
 pub(crate) fn policies<R, M, S>(
     sources: &Sources,
     mesh: &Mesh,

@@ -45,11 +45,8 @@ impl Ports {
 
     /// Those ranges of which `captured` has some.
     pub(super) fn within(&self, captured: &Self) -> Vec<PortRange> {
-        let overlap = |range: &PortRange| {
-            let has =
-                |other: &PortRange| range.first() <= other.last() && other.first() <= range.last();
-            captured.0.ranges().iter().any(has)
-        };
+        let overlap =
+            |range: &PortRange| captured.0.ranges().iter().any(|other| range.overlaps(*other));
         self.0.ranges().iter().copied().filter(overlap).collect()
     }
 

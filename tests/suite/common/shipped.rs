@@ -57,3 +57,14 @@ pub(crate) fn snapshot(input: &Path, view: &str, text: &str, output: &str) {
     let shown = format!("{text}{:─<79}\n{output}", "");
     snapshots::of(case).bind(|| insta::assert_snapshot!(view, shown));
 }
+
+/// A policy that ships with another text, as an older version of it: the folder in which it is, and its path.
+pub(crate) fn changed(policy: &str, old: &str, new: &str) -> (tempfile::TempDir, String) {
+    let text = fs::read_to_string(root().join(policy)).unwrap();
+    assert!(text.contains(old), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("older.weir");
+    fs::write(&path, text.replace(old, new)).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
