@@ -67,16 +67,36 @@ impl Advise for GeneralRemark {
                 let key = Sort::key(sort.other());
                 Advice::with(Fault::OtherSort, format!("move it to `metadata.{key}`"))
             }
+            Self::NoPod { kind } if WORKLOADS.contains(&&**kind) => {
+                Advice::with(Fault::Unreadable, "write the containers of its pods")
+            }
             _ => None,
         }
     }
 }
+
+/// Kinds of objects that have pods, or are one.
+const WORKLOADS: [&str; 9] = [
+    "Pod",
+    "PodTemplate",
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicationController",
+    "Job",
+    "CronJob",
+];
 
 impl Advise for GeneralReason {
     fn advice(&self) -> Option<Advice> {
         match self {
             Self::Nothing | Self::NotUnderstood { .. } | Self::NotAPolicy { .. } => None,
             Self::Unreadable { .. } => Advice::of(Fault::Unreadable),
+            Self::NoManifest { .. } => Advice::with(
+                Fault::Unreadable,
+                "name a file with pods or with what makes them, in YAML or JSON",
+            ),
             Self::WrongType { expected: "text in quotes", .. } => {
                 Advice::with(Fault::Unreadable, "put the value into quotes")
             }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{Context, Finding, GivenAs, IMPORTERS, Imported, Refused, Words};
+use super::general::{GeneralReason, GeneralRemark};
+use super::manifest::Manifest;
+use super::report::Report;
+use super::{Context, Finding, GivenAs, IMPORTERS, Imported, Refused, Words, in_words};
 use crate::diag::{Diagnostic, Fault, Problem, in_order};
 use crate::net::{Family, PortRange, PortSet};
 use crate::policy::{Detail, Kind, Policy, Selection, Sidecar, print};
@@ -29,6 +32,12 @@ pub fn examine(sources: &Sources, context: &Context) -> Examined {
     let context = Context { is_examined: true, ..context.clone() };
     let mut examined = Examined::default();
     let mut said = BTreeSet::new();
+    let mut tell = |findings: Vec<Finding<Words>>| -> Vec<Diagnostic> {
+        // Pods of one workload say the same, and every mesh reads the same texts; once is enough.
+        let new = findings.into_iter().filter(|finding| said.insert(format!("{finding}")));
+        new.filter_map(|finding| of_finding(&finding)).collect()
+    };
+    examined.diagnostics.extend(tell(unread(sources)));
     for importer in IMPORTERS {
         let is_spoken_of = |text: &str| importer.marks.iter().any(|mark| text.contains(mark));
         let forms = importer.forms.iter();
@@ -53,15 +62,28 @@ pub fn examine(sources: &Sources, context: &Context) -> Examined {
         for (policy, place) in &policies {
             examined.diagnostics.extend(of_policy(policy, *place));
         }
-        for finding in findings {
-            // Pods of one workload say the same; once is enough.
-            if said.insert(format!("{finding}")) {
-                examined.diagnostics.extend(of_finding(&finding));
-            }
-        }
+        examined.diagnostics.extend(tell(findings));
     }
     examined.diagnostics = in_order(std::mem::take(&mut examined.diagnostics));
     examined
+}
+
+/// The files that cannot be read, or hold nothing that could be a manifest.
+fn unread(sources: &Sources) -> Vec<Finding<Words>> {
+    let mut report: Report<GeneralRemark, GeneralReason> = Report::default();
+    let manifest = Manifest::read(sources, &mut report);
+    for (file, source) in sources.with_ids() {
+        let is_of_it = |at: Span| at.file == file;
+        if manifest.has_objects_of(file)
+            || report.mistakes.iter().filter_map(|it| it.at).any(is_of_it)
+        {
+            continue;
+        }
+        let at = Span { file, start: 0, end: 0 };
+        let reason = GeneralReason::NoManifest { file: source.name.clone() };
+        report.mistakes.push(Finding { about: None, given: None, at: Some(at), what: reason });
+    }
+    in_words(report.mistakes)
 }
 
 fn of_finding(finding: &Finding<Words>) -> Option<Diagnostic> {

@@ -196,6 +196,12 @@ pub enum GeneralReason {
     /// Go's `strconv.ParseBool`.
     #[error("not a boolean: `true` or `false`")]
     NotBoolean,
+    /// A file without anything that could be a manifest.
+    #[error("there is no manifest in {file}")]
+    NoManifest {
+        /// What it is called.
+        file: String,
+    },
     /// Unreadable text.
     #[error("not {form}: {why} (line {line}, column {column})")]
     Unreadable {

@@ -136,8 +136,35 @@ fn the_mistakes_of_the_field_are_told() {
         ),
         (
             "kind: Namespace\nmetadata: {name: shop, annotations: {istio.io/dataplane-mode: ambient}}\n",
+            "m.yaml:2:38: warning[W705]: `istio.io/dataplane-mode: ambient`: no effect as an annotation: \
+             Istio reads a label, which belongs in `metadata.labels`; help: move it to `metadata.labels`",
+        ),
+        (
+            "kind: Namespace\nmetadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}\n",
             "",
         ),
+        (
+            "kind: Namespace\nmetadata: {name: shop, labels: {linkerd.io/inject: enabled}}\n",
+            "m.yaml:2:33: warning[W705]: `linkerd.io/inject: enabled`: no effect as a label: Linkerd reads \
+             an annotation, which belongs in `metadata.annotations`; help: move it to \
+             `metadata.annotations`",
+        ),
+        (
+            "kind: Pod\nmetadata: {name: p, annotation: {linkerd.io/inject: enabled}}\nspec: {}\n",
+            "m.yaml:2:12: error[E702]: no pod in this Pod; help: write the containers of its pods",
+        ),
+        (
+            "",
+            "m.yaml:1:1: error[E702]: there is no manifest in m.yaml; help: name a file with pods or with \
+             what makes them, in YAML or JSON",
+        ),
+        (
+            "sidecar web {}\n",
+            "m.yaml:1:1: error[E702]: there is no manifest in m.yaml; help: name a file with pods or with \
+             what makes them, in YAML or JSON",
+        ),
+        ("a: [\n", "m.yaml:1:4: error[E702]: not YAML: unclosed bracket '[' (line 1, column 4)"),
+        ("kind: Service\nmetadata: {name: s}\n", ""),
         (
             "metadata:\n  name: x\n bad: y\n# istio.io\n",
             "m.yaml:3:2: error[E702]: not YAML: while parsing a \

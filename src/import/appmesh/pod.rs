@@ -49,6 +49,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[],
         namespace: &[INJECTION],
+        namespace_sort: None,
         inherited: None,
         unrelated: &[
             "appmesh.k8s.aws/mesh",

@@ -56,6 +56,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[],
         namespace: &[TRANSPARENT],
+        namespace_sort: None,
         inherited: None,
         unrelated: &[
             "consul.hashicorp.com/connect-inject-status",

@@ -7,6 +7,7 @@ use super::annotation::{
     OUTBOUND_RANGES_EXCLUDED, PROXY_CONFIG, REROUTE, STATUS, STATUS_PORT,
 };
 use super::enrolment::{DATAPLANE_MODE, REDIRECTION, TEMPLATES};
+use crate::import::Sort;
 use crate::import::manifest::{Mesh, Vocabulary};
 
 /// Labels of a namespace that ask for injection.
@@ -42,6 +43,7 @@ pub(super) const MESH: Mesh = Mesh {
         ],
         labels: &[INJECT, DATAPLANE_MODE],
         namespace: &[INJECTION, DATAPLANE_MODE],
+        namespace_sort: Some(Sort::Label),
         inherited: None,
         unrelated: &[
             REVISION,

@@ -58,6 +58,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[INJECTION, MESH_LABEL],
         namespace: &[INJECTION, MESH_LABEL],
+        namespace_sort: None,
         inherited: Some(Sort::Label),
         unrelated: &[
             "kuma.io/sidecar-injected",

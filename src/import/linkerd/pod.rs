@@ -43,6 +43,7 @@ const MESH: Mesh = Mesh {
         annotations: ANNOTATIONS,
         labels: &[CONTROL_PLANE],
         namespace: ANNOTATIONS,
+        namespace_sort: Some(Sort::Annotation),
         inherited: Some(Sort::Annotation),
         unrelated: &[
             "linkerd.io/created-by",

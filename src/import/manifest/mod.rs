@@ -74,6 +74,11 @@ impl Manifest {
         Self { documents }
     }
 
+    /// Whether a file has a document that could be an object.
+    pub(crate) fn has_objects_of(&self, file: FileId) -> bool {
+        self.documents.iter().any(|(of, node)| *of == file && node.is_object())
+    }
+
     /// The objects, with those of lists in the place of these.
     pub(crate) fn objects(&self) -> Vec<Object<'_>> {
         let mut objects = Vec::new();

@@ -247,6 +247,7 @@ mod tests {
             annotations: &[],
             labels: &[],
             namespace: &[],
+            namespace_sort: None,
             inherited: None,
             unrelated: &[],
         },

@@ -20,6 +20,8 @@ pub(crate) struct Vocabulary {
     pub(crate) labels: &'static [&'static str],
     /// Annotations and labels that a namespace may have for its pods.
     pub(crate) namespace: &'static [&'static str],
+    /// As which sort it has them; `None` for either.
+    pub(crate) namespace_sort: Option<Sort>,
     /// As which sort pods take these from their namespace, where they have none themselves; `None` if the
     /// mesh has rules of its own for that.
     pub(crate) inherited: Option<Sort>,
@@ -107,7 +109,14 @@ where
     for written in [Sort::Annotation, Sort::Label] {
         for entry in object.node["metadata"][written.key()].entries() {
             let name = entry.key.as_str();
+            let given = Given::field(name, entry.value.as_str().unwrap_or_default());
+            let at = span(object.file, entry.key_at);
+            let mesh = mesh.title;
             if is_namespace && words.namespace.contains(&name) {
+                if words.namespace_sort == Some(written.other()) {
+                    let remark = GeneralRemark::OtherSort { mesh, sort: written };
+                    report.at(at, |report| report.note(&given, remark));
+                }
                 continue;
             }
             let sorts = [written, written.other()];
@@ -118,11 +127,9 @@ where
                 Some(template) => format!("{}metadata.{}", template.path, sort.key()),
                 None => format!("metadata.{} of its pods", sort.key()),
             };
-            let given = Given::field(name, entry.value.as_str().unwrap_or_default());
-            let (mesh, kind) = (mesh.title, object.kind().to_owned());
-            report.at(span(object.file, entry.key_at), |report| {
-                report.note(&given, GeneralRemark::OtherObject { mesh, kind, belongs });
-            });
+            let remark =
+                GeneralRemark::OtherObject { mesh, kind: object.kind().to_owned(), belongs };
+            report.at(at, |report| report.note(&given, remark));
         }
     }
 }

@@ -24,6 +24,7 @@ const MESH: Mesh = Mesh {
         ],
         labels: &[],
         namespace: &[INJECTION],
+        namespace_sort: Some(Sort::Annotation),
         inherited: Some(Sort::Annotation),
         unrelated: &[
             "openservicemesh.io/metrics",
