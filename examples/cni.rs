@@ -1,46 +1,52 @@
-//! What a CNI plugin does with the library: a policy in memory, compiled for one pod, with every
-//! problem ready to be logged.
+//! What a CNI plugin does: from what it knows of a pod to rules that are loaded in the pod's network
+//! namespace, and proved to be what the policy says.
 //!
-//! `cargo run --example cni`
+//! `cargo run --example cni -- /var/run/netns/cni-1234`
 
-use std::collections::BTreeMap;
+use std::error::Error;
 
-use netweir::syntax::Loader;
-use netweir::{Options, View, compile};
+use netweir::Options;
+use netweir::host::{self, Compiled, Namespace};
+use netweir::ipnet::IpNet;
+use netweir::policy::Sidecar;
 
-/// Policies that the plugin has from its configuration; the library opens no file itself.
-struct Configured(BTreeMap<&'static str, &'static str>);
-
-impl Loader for Configured {
-    fn read(&self, path: &str) -> Result<String, String> {
-        self.0.get(path).map(|text| (*text).to_owned()).ok_or_else(|| "not configured".to_owned())
-    }
+/// What the plugin knows of a pod, from its annotations and the mesh's configuration.
+struct Pod {
+    name: &'static str,
+    proxy_user: u32,
+    health_ports: [u16; 3],
+    excluded: [&'static str; 1],
 }
 
-fn main() -> Result<(), String> {
-    let loader = Configured(BTreeMap::from([(
-        "company.weir",
-        "sidecar company { inbound { capture port *; exclude port 15020, 15021, 15090 } }",
-    )]));
-    let pod = "include \"company.weir\"\n\
-               sidecar web-7d9c extends company { outbound { exclude to 10.20.0.0/16 } }\n";
+fn main() -> Result<(), Box<dyn Error>> {
+    let netns = std::env::args().nth(1).ok_or("say in which namespace: cni NETNS")?;
+    let pod = Pod {
+        name: "web-7d9c",
+        proxy_user: 1337,
+        health_ports: [15020, 15021, 15090],
+        excluded: ["10.20.0.0/16"],
+    };
 
-    let compilation =
-        compile("web-7d9c.weir", pod, &loader, &Options::default()).map_err(|failure| {
-            let lines = failure.diagnostics.iter().map(|found| {
-                let place = failure.sources.place(found.labels[0].at);
-                format!("{place}: {}: {}", found.problem.code(), found.problem)
-            });
-            lines.collect::<Vec<_>>().join("\n")
-        })?;
-    for warning in &compilation.warnings {
-        eprintln!("{}: {}", compilation.sources.place(warning.labels[0].at), warning.problem);
+    // Data to a policy. What is not said is what Istio does by default; what is wrong is refused here,
+    // in words that can go to the log.
+    let excluded = pod.excluded.iter().map(|net| net.parse()).collect::<Result<Vec<IpNet>, _>>()?;
+    let policy = Sidecar::new(pod.name)
+        .proxy_users([pod.proxy_user])
+        .exclude_inbound_ports(pod.health_ports)
+        .exclude_outbound_to(excluded)
+        .check()?;
+
+    // A policy to rules, in one transaction that replaces the last version. They are read back from the
+    // kernel, and compared with the policy for every packet; if anything fails, all is as it was.
+    let compiled = Compiled::of(&policy, &Options::default())?;
+    let namespace = Namespace::at(netns.into());
+    let done = host::apply(&namespace, &compiled, &host::Options::default())?;
+    let what = if done.is_changed { "loaded" } else { "left as it was" };
+    println!("policy {} is {what}, and proved: {}", policy.name, done.answer);
+
+    // Why a connection goes where it goes.
+    for packet in ["outbound tcp to 10.96.0.1:443 user 1000", "outbound tcp to 10.20.1.1:443"] {
+        println!("{packet}: {}", policy.explain(&packet.parse()?)?.outcome);
     }
-
-    let policy = &compilation.policies[0];
-    let script =
-        compilation.emit(policy, View::Nft).map_err(|problems| problems[0].problem.to_string())?;
-    // A plugin would hand this to `nft -f -` in the pod's network namespace, or call `host::apply`.
-    print!("{script}");
     Ok(())
 }

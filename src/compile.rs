@@ -1,6 +1,8 @@
 //! The phases in one call.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 
 use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
@@ -61,8 +63,8 @@ pub struct Compilation {
     proved: prove::Proved,
 }
 
-/// Why nothing was compiled.
-#[derive(Clone, Debug)]
+/// Why there is nothing: no policy, or no text of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Every file that was read.
     pub sources: Sources,
@@ -93,6 +95,19 @@ pub enum View {
     /// A shell script that removes what loading and routing added.
     Teardown,
 }
+
+/// A line for each diagnostic: `web.weir:2:24: E301: port 0 is out of range`.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, diagnostic) in self.diagnostics.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{}", diagnostic.line(&self.sources))?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Failure {}
 
 impl View {
     /// Every view.
@@ -142,11 +157,11 @@ impl View {
 /// use netweir::{Options, View, compile, syntax::NoIncludes};
 ///
 /// let text = "sidecar web { inbound { capture port 80, 443 } }";
-/// let compilation = compile("web.weir", text, &NoIncludes, &Options::default())
-///     .map_err(|failure| failure.diagnostics[0].problem.to_string())?;
-/// let script = compilation.emit(&compilation.policies[0], View::Nft).expect("nft can say this");
-/// assert!(script.contains("tcp dport { 80, 443 }"));
-/// # Ok::<(), String>(())
+/// for policy in compile("web.weir", text, &NoIncludes, &Options::default())?.policies {
+///     let script = policy.emit(View::Nft, &Options::default())?;
+///     assert!(script.contains("tcp dport { 80, 443 }"));
+/// }
+/// # Ok::<(), netweir::Failure>(())
 /// ```
 pub fn compile(
     name: &str,
@@ -202,7 +217,11 @@ impl Compilation {
     ///
     /// If the target cannot express the policy exactly (`E401`), or if the text is not proved to
     /// mean what the policy means (`E402`).
-    pub fn emit(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
+    pub fn emit(&self, policy: &Policy, view: View) -> Result<String, Failure> {
+        self.text(policy, view).map_err(|found| self.failure(found))
+    }
+
+    fn text(&self, policy: &Policy, view: View) -> Result<String, Vec<Diagnostic>> {
         match view {
             View::Nft | View::Json => self.nft(&[policy], view),
             View::Iptables(family) => self.iptables(policy, family),
@@ -228,7 +247,11 @@ impl Compilation {
     /// # Errors
     ///
     /// If it is not (`E402`), or the target cannot express the policies exactly (`E401`).
-    pub fn prove(
+    pub fn prove(&self, policies: &[&Policy], view: View, text: &str) -> Result<(), Failure> {
+        self.is_as_good(policies, view, text).map_err(|found| self.failure(found))
+    }
+
+    fn is_as_good(
         &self,
         policies: &[&Policy],
         view: View,
@@ -252,7 +275,7 @@ impl Compilation {
             View::Teardown => {
                 prove::host::teardown(&parts(policies), text).map_err(|problem| vec![problem])
             }
-            View::Policy | View::Ir if self.emit_together(policies, view)? == text => Ok(()),
+            View::Policy | View::Ir if self.texts(policies, view)? == text => Ok(()),
             View::Policy | View::Ir => {
                 let why = "it is another text".to_owned();
                 Err(vec![Problem::NotProved { target: view.extension(), why }.of(None)])
@@ -280,12 +303,8 @@ impl Compilation {
     ///
     /// If the view is another (`E401`), or if the text is not proved to be that change and nothing else,
     /// whatever the sets hold (`E402`).
-    pub fn emit_members(
-        &self,
-        members: &nft::Members<'_>,
-        view: View,
-    ) -> Result<String, Vec<Diagnostic>> {
-        let text = match spelling(view)? {
+    pub fn emit_members(&self, members: &nft::Members<'_>, view: View) -> Result<String, Failure> {
+        let text = match spelling(view).map_err(|found| self.failure(found))? {
             prove::Nft::Script => members.script(),
             prove::Nft::Json => members.json(),
         };
@@ -306,9 +325,12 @@ impl Compilation {
         members: &nft::Members<'_>,
         view: View,
         text: &str,
-    ) -> Result<(), Vec<Diagnostic>> {
-        prove::members(members, (spelling(view)?, text), self.options.nft.target)
-            .map_err(|problem| vec![problem])
+    ) -> Result<(), Failure> {
+        let proved = spelling(view).and_then(|spelling| {
+            prove::members(members, (spelling, text), self.options.nft.target)
+                .map_err(|problem| vec![problem])
+        });
+        proved.map_err(|found| self.failure(found))
     }
 
     /// What `policies` would claim both if they were loaded into one namespace: tables, marks, a
@@ -342,11 +364,11 @@ impl Compilation {
     ///
     /// If two of them claim the same (`E33x`), the target cannot express one exactly, or one does not
     /// do what it expects beside the others (`E4xx`).
-    pub fn emit_together(
-        &self,
-        policies: &[&Policy],
-        view: View,
-    ) -> Result<String, Vec<Diagnostic>> {
+    pub fn emit_together(&self, policies: &[&Policy], view: View) -> Result<String, Failure> {
+        self.texts(policies, view).map_err(|found| self.failure(found))
+    }
+
+    fn texts(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
         let conflicts = self.conflicts(policies);
         if conflicts.iter().any(Diagnostic::is_error) {
             return Err(conflicts);
@@ -376,7 +398,7 @@ impl Compilation {
         let mut texts = Vec::new();
         let mut problems = Vec::new();
         for policy in policies {
-            match self.emit(policy, view) {
+            match self.text(policy, view) {
                 Ok(text) => texts.push(text),
                 Err(found) => problems.extend(found),
             }
@@ -387,7 +409,7 @@ impl Compilation {
         let text = texts.join("\n");
         let is_proved = !matches!(view, View::Policy | View::Ir);
         if self.options.verify && is_proved && policies.len() > 1 {
-            self.prove(policies, view, &text)?;
+            self.is_as_good(policies, view, &text)?;
         }
         Ok(text)
     }
@@ -400,6 +422,11 @@ impl Compilation {
             rule.retain_clauses(|clause| self.sources.contains(clause));
         }
         lowered
+    }
+
+    /// What was found, with the files that it is about.
+    pub(crate) fn failure(&self, diagnostics: Vec<Diagnostic>) -> Failure {
+        Failure { sources: self.sources.clone(), diagnostics }
     }
 
     /// Where the names of the policies stand, in their order.
@@ -432,7 +459,7 @@ impl Compilation {
     /// The text, if it is proved.
     fn proved(&self, policy: &Policy, view: View, text: String) -> Result<String, Vec<Diagnostic>> {
         if self.options.verify {
-            self.prove(&[policy], view, &text)?;
+            self.is_as_good(&[policy], view, &text)?;
         }
         Ok(text)
     }

@@ -61,6 +61,7 @@ mod nft;
 pub mod optimise;
 pub mod policy;
 mod prove;
+mod questions;
 pub mod reader;
 pub mod semantics;
 mod since;
@@ -72,6 +73,7 @@ mod variants;
 pub mod verify;
 
 pub use compile::{Compilation, Failure, Options, View, compile};
+pub use ipnet;
 pub use optimise::Layout;
 pub use since::{Since, Telling, Way};
 

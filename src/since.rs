@@ -111,7 +111,8 @@ impl Compilation {
                 match self.prove(&[policy], view, before) {
                     Ok(()) => Since::Same,
                     Err(unproved) => {
-                        let why = unproved.first().map(|found| found.problem.to_string());
+                        let why =
+                            unproved.diagnostics.first().map(|found| found.problem.to_string());
                         Since::unknown(why.unwrap_or_default())
                     }
                 }
@@ -137,8 +138,9 @@ impl Compilation {
         let shared = matches!(view, View::Iptables(_));
         self.told(policy, [&old, &new], shared, telling).unwrap_or_else(|| {
             // What the proof asks beside packets: how the text replaces what is loaded.
-            let unproved = self.prove(&[policy], view, before).err().unwrap_or_default();
-            let why = unproved.first().map(|found| found.problem.to_string()).unwrap_or_default();
+            let unproved = self.prove(&[policy], view, before).err();
+            let unproved = unproved.as_ref().and_then(|failure| failure.diagnostics.first());
+            let why = unproved.map(|found| found.problem.to_string()).unwrap_or_default();
             Since::unknown(format!("every packet fares the same, but {why}"))
         })
     }

@@ -188,7 +188,7 @@ impl Drop for Variant<'_, '_> {
 
 /// All that a policy says but what it expects.
 pub(crate) fn said(policy: &Policy) -> String {
-    print(&Policy { expectations: Vec::new(), ..policy.clone() }, Detail::Everything)
+    print(&policy.without_expectations(), Detail::Everything)
 }
 
 /// The clauses in the block of `around`, each with its place.

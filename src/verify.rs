@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::explain::{Change, Context, DifferenceWords, OpenRule, differences};
 use crate::ir::{Action, Also, Base, Chain, Direction, Hook, Match, Origin, Rule, Ruleset, Table};
@@ -35,6 +36,25 @@ pub struct Verdict {
     pub elsewhere: Vec<Elsewhere>,
     /// Of two that are equal, whether they are so beside any other chains, too.
     pub apart: Apart,
+}
+
+/// `equal`, `equal as far as known`, `different`.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "equal",
+            Self::EqualAsFarAsKnown => "equal as far as known",
+            Self::Different => "different",
+        })
+    }
+}
+
+impl Verdict {
+    /// Whether every packet fares alike, for certain.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.answer == Answer::Equal
+    }
 }
 
 /// Whether two rulesets that are equal are so chain by chain, and so beside any other chains.

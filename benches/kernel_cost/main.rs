@@ -19,8 +19,8 @@ use netweir::backend::{iptables, nft};
 use netweir::import::{Context, IMPORTERS};
 use netweir::ir::Clauses;
 use netweir::lower::{Lowered, lower};
-use netweir::net::{Family, Name};
-use netweir::policy::{Kind, Policy, Setting, Sidecar};
+use netweir::net::Family;
+use netweir::policy::{Policy, Setting, Sidecar, Unchecked};
 use netweir::span::Sources;
 use netweir::syntax::NoIncludes;
 use netweir::{Layout, Options, compile};
@@ -203,6 +203,5 @@ fn policy(excluded: u32) -> Policy {
     let net = |at: u32| ipnet::Ipv4Net::new_assert((0x0b00_0000 + at * 512).into(), 24).into();
     let mut sidecar = Sidecar::default();
     sidecar.outbound.exclude_to = Setting::default_to((0..excluded).map(net).collect());
-    let name = Name::new("many-networks").expect("a name");
-    Policy { name, kind: Kind::Sidecar(Box::new(sidecar)), expectations: Vec::new() }
+    Unchecked::of("many-networks", sidecar).check().expect("the networks are good")
 }

@@ -240,7 +240,7 @@ mod tests {
 
     fn emit(kind: &Kind, form: Form) -> String {
         let name = Name::new("reviews").unwrap();
-        let policy = Policy { name: name.clone(), kind: kind.clone(), expectations: Vec::new() };
+        let policy = Policy::unchecked(name.clone(), kind.clone(), Vec::new());
         super::emit(&name, super::Needs::of(&lower(&policy)), form)
     }
 

@@ -49,7 +49,7 @@ mod tests {
     fn the_script_of_an_ambient_pod() {
         let name = Name::new("reviews").unwrap();
         let kind = Kind::AmbientPod(Box::default());
-        let policy = Policy { name, kind, expectations: Vec::new() };
+        let policy = Policy::unchecked(name, kind, Vec::new());
         let lowered = lower(&policy);
         let script = emit(&policy.name, &lowered);
         let sweep = crate::ip::sweep::definition(88);

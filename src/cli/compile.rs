@@ -15,7 +15,7 @@ use crate::diag::escape::on_one_line;
 use crate::diag::{Diagnostic, Problem};
 use crate::net::Family;
 use crate::policy::Policy;
-use crate::{Compilation, Layout, Options, View};
+use crate::{Compilation, Failure, Layout, Options, View};
 
 /// Compile a policy
 ///
@@ -173,7 +173,7 @@ impl Compile {
         }
         match compilation.emit_together(&policies, self.emit.into()) {
             Ok(text) => output::write(self.output.as_deref(), &text),
-            Err(problems) => Ok(messages.report(&compilation.sources, &problems)),
+            Err(failure) => Ok(messages.report(&failure.sources, &failure.diagnostics)),
         }
     }
 
@@ -191,14 +191,14 @@ impl Compile {
                 match compilation.emit(policy, view) {
                     Ok(text) => texts.push((format!("{}.{}", policy.name, view.extension()), text)),
                     // iptables can say less than nft; a policy that needs nft has no such file.
-                    Err(found)
+                    Err(Failure { diagnostics: found, .. })
                         if matches!(view, View::Iptables(_) | View::IptablesScript)
                             && found.iter().all(is_lack) =>
                     {
                         let name = format!("{}.{}", policy.name, view.extension());
                         messages.note(&format!("{name} is left out: {}", found[0].problem));
                     }
-                    Err(found) => problems.extend(found),
+                    Err(failure) => problems.extend(failure.diagnostics),
                 }
             }
         }

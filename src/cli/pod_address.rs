@@ -79,7 +79,7 @@ impl PodAddress {
         let view = if self.json { View::Json } else { View::Nft };
         match compilation.emit_members(&members, view) {
             Ok(text) => output::write(self.output.as_deref(), &text),
-            Err(problems) => Ok(messages.report(&compilation.sources, &problems)),
+            Err(failure) => Ok(messages.report(&failure.sources, &failure.diagnostics)),
         }
     }
 

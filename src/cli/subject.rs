@@ -23,7 +23,7 @@ use crate::policy::{GroupIds, Policy};
 use crate::reader::forms::{Form as TextForm, recognise};
 use crate::reader::iptables::Dump;
 use crate::reader::nft::Place;
-use crate::reader::{Found, iptables, nft};
+use crate::reader::{Found, ReadErrors, iptables, nft};
 use crate::{Compilation, Options};
 
 /// How rules are read.
@@ -375,7 +375,7 @@ impl Reading {
 fn nft_subject(
     name: String,
     text: &str,
-    read: Result<Found, Vec<nft::ReadError>>,
+    read: Result<Found, ReadErrors<nft::ReadError>>,
 ) -> io::Result<Subject> {
     let found = read.map_err(|errors| unreadable(&name, &errors, &tables(text, &errors)))?;
     Subject::read(name.clone(), vec![name], found, Families::Both, Form::Nft)
@@ -392,7 +392,11 @@ fn is_policy(text: &str) -> bool {
 }
 
 /// Why rules cannot be read: the first few reasons. `owners` are the chains and tables that they stand in.
-fn unreadable<E: Display>(name: &str, errors: &[E], owners: &BTreeSet<String>) -> io::Error {
+fn unreadable<E: Display>(
+    name: &str,
+    errors: &ReadErrors<E>,
+    owners: &BTreeSet<String>,
+) -> io::Error {
     const SHOWN: usize = 5;
     let mut lines = vec![format!("cannot read {name}:")];
     lines.extend(errors.iter().take(SHOWN).map(|error| format!("  {error}")));

@@ -209,6 +209,9 @@ impl Problem {
                  cannot be allowed"
                     .to_owned()
             }
+            Self::NotSayable { read, .. } => {
+                format!("its text says `{read}`; the language has no word for anything else here")
+            }
             Self::NoPolicy => {
                 "write one: `sidecar istio {}` does what Istio does by default".to_owned()
             }

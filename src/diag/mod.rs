@@ -24,7 +24,7 @@ pub use report::MOST_REPORTED;
 pub(crate) use report::Report;
 pub use suggest::{Hint, Suggestion, apply};
 
-use crate::span::Span;
+use crate::span::{Sources, Span};
 
 /// One problem and its places.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,17 @@ impl Diagnostic {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.problem.severity() == Severity::Error
+    }
+
+    /// It in one line, for logs: `web.weir:3:5: E302: text`. Its places lie in `sources`.
+    ///
+    /// What cannot be shown in a line is escaped, so that no text of others breaks or disguises it.
+    #[must_use]
+    pub fn line(&self, sources: &Sources) -> String {
+        let place = self.at().map(|at| format!("{}: ", sources.place(at)));
+        let text =
+            format!("{}{}: {}", place.unwrap_or_default(), self.problem.code(), self.problem);
+        escape::on_one_line(&text)
     }
 
     /// The place to change.

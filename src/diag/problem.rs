@@ -454,6 +454,16 @@ pub enum Problem {
         /// What was written.
         found: String,
     },
+    /// `E340`: a policy of data that its text does not say.
+    #[error("no policy says `{said}` for `{field}`")]
+    NotSayable {
+        /// Which field, as JSON has it: `outbound.loopback.ipv6`.
+        field: String,
+        /// What it is, in JSON.
+        said: String,
+        /// What the text of the policy comes to instead.
+        read: String,
+    },
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
     Unsupported {

@@ -12,7 +12,7 @@ use crate::ir::{Action, Hook, Locator, Origin, Rule, Ruleset};
 use crate::lower::{Owners, lower};
 use crate::net::Name;
 use crate::policy::Policy;
-use crate::semantics::{Host, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
+use crate::semantics::{Host, Impossible, Leg, Limit, Outcome, Packet, Run, follow, run, runs};
 use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
@@ -35,6 +35,18 @@ pub struct Context<'a> {
     pub iptables: &'a [Name],
     /// What the texts are called that were read together, in their order.
     pub files: &'a [String],
+}
+
+/// Why it is not said what becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unanswered {
+    /// There is no such packet.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+    /// The rules do not tell.
+    #[error(transparent)]
+    Limit(#[from] Limit),
 }
 
 /// What becomes of a packet, and why.

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use super::owned::Owned;
 use crate::backend::nft::Target;
 use crate::compile::loaded_together;
-use crate::diag::Diagnostic;
 use crate::explain::Context;
 use crate::ir::Ruleset;
 use crate::policy::Policy;
-use crate::{Compilation, View};
+use crate::{Compilation, Failure, Options, View};
 
 /// In which form rules are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +37,17 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// Compiles a policy, for a namespace of its own, and proves that the script means what it means.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Policy::emit`].
+    pub fn of(policy: &Policy, options: &Options) -> Result<Self, Failure> {
+        let compilation = policy.compiled(options)?;
+        let policies: Vec<_> = compilation.policies.iter().collect();
+        Self::new(&compilation, &policies, Form::Script)
+    }
+
     /// Compiles policies of a file, for one namespace, and proves that the text means what they mean.
     ///
     /// # Errors
@@ -47,13 +57,13 @@ impl Compiled {
         compilation: &Compilation,
         policies: &[&Policy],
         form: Form,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    ) -> Result<Self, Failure> {
         let view = match form {
             Form::Script => View::Nft,
             Form::Json => View::Json,
         };
         let text = compilation.emit_together(policies, view)?;
-        let (legal, _) = compilation.legal(policies)?;
+        let (legal, _) = compilation.legal(policies).map_err(|found| compilation.failure(found))?;
         Ok(Self {
             form,
             text,

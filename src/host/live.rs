@@ -8,7 +8,7 @@ use super::iptables::tables as saved_tables;
 use super::program::Program;
 use crate::ip::Listings;
 use crate::net::{Family, Name};
-use crate::reader::{Found, iptables, nft};
+use crate::reader::{Found, ReadErrors, iptables, nft};
 
 /// What the tools print in a namespace.
 #[derive(Clone, Debug)]
@@ -29,9 +29,9 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) enum Unreadable {
     /// What nft lists.
-    Nft(Vec<nft::ReadError>),
+    Nft(ReadErrors<nft::ReadError>),
     /// What iptables-save prints.
-    Iptables(Vec<iptables::ReadError>),
+    Iptables(ReadErrors<iptables::ReadError>),
 }
 
 /// The rules that are loaded.

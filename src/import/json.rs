@@ -7,7 +7,7 @@ use super::naming::Names;
 use super::report::Report;
 use super::words::nearest;
 use super::{Context, Given, Imported, Refused};
-use crate::policy::{Kind, Policy};
+use crate::policy::{Kind, Unchecked};
 
 /// An object of a configuration.
 pub(crate) type Object = Map<String, Value>;
@@ -40,7 +40,7 @@ where
         if let Some(kind) = read(entry, &mut report) {
             let name = names.take(context.name.as_ref(), written, &mut report);
             let comments = std::mem::take(&mut report.comments);
-            policies.push((Policy { name, kind, expectations: Vec::new() }, comments, None));
+            policies.push((Unchecked::of(name, kind), comments, None));
         }
     }
     report.about = None;

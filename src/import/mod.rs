@@ -50,10 +50,8 @@ pub use level::Level;
 use advice::Advise;
 
 use crate::net::Name;
-use crate::policy::{Comments, Detail, GroupIds, Policy, print};
+use crate::policy::{Comments, GroupIds, Policy};
 use crate::span::Span;
-use crate::syntax::NoIncludes;
-use crate::{Options, compile};
 
 /// What the input does not say.
 #[derive(Clone, Debug, Default)]
@@ -134,29 +132,12 @@ fn told<R: Display + Advise, M: Display + Advise>(
 ) -> Told {
     match result {
         Ok(Imported { policies, comments, places, notes }) => {
-            let notes = in_words(notes);
-            let mistakes: Vec<_> = policies.iter().filter_map(refused_by_check).collect();
-            if mistakes.is_empty() {
-                Ok(Imported { policies, comments, places, notes })
-            } else {
-                Err(Refused { mistakes, notes, rest: Vec::new() })
-            }
+            Ok(Imported { policies, comments, places, notes: in_words(notes) })
         }
         Err(Refused { mistakes, notes, rest }) => {
             Err(Refused { mistakes: in_words(mistakes), notes: in_words(notes), rest })
         }
     }
-}
-
-/// Why `weir check` would refuse the policy, if it would: no import prints one that it refuses.
-fn refused_by_check(policy: &Policy) -> Option<Finding<Words>> {
-    let options = Options { verify: false, ..Options::default() };
-    let text = print(policy, Detail::Differences);
-    let failure = compile("policy", &text, &NoIncludes, &options).err()?;
-    let why: Vec<_> = failure.diagnostics.iter().map(|found| found.problem.to_string()).collect();
-    let what = GeneralReason::NotAPolicy { why: why.join("; ") };
-    let what = Words { text: what.to_string(), advice: what.advice() };
-    Some(Finding { about: Some(policy.name.to_string()), given: None, at: None, what })
 }
 
 /// What `arguments` makes of the words of a command line, in words.

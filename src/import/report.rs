@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::general::GeneralRemark;
+use super::general::{GeneralReason, GeneralRemark};
 use super::naming::Names;
 use super::{Context, Finding, Given, Imported, Refused};
-use crate::policy::{ClauseKey, Comments, Kind, Policy};
+use crate::policy::{ClauseKey, Comments, Kind, Policy, Unchecked};
 use crate::span::Span;
 
 /// Where options are written.
 pub(crate) type Places = BTreeMap<String, Span>;
 
 /// A policy, where its clauses come from, and where its workload is.
-pub(crate) type MadePolicy = (Policy, Comments, Option<Span>);
+pub(crate) type MadePolicy = (Unchecked, Comments, Option<Span>);
 
 /// Findings as they are made: notes `R` and mistakes `M`.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl<R, M> Report<R, M> {
                 rest.map(|(policy, place)| (policy, Comments::default(), place)).collect()
             }
         };
-        Self { notes, mistakes, ..Self::default() }.finish(policies)
+        Self { notes, mistakes, ..Self::default() }.end(policies)
     }
 
     /// As [`finish`](Self::finish), of the one policy for `mesh` that a command line says.
@@ -136,15 +136,39 @@ impl<R, M> Report<R, M> {
     ) -> Result<Imported<R>, Refused<R, M>>
     where
         R: From<GeneralRemark>,
+        M: From<GeneralReason>,
     {
         let name = Names::of(mesh).take(context.name.as_ref(), None, &mut self);
         let comments = std::mem::take(&mut self.comments);
-        let policy = Policy { name, kind: kind.into(), expectations: Vec::new() };
-        self.finish(vec![(policy, comments, None)])
+        self.finish(vec![(Unchecked::of(name, kind.into()), comments, None)])
     }
 
-    /// What was imported, unless something is wrong.
-    pub(crate) fn finish(self, made: Vec<MadePolicy>) -> Result<Imported<R>, Refused<R, M>> {
+    /// What was imported, unless something is wrong, be it that no policy can say it.
+    pub(crate) fn finish(mut self, made: Vec<MadePolicy>) -> Result<Imported<R>, Refused<R, M>>
+    where
+        M: From<GeneralReason>,
+    {
+        let mut checked = Vec::new();
+        for (policy, comments, place) in made {
+            let about = policy.name.clone();
+            match policy.check() {
+                Ok(policy) => checked.push((policy, comments, place)),
+                Err(failure) => {
+                    let problems = failure.diagnostics.iter().map(|found| &found.problem);
+                    let why: Vec<_> = problems.map(ToString::to_string).collect();
+                    let what = GeneralReason::NotAPolicy { why: why.join("; ") }.into();
+                    let (about, at) = (Some(about), place);
+                    self.mistakes.push(Finding { about, given: None, at, what });
+                }
+            }
+        }
+        self.end(checked)
+    }
+
+    fn end(
+        self,
+        made: Vec<(Policy, Comments, Option<Span>)>,
+    ) -> Result<Imported<R>, Refused<R, M>> {
         let Self { notes, mistakes, .. } = self;
         if mistakes.is_empty() {
             let places = made.iter().map(|(_, _, place)| *place).collect();

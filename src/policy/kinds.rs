@@ -28,12 +28,7 @@ macro_rules! kinds {
             }
         })*
 
-        /// Whether something at the top level of a file begins with `word`.
-pub(crate) fn begins_top_level(word: &str) -> bool {
-    NO_POLICY.contains(&word) || KINDS.iter().any(|kind| kind.keyword == word)
-}
-
-impl Kind {
+        impl Kind {
             /// The word the language has for it.
             #[must_use]
             pub const fn keyword(&self) -> &'static str {
@@ -87,6 +82,11 @@ impl Kind {
     pub(super) fn family_clause(&self) -> Option<Span> {
         of_kind!(self, policy => policy.families().clause)
     }
+}
+
+/// Whether something at the top level of a file begins with `word`.
+pub(crate) fn begins_top_level(word: &str) -> bool {
+    NO_POLICY.contains(&word) || KINDS.iter().any(|kind| kind.keyword == word)
 }
 
 /// A kind, for those who read policies and know none.

@@ -7,6 +7,7 @@
 //! The table of kinds is the one place that lists them.
 
 pub mod appmesh;
+mod build;
 mod check;
 mod clauses;
 mod comments;
@@ -21,8 +22,11 @@ pub mod osm;
 mod print;
 mod printer;
 mod setting;
+mod unchecked;
 
-use serde::{Deserialize, Serialize};
+use std::ops::Deref;
+
+use serde::Serialize;
 
 pub(crate) use check::{Allows, Finder, check_and_allow};
 pub use check::{Checked, MOST_POLICIES, check};
@@ -40,25 +44,52 @@ pub use kuma::Kuma;
 pub use print::{print, print_with};
 pub use printer::Detail;
 pub use setting::{Selection, Setting};
+pub use unchecked::Unchecked;
 
 use crate::net::{Families, Name};
 use crate::span::Span;
 use crate::span::Spanned;
 
 /// One policy: which traffic of a network namespace goes through the proxy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
+///
+/// Whoever has one has a good one: it comes from text by [`compile`](crate::compile), from data by
+/// [`Unchecked::check`], from JSON by [`Deserialize`], which checks it, or from an import. It reads like its
+/// [`Content`]. To change it, take an [`Unchecked`] of it and check that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Policy(Content);
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Content {
     /// What it is called. Unique among the policies of a compilation.
     pub name: Name,
     /// What it governs.
     #[serde(flatten)]
     pub kind: Kind,
     /// What must become of traffic under it. `expect`; default: nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<Setting<Expectation>>,
 }
 
 impl Policy {
+    /// One that is not checked here: it was made of clauses that are in order, or is about to be compared
+    /// with what its text reads back as.
+    pub(crate) const fn unchecked(
+        name: Name,
+        kind: Kind,
+        expectations: Vec<Setting<Expectation>>,
+    ) -> Self {
+        Self(Content { name, kind, expectations })
+    }
+
+    /// The same, which expects nothing. What a policy expects is no condition of what else it says.
+    #[must_use]
+    pub(crate) fn without_expectations(&self) -> Self {
+        Self::unchecked(self.name.clone(), self.kind.clone(), Vec::new())
+    }
+
     /// The families the policy governs; the other is left untouched.
     #[must_use]
     pub fn families(&self) -> Families {
@@ -69,6 +100,14 @@ impl Policy {
     #[must_use]
     pub fn family_clause(&self) -> Option<Span> {
         self.kind.family_clause()
+    }
+}
+
+impl Deref for Policy {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.0
     }
 }
 

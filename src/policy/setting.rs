@@ -30,6 +30,13 @@ impl<T> Setting<T> {
     }
 }
 
+/// A value that code gives, and no clause.
+impl<T> From<T> for Setting<T> {
+    fn from(value: T) -> Self {
+        Self::default_to(value)
+    }
+}
+
 /// What a value is by default is so by default.
 impl<T: Default> Default for Setting<T> {
     fn default() -> Self {
@@ -74,6 +81,20 @@ pub enum Selection<T> {
     All,
     /// These, in the order in which they were written. Empty for `none`.
     Only(Vec<T>),
+}
+
+/// These.
+impl<T, U: Into<T>> From<Vec<U>> for Selection<T> {
+    fn from(list: Vec<U>) -> Self {
+        Self::Only(list.into_iter().map(Into::into).collect())
+    }
+}
+
+/// These.
+impl<T, U: Into<T>, const N: usize> From<[U; N]> for Selection<T> {
+    fn from(list: [U; N]) -> Self {
+        Self::Only(list.into_iter().map(Into::into).collect())
+    }
 }
 
 impl<T> Selection<T> {

@@ -340,7 +340,7 @@ mod tests {
         let text = compilation.emit_together(policies, view).unwrap();
         assert!(text.contains(old), "{text}");
         let wrong = compilation.prove(policies, view, &text.replacen(old, new, 1));
-        wrong.map_or_else(|problems| problems[0].problem.to_string(), |()| String::new())
+        wrong.map_or_else(|failure| failure.diagnostics[0].problem.to_string(), |()| String::new())
     }
 
     /// Of each change, what is wrong with it.

@@ -6,10 +6,52 @@ mod lossy;
 pub mod nft;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::ir::{Action, Also, Chain, Condition, Effect, Origin, Rule, Ruleset, Target};
 use crate::net::{Families, Name};
+
+/// Why rules cannot be read: everything that is wrong with the text, at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadErrors<E>(Vec<E>);
+
+impl<E> ReadErrors<E> {
+    /// `value`, if nothing is wrong.
+    fn unless<T>(value: T, errors: Vec<E>) -> Result<T, Self> {
+        if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+}
+
+impl<E> Deref for ReadErrors<E> {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        &self.0
+    }
+}
+
+impl<E> IntoIterator for ReadErrors<E> {
+    type Item = E;
+    type IntoIter = std::vec::IntoIter<E>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// A line for each.
+impl<E: fmt::Display> fmt::Display for ReadErrors<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if at == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for ReadErrors<E> {}
 
 /// Rules that were read, and what was passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use netweir::ir::Ruleset;
 use netweir::net::{Family, Name};
 use netweir::reader::forms::{Form, recognise};
 use netweir::reader::iptables::Dump;
-use netweir::reader::{Found, iptables, nft};
+use netweir::reader::{Found, ReadErrors, iptables, nft};
 
 use crate::common::beside::{self, Beside};
 use crate::common::machine::{OBSERVER, World, watch};
@@ -124,7 +124,7 @@ fn of_nft(netns: &Netns, what: &str) -> Ruleset {
     let options =
         nft::Options { of_iptables: nft::OfIptables::PassOver, ..nft::Options::default() };
     let list = |flags: &[&str]| netns.output("nft", &[flags, &["list", "ruleset"][..]].concat());
-    let read = |form: &str, found: Result<Found, Vec<nft::ReadError>>| {
+    let read = |form: &str, found: Result<Found, ReadErrors<nft::ReadError>>| {
         let found = found.unwrap_or_else(|errors| panic!("{what} {form}: {errors:?}"));
         let mut ruleset = found.ruleset;
         ruleset.tables.retain(|table| table.name.as_str() != OBSERVER);

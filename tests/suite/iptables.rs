@@ -137,7 +137,7 @@ fn every_text_begins_with_a_chain_that_every_version_makes() {
         // What iptables can say is proved, or it is an error that is not this.
         let script = compilation.emit(&policy, View::IptablesScript);
         let lacks = |found: &Diagnostic| matches!(found.problem, Problem::Unsupported { .. });
-        prop_assert!(script.is_ok() || script.unwrap_err().iter().all(lacks));
+        prop_assert!(script.is_ok() || script.unwrap_err().diagnostics.iter().all(lacks));
         Ok(())
     });
     if let Err(error) = checked {

@@ -18,7 +18,7 @@ use netweir::net::{Families, Family, Name, OnMiss, PerFamily};
 use netweir::optimise::Layout;
 use netweir::policy::{
     AmbientHost, AmbientPod, Dns, Groups, Kind, Mode, Policy, ProbeOwner, Selection, Setting,
-    Sidecar, Tproxy,
+    Sidecar, Tproxy, Unchecked,
 };
 
 /// Script and JSON of `ruleset`.
@@ -57,10 +57,7 @@ fn policies() -> Vec<Policy> {
         sidecars.map(|sidecar| Kind::Sidecar(Box::new(sidecar))).into_iter().collect();
     kinds.push(Kind::AmbientPod(Box::<AmbientPod>::default()));
     kinds.push(Kind::AmbientHost(Box::<AmbientHost>::default()));
-    kinds
-        .into_iter()
-        .map(|kind| Policy { name: name("reviews"), kind, expectations: Vec::new() })
-        .collect()
+    kinds.into_iter().map(|kind| Unchecked::of("reviews", kind).check().unwrap()).collect()
 }
 
 #[test]
@@ -380,11 +377,7 @@ fn host(owner: ProbeOwner, from: PerFamily<Ipv4Addr, Ipv6Addr>) -> (Ruleset, Str
     let mut host = AmbientHost::default();
     host.probe.owner = Setting::default_to(owner);
     host.probe.from = Setting::default_to(from);
-    let policy = Policy {
-        name: name("node"),
-        kind: Kind::AmbientHost(Box::new(host)),
-        expectations: vec![],
-    };
+    let policy = Unchecked::of("node", host).check().unwrap();
     let Lowered { ruleset, owned, .. } = Layout::Compact.of(&policy);
     let [script, _] = both(&ruleset, &owned, &Options::default());
     (ruleset, script)

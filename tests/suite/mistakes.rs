@@ -89,6 +89,7 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E114", "is about commands: tests/suite/refusal.rs"),
     ("E203", "64 MiB are no example"),
     ("E204", "a page has no NUL"),
+    ("E340", "no text has it"),
     ("E205", "a page is one file"),
     ("E207", "2,500,000 words are no example"),
     ("E333", "100,000 policies are no example"),
@@ -133,7 +134,8 @@ fn what_is_expected_must_hold_beside_the_others() {
                 ambient-pod a { proxy { outbound-port 16001 } }\n";
     let compilation = compile("a.weir", text, &NoIncludes, &Options::default()).unwrap();
     let all: Vec<_> = compilation.policies.iter().collect();
-    let [problem] = &compilation.emit_together(&all, View::Nft).unwrap_err()[..] else { panic!() };
+    let failure = compilation.emit_together(&all, View::Nft).unwrap_err();
+    let [problem] = &failure.diagnostics[..] else { panic!() };
     assert_eq!(problem.problem.code(), "E403");
     let shown = problem.problem.to_string();
     assert!(shown.contains("is redirected to port 16001"), "{shown}");

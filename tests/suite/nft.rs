@@ -12,7 +12,7 @@ use netweir::ir::{CtState, Hook, Ruleset};
 use netweir::net::{Families, Family};
 use netweir::optimise::Layout;
 use netweir::reader::nft::{Options, ReadError, json as read_json, script as read_script};
-use netweir::reader::{Found, iptables};
+use netweir::reader::{Found, ReadErrors, iptables};
 use netweir::semantics::{Difference, Sender, compare};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use serde_json::Value;
 #[derive(Clone, Copy)]
 struct Spelling {
     write: fn(&nft::Legal, &Context<'_>, &nft::Options) -> String,
-    read: fn(&str, &Options) -> Result<Found, Vec<ReadError>>,
+    read: fn(&str, &Options) -> Result<Found, ReadErrors<ReadError>>,
     /// What prints what is loaded so.
     list: &'static [&'static str],
 }
@@ -205,7 +205,7 @@ fn known_difference(difference: &Difference, has_ipv6: bool) -> Option<&'static 
 /// what cannot be read of one cannot be of the others, for the same word.
 fn assert_read_alike(netns: &Netns, name: &Value, commands: &str) -> Result<Ruleset, String> {
     let options = Options::default();
-    let first = |errors: Vec<ReadError>| errors[0].problem.to_string();
+    let first = |errors: ReadErrors<ReadError>| errors[0].problem.to_string();
     let json = read_json(&netns.output("nft", JSON.list), &options);
     let json = json.map(|found| found.ruleset).map_err(first);
     for text in [commands, &netns.output("nft", SCRIPT.list)] {

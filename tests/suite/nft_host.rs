@@ -1,8 +1,8 @@
 //! What rules of others come to, as script and as JSON, as this machine's nft lists them.
 
 use netweir::ir::{Action, Match};
-use netweir::reader::Found;
 use netweir::reader::nft::{Options, ReadError, json, script};
+use netweir::reader::{Found, ReadErrors};
 use netweir::semantics::{Packet, compare, run};
 
 use crate::common::netns::{self, Netns};
@@ -406,7 +406,7 @@ fn hosts_are_read_alike_in_every_form_and_packets_meet_what_they_say() {
     for Host { name, rules, .. } in HOSTS {
         netns.load(rules);
         let options = Options::default();
-        let read = |read: Result<Found, Vec<ReadError>>| {
+        let read = |read: Result<Found, ReadErrors<ReadError>>| {
             read.unwrap_or_else(|errors| panic!("{name}: {errors:?}")).ruleset
         };
         let written = read(script(rules, &options));

@@ -126,15 +126,13 @@ mod tests {
     use crate::ir::Ruleset;
     use crate::net::{Families, Name};
     use crate::optimise::Layout;
-    use crate::policy::{AmbientHost, Kind, Policy, Setting};
+    use crate::policy::{AmbientHost, Policy, Setting};
 
     fn host(families: Families) -> Ruleset {
         let host =
             AmbientHost { families: Setting::default_to(families), ..AmbientHost::default() };
         let name = Name::new("node").unwrap();
-        Layout::Compact
-            .of(&Policy { name, kind: Kind::AmbientHost(Box::new(host)), expectations: vec![] })
-            .ruleset
+        Layout::Compact.of(&Policy::unchecked(name, host.into(), Vec::new())).ruleset
     }
 
     fn addresses(text: &str) -> Vec<IpAddr> {

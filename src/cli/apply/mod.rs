@@ -109,7 +109,7 @@ impl Apply {
         let policies = self.selected.together(&compilation)?;
         let compiled = match Compiled::new(&compilation, &policies, self.form.into()) {
             Ok(compiled) => compiled,
-            Err(found) => return Ok(messages.report(&compilation.sources, &found)),
+            Err(failure) => return Ok(messages.report(&failure.sources, &failure.diagnostics)),
         };
         let options =
             host::Options { replace_istio: self.replace_istio, ..self.target.options(groups) };

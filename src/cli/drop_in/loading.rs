@@ -7,7 +7,7 @@ use crate::host::{self, Compiled, Form, Namespace, Owned};
 use crate::policy::{Detail, Policy, print};
 use crate::syntax::NoIncludes;
 use crate::verify::Answer;
-use crate::{Compilation, Options, View, compile};
+use crate::{Compilation, Failure, Options, View, compile};
 
 /// What is asked for beside the policy.
 pub(super) struct Asked<'a> {
@@ -77,13 +77,12 @@ pub(super) fn options() -> host::Options {
 /// The policy, from its own text: what is said of it later is about that.
 fn compiled(policy: &Policy) -> Result<Compilation, Vec<String>> {
     let text = print(policy, Detail::Everything);
-    compile("policy", &text, &NoIncludes, &Options::default())
-        .map_err(|failure| in_words(failure.diagnostics))
+    compile("policy", &text, &NoIncludes, &Options::default()).map_err(in_words)
 }
 
 /// What is wrong, a line each.
-pub(super) fn in_words(found: Vec<Diagnostic>) -> Vec<String> {
-    let errors = found.into_iter().filter(Diagnostic::is_error);
+pub(super) fn in_words(failure: Failure) -> Vec<String> {
+    let errors = failure.diagnostics.into_iter().filter(Diagnostic::is_error);
     errors.map(|found| found.problem.to_string()).collect()
 }
 

@@ -48,8 +48,8 @@ pub(super) fn look(
         for view in &found.project.settings.views {
             let text = match compilation.emit(policy, *view) {
                 Ok(text) => text,
-                Err(problems) => {
-                    diagnostics.extend(problems);
+                Err(failure) => {
+                    diagnostics.extend(failure.diagnostics);
                     continue;
                 }
             };

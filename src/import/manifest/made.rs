@@ -8,7 +8,7 @@ use crate::import::Context;
 use crate::import::general::GeneralRemark;
 use crate::import::naming::Names;
 use crate::import::report::{MadePolicy, Report};
-use crate::policy::{Kind, Policy};
+use crate::policy::{Kind, Unchecked};
 
 /// Most workloads of a policy, and most origins of a clause, that comments list.
 const MOST_WORKLOADS: usize = 20;
@@ -78,7 +78,6 @@ impl Made {
         let written = pod.policy_name();
         let name = self.names.take(context.name.as_ref(), written.as_deref(), report);
         self.known.insert(meaning, self.policies.len());
-        let policy = Policy { name, kind, expectations: Vec::new() };
-        self.policies.push((policy, comments, report.here));
+        self.policies.push((Unchecked::of(name, kind), comments, report.here));
     }
 }

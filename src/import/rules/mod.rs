@@ -31,7 +31,7 @@ use super::report;
 use super::{Finding, Refused};
 use crate::ir::{Locator, Ruleset};
 use crate::net::{Families, Name};
-use crate::policy::{Kind, Mode, Policy};
+use crate::policy::{Kind, Mode, Policy, Unchecked};
 use crate::semantics::Comparison;
 use crate::verify::{Answer, Verdict};
 
@@ -124,11 +124,15 @@ fn one(own: Own, given: Families, name: &Name, report: &mut Report) -> Option<Fr
     let mut best: Option<FromRules> = None;
     let mut reasons = Vec::new();
     for kind in read.kinds {
-        let policy = Policy { name: name.clone(), kind, expectations: Vec::new() };
-        if let Err(why) = proof::is_sayable(&policy) {
-            reasons.push(Reason::NotSayable { why });
-            continue;
-        }
+        let policy = match Unchecked::of(name.clone(), kind).check() {
+            Ok(policy) => policy,
+            Err(failure) => {
+                let mut errors = failure.diagnostics.iter().filter(|found| found.is_error());
+                let why = errors.next().map(|found| found.problem.to_string());
+                reasons.push(Reason::NotSayable { why: why.unwrap_or_default() });
+                continue;
+            }
+        };
         let verdict = match proof::compared(&ruleset, &policy, given) {
             Ok(verdict) => verdict,
             Err(limit) => {

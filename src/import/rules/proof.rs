@@ -4,9 +4,8 @@ use crate::explain::{Context, differences};
 use crate::ir::{Action, Hook, Ruleset};
 use crate::lower::lower;
 use crate::net::{Families, Family};
-use crate::policy::{Detail, GroupIds, Policy, check, print};
+use crate::policy::Policy;
 use crate::semantics::{Limit, Question};
-use crate::syntax::{NoIncludes, load};
 use crate::verify::{self, Answer, Verdict};
 
 /// Compares what the rules of a mesh and those of a policy do to every packet of the families that were
@@ -77,20 +76,5 @@ fn of(ruleset: &Ruleset, given: Families) -> Ruleset {
         Families::Both => ruleset.clone(),
         Families::Ipv4 => ruleset.only(Family::Ipv4),
         Families::Ipv6 => ruleset.only(Family::Ipv6),
-    }
-}
-
-/// Whether the language takes the policy as it is printed; or the first thing that it does not.
-pub(super) fn is_sayable(policy: &Policy) -> Result<(), String> {
-    let text = print(policy, Detail::Differences);
-    let checked = check(&load("rules.weir", &text, &NoIncludes), &GroupIds::new());
-    match &checked.policies[..] {
-        [read] if read.node == *policy => Ok(()),
-        _ => {
-            let errors =
-                checked.diagnostics.iter().filter(|found| found.problem.code().starts_with('E'));
-            let why = errors.map(|found| found.problem.to_string()).next();
-            Err(why.unwrap_or_else(|| "it does not read back as the same policy".to_owned()))
-        }
     }
 }

@@ -171,7 +171,7 @@ impl Checking<'_, '_> {
         let values = values + expectations.len();
         self.drafts[at] = Some(Inherited { draft, values, is_sound });
         let name = header.name.as_ref().filter(|_| is_sound)?;
-        Some(Spanned::new(Policy { name: name.node.clone(), kind, expectations }, name.span))
+        Some(Spanned::new(Policy::unchecked(name.node.clone(), kind, expectations), name.span))
     }
 
     /// Whether something in `span` was not understood.

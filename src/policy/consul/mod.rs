@@ -1,5 +1,6 @@
 //! Consul's kind of policy: a workload with `consul-dataplane` beside it.
 
+mod build;
 mod clauses;
 mod meaning;
 mod users;

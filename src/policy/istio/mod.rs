@@ -2,6 +2,7 @@
 
 mod ambient_host;
 mod ambient_pod;
+mod build;
 mod sidecar;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

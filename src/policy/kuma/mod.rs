@@ -1,5 +1,6 @@
 //! Kuma's kind of policy: a workload with a data plane proxy beside it.
 
+mod build;
 mod clauses;
 mod effects;
 mod exclusion;

@@ -1,5 +1,6 @@
 //! Linkerd's kind of policy: a workload with `linkerd-proxy` beside it.
 
+mod build;
 mod clauses;
 mod meaning;
 

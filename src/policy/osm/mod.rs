@@ -1,5 +1,6 @@
 //! The kind of policy of Open Service Mesh: a workload with an Envoy beside it.
 
+mod build;
 mod clauses;
 mod meaning;
 

@@ -21,7 +21,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Found;
+use super::{Found, ReadErrors};
 use crate::net::Family;
 
 pub use dump::{Dump, Line};
@@ -164,7 +164,7 @@ pub fn read(
     v4: Option<&str>,
     v6: Option<&str>,
     options: &Options,
-) -> Result<Found, Vec<ReadError>> {
+) -> Result<Found, ReadErrors<ReadError>> {
     let [v4, v6] = [v4, v6].map(|text| text.map(Dump::whole));
     read_dumps(v4.as_ref(), v6.as_ref(), options)
 }
@@ -178,14 +178,14 @@ pub fn read_dumps(
     v4: Option<&Dump<'_>>,
     v6: Option<&Dump<'_>>,
     options: &Options,
-) -> Result<Found, Vec<ReadError>> {
+) -> Result<Found, ReadErrors<ReadError>> {
     let mut errors = Vec::new();
     let texts = [(Family::Ipv4, v4), (Family::Ipv6, v6)].map(|(family, dump)| {
         dump.map(|dump| chains::parse(&dump.lines, family, options, &mut errors))
             .unwrap_or_default()
     });
     let found = tables::join(texts, options, &mut errors);
-    if errors.is_empty() { Ok(found) } else { Err(errors) }
+    ReadErrors::unless(found, errors)
 }
 
 #[cfg(test)]

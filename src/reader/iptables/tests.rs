@@ -1,6 +1,6 @@
 //! What lines of iptables mean, and which are refused, as tables of facts.
 
-use super::{Options, ReadError, ReadProblem, read};
+use super::{Options, ReadError, ReadErrors, ReadProblem, read};
 use crate::ir::{
     Action, ChainKind, CtState, Direction, Effect, Hook, MarkChange, MaskPair, Match, Owner,
     OwnerIs, Protocol, Rule, Ruleset, Target,
@@ -8,12 +8,12 @@ use crate::ir::{
 use crate::net::{Families, Interface, Mark, Name, Nets, OnMiss, PortRange, PortSet};
 
 /// The rules that `line` comes to in a chain of `table`, which has the chain `OTHER` as well.
-fn rules(table: &str, line: &str) -> Result<Vec<Rule>, Vec<ReadError>> {
+fn rules(table: &str, line: &str) -> Result<Vec<Rule>, ReadErrors<ReadError>> {
     rules_read(table, line, false)
 }
 
 /// The same, of a text that is to be loaded or not.
-fn rules_read(table: &str, line: &str, to_load: bool) -> Result<Vec<Rule>, Vec<ReadError>> {
+fn rules_read(table: &str, line: &str, to_load: bool) -> Result<Vec<Rule>, ReadErrors<ReadError>> {
     let text =
         format!("*{table}\n:OTHER - [0:0]\n:ISTIO_TEST - [0:0]\n-A ISTIO_TEST {line}\nCOMMIT\n");
     let options = Options {

@@ -38,7 +38,7 @@ pub use crate::nft::{Place, ReadError, ReadProblem, Target};
 use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Ruleset, Table};
 use crate::net::Name;
 use crate::nft::{Reads, Script, Selects, State, json as nft_json, text as nft_text};
-use crate::reader::{Found, is_among};
+use crate::reader::{Found, ReadErrors, is_among};
 
 pub(super) use form::{is_script, opens_table, within};
 
@@ -94,7 +94,7 @@ pub enum OfIptables {
 /// # Errors
 ///
 /// Everything that cannot be read: what the text says in its order, then what rules say.
-pub fn script(text: &str, options: &Options) -> Result<Found, Vec<ReadError>> {
+pub fn script(text: &str, options: &Options) -> Result<Found, ReadErrors<ReadError>> {
     let (script, errors) = nft_text::read(text, &|family, table| options.reads(family, table));
     found(&script, errors, options)
 }
@@ -104,7 +104,7 @@ pub fn script(text: &str, options: &Options) -> Result<Found, Vec<ReadError>> {
 /// # Errors
 ///
 /// Everything that cannot be read: commands in the order of the text, then what rules say.
-pub fn json(text: &str, options: &Options) -> Result<Found, Vec<ReadError>> {
+pub fn json(text: &str, options: &Options) -> Result<Found, ReadErrors<ReadError>> {
     let (script, errors) = nft_json::read(text, &|family, table| options.reads(family, table));
     found(&script, errors, options)
 }
@@ -113,11 +113,11 @@ fn found(
     script: &Script<'_>,
     mut errors: Vec<ReadError>,
     options: &Options,
-) -> Result<Found, Vec<ReadError>> {
+) -> Result<Found, ReadErrors<ReadError>> {
     let state = script.apply(State::default(), options.target.is_some(), &mut errors);
     let ruleset = meaning(script, &state, options, &mut errors);
     if !errors.is_empty() {
-        return Err(errors);
+        return Err(ReadErrors(errors));
     }
     let names = state.tables.iter().map(|table| table.name.to_string());
     let left_out = state

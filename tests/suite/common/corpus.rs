@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use netweir::import::{Context, Form, IMPORTERS, Told};
 use netweir::ir::Ruleset;
 use netweir::policy::{GroupIds, Policy};
-use netweir::reader::iptables;
+use netweir::reader::{ReadErrors, iptables};
 use netweir::span::Sources;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// The rules.
-    pub(crate) fn read(&self) -> Result<Ruleset, Vec<iptables::ReadError>> {
+    pub(crate) fn read(&self) -> Result<Ruleset, ReadErrors<iptables::ReadError>> {
         let others = ["DOCKER_OUTPUT".to_owned()].into();
         let options = iptables::Options { groups: groups(), others, ..Default::default() };
         let found = iptables::read(self.ipv4.as_deref(), self.ipv6.as_deref(), &options)?;

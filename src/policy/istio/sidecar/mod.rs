@@ -1,5 +1,6 @@
 //! Sidecars: a workload with a proxy beside it.
 
+mod build;
 mod clauses;
 mod effects;
 mod meaning;

@@ -29,8 +29,8 @@ fn forms_that_only_a_newer_nft_takes_are_refused_for_an_older_one() {
     let read = |target: &str| {
         let target = Some(target.parse().unwrap());
         let read = read(&document(&commands), &Options { target, ..Options::default() });
-        let errors = read.err().unwrap_or_default();
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        let errors = read.err().into_iter().flatten();
+        errors.map(|error| error.to_string()).collect::<Vec<_>>()
     };
     let flags = "command 2: `flags` would be refused: only nft 1.1.4 and newer take this form";
     let operands =

@@ -10,7 +10,7 @@ mod wrong;
 
 use serde_json::{Value, json};
 
-use super::{Options, ReadError, json as read};
+use super::{Options, ReadError, ReadErrors, json as read};
 use crate::backend::dump::dump;
 use crate::ir::{Clauses, Ruleset};
 
@@ -41,7 +41,7 @@ fn read_rules(
     sets: &[Value],
     rules: &[Value],
     options: &Options,
-) -> Result<Ruleset, Vec<ReadError>> {
+) -> Result<Ruleset, ReadErrors<ReadError>> {
     let mut commands = chain("inet", 0, "accept", rules);
     for (at, set) in sets.iter().enumerate() {
         commands.insert(1 + at, set.clone());
