@@ -7,13 +7,16 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::explain::{Change, Context, DifferenceWords, OpenRule, differences};
 use crate::ir::{Action, Also, Base, Chain, Direction, Hook, Match, Origin, Rule, Ruleset, Table};
 use crate::net::{Interface, Mark, Name, PortRange, PortSet};
 use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside};
 
 /// Whether two rulesets treat packets alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// Every packet fares alike.
     Equal,
@@ -24,7 +27,8 @@ pub enum Answer {
 }
 
 /// What a comparison comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Verdict {
     /// The answer.
     pub answer: Answer,
@@ -58,7 +62,8 @@ impl Verdict {
 }
 
 /// Whether two rulesets that are equal are so chain by chain, and so beside any other chains.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Apart {
     /// It was not asked.
     NotAsked,
@@ -69,7 +74,8 @@ pub enum Apart {
 }
 
 /// Something that rules do to packets at a hook that is not compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Elsewhere {
     /// The hook.
     pub hook: Hook,

@@ -2,7 +2,7 @@
 
 /// `text` without what a terminal would obey, or what would change the order of its characters. Line
 /// feeds stay.
-#[cfg(feature = "cli")]
+#[cfg(feature = "miette")]
 pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for c in text.chars() {
@@ -35,7 +35,7 @@ pub(crate) fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(all(test, feature = "miette"))]
 mod tests {
     use super::{harmless, on_one_line};
 

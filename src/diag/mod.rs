@@ -1,16 +1,16 @@
 //! Problems: what is wrong, where, and what to write instead.
 //!
-//! A diagnostic is plain data. Only `render`, of feature `cli`, knows a terminal.
+//! A diagnostic is plain data: a line by [`Diagnostic::line`], a serde type by [`Record::of`]. Only `render`,
+//! of feature `miette`, draws it.
 
 mod codes;
 pub(crate) mod escape;
 mod fault;
 mod help;
 mod problem;
-#[cfg(feature = "cli")]
 mod record;
 mod refusal;
-#[cfg(feature = "cli")]
+#[cfg(feature = "miette")]
 pub mod render;
 mod report;
 mod suggest;
@@ -18,6 +18,7 @@ mod suggest;
 pub use codes::{CODES, explain};
 pub use fault::Fault;
 pub use problem::{Problem, Severity};
+pub use record::{Extent, Level, Record, RecordLabel, RecordSuggestion};
 pub use refusal::REFUSAL;
 pub(crate) use refusal::refusal;
 pub use report::MOST_REPORTED;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::escape::{harmless, is_harmful};
 pub use super::record::{Extent, Level, Record, RecordLabel, RecordSuggestion};
 use super::{Diagnostic, Label, Severity};
+use crate::compile::Failure;
 use crate::span::{FileId, Source, Sources, Span, beginning};
 
 /// The diagnostics with the lines that they are about, for people.
@@ -30,7 +31,7 @@ pub fn human(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> Str
         if at > 0 {
             text.push('\n');
         }
-        let report = Report::new(sources, diagnostic);
+        let report = Report::of(sources, diagnostic);
         handler.render_report(&mut text, &report).expect("a String accepts every write");
     }
     text
@@ -129,17 +130,20 @@ fn line(source: &Source, row: usize) -> (usize, &str) {
     (from, line.strip_suffix('\r').unwrap_or(line))
 }
 
-/// A diagnostic as miette wants it.
+/// A diagnostic as miette wants it, with the lines that it is about, and nothing that a terminal obeys.
 #[derive(Debug)]
-struct Report<'a> {
-    diagnostic: &'a Diagnostic,
+pub struct Report {
+    code: &'static str,
+    severity: Severity,
     message: String,
     help: Option<String>,
     excerpt: Option<Excerpt>,
 }
 
-impl<'a> Report<'a> {
-    fn new(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
+impl Report {
+    /// That of `diagnostic`, whose places lie in `sources`.
+    #[must_use]
+    pub fn of(sources: &Sources, diagnostic: &Diagnostic) -> Self {
         let mut help = diagnostic.problem.help().map(|help| harmless(&help));
         let file = diagnostic.at().map(|at| at.file);
         // One picture shows some lines of one file, so other places are told by their names.
@@ -153,7 +157,8 @@ impl<'a> Report<'a> {
             help = Some(help.map_or(place.clone(), |help| format!("{help}\n{place}")));
         }
         Self {
-            diagnostic,
+            code: diagnostic.problem.code(),
+            severity: diagnostic.problem.severity(),
             message: harmless(&diagnostic.problem.to_string()),
             help,
             excerpt: file.map(|file| Excerpt::new(sources, file, &near)),
@@ -161,21 +166,21 @@ impl<'a> Report<'a> {
     }
 }
 
-impl std::fmt::Display for Report<'_> {
+impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Report<'_> {}
+impl std::error::Error for Report {}
 
-impl miette::Diagnostic for Report<'_> {
+impl miette::Diagnostic for Report {
     fn code<'b>(&'b self) -> Option<Box<dyn std::fmt::Display + 'b>> {
-        Some(Box::new(self.diagnostic.problem.code()))
+        Some(Box::new(self.code))
     }
 
     fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.diagnostic.problem.severity() {
+        Some(match self.severity {
             Severity::Warning => miette::Severity::Warning,
             Severity::Error => miette::Severity::Error,
         })
@@ -200,6 +205,46 @@ impl miette::Diagnostic for Report<'_> {
             }
         });
         Some(Box::new(labels))
+    }
+}
+
+/// Why there is nothing, as miette wants it: for `?` in a function that returns `miette::Result`.
+#[derive(Debug)]
+pub struct Reports(Vec<Report>);
+
+impl Failure {
+    /// All of it, for miette to draw.
+    ///
+    /// ```
+    /// use netweir::policy::Sidecar;
+    ///
+    /// fn run() -> miette::Result<()> {
+    ///     let policy = Sidecar::new("web").proxy_inbound_port(0).check();
+    ///     let policy = policy.map_err(|failure| failure.reports())?;
+    ///     println!("{}", policy.name);
+    ///     Ok(())
+    /// }
+    /// let drawn = run().err().map(|report| format!("{report:?}"));
+    /// assert!(drawn.is_some_and(|text| text.contains("port 0 is out of range")));
+    /// ```
+    #[must_use]
+    pub fn reports(&self) -> Reports {
+        let report = |diagnostic| Report::of(&self.sources, diagnostic);
+        Reports(self.diagnostics.iter().map(report).collect())
+    }
+}
+
+impl std::fmt::Display for Reports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the policy is refused")
+    }
+}
+
+impl std::error::Error for Reports {}
+
+impl miette::Diagnostic for Reports {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        Some(Box::new(self.0.iter().map(|report| report as &dyn miette::Diagnostic)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What differs between two rulesets, in words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Explanation, Treatment, explain_as};
 use crate::ir::Ruleset;
@@ -10,7 +10,7 @@ use crate::semantics::{
 };
 
 /// How the treatment of a packet changes from one ruleset to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -68,7 +68,7 @@ impl Change {
 }
 
 /// A way in which two rulesets differ, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DifferenceWords {
     /// How it changes.

@@ -6,7 +6,7 @@ mod path;
 mod treatment;
 mod unless;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ir::{Action, Hook, Locator, Origin, Rule, Ruleset};
 use crate::lower::{Owners, lower};
@@ -50,7 +50,7 @@ pub enum Unanswered {
 }
 
 /// What becomes of a packet, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The packet, with everything that is as usual written out.

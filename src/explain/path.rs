@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::backend::dump::Words;
@@ -13,7 +13,7 @@ use crate::semantics::{Leg, Run, Step, Verdict};
 use crate::span::{Sources, Span};
 
 /// A rung of the ladder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RungWords {
     /// Its number in the language reference: `O10`.
@@ -23,7 +23,7 @@ pub struct RungWords {
 }
 
 /// A clause of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClauseWords {
     /// The file.
@@ -37,7 +37,7 @@ pub struct ClauseWords {
 }
 
 /// Where a rule of others stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LocatorWords {
@@ -64,7 +64,7 @@ impl fmt::Display for LocatorWords {
 }
 
 /// A rule that a packet matched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepWords {
     /// The hook: `output`.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Explanation, LocatorWords};
 use crate::ir::{Action, Effect, Match, Rule, Ruleset, Target};
 use crate::semantics::{Holds, Leg, Limit, Packet, Step};
 
 /// Another end of a packet, and what it supposes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unless {
     /// The rules that decide otherwise than usual, in the order in which they are asked.
@@ -21,7 +21,7 @@ pub struct Unless {
 }
 
 /// A rule of which it is open whether it matches, or what it does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OpenRule {
     /// The table.

@@ -35,6 +35,10 @@ pub(crate) enum Unreadable {
 }
 
 /// The rules that are loaded.
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "only commands tell whose the tables are")
+)]
 pub(crate) struct Rules {
     /// What was read.
     pub(crate) found: Found,

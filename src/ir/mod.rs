@@ -47,6 +47,8 @@ mod origin;
 mod reach;
 mod schedule;
 
+use serde::{Deserialize, Serialize};
+
 use crate::net::{Families, Family, Name};
 use crate::span::Span;
 
@@ -102,7 +104,8 @@ pub struct Chain {
 }
 
 /// Where and when the kernel enters a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Base {
     /// What the chain may do.
     pub kind: ChainKind,
@@ -114,7 +117,8 @@ pub struct Base {
 }
 
 /// What a base chain may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ChainKind {
     /// See every packet.
     Filter,
@@ -125,7 +129,8 @@ pub enum ChainKind {
 }
 
 /// Where on a packet's way through the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Hook {
     /// It came in on an interface and is not routed yet.
     Prerouting,

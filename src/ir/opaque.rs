@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Action, Match, Rule};
 
 /// A question about a packet that the packet of the model has no answer to: `-m bpf …`, whether a
@@ -9,7 +11,8 @@ use super::{Action, Match, Rule};
 ///
 /// One question has one answer wherever a packet is asked it, so that rules that ask the same are
 /// known to fare alike. Two questions are the same if all of this is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Condition {
     /// As it was written: `-m statistic --mode random --probability 0.5`.
     pub text: Arc<str>,

@@ -30,6 +30,7 @@ mod field;
 mod find;
 mod interfaces;
 mod lanes;
+mod make;
 mod outcome;
 mod packet;
 mod pool;

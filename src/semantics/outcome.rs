@@ -5,12 +5,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 #[cfg(doc)]
 use crate::ir::Effect;
 use crate::net::Destination;
 
 /// What became of a packet at a hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Outcome {
     /// Whether it goes on.
     pub verdict: Verdict,
@@ -34,7 +37,8 @@ pub struct Outcome {
 }
 
 /// Whether a packet goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Verdict {
     /// It does.
     Accept,
@@ -46,7 +50,8 @@ pub enum Verdict {
 }
 
 /// How the addresses of a connection change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Translation {
     /// It goes to this port of this machine.
     Redirect {

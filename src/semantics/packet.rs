@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ir::{Condition, CtState, Direction, Hook, Protocol, Ruleset, Table};
 use crate::net::{Families, Family, Name};
 
@@ -54,7 +56,8 @@ pub struct Packet {
 }
 
 /// The answer to a [`Condition`] is yes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Holds {
     /// The question.
     pub condition: Condition,

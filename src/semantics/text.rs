@@ -236,7 +236,7 @@ impl FromStr for Packet {
 }
 
 /// A packet under construction.
-struct Draft {
+pub(super) struct Draft {
     packet: Packet,
     source: Option<IpAddr>,
     destination: Option<IpAddr>,
@@ -291,6 +291,14 @@ impl Draft {
             interface_address: None,
             locals: BTreeMap::new(),
         }
+    }
+
+    /// What is usual of a packet there.
+    pub(super) fn to(hook: Hook, protocol: Protocol, address: IpAddr, port: u16) -> Self {
+        let mut draft = Self::new(hook, Some(protocol));
+        draft.destination = Some(address);
+        draft.packet.destination_port = port;
+        draft
     }
 
     fn word<'a>(
@@ -377,7 +385,7 @@ impl Draft {
     }
 
     /// Fills in an address that is not written, and the sender.
-    fn finish(self) -> Result<Packet, BadPacket> {
+    pub(super) fn finish(self) -> Result<Packet, BadPacket> {
         let Self { mut packet, source, destination, user, group, .. } = self;
         let destination = destination.ok_or(BadPacket::NoDestination)?;
         // What comes in is from another machine.

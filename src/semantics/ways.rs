@@ -1,5 +1,7 @@
 //! The ways in which two rulesets differ, with a packet of each.
 
+use serde::{Deserialize, Serialize};
+
 use super::compare::{Counts, Scope, bases, differing, pairs, places};
 use super::diagram::Function;
 use super::equality::are_built_the_same;
@@ -14,7 +16,8 @@ use crate::ir::{Base, Hook, Ruleset};
 use crate::net::Family;
 
 /// A way in which two rulesets differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Difference {
     /// A packet that they treat differently.
     pub packet: Packet,
@@ -39,7 +42,8 @@ pub struct Region {
 }
 
 /// What a comparison found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Comparison<T> {
     /// The ways in which the two differ. Empty if they treat all packets alike.
     pub ways: Vec<T>,
