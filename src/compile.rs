@@ -12,7 +12,8 @@ use crate::lower::{self, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
 use crate::optimise::Layout;
 use crate::policy::{
-    Allows, Checked, Detail, GroupIds, Policy, begins_top_level, check_and_allow, print,
+    Allows, Checked, Detail, GroupIds, Policy, begins_top_level, check_and_allow, json, print,
+    unchecked,
 };
 use crate::prove;
 use crate::span::{Sources, Span};
@@ -147,6 +148,9 @@ impl View {
 /// Reads and checks policies. `name` is what diagnostics call the file, and what paths of includes
 /// are relative to.
 ///
+/// A text that begins with `{` or `[` is JSON: a policy, or a list of them. What is wrong with what they say lies
+/// in their text, of which [`Failure::sources`] says that it is that.
+///
 /// Pure: the same arguments give the same result, and files are read through `loader` only.
 ///
 /// # Errors
@@ -169,6 +173,9 @@ pub fn compile(
     loader: &dyn Loader,
     options: &Options,
 ) -> Result<Compilation, Failure> {
+    if json::is_json(text) {
+        return compile_json(name, text, options);
+    }
     let input = syntax::load_policies(name, text, loader, &begins_top_level);
     let (Checked { policies, diagnostics }, allows) = check_and_allow(&input, &options.groups);
     let (main, sources, files) = (input.main(), input.sources, input.files);
@@ -202,6 +209,19 @@ pub fn compile(
         allows,
         proved: prove::Proved::default(),
     })
+}
+
+/// Compiles policies in JSON, as the text that says the same.
+fn compile_json(name: &str, text: &str, options: &Options) -> Result<Compilation, Failure> {
+    let too_large = text.len() > Sources::MAX_BYTES;
+    let sources = Sources::of(name, if too_large { "" } else { text });
+    let refused =
+        |problem: Diagnostic| Failure { sources: sources.clone(), diagnostics: vec![problem] };
+    if too_large {
+        return Err(refused(Problem::TooLarge { file: name.to_owned() }.of(None)));
+    }
+    let policies = json::read(&sources).map_err(refused)?;
+    unchecked::compiled(policies, &format!("{name} as text"), options)
 }
 
 impl Compilation {

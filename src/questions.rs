@@ -19,7 +19,7 @@ impl Policy {
     ///
     /// If it does not do what it expects (`E403`), which a policy does that was compiled.
     pub fn compiled(&self, options: &Options) -> Result<Compilation, Failure> {
-        let (_, compilation) = Unchecked::from(self.clone()).compiled(None, options)?;
+        let (_, compilation) = Unchecked::from(self.clone()).compiled(options)?;
         Ok(compilation)
     }
 
@@ -40,7 +40,7 @@ impl Policy {
     /// # Ok::<(), netweir::Failure>(())
     /// ```
     pub fn emit(&self, view: View, options: &Options) -> Result<String, Failure> {
-        let (_, compilation) = Unchecked::from(self.clone()).compiled(None, options)?;
+        let (_, compilation) = Unchecked::from(self.clone()).compiled(options)?;
         let policy = compilation.policies.first().unwrap_or(self);
         compilation.emit(policy, view)
     }

@@ -11,7 +11,7 @@ use super::page::counted;
 use super::project::Scope;
 use super::report::Messages;
 use crate::diag::{Diagnostic, Suggestion, apply};
-use crate::policy::{Detail, print};
+use crate::policy::{Detail, json, print};
 use crate::{Compilation, Failure, Options, Since, Telling, View, compile};
 
 /// A byte-order mark, which says nothing in UTF-8, and stays.
@@ -68,6 +68,10 @@ fn note(file: &str, count: usize, messages: &Messages) {
 
 /// Writes what is safe into `file`, whose text is `whole` and is compiled by `look`; how much.
 fn write(file: &Path, whole: &str, look: impl Fn(&str) -> Compiled) -> io::Result<usize> {
+    if json::is_json(whole) {
+        // What is found lies in the text that it comes to.
+        return Ok(0);
+    }
     let (mark, text) = match whole.strip_prefix(MARK) {
         Some(text) => (MARK, text),
         None => ("", whole),

@@ -21,6 +21,9 @@ pub(super) struct Show {
     /// Leave out the clauses that only restate defaults.
     #[arg(long)]
     brief: bool,
+    /// Print JSON: an object, or a list of them where there are several policies. Commands take it as a policy.
+    #[arg(long, conflicts_with = "brief")]
+    json: bool,
 }
 
 impl Show {
@@ -31,6 +34,13 @@ impl Show {
         };
         let detail = if self.brief { Detail::Differences } else { Detail::Everything };
         let policies = self.selected.some(&compilation)?;
+        if self.json {
+            let text = match &policies[..] {
+                [policy] => serde_json::to_string_pretty(policy)?,
+                policies => serde_json::to_string_pretty(policies)?,
+            };
+            return output::print((text + "\n").as_bytes());
+        }
         let texts: Vec<String> = policies.iter().map(|policy| print(policy, detail)).collect();
         output::print(texts.join("\n").as_bytes())
     }

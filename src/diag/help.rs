@@ -209,6 +209,7 @@ impl Problem {
                  cannot be allowed"
                     .to_owned()
             }
+            Self::NotInJson { instead, .. } => return instead.clone(),
             Self::NotSayable { read, .. } => {
                 format!("its text says `{read}`; the language has no word for anything else here")
             }

@@ -464,6 +464,16 @@ pub enum Problem {
         /// What the text of the policy comes to instead.
         read: String,
     },
+    /// `E341`: JSON that is no policy.
+    #[error("{}{why}", at_field(.field))]
+    NotInJson {
+        /// Where: `outbound.exclude-to[0]`; empty for all of it.
+        field: String,
+        /// What is wrong.
+        why: String,
+        /// What to write, if that is known.
+        instead: Option<String>,
+    },
     /// `E401`: a backend cannot express a rule exactly, so it writes nothing.
     #[error("{target} cannot express this exactly: {what}")]
     Unsupported {
@@ -715,4 +725,9 @@ fn not_a_list(clause: &str, found: &str, alone: bool) -> String {
     } else {
         format!("`{clause}` takes no `{found}`")
     }
+}
+
+/// `` `outbound.exclude-to[0]`:  ``, or nothing.
+fn at_field(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("`{}`: ", super::shown(field)) }
 }

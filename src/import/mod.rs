@@ -32,7 +32,6 @@ pub mod rules;
 mod shell;
 mod words;
 
-#[cfg(feature = "cli")]
 pub(crate) use words::nearest;
 
 use std::error::Error;

@@ -1,6 +1,7 @@
 //! Marks under masks.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,16 +9,23 @@ use serde::{Deserialize, Serialize};
 ///
 /// No bit of the value lies outside the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
+#[serde(try_from = "String", into = "String")]
 pub struct Mark {
     value: u32,
     mask: u32,
 }
 
-/// A value with bits outside its mask, which no packet has.
+/// Why something is not a [`Mark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("bits of the value lie outside the mask")]
-pub struct BadMark;
+#[non_exhaustive]
+pub enum BadMark {
+    /// A value with bits outside its mask, which no packet has.
+    #[error("bits of the value lie outside the mask")]
+    OutsideMask,
+    /// No number of 32 bits, or two of them.
+    #[error("a mark is a number of 32 bits, perhaps with a mask: `0x539/0xfff`")]
+    NoNumber,
+}
 
 impl Mark {
     /// The whole mark.
@@ -32,7 +40,7 @@ impl Mark {
     ///
     /// If bits of `value` lie outside `mask`.
     pub const fn new(value: u32, mask: u32) -> Result<Self, BadMark> {
-        if value & !mask == 0 { Ok(Self { value, mask }) } else { Err(BadMark) }
+        if value & !mask == 0 { Ok(Self { value, mask }) } else { Err(BadMark::OutsideMask) }
     }
 
     /// The bits.
@@ -60,17 +68,36 @@ impl Mark {
     }
 }
 
-impl TryFrom<(u32, u32)> for Mark {
-    type Error = BadMark;
+/// `0x539`, `1337`, or `0x539/0xfff`.
+impl FromStr for Mark {
+    type Err = BadMark;
 
-    fn try_from((value, mask): (u32, u32)) -> Result<Self, BadMark> {
-        Self::new(value, mask)
+    fn from_str(text: &str) -> Result<Self, BadMark> {
+        let bits = |text: &str| {
+            let (digits, base) = text.strip_prefix("0x").map_or((text, 10), |hex| (hex, 16));
+            // A sign is no part of a number here.
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            u32::from_str_radix(digits, base).ok().filter(|_| is_number).ok_or(BadMark::NoNumber)
+        };
+        let (value, mask) = match text.split_once('/') {
+            Some((value, mask)) => (value, bits(mask)?),
+            None => (text, u32::MAX),
+        };
+        Self::new(bits(value)?, mask)
     }
 }
 
-impl From<Mark> for (u32, u32) {
+impl TryFrom<String> for Mark {
+    type Error = BadMark;
+
+    fn try_from(text: String) -> Result<Self, BadMark> {
+        text.parse()
+    }
+}
+
+impl From<Mark> for String {
     fn from(mark: Mark) -> Self {
-        (mark.value, mark.mask)
+        mark.to_string()
     }
 }
 

@@ -7,6 +7,7 @@ mod address;
 mod destination;
 mod family;
 mod interface;
+pub(crate) mod json;
 mod mark;
 mod name;
 mod port;

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::json;
 
 /// Ports `first..=last`, with `first <= last`.
 ///
 /// Port 0 is a port here: a packet can carry it, and a ruleset can name it. The language lets a
 /// policy say it only where the mesh does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "(u16, u16)", into = "(u16, u16)")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortRange {
     first: u16,
     last: u16,
@@ -70,9 +72,17 @@ impl TryFrom<(u16, u16)> for PortRange {
     }
 }
 
-impl From<PortRange> for (u16, u16) {
-    fn from(range: PortRange) -> Self {
-        (range.first, range.last)
+/// A number, or a range as a string: `"8000-8999"`.
+impl Serialize for PortRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json::write_range(self.first, self.last, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PortRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let what = "a port, 0 to 65535, or a range: \"8000-8999\"";
+        json::read_range(deserializer, what)?.try_into().map_err(D::Error::custom)
     }
 }
 

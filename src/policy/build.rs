@@ -27,6 +27,15 @@ macro_rules! clause {
     ($(#[doc = $doc:literal])* $method:ident(one $value:ty) => $($field:ident).+) => {
         $(#[doc = $doc])*
         #[must_use]
+        pub fn $method(mut self, value: $value) -> Self {
+            self.kind.$($field).+ = value.into();
+            self
+        }
+    };
+    // A value, or what is one.
+    ($(#[doc = $doc:literal])* $method:ident(like $value:ty) => $($field:ident).+) => {
+        $(#[doc = $doc])*
+        #[must_use]
         pub fn $method(mut self, value: impl Into<$value>) -> Self {
             self.kind.$($field).+ = value.into().into();
             self
@@ -38,6 +47,16 @@ macro_rules! clause {
         #[must_use]
         pub fn $method(mut self, value: impl Into<Option<$value>>) -> Self {
             self.kind.$($field).+ = value.into().into();
+            self
+        }
+    };
+    // Several numbers.
+    ($(#[doc = $doc:literal])* $method:ident(numbers $value:ty) => $($field:ident).+) => {
+        $(#[doc = $doc])*
+        #[must_use]
+        pub fn $method(mut self, values: impl IntoIterator<Item = $value>) -> Self {
+            let values: Vec<$value> = values.into_iter().collect();
+            self.kind.$($field).+ = values.into();
             self
         }
     };

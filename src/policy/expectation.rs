@@ -13,11 +13,12 @@ use crate::net::{Interface, PortRange, written_net};
 /// A list that is empty says nothing. Then it is about connections of the workload itself (not the
 /// proxy's), over any interface but loopback, to any address but a loopback one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expectation {
     /// Whether they arrive or leave.
     pub way: Way,
     /// Their protocol; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Transport>,
     /// Where they come from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,11 +2,14 @@
 
 use std::any::Any;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::clauses::given::Context;
 use super::clauses::reading::{self, Heading, Read};
 use super::clauses::spelling::{NO_POLICY, Spelling};
+use super::json;
 use super::kind::PolicyKind;
 use crate::net::Families;
 use crate::span::Span;
@@ -97,16 +100,19 @@ pub(super) struct Entry {
     pub(super) also_called: &'static [&'static str],
     /// How its clauses are spelt.
     pub(super) spellings: fn(&'static str) -> Vec<Spelling>,
+    /// Reads what a policy of it says in JSON.
+    pub(super) read_json: fn(Value) -> Result<Kind, json::Wrong>,
     /// Reads a policy of it, which extends another of which the draft is given.
     pub(super) read: for<'a> fn(Heading<'_, 'a>, Option<&dyn Any>, &mut Context<'a>) -> Read<Kind>,
 }
 
 impl Entry {
-    const fn of<P: PolicyKind + Into<Kind>>(keyword: &'static str) -> Self {
+    const fn of<P: PolicyKind + Into<Kind> + DeserializeOwned>(keyword: &'static str) -> Self {
         Self {
             keyword,
             also_called: P::ALSO_CALLED,
             spellings: reading::spellings::<P::Draft>,
+            read_json: json::kind::<P>,
             read: |heading, parent, context| {
                 reading::policy::<P::Draft>(heading, parent, context).map(Into::into)
             },

@@ -14,6 +14,7 @@ mod comments;
 pub mod consul;
 mod expectation;
 pub mod istio;
+pub(crate) mod json;
 mod kind;
 mod kinds;
 pub mod kuma;
@@ -22,7 +23,7 @@ pub mod osm;
 mod print;
 mod printer;
 mod setting;
-mod unchecked;
+pub(crate) mod unchecked;
 
 use std::ops::Deref;
 

@@ -1,7 +1,11 @@
 //! Values of a policy that know their clause.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::span::Span;
@@ -73,14 +77,53 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
 }
 
 /// `*`, a list, or `none`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+///
+/// In JSON, `"*"` or a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection<T> {
     /// `*`: everything.
     #[default]
     All,
     /// These, in the order in which they were written. Empty for `none`.
     Only(Vec<T>),
+}
+
+impl<T: Serialize> Serialize for Selection<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::All => serializer.serialize_str("*"),
+            Self::Only(list) => list.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Selection<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AllOrSome(PhantomData))
+    }
+}
+
+/// Reads `"*"` or a list.
+struct AllOrSome<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for AllOrSome<T> {
+    type Value = Selection<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`*` or a list")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Selection<T>, E> {
+        if word == "*" {
+            Ok(Selection::All)
+        } else {
+            Err(E::invalid_value(Unexpected::Str(word), &self))
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Selection<T>, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Selection::Only)
+    }
 }
 
 /// These.

@@ -32,7 +32,7 @@ use crate::syntax::NoIncludes;
 /// assert!(script.contains("tcp dport { 15008, 15020-15021 }"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unchecked<K = Kind> {
     /// What it is to be called: a [`Name`].
     pub name: String,
@@ -40,7 +40,7 @@ pub struct Unchecked<K = Kind> {
     #[serde(flatten)]
     pub kind: K,
     /// What must become of traffic under it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<Setting<Expectation>>,
 }
 
@@ -75,7 +75,7 @@ impl<K: Into<Kind>> Unchecked<K> {
     /// assert_eq!(said.as_deref(), Some("<web>:2:24: E301: port 0 is out of range"));
     /// ```
     pub fn check(self) -> Result<Policy, Failure> {
-        let (said, _) = self.compiled(None, &Options::default())?;
+        let (said, _) = self.compiled(&Options::default())?;
         Ok(said)
     }
 
@@ -86,37 +86,53 @@ impl<K: Into<Kind>> Unchecked<K> {
     ///
     /// As there.
     pub fn compile(self, options: &Options) -> Result<Compilation, Failure> {
-        let (_, compilation) = self.compiled(None, options)?;
+        let (_, compilation) = self.compiled(options)?;
         Ok(compilation)
     }
 
-    /// The policy as it was given, and its text compiled, which is called `called` in diagnostics.
-    pub(crate) fn compiled(
-        self,
-        called: Option<&str>,
-        options: &Options,
-    ) -> Result<(Policy, Compilation), Failure> {
+    /// The policy as it was given, and its text compiled.
+    pub(crate) fn compiled(self, options: &Options) -> Result<(Policy, Compilation), Failure> {
+        let said = self.named()?;
+        let compilation = compiled_as(&format!("<{}>", said.name), &[&said], options)?;
+        Ok((without_clauses(said), compilation))
+    }
+
+    /// The policy, of which nothing but its name is checked.
+    fn named(self) -> Result<Policy, Failure> {
         let Self { name, kind, expectations } = self;
-        let refused = |sources: Sources, problem: Problem| Failure {
-            sources,
-            diagnostics: vec![problem.of(None)],
-        };
         // It is forbidden, not escaped: nothing of it is printed.
         let name = Name::new(&name).map_err(|reason| {
             let problem = Problem::NotAName { found: shown(&name), reason, most: Name::MAX_LEN };
-            refused(Sources::default(), problem)
+            Failure { sources: Sources::default(), diagnostics: vec![problem.of(None)] }
         })?;
-        let called = called.map_or_else(|| format!("<{name}>"), str::to_owned);
-        let said = Policy::unchecked(name, kind.into(), expectations);
-        let text = print(&said, Detail::Differences);
-        let compilation = compile(&called, &text, &NoIncludes, options)?;
-        let read = match &compilation.policies[..] {
-            [read] if read.name == said.name => read,
-            _ => return Err(refused(compilation.sources, Problem::not_one(&said.name))),
-        };
-        match first_difference(&said, read) {
-            None => Ok((without_clauses(said), compilation)),
-            Some(problem) => Err(refused(compilation.sources, problem)),
+        Ok(Policy::unchecked(name, kind.into(), expectations))
+    }
+}
+
+/// Policies of one text, which is called `called`.
+pub(crate) fn compiled(
+    policies: Vec<Unchecked>,
+    called: &str,
+    options: &Options,
+) -> Result<Compilation, Failure> {
+    let said = policies.into_iter().map(Unchecked::named).collect::<Result<Vec<_>, _>>()?;
+    compiled_as(called, &said.iter().collect::<Vec<_>>(), options)
+}
+
+/// What the text of policies comes to, which has to be the policies.
+fn compiled_as(called: &str, said: &[&Policy], options: &Options) -> Result<Compilation, Failure> {
+    let texts: Vec<_> = said.iter().map(|policy| print(policy, Detail::Differences)).collect();
+    let compilation = compile(called, &texts.join("\n"), &NoIncludes, options)?;
+    let mut differences = said.iter().zip(&compilation.policies);
+    let problem = if said.len() == compilation.policies.len() {
+        differences.find_map(|(said, read)| first_difference(said, read))
+    } else {
+        said.first().map(|policy| not_said(&policy.name))
+    };
+    match problem {
+        None => Ok(compilation),
+        Some(problem) => {
+            Err(Failure { sources: compilation.sources, diagnostics: vec![problem.of(None)] })
         }
     }
 }
@@ -143,16 +159,17 @@ impl<'de> Deserialize<'de> for Policy {
     }
 }
 
-impl Problem {
-    /// What is said in the place of one policy.
-    fn not_one(said: &Name) -> Self {
-        let (field, read) = ("name".to_owned(), "another policy".to_owned());
-        Self::NotSayable { field, said: shown(said.as_str()), read }
-    }
+/// Another policy is said in its place.
+fn not_said(name: &Name) -> Problem {
+    let (field, read) = ("name".to_owned(), "another policy".to_owned());
+    Problem::NotSayable { field, said: shown(name.as_str()), read }
 }
 
 /// Where the text of a policy says something else than the policy.
 fn first_difference(said: &Policy, read: &Policy) -> Option<Problem> {
+    if said.name != read.name {
+        return Some(not_said(&said.name));
+    }
     if said.kind != read.kind {
         let value = |kind: &Kind| serde_json::to_value(kind).unwrap_or_default();
         let mut path = String::new();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::iptables::{self, Dump};
 use super::{lossy, nft};
+use crate::policy::json;
 
 /// A text, as what its content shows it to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +137,7 @@ pub fn recognise(text: &str) -> Result<Recognised<'_>, FormError> {
     lossy::check(text)?;
     match first {
         None => plain(Form::Nothing),
+        Some(line) if line.starts_with(['{', '[']) && json::is_policy(text) => plain(Form::Policy),
         Some(line) if line.starts_with('{') => plain(Form::NftJson(text.into())),
         Some(line) if nft::is_script(text, line) => plain(Form::NftScript(text.into())),
         Some(_) => match nft::within(text) {

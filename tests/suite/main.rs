@@ -12,6 +12,7 @@ mod ci;
 mod cli;
 mod common;
 mod conformance;
+mod data;
 mod docs;
 mod doctor;
 mod drop_in;

@@ -13,6 +13,7 @@ use crate::policy::setting::Setting;
 /// [`AppMesh::default`] is what App Mesh's guide sets up with `envoy-networking.sh` (a public copy of
 /// 2024), for a workload that serves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AppMesh {
     /// The families governed: IPv4, or both. `family`; default: IPv4.
     pub families: Setting<Families>,
@@ -26,7 +27,7 @@ pub struct AppMesh {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294; none only with a group. `user`; default:
     /// 1337.
@@ -41,7 +42,7 @@ pub struct Proxy {
 
 /// Connections to the workload, from other machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports captured, 0 to 65535, at most [`MOST_CAPTURED_PORTS`], of which a range counts two.
     /// `capture port`; default: none.
@@ -50,7 +51,7 @@ pub struct Inbound {
 
 /// Connections from the workload, to other machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535, beside [`AppMesh::SSH`]. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -87,5 +88,17 @@ impl Default for AppMesh {
                 ),
             },
         }
+    }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        AppMesh::default().proxy
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        AppMesh::default().outbound
     }
 }

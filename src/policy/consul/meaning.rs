@@ -14,6 +14,7 @@ use crate::policy::setting::Setting;
 /// [`Consul::default`] is what Consul's webhook gives a pod when nothing is configured (consul-k8s of
 /// 2026-08, `control-plane/connect-inject/webhook/redirect_traffic.go`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Consul {
     /// The families governed: IPv4, or both. `family`; default: IPv4.
     pub families: Setting<Families>,
@@ -29,7 +30,7 @@ pub struct Consul {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 5995.
     pub user: Setting<u32>,
@@ -41,6 +42,7 @@ pub struct Proxy {
 
 /// Where DNS goes: TCP and UDP to port 53, whoever sends it, of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// The address: of IPv6 if both families are governed, otherwise of IPv4. `to`; default: loopback.
     pub to: IpAddr,
@@ -51,7 +53,7 @@ pub struct Dns {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -59,7 +61,7 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -104,5 +106,17 @@ impl Default for Consul {
                 exclude_users: Setting::default_to(vec![UserRange::one(5996)]),
             },
         }
+    }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Consul::default().proxy
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Consul::default().outbound
     }
 }

@@ -3,16 +3,17 @@
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::net::json;
 use crate::policy::clauses::lists::Covers;
 use crate::policy::clauses::numbers::{self, Mistake, USER};
 use crate::policy::clauses::values::{GroupIds, Read};
 
 /// Users `first..=last`, with `first <= last`, each 0 to 4294967294. Displays as `5996` or
 /// `1000-2000`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserRange {
     first: u32,
     last: u32,
@@ -42,6 +43,20 @@ impl TryFrom<(u32, u32)> for UserRange {
 impl From<UserRange> for (u32, u32) {
     fn from(range: UserRange) -> Self {
         (range.first, range.last)
+    }
+}
+
+/// A number, or a range as a string: `"1000-2000"`.
+impl Serialize for UserRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json::write_range(self.first, self.last, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for UserRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let what = "a user, or a range: \"1000-2000\"";
+        json::read_range(deserializer, what)?.try_into().map_err(D::Error::custom)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::policy::setting::Setting;
 ///
 /// [`AmbientHost::default`] is what Istio 1.29 applies when nothing is configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AmbientHost {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -28,6 +29,7 @@ pub struct AmbientHost {
 
 /// How the node's probes are known, and what they become.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HostProbe {
     /// The source they get. `probe { from }`.
     pub from: Setting<PerFamily<Ipv4Addr, Ipv6Addr>>,
@@ -60,6 +62,12 @@ impl Default for AmbientHost {
                 ),
             },
         }
+    }
+}
+
+impl Default for HostProbe {
+    fn default() -> Self {
+        AmbientHost::default().probe
     }
 }
 

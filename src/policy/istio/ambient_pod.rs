@@ -22,7 +22,7 @@ use crate::policy::setting::Setting;
 ///
 /// [`AmbientPod::default`] is what Istio 1.29 applies to a pod when nothing is configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AmbientPod {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -42,7 +42,7 @@ pub struct AmbientPod {
 
 /// Where the node's proxy is reached, and how its packets are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AmbientProxy {
     /// Packet mark that the proxy sets on its own. `mark`; default: 0x539/0xfff.
     pub mark: Setting<Mark>,
@@ -58,6 +58,7 @@ pub struct AmbientProxy {
 
 /// The route that delivers the proxy's replies locally.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PodRoute {
     /// The routing table. `route { table }`; default: 100.
     pub table: Setting<u32>,
@@ -92,6 +93,12 @@ impl Default for AmbientProxy {
             inbound_port: Setting::default_to(15006),
             tunnel_port: Setting::default_to(15008),
         }
+    }
+}
+
+impl Default for PodRoute {
+    fn default() -> Self {
+        AmbientPod::default().route
     }
 }
 

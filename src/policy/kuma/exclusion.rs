@@ -2,6 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use crate::policy::expectation::Transport;
 /// Connections of some users to some ports, as Kuma writes them: `1000`, `53:1000`,
 /// `tcp:3000-5000:106-108`, `udp:*:1000`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UserExclusion {
     /// Their protocol; `None`: TCP and UDP.
     pub protocol: Option<Transport>,
@@ -102,6 +104,29 @@ fn within(user: u32) -> Result<u32, Mistake> {
         instead: "exclude the ports or the destinations of that user instead",
     };
     Err(Mistake::new(problem, "kumactl reads numbers of users as 16 bits here"))
+}
+
+/// As Kuma writes it.
+impl FromStr for UserExclusion {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::read(text, &GroupIds::new()).map_err(|mistake| mistake.problem)
+    }
+}
+
+impl TryFrom<String> for UserExclusion {
+    type Error = Problem;
+
+    fn try_from(text: String) -> Result<Self, Problem> {
+        text.parse()
+    }
+}
+
+impl From<UserExclusion> for String {
+    fn from(exclusion: UserExclusion) -> Self {
+        exclusion.to_string()
+    }
 }
 
 impl fmt::Display for UserExclusion {

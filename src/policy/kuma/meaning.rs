@@ -15,7 +15,7 @@ use crate::policy::setting::{Selection, Setting};
 /// (Kuma 348b6528 of 2026-08-21), except that upstream leaves IPv6 alone on a host without an IPv6
 /// address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Kuma {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -37,7 +37,7 @@ pub struct Kuma {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 5678.
     pub user: Setting<u32>,
@@ -59,7 +59,7 @@ impl Proxy {
 
 /// Connections to the workload: TCP only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// Ports captured. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -71,7 +71,7 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports captured. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -86,7 +86,7 @@ pub struct Outbound {
 
 /// DNS capture: UDP port 53.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// Servers whose queries are captured: `*`, or addresses, at least one. A family without one
     /// has no DNS capture.

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::policy::clauses::values::{GroupIds, Read};
 
 /// A network behind an interface of the workload's namespace: `docker0:172.17.0.0/16`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct VirtualNetwork {
     /// The interface, or the beginning of several: `br*`.
     pub interface: Interface,
@@ -51,6 +53,29 @@ impl Read for VirtualNetwork {
         })?;
         let net = addresses::prefix(net).map_err(|mistake| mistake.moved(name.len() + 1, net))?;
         Ok(Self { interface, net })
+    }
+}
+
+/// `docker0:172.17.0.0/16`.
+impl FromStr for VirtualNetwork {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::read(text, &GroupIds::new()).map_err(|mistake| mistake.problem)
+    }
+}
+
+impl TryFrom<String> for VirtualNetwork {
+    type Error = Problem;
+
+    fn try_from(text: String) -> Result<Self, Problem> {
+        text.parse()
+    }
+}
+
+impl From<VirtualNetwork> for String {
+    fn from(network: VirtualNetwork) -> Self {
+        network.to_string()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::policy::setting::{Selection, Setting};
 /// b24cd40 of 2026-08-21), with IPv6 on, as proxy-init has it by default; the chart turns it off
 /// with `disableIPv6`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Linkerd {
     /// The families governed: IPv4, or both. `family`; default: both.
     pub families: Setting<Families>,
@@ -25,7 +26,7 @@ pub struct Linkerd {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 1 to 4294967294. `user`; default: 2102.
     pub user: Setting<Option<u32>>,
@@ -39,7 +40,7 @@ pub struct Proxy {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports captured, 0 to 65535; never none. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -52,7 +53,7 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: 4567 and 4568.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -78,5 +79,23 @@ impl Default for Linkerd {
             },
             outbound: Outbound { exclude_ports: ports(&[4567, 4568]) },
         }
+    }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Linkerd::default().proxy
+    }
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Linkerd::default().inbound
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Linkerd::default().outbound
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::setting::{Selection, Setting};
 /// [`Osm::default`] is what OSM's injector gives a pod when nothing is configured (osm 7bec5b6 of
 /// 2023-07-10).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Osm {
     /// Who and where the proxy is.
     pub proxy: Proxy,
@@ -27,7 +27,7 @@ pub struct Osm {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 1500.
     pub user: Setting<u32>,
@@ -51,7 +51,7 @@ pub enum LocalMode {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports not captured, at most [`MOST_EXCLUDED_PORTS`]. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -59,7 +59,7 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// Destinations captured. Never none. `capture to`; default: `*`.
     pub capture_to: Setting<Selection<Ipv4Net>>,
@@ -92,5 +92,11 @@ impl Default for Osm {
             outbound: Outbound::default(),
             exclude_interfaces: Setting::default(),
         }
+    }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Osm::default().proxy
     }
 }

@@ -13,7 +13,7 @@ clauses! { Sidecar {
     /// The families governed. `family`; default: both.
     family(one Families) => families;
     /// How inbound traffic reaches the proxy. `mode`; default: redirect.
-    mode(one Mode) => mode;
+    mode(like Mode) => mode;
     /// Where outbound connections go. `proxy { outbound-port }`; default: 15001.
     proxy_outbound_port(one u16) => proxy.outbound_port;
     /// Where inbound connections go. `proxy { inbound-port }`; default: 15006.
@@ -22,7 +22,7 @@ clauses! { Sidecar {
     proxy_tunnel_port(one u16) => proxy.tunnel_port;
     /// Groups the proxy runs as, behind [`proxy_users`](Self::proxy_users). `proxy { group }`; default: the
     /// numbers of its users.
-    proxy_groups(list u32) => proxy.groups;
+    proxy_groups(numbers u32) => proxy.groups;
     /// The source of what the proxy passes through. `proxy { passthrough }`; default: `127.0.0.6` and `::6`.
     proxy_passthrough(one PerFamily<Ipv4Addr, Ipv6Addr>) => proxy.passthrough;
     /// TCP ports captured of what arrives. `inbound { capture port }`; default: all.

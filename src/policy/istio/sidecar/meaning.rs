@@ -13,6 +13,7 @@ use crate::policy::setting::{Selection, Setting};
 /// [`Sidecar::default`] is what Istio 1.29 applies to an injected pod when nothing is configured,
 /// except that upstream turns IPv6 on only where the pod has an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sidecar {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -46,7 +47,7 @@ pub enum Mode {
 
 /// The numbers of TPROXY mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tproxy {
     /// Mark of packets for the proxy; the routing rule selects it. Not 0; default: 1337.
     pub mark: u32,
@@ -67,7 +68,7 @@ impl Default for Tproxy {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "super::written::Proxy", rename_all = "kebab-case")]
 pub struct Proxy {
     /// Users the proxy runs as, 0 to 4294967294. `user`; default: 1337.
     pub users: Setting<Vec<u32>>,
@@ -86,7 +87,7 @@ pub struct Proxy {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports captured. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -96,7 +97,7 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "super::written::Outbound", rename_all = "kebab-case")]
 pub struct Outbound {
     /// Destinations captured (TCP). `capture to`; default: `*`.
     pub capture_to: Setting<Selection<IpNet>>,
@@ -129,6 +130,7 @@ pub enum Groups {
 
 /// DNS capture: TCP and UDP port 53.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// Servers whose traffic is captured: `*`, or addresses of either family. `none` still keeps
     /// port 53 apart (upstream does so when every server is of a family that is off).
@@ -139,6 +141,7 @@ pub struct Dns {
 
 /// Interfaces with a rule of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Interfaces {
     /// Nothing is captured on these, in either direction. `exclude`; default: none.
     pub exclude: Setting<Vec<Interface>>,
@@ -221,4 +224,16 @@ impl Default for Outbound {
 impl Dns {
     /// Where Istio's agent listens for DNS.
     pub const DEFAULT_PORT: u16 = 15053;
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { servers: Selection::All, port: Self::DEFAULT_PORT }
+    }
+}
+
+impl Default for Interfaces {
+    fn default() -> Self {
+        Sidecar::default().interfaces
+    }
 }

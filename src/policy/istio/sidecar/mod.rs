@@ -5,6 +5,7 @@ mod clauses;
 mod effects;
 mod meaning;
 mod print;
+mod written;
 
 pub use self::meaning::{Dns, Groups, Inbound, Interfaces, Mode, Outbound, Proxy, Sidecar, Tproxy};
 
