@@ -46,6 +46,7 @@ impl Default for Options {
 
 /// Policies that are good, and what is needed to write them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Compilation {
     /// Every file that was read, the one asked for first.
     pub sources: Sources,
@@ -66,6 +67,7 @@ pub struct Compilation {
 
 /// Why there is nothing: no policy, or no text of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// Every file that was read.
     pub sources: Sources,
@@ -75,6 +77,7 @@ pub struct Failure {
 
 /// What a policy can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum View {
     /// A script for `nft -f`.
     Nft,
@@ -112,7 +115,7 @@ impl Error for Failure {}
 
 impl View {
     /// Every view.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: &[Self] = &[
         Self::Nft,
         Self::Json,
         Self::Iptables(Family::Ipv4),

@@ -19,6 +19,7 @@ use crate::{Compilation, Options, View, compile, prove, reader};
 /// What a text means beside what the policy means now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Since {
     /// The same: proved for every packet, alone and beside the rules of others. Of a policy, also in
     /// what it asks of routing, claims and expects.
@@ -41,6 +42,7 @@ pub enum Since {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Way {
     /// `no longer captured: redirected to the outbound proxy port 15001 → untouched`.
     pub words: String,

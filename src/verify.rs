@@ -17,6 +17,7 @@ use crate::semantics::{Comparison, Difference, Limit, Question, compare_beside};
 /// Whether two rulesets treat packets alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Answer {
     /// Every packet fares alike.
     Equal,
@@ -29,6 +30,7 @@ pub enum Answer {
 /// What a comparison comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Verdict {
     /// The answer.
     pub answer: Answer,
@@ -64,6 +66,7 @@ impl Verdict {
 /// Whether two rulesets that are equal are so chain by chain, and so beside any other chains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Apart {
     /// It was not asked.
     NotAsked,

@@ -37,8 +37,10 @@ impl Chance {
 /// A random policy comes back from every backend and its reader as it was meant.
 pub(crate) fn policies(bytes: &[u8]) {
     let mut chance = Chance::of(bytes);
-    let Some(mut policy) = chance.pick(crate::policies::policies()) else { return };
+    let Some(policy) = chance.pick(crate::policies::policies()) else { return };
+    let mut policy = netweir::policy::Unchecked::from(policy);
     policy.expectations.clear();
+    let policy = policy.check().expect("what it expects is no condition of the rest");
     let text = print(&policy, Detail::Everything);
     for layout in [Layout::Upstream, Layout::Compact] {
         let options = Options { layout, verify: false, ..Options::default() };

@@ -49,7 +49,7 @@ fn compiled(text: &str) -> Result<Compilation, Failure> {
 fn compiles(text: &str) {
     if let Ok(compilation) = compiled(text) {
         for policy in &compilation.policies {
-            for view in View::ALL {
+            for &view in View::ALL {
                 let _ = compilation.emit(policy, view);
             }
         }
@@ -80,7 +80,7 @@ fn edits(bytes: &[u8]) {
 fn fixes(text: &str) {
     let (sources, diagnostics) = match compiled(text) {
         Ok(Compilation { sources, warnings, .. }) => (sources, warnings),
-        Err(Failure { sources, diagnostics }) => (sources, diagnostics),
+        Err(Failure { sources, diagnostics, .. }) => (sources, diagnostics),
     };
     let suggestions = diagnostics.iter().flat_map(|found| found.suggestions(&sources));
     let _ = apply(text, &suggestions.collect::<Vec<_>>());

@@ -187,7 +187,7 @@ impl Compile {
         let mut texts = Vec::new();
         let mut problems = Vec::new();
         for policy in self.selected.some(compilation)? {
-            for view in View::ALL {
+            for &view in View::ALL {
                 match compilation.emit(policy, view) {
                     Ok(text) => texts.push((format!("{}.{}", policy.name, view.extension()), text)),
                     // iptables can say less than nft; a policy that needs nft has no such file.

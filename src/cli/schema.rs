@@ -13,6 +13,8 @@ use super::report::ImportRecord;
 use super::{doctor, lint, test};
 use crate::diag::render::{Message, Record};
 use crate::explain::Explanation;
+use crate::net::Name;
+use crate::policy::{self, Expectation};
 
 /// A line of `--message-format json` on standard error.
 #[derive(JsonSchema)]
@@ -36,6 +38,66 @@ fn schema<T: JsonSchema>(title: &str, kinds: &[(&str, &[&str])]) -> String {
         message["properties"]["version"]["const"] = json!(1);
     }
     serde_json::to_string_pretty(&sorted(schema)).unwrap() + "\n"
+}
+
+/// The schema of a policy in JSON: of each kind, its fields beside those that all have. A field that has a
+/// default may be left out.
+fn policy() -> String {
+    let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let expectations = generator.subschema_for::<Vec<Expectation>>();
+    let kinds = policy::schemas(&mut generator).into_iter().map(|(keyword, schema)| {
+        let mut schema = Value::from(schema);
+        let fields = schema["properties"].as_object_mut().unwrap();
+        fields.insert("kind".to_owned(), json!({ "const": keyword }));
+        fields.insert("name".to_owned(), json!({ "$ref": "#/$defs/Name" }));
+        let what = "What must become of traffic.";
+        let mut expectations = Value::from(expectations.clone());
+        expectations["description"] = json!(what);
+        fields.insert("expectations".to_owned(), expectations);
+        schema["required"] = json!(["kind", "name"]);
+        schema["title"] = json!(keyword);
+        schema
+    });
+    let kinds: Vec<Value> = kinds.collect();
+    generator.subschema_for::<Name>();
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A policy, or a list of policies, as commands take it and `weir show --json` prints it",
+        "anyOf": [
+            { "$ref": "#/$defs/Policy" },
+            { "type": "array", "items": { "$ref": "#/$defs/Policy" } }
+        ],
+        "$defs": generator.take_definitions(true),
+    });
+    schema["$defs"]["Policy"] = json!({ "oneOf": kinds });
+    optional(&mut schema);
+    serde_json::to_string_pretty(&sorted(schema)).unwrap() + "\n"
+}
+
+/// Takes from `required` what has a default, or is left out where it is empty.
+fn optional(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            let has_default = |field: &Value| {
+                let property = fields.get("properties").and_then(|all| all.get(field.as_str()?));
+                property.is_some_and(|it| it.get("default").is_some() || is_nullable(it))
+            };
+            let required = fields.get("required").and_then(Value::as_array);
+            let left = required.map(|all| all.iter().filter(|field| !has_default(field)).cloned());
+            if let Some(left) = left.map(Iterator::collect::<Vec<_>>) {
+                fields.insert("required".to_owned(), left.into());
+            }
+            fields.values_mut().for_each(optional);
+        }
+        Value::Array(items) => items.iter_mut().for_each(optional),
+        _ => {}
+    }
+}
+
+/// Whether it may be `null`, which is what it is where it is left out.
+fn is_nullable(property: &Value) -> bool {
+    property["type"].as_array().is_some_and(|types| types.contains(&json!("null")))
+        || property["anyOf"].as_array().is_some_and(|all| all.contains(&json!({ "type": "null" })))
 }
 
 /// `value` with its keys in order, whatever order the features of other crates give them.
@@ -89,6 +151,7 @@ fn schemas_are_those_of_what_is_printed() {
                 &[("", &["explanation"])],
             ),
         ),
+        ("policy", policy()),
         (
             "comparison",
             schema::<Message<Compared<'static>>>(

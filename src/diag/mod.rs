@@ -29,6 +29,7 @@ use crate::span::{Sources, Span};
 
 /// One problem and its places.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// What is wrong, independent of where.
     pub problem: Problem,
@@ -38,6 +39,7 @@ pub struct Diagnostic {
 
 /// What one place has to do with a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Label {
     /// The smallest text that matters.
     pub at: Span,

@@ -8,6 +8,7 @@ use crate::span::{Sources, Span};
 /// Something that was found, as programs read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Record {
     /// `E301`; `null` for what has no page.
     pub code: Option<String>,
@@ -39,6 +40,7 @@ pub enum Level {
 /// A place that has to do with what was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RecordLabel {
     /// The file, as it was asked for.
     pub file: String,
@@ -68,6 +70,7 @@ impl RecordLabel {
 /// A text to write in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RecordSuggestion {
     /// The file.
     pub file: String,

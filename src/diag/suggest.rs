@@ -7,6 +7,7 @@ use crate::span::{Sources, Span};
 
 /// A text to write in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Suggestion {
     /// What it replaces; empty where it is to be inserted.
     pub range: Span,

@@ -13,6 +13,7 @@ use crate::semantics::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Change {
     /// The proxy gets it, and did not.
     NewlyCaptured,
@@ -70,6 +71,7 @@ impl Change {
 /// A way in which two rulesets differ, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DifferenceWords {
     /// How it changes.
     pub change: Change,

@@ -52,6 +52,7 @@ pub enum Unanswered {
 /// What becomes of a packet, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Explanation {
     /// The packet, with everything that is as usual written out.
     pub packet: String,

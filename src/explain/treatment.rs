@@ -9,6 +9,7 @@ use crate::semantics::{Outcome, Packet, Translation, Verdict};
 
 /// What becomes of a packet, as people ask for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Treatment {
     /// It goes where it wanted to.
     Untouched,

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A step of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Step {
     /// What is needed is looked for: programs and their versions, a capability, what the kernel can do.
     Preflight,
@@ -76,6 +77,7 @@ impl fmt::Display for Left {
 /// Why a namespace is not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {why}; {left}")]
+#[non_exhaustive]
 pub struct Error {
     /// At which step.
     pub step: Step,

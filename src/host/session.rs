@@ -47,6 +47,7 @@ impl Default for Options {
 
 /// What was done.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Done {
     /// Whether anything was changed.
     pub is_changed: bool,

@@ -11,6 +11,7 @@ use crate::net::{Interface, Mark, Name, Nets, PortSet};
 /// of either sense fails for a packet that is neither TCP nor UDP (or not [`Match::Protocol`]'s),
 /// an address match of either sense fails for the other family.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Match {
     /// The layer-4 protocol is, or is not, this one.
     Protocol {

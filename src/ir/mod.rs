@@ -164,6 +164,7 @@ pub struct Rule {
 ///
 /// After an action that is not marked final, the next rule runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Ends this base chain; the next one at the hook runs. Final.
     Accept,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A network-layer protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// IPv4.
@@ -77,6 +78,7 @@ impl fmt::Display for Family {
 
 /// One family, or both. Never none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Families {
     /// IPv4 only.
@@ -126,6 +128,7 @@ impl From<Family> for Families {
 
 /// A value for each family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PerFamily<A, B> {
     /// For IPv4.
     pub ipv4: A,

@@ -32,6 +32,7 @@ use crate::policy::Policy;
 
 /// How rules are laid out. Both layouts treat every packet alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Layout {
     /// As few rules as can be, with lists as sets, so that the cost of a packet does not grow with them.
     #[default]

@@ -13,6 +13,7 @@ use crate::net::{Interface, PortRange, written_net};
 /// A list that is empty says nothing. Then it is about connections of the workload itself (not the
 /// proxy's), over any interface but loopback, to any address but a loopback one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expectation {
     /// Whether they arrive or leave.
@@ -22,9 +23,11 @@ pub struct Expectation {
     pub protocol: Option<Transport>,
     /// Where they come from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub from: Vec<IpNet>,
     /// Where they go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub to: Vec<IpNet>,
     /// The ports that they go to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -47,6 +50,7 @@ pub struct Expectation {
 
 /// Whether connections arrive or leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// They arrive.
@@ -57,6 +61,7 @@ pub enum Way {
 
 /// A protocol with ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP.
@@ -67,7 +72,9 @@ pub enum Transport {
 
 /// What must become of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Expected {
     /// They go where they want to.
     Untouched,

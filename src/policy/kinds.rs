@@ -21,6 +21,7 @@ macro_rules! kinds {
         /// What a policy governs.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
+        #[non_exhaustive]
         pub enum Kind {
             $($(#[doc = $doc])* #[serde(rename = $keyword)] $kind(Box<$policy>),)*
         }
@@ -39,6 +40,12 @@ macro_rules! kinds {
                     $(Self::$kind(_) => $keyword,)*
                 }
             }
+        }
+
+        /// The word and the schema of each kind.
+        #[cfg(test)]
+        pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
+            vec![$(($keyword, <$policy as schemars::JsonSchema>::json_schema(generator))),*]
         }
 
         /// The kinds, in the order in which messages name them.

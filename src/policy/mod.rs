@@ -22,6 +22,8 @@ pub mod linkerd;
 pub mod osm;
 mod print;
 mod printer;
+#[cfg(test)]
+mod schema;
 mod setting;
 pub(crate) mod unchecked;
 
@@ -40,6 +42,8 @@ pub use istio::{
     Outbound, PodRoute, ProbeOwner, Proxy, Sidecar, Tproxy,
 };
 pub use kinds::Kind;
+#[cfg(test)]
+pub(crate) use kinds::schemas;
 pub(crate) use kinds::{begins_top_level, of_kind};
 pub use kuma::Kuma;
 pub use print::{print, print_with};

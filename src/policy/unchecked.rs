@@ -72,7 +72,7 @@ impl<K: Into<Kind>> Unchecked<K> {
     ///
     /// let wrong = Sidecar::new("web").proxy_inbound_port(0).check();
     /// let said = wrong.err().map(|failure| failure.to_string());
-    /// assert_eq!(said.as_deref(), Some("<web>:2:24: E301: port 0 is out of range"));
+    /// assert_eq!(said.as_deref(), Some("<web>:3:18: E301: port 0 is out of range"));
     /// ```
     pub fn check(self) -> Result<Policy, Failure> {
         let (said, _) = self.compiled(&Options::default())?;

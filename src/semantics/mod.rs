@@ -68,6 +68,7 @@ use crate::ir::TooManyTies;
 
 /// Why a question about all packets has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Limit {
     /// Chains tie in too many ways.
     #[error(transparent)]

@@ -14,6 +14,7 @@ use crate::net::Destination;
 /// What became of a packet at a hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outcome {
     /// Whether it goes on.
     pub verdict: Verdict,
@@ -39,6 +40,7 @@ pub struct Outcome {
 /// Whether a packet goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[non_exhaustive]
 pub enum Verdict {
     /// It does.
     Accept,
@@ -52,6 +54,7 @@ pub enum Verdict {
 /// How the addresses of a connection change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[non_exhaustive]
 pub enum Translation {
     /// It goes to this port of this machine.
     Redirect {

@@ -27,6 +27,7 @@ const DEFAULT_INTERFACE: &str = "eth0";
 
 /// Why a text is not a packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadPacket {
     /// It does not begin with where the packet is.
     #[error(

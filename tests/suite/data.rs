@@ -13,7 +13,7 @@ use netweir::{Compilation, Failure, Options, View, compile};
 use proptest::prelude::*;
 
 use crate::common::policies::policies;
-use crate::common::shipped::{compile_file, rulesets};
+use crate::common::shipped::{compile_file, root, rulesets};
 
 /// The one policy of a text.
 fn text(text: &str) -> Policy {
@@ -93,7 +93,7 @@ fn data_is_refused_as_text_is() {
     let new = || Sidecar::new("web");
     let cases = [
         (Sidecar::new("a; flush"), "E316: `a; flush` is not a name"),
-        (new().proxy_inbound_port(0), "<web>:2:24: E301: port 0 is out of range"),
+        (new().proxy_inbound_port(0), "<web>:3:18: E301: port 0 is out of range"),
         (new().exclude_outbound_to(["10.1.2.3/8".parse::<ipnet::IpNet>().unwrap()]), "E302"),
         (
             new()
@@ -196,7 +196,7 @@ fn json_is_read_as_strictly_as_text() {
         (r#"{"kind": "sidecar", "name": "a", "name": "b"}"#, "`name` is given twice", None),
         (
             r#"{"kind": "sidecar", "name": "a", "proxy": {"inbound-port": 0}}"#,
-            "policy.json as text:2:24: E301: port 0 is out of range",
+            "policy.json as text:3:18: E301: port 0 is out of range",
             None,
         ),
         (
@@ -227,6 +227,37 @@ fn goes_through_json(policy: &Policy) {
     let unchecked: Unchecked = serde_json::from_str(&written).unwrap();
     assert_eq!(unchecked.compile(&options).unwrap().policies[..], [policy.clone()], "{written}");
     assert_eq!(serde_json::to_string(&read.policies[0]).unwrap(), written);
+}
+
+#[test]
+fn the_schema_takes_what_the_reader_takes() {
+    let schema = std::fs::read_to_string(root().join("docs/schema/policy.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let takes = |text: &str| schema.is_valid(&serde_json::from_str(text).unwrap());
+    for path in rulesets() {
+        let policies = compile_file(&path, &Options::default()).policies;
+        assert!(takes(&serde_json::to_string(&policies).unwrap()), "{path:?}");
+    }
+    for good in [
+        r#"{"kind": "sidecar", "name": "a"}"#,
+        r#"{"kind": "consul", "name": "a", "dns": {"to": "10.0.0.9"}}"#,
+        r#"{"kind": "sidecar", "name": "a", "dns": {}, "mode": {"tproxy": {"mark": 7}},
+            "inbound": {"capture-ports": [80, "90-99"]}, "proxy": {"users": [7]},
+            "expectations": [{"way": "outbound", "becomes": {"proxy": 15001}}]}"#,
+    ] {
+        assert!(takes(good) && json(good).is_ok(), "{good}");
+    }
+    for bad in [
+        r#"{"kind": "sidecar"}"#,
+        r#"{"kind": "side-car", "name": "a"}"#,
+        r#"{"kind": "sidecar", "name": "a b"}"#,
+        r#"{"kind": "sidecar", "name": "a", "drop_invalid": true}"#,
+        r#"{"kind": "sidecar", "name": "a", "inbound": {"exclude-port": [1]}}"#,
+        r#"{"kind": "sidecar", "name": "a", "inbound": {"exclude-ports": [70000]}}"#,
+        r#"{"kind": "sidecar", "name": "a", "proxy": {"groups": null}}"#,
+    ] {
+        assert!(!takes(bad) && json(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

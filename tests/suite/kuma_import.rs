@@ -201,7 +201,7 @@ proptest! {
         });
         prop_assert_eq!(&compilation.policies[0], &policy);
         // Every view is proved before it is written.
-        for view in View::ALL {
+        for &view in View::ALL {
             prop_assert!(compilation.emit(&compilation.policies[0], view).is_ok(), "{}", text);
         }
     }

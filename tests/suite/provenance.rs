@@ -22,7 +22,7 @@ fn outputs(name: &str, text: &str, loader: &dyn Loader) -> BTreeMap<String, Stri
         let compilation = compile(name, text, loader, &options)
             .unwrap_or_else(|failure| panic!("{text}\n{:#?}", failure.diagnostics));
         for policy in &compilation.policies {
-            for view in View::ALL {
+            for &view in View::ALL {
                 let file = format!("{}.{label}.{}", policy.name, view.extension());
                 outputs.insert(file, compilation.emit(policy, view).unwrap_or_default());
             }

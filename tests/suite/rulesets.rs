@@ -10,7 +10,7 @@ fn every_ruleset_in_every_view() {
     for path in rulesets() {
         let input = fs::read_to_string(&path).unwrap();
         for (layout, views) in [
-            (Layout::Compact, View::ALL.as_slice()),
+            (Layout::Compact, View::ALL),
             (Layout::Upstream, [View::Nft, View::Json, View::Ir].as_slice()),
         ] {
             let options = Options { layout, ..Options::default() };
@@ -54,7 +54,7 @@ fn compiling_twice_gives_the_same_bytes() {
         let options = Options::default();
         let (once, twice) = (compile_file(&path, &options), compile_file(&path, &options));
         for (a, b) in once.policies.iter().zip(&twice.policies) {
-            for view in View::ALL {
+            for &view in View::ALL {
                 assert_eq!(once.emit(a, view), twice.emit(b, view), "{}", path.display());
             }
         }

@@ -13,6 +13,7 @@ use crate::policy::setting::Setting;
 /// [`AppMesh::default`] is what App Mesh's guide sets up with `envoy-networking.sh` (a public copy of
 /// 2024), for a workload that serves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AppMesh {
     /// The families governed: IPv4, or both. `family`; default: IPv4.
@@ -27,6 +28,7 @@ pub struct AppMesh {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294; none only with a group. `user`; default:
@@ -42,6 +44,7 @@ pub struct Proxy {
 
 /// Connections to the workload, from other machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports captured, 0 to 65535, at most [`MOST_CAPTURED_PORTS`], of which a range counts two.
@@ -51,12 +54,14 @@ pub struct Inbound {
 
 /// Connections from the workload, to other machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535, beside [`AppMesh::SSH`]. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
     /// Destinations not captured. `exclude to`; default: 169.254.169.254 and 169.254.170.2, which
     /// tell about the machine and the task.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_to: Setting<Vec<IpNet>>,
 }
 

@@ -14,6 +14,7 @@ use crate::policy::setting::Setting;
 /// [`Consul::default`] is what Consul's webhook gives a pod when nothing is configured (consul-k8s of
 /// 2026-08, `control-plane/connect-inject/webhook/redirect_traffic.go`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Consul {
     /// The families governed: IPv4, or both. `family`; default: IPv4.
@@ -30,6 +31,7 @@ pub struct Consul {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 5995.
@@ -42,6 +44,7 @@ pub struct Proxy {
 
 /// Where DNS goes: TCP and UDP to port 53, whoever sends it, of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// The address: of IPv6 if both families are governed, otherwise of IPv4. `to`; default: loopback.
@@ -53,6 +56,7 @@ pub struct Dns {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
@@ -61,11 +65,13 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
     /// Destinations not captured. `exclude to`; default: none.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_to: Setting<Vec<IpNet>>,
     /// Users whose connections are not captured. `exclude user`; default: 5996, that of Consul's
     /// init container.

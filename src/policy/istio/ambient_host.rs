@@ -19,6 +19,7 @@ use crate::policy::setting::Setting;
 ///
 /// [`AmbientHost::default`] is what Istio 1.29 applies when nothing is configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AmbientHost {
     /// The families governed. `family`; default: both.
@@ -29,6 +30,7 @@ pub struct AmbientHost {
 
 /// How the node's probes are known, and what they become.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HostProbe {
     /// The source they get. `probe { from }`.
@@ -42,6 +44,7 @@ pub struct HostProbe {
 
 /// Whose packets count as probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ProbeOwner {
     /// Any local socket's, as upstream's iptables rules say (`--socket-exists`).

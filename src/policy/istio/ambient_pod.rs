@@ -22,6 +22,7 @@ use crate::policy::setting::Setting;
 ///
 /// [`AmbientPod::default`] is what Istio 1.29 applies to a pod when nothing is configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AmbientPod {
     /// The families governed. `family`; default: both.
@@ -42,6 +43,7 @@ pub struct AmbientPod {
 
 /// Where the node's proxy is reached, and how its packets are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AmbientProxy {
     /// Packet mark that the proxy sets on its own. `mark`; default: 0x539/0xfff.
@@ -58,6 +60,7 @@ pub struct AmbientProxy {
 
 /// The route that delivers the proxy's replies locally.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PodRoute {
     /// The routing table. `route { table }`; default: 100.

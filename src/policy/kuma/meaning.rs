@@ -15,6 +15,7 @@ use crate::policy::setting::{Selection, Setting};
 /// (Kuma 348b6528 of 2026-08-21), except that upstream leaves IPv6 alone on a host without an IPv6
 /// address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Kuma {
     /// The families governed. `family`; default: both.
@@ -37,6 +38,7 @@ pub struct Kuma {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 5678.
@@ -59,6 +61,7 @@ impl Proxy {
 
 /// Connections to the workload: TCP only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// Ports captured. `capture port`; default: `*`.
@@ -66,11 +69,13 @@ pub struct Inbound {
     /// Ports not captured, where every port is. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
     /// Sources whose connections are not captured. `exclude from`; default: none.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_from: Setting<Vec<IpNet>>,
 }
 
 /// Connections from the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports captured. `capture port`; default: `*`.
@@ -78,6 +83,7 @@ pub struct Outbound {
     /// TCP ports not captured, where every port is. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
     /// Destinations to which nothing is captured, DNS neither. `exclude to`; default: none.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_to: Setting<Vec<IpNet>>,
     /// Users whose connections are not captured, to some ports or to all, DNS neither.
     /// `exclude user`; default: none.
@@ -86,6 +92,7 @@ pub struct Outbound {
 
 /// DNS capture: UDP port 53.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// Servers whose queries are captured: `*`, or addresses, at least one. A family without one

@@ -12,6 +12,7 @@ use crate::policy::setting::{Selection, Setting};
 /// b24cd40 of 2026-08-21), with IPv6 on, as proxy-init has it by default; the chart turns it off
 /// with `disableIPv6`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Linkerd {
     /// The families governed: IPv4, or both. `family`; default: both.
@@ -26,6 +27,7 @@ pub struct Linkerd {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 1 to 4294967294. `user`; default: 2102.
@@ -40,6 +42,7 @@ pub struct Proxy {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports captured, 0 to 65535; never none. `capture port`; default: `*`.
@@ -48,11 +51,13 @@ pub struct Inbound {
     /// and 4567 and 4568.
     pub exclude_ports: Setting<Vec<PortRange>>,
     /// Sources not captured; none while both families are governed. `exclude from`; default: none.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_from: Setting<Vec<IpNet>>,
 }
 
 /// Connections from the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: 4567 and 4568.

@@ -13,6 +13,7 @@ use crate::policy::setting::{Selection, Setting};
 /// [`Osm::default`] is what OSM's injector gives a pod when nothing is configured (osm 7bec5b6 of
 /// 2023-07-10).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Osm {
     /// Who and where the proxy is.
@@ -27,6 +28,7 @@ pub struct Osm {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 1500.
@@ -41,6 +43,7 @@ pub struct Proxy {
 
 /// How the proxy reaches its own workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalMode {
     /// By 127.0.0.1.
@@ -51,6 +54,7 @@ pub enum LocalMode {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports not captured, at most [`MOST_EXCLUDED_PORTS`]. `exclude port`; default: none.
@@ -59,11 +63,14 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outbound {
     /// Destinations captured. Never none. `capture to`; default: `*`.
+    #[cfg_attr(test, schemars(with = "Setting<Selection<String>>"))]
     pub capture_to: Setting<Selection<Ipv4Net>>,
     /// Destinations not captured. `exclude to`; default: none.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_to: Setting<Vec<Ipv4Net>>,
     /// TCP ports not captured, at most [`MOST_EXCLUDED_PORTS`]. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,

@@ -13,6 +13,7 @@ use crate::policy::setting::{Selection, Setting};
 /// [`Sidecar::default`] is what Istio 1.29 applies to an injected pod when nothing is configured,
 /// except that upstream turns IPv6 on only where the pod has an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sidecar {
     /// The families governed. `family`; default: both.
@@ -36,6 +37,7 @@ pub struct Sidecar {
 
 /// How inbound traffic reaches the proxy. Outbound traffic is always redirected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// NAT to the proxy's port: the destination is rewritten, and the proxy asks the kernel for
@@ -47,6 +49,7 @@ pub enum Mode {
 
 /// The numbers of TPROXY mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tproxy {
     /// Mark of packets for the proxy; the routing rule selects it. Not 0; default: 1337.
@@ -68,6 +71,8 @@ impl Default for Tproxy {
 
 /// Who and where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(!from, default, deny_unknown_fields))]
 #[serde(from = "super::written::Proxy", rename_all = "kebab-case")]
 pub struct Proxy {
     /// Users the proxy runs as, 0 to 4294967294. `user`; default: 1337.
@@ -87,6 +92,7 @@ pub struct Proxy {
 
 /// Connections to the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Inbound {
     /// TCP ports captured. `capture port`; default: `*`.
@@ -97,11 +103,15 @@ pub struct Inbound {
 
 /// Connections from the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(!from, default, deny_unknown_fields))]
 #[serde(from = "super::written::Outbound", rename_all = "kebab-case")]
 pub struct Outbound {
     /// Destinations captured (TCP). `capture to`; default: `*`.
+    #[cfg_attr(test, schemars(with = "Setting<Selection<String>>"))]
     pub capture_to: Setting<Selection<IpNet>>,
     /// Destinations not captured. `exclude to`; default: none.
+    #[cfg_attr(test, schemars(with = "Setting<Vec<String>>"))]
     pub exclude_to: Setting<Vec<IpNet>>,
     /// TCP ports captured whatever the destination. `capture port`; default: none.
     pub capture_ports: Setting<Vec<PortRange>>,
@@ -112,6 +122,7 @@ pub struct Outbound {
     /// The destination that counts as this workload itself: an IPv4 loopback prefix of 8 to 32
     /// bits, and `::1/128`. `loopback`; default: `127.0.0.1/32` and
     /// `::1/128`.
+    #[cfg_attr(test, schemars(with = "Setting<PerFamily<String, String>>"))]
     pub loopback: Setting<PerFamily<Ipv4Net, Ipv6Net>>,
     /// Whether the workload's own connections over loopback are captured like others.
     /// `capture loopback`, or a `capture to` that names a loopback address; default: no.
@@ -120,6 +131,7 @@ pub struct Outbound {
 
 /// Whose connections are captured, by the group of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Groups {
     /// Every group's but these.
@@ -130,6 +142,7 @@ pub enum Groups {
 
 /// DNS capture: TCP and UDP port 53.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// Servers whose traffic is captured: `*`, or addresses of either family. `none` still keeps
@@ -141,6 +154,7 @@ pub struct Dns {
 
 /// Interfaces with a rule of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Interfaces {
     /// Nothing is captured on these, in either direction. `exclude`; default: none.
