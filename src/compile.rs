@@ -66,7 +66,7 @@ pub struct Compilation {
 }
 
 /// Why there is nothing: no policy, or no text of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
     /// Every file that was read.
@@ -111,6 +111,13 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The same lines: `main` and `unwrap` show an error so.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for Failure {}
 
 impl View {
@@ -151,7 +158,7 @@ impl View {
 /// Reads and checks policies. `name` is what diagnostics call the file, and what paths of includes
 /// are relative to.
 ///
-/// A text that begins with `{` or `[` is JSON: a policy, or a list of them. What is wrong with what they say lies
+/// A text that begins with an object or a list is JSON: a policy, or a list of them. What is wrong with what they say lies
 /// in their text, of which [`Failure::sources`] says that it is that.
 ///
 /// Pure: the same arguments give the same result, and files are read through `loader` only.

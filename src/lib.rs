@@ -23,24 +23,35 @@
 //! of it in one call; [`ir`] defines what the rules do to a packet, and with it what "the same
 //! meaning" is.
 //!
+//! A policy comes from text or JSON by [`compile`], or from data by the constructors of its kind, and whoever has
+//! one has a good one:
+//!
 //! ```
-//! use netweir::{Options, View, compile, syntax::NoIncludes};
+//! use netweir::policy::Sidecar;
+//! use netweir::syntax::NoIncludes;
+//! use netweir::{Options, View, compile};
 //!
 //! let text = "sidecar web { inbound { capture port * } outbound { exclude to 10.1.2.3/8 } }";
-//! let failure = compile("web.weir", text, &NoIncludes, &Options::default()).unwrap_err();
-//! let problem = &failure.diagnostics[0].problem;
-//! assert_eq!(problem.code(), "E302");
-//! assert_eq!(problem.to_string(), "`10.1.2.3/8` has host bits set");
+//! let failure = compile("web.weir", text, &NoIncludes, &Options::default()).err();
+//! let said = failure.map(|failure| failure.to_string());
+//! assert_eq!(said.as_deref(), Some("web.weir:1:64: E302: `10.1.2.3/8` has host bits set"));
 //!
-//! let text = text.replace("10.1.2.3/8", "10.0.0.0/8");
-//! let compilation = compile("web.weir", &text, &NoIncludes, &Options::default()).unwrap();
-//! let script = compilation.emit(&compilation.policies[0], View::Nft).unwrap();
+//! let net: netweir::ipnet::IpNet = "10.0.0.0/8".parse()?;
+//! let policy = Sidecar::new("web").exclude_outbound_to([net]).check()?;
+//! let script = policy.emit(View::Nft, &Options::default())?;
 //! assert!(script.contains("ip daddr { 10.0.0.0/8, 127.0.0.1 } counter return"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A CNI plugin's use of it is `examples/cni.rs`. The feature `host` adds what loads rules into a
-//! namespace, which runs programs. The feature `cli` (on by default) adds the `weir` command; a library
-//! user turns it off.
+//! `docs/library.md` has a task a paragraph, and `examples/cni.rs` is a CNI plugin, from data to rules that are loaded
+//! and proved.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `host` | [`host`]: loads rules into a namespace, for which it runs programs |
+//! | `import-pod` | imports of manifests in YAML |
+//! | `miette` | [`diag::render`]: diagnostics as the command draws them |
+//! | `cli` (default) | the command `weir`, and all of these |
 
 pub mod backend;
 #[cfg(feature = "cli")]
@@ -81,3 +92,8 @@ pub use since::{Since, Telling, Way};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// And so is that of the page about the library.
+#[cfg(all(doctest, feature = "host"))]
+#[doc = include_str!("../docs/library.md")]
+struct Library;

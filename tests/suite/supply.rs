@@ -60,3 +60,48 @@ fn the_stated_rust_version_is_enough_for_all_that_is_built() {
     assert_eq!(newer, Vec::<&Value>::new(), "need a newer Rust than {stated:?}");
     assert!(built.len() > 50, "{}", built.len());
 }
+
+#[test]
+fn the_package_has_what_it_is_built_and_tested_from_and_no_more() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["package", "--list", "--allow-dirty", "--offline"]);
+    let output = cargo.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let files = String::from_utf8(output.stdout).unwrap();
+    let top: BTreeSet<&str> = files
+        .lines()
+        .map(|file| file.split_inclusive('/').next().unwrap_or(file))
+        // Made by cargo itself, the first where there is a repository only.
+        .filter(|file| ![".cargo_vcs_info.json", "Cargo.toml.orig"].contains(file))
+        .collect();
+    let expected = [
+        ".gitignore",
+        ".pre-commit-hooks.yaml",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE",
+        "README.md",
+        "SECURITY.md",
+        "action.yml",
+        "benches/",
+        "clippy.toml",
+        "deny.toml",
+        "docs/",
+        "examples/",
+        "grammar/",
+        "packaging/",
+        "rulesets/",
+        "rustfmt.toml",
+        "snapshots/",
+        "src/",
+        "tests/",
+    ];
+    assert_eq!(top, BTreeSet::from(expected));
+    for file in ["grammar/weir.pest", "docs/schema/policy.schema.json", "src/diag/explain/E341.md"]
+    {
+        assert!(files.lines().any(|it| it == file), "{file}");
+    }
+    assert!(!files.contains("tests/embedding/"), "a crate of somebody else's");
+}

@@ -16,10 +16,13 @@ use crate::diag::{Diagnostic, Problem, shown};
 use crate::import::nearest;
 use crate::span::{Sources, Span};
 
-/// Whether a text that should be a policy is JSON, and none of the language: it begins with an object or a list.
+/// Whether a text that should be a policy is JSON, and none of the language: it begins with a list, or with an
+/// object that has a field.
 pub(crate) fn is_json(text: &str) -> bool {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.trim_start().starts_with(['{', '['])
+    let text = text.trim_start();
+    let in_object = text.strip_prefix('{').map(str::trim_start);
+    text.starts_with('[') || in_object.is_some_and(|text| text.starts_with('"'))
 }
 
 /// Whether a text in JSON is a policy, and not rules.

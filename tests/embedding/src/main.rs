@@ -4,7 +4,7 @@ use std::error::Error;
 
 use netweir::diag::Record;
 use netweir::ipnet::IpNet;
-use netweir::policy::{AmbientPod, Expectation, Expected, Policy, Sidecar, Unchecked, Way};
+use netweir::policy::{AmbientPod, Expectation, Expected, Policy, Sidecar, Transport, Unchecked, Way};
 use netweir::reader::{iptables, nft};
 use netweir::semantics::Packet;
 use netweir::syntax::NoIncludes;
@@ -38,8 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn from_data() -> Result<Policy, Box<dyn Error>> {
     let net: IpNet = "10.20.0.0/16".parse()?;
-    let all = Expectation::of(Way::Inbound, Expected::Proxy(15006));
-    let policy = Sidecar::new("web").exclude_outbound_to([net]).drop_invalid(true).expect(all).check()?;
+    let mut all = Expectation::of(Way::Inbound, Expected::Proxy(15006));
+    all.protocol = Some(Transport::Tcp);
+    all.ports = vec![80.into()];
+    let policy =
+        Sidecar::new("web").exclude_outbound_to([net]).drop_invalid(true).expect(all).check()?;
     let again = Policy::try_from(Unchecked::from(policy.clone()))?;
     ensure!(policy == again && policy.name.as_str() == "web" && policy.kind.keyword() == "sidecar");
     ensure!(AmbientPod::new("pod").capture_inbound(false).check()? != policy);
@@ -66,7 +69,9 @@ fn from_text() -> Result<(), Box<dyn Error>> {
 fn from_json(policy: &Policy) -> Result<(), Box<dyn Error>> {
     let text = serde_json::to_string(policy)?;
     ensure!(serde_json::from_str::<Policy>(&text)? == *policy);
-    ensure!(compile("web.json", &text, &NoIncludes, &Options::default())?.policies == [policy.clone()]);
+    ensure!(
+        compile("web.json", &text, &NoIncludes, &Options::default())?.policies == [policy.clone()]
+    );
     Ok(())
 }
 
@@ -82,7 +87,11 @@ fn asked(policy: &Policy) -> Result<(), Box<dyn Error>> {
     ensure!(serde_json::from_value::<Packet>(serde_json::to_value(&packet)?)? == packet);
     let explanation = policy.explain(&packet)?;
     ensure!(explanation.captured && explanation.port == Some(15001));
-    ensure!(serde_json::from_value::<netweir::explain::Explanation>(serde_json::to_value(&explanation)?)? == explanation);
+    ensure!(
+        serde_json::from_value::<netweir::explain::Explanation>(serde_json::to_value(
+            &explanation
+        )?)? == explanation
+    );
 
     let verdict = policy.diff(&Sidecar::new("web").check()?)?;
     ensure!(verdict.answer == Answer::Different);
