@@ -17,7 +17,10 @@ impl Problem {
             | Self::Unreadable { is_missing: false, .. }
             | Self::Unsupported { .. }
             | Self::SameMark { .. } => return None,
-            Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
+            Self::Unknown { instead, .. }
+            | Self::MissingSeparator { instead, .. }
+            | Self::NotInJson { instead, .. }
+            | Self::Manifest { instead, .. } => {
                 return instead.clone();
             }
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
@@ -209,7 +212,6 @@ impl Problem {
                  cannot be allowed"
                     .to_owned()
             }
-            Self::NotInJson { instead, .. } => return instead.clone(),
             Self::NotSayable { read, .. } => {
                 format!("its text says `{read}`; the language has no word for anything else here")
             }
@@ -230,7 +232,6 @@ impl Problem {
             }
             Self::UnknownKey { known, .. } => format!("the keys here are {known}"),
             Self::NotASetting { instead, .. } => instead.to_string(),
-            Self::Manifest { instead, .. } => return instead.clone(),
         };
         Some(help)
     }

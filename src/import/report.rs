@@ -149,17 +149,20 @@ impl<R, M> Report<R, M> {
         M: From<GeneralReason>,
     {
         let mut checked = Vec::new();
+        // What comes of a mistake is no other.
+        let is_good = self.mistakes.is_empty();
         for (policy, comments, place) in made {
             let about = policy.name.clone();
             match policy.check() {
                 Ok(policy) => checked.push((policy, comments, place)),
-                Err(failure) => {
+                Err(failure) if is_good => {
                     let problems = failure.diagnostics.iter().map(|found| &found.problem);
                     let why: Vec<_> = problems.map(ToString::to_string).collect();
                     let what = GeneralReason::NotAPolicy { why: why.join("; ") }.into();
                     let (about, at) = (Some(about), place);
                     self.mistakes.push(Finding { about, given: None, at, what });
                 }
+                Err(_) => {}
             }
         }
         self.end(checked)

@@ -222,9 +222,13 @@ fn goes_through_json(policy: &Policy) {
     let policy = &Unchecked::from(policy.clone()).compile(&options).unwrap().policies[0];
     let written = serde_json::to_string(policy).unwrap();
     let read = compile("policy.json", &written, &NoIncludes, &options).unwrap();
-    assert_eq!(read.policies[..], [policy.clone()], "{written}");
+    assert_eq!(read.policies[..], *std::slice::from_ref(policy), "{written}");
     let unchecked: Unchecked = serde_json::from_str(&written).unwrap();
-    assert_eq!(unchecked.compile(&options).unwrap().policies[..], [policy.clone()], "{written}");
+    assert_eq!(
+        unchecked.compile(&options).unwrap().policies[..],
+        *std::slice::from_ref(policy),
+        "{written}"
+    );
     assert_eq!(serde_json::to_string(&read.policies[0]).unwrap(), written);
 }
 
@@ -242,7 +246,8 @@ fn the_schema_takes_what_the_reader_takes() {
         r#"{"kind": "consul", "name": "a", "dns": {"to": "10.0.0.9"}}"#,
         r#"{"kind": "sidecar", "name": "a", "dns": {}, "mode": {"tproxy": {"mark": 7}},
             "inbound": {"capture-ports": [80, "90-99"]}, "proxy": {"users": [7]},
-            "expectations": [{"way": "outbound", "becomes": {"proxy": 15001}}]}"#,
+            "expectations": [{"way": "outbound", "protocol": "tcp", "ports": [25],
+                "becomes": {"proxy": 15001}}]}"#,
     ] {
         assert!(takes(good) && json(good).is_ok(), "{good}");
     }

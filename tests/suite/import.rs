@@ -173,13 +173,13 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
             format!("{TRAFFIC}/includeInboundPorts: '80,443'"),
             String::new(),
             "/inbound/capture-ports",
-            r#"{"only":[[80,80],[443,443]]}"#,
+            r#"[80,443]"#,
         ),
         (
             format!("{TRAFFIC}/includeInboundPorts: ''"),
             String::new(),
             "/inbound/capture-ports",
-            r#"{"only":[]}"#,
+            r#"[]"#,
         ),
         (
             format!("{TRAFFIC}/excludeOutboundPorts: ''"),
@@ -191,13 +191,13 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
             format!("{TRAFFIC}/excludeInboundPorts: '7, 15021'"),
             String::new(),
             "/inbound/exclude-ports",
-            "[[7,7],[15021,15021],[15020,15020],[15090,15090]]",
+            "[7,15021,15020,15090]",
         ),
         (
             "status.sidecar.istio.io/port: '0'".to_owned(),
             String::new(),
             "/inbound/exclude-ports",
-            "[[15020,15020],[15021,15021],[15090,15090]]",
+            "[15020,15021,15090]",
         ),
         (
             "proxy.istio.io/config: 'interceptionMode: TPROXY'".to_owned(),
@@ -227,21 +227,21 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
         (
             String::new(),
             init("{name: istio-proxy, env: [{name: INVALID_DROP, value: '1'}]}"),
-            "/drop_invalid",
+            "/drop-invalid",
             "true",
         ),
         (
             String::new(),
             init("{name: istio-init, args: [istio-iptables, -u, '1337', -b, '*']}"),
             "/outbound/capture-to",
-            r#"{"only":[]}"#,
+            r#"[]"#,
         ),
         (
             String::new(),
             "dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1]}, ".to_owned()
                 + &init("{name: istio-init, env: [{name: PROXY_UID, value: '7'}, {name: ISTIO_META_DNS_CAPTURE, value: 'true'}]}"),
             "/dns/servers",
-            r#"{"only":["1.1.1.1"]}"#,
+            r#"["1.1.1.1"]"#,
         ),
     ] {
         let text = pod(&annotations, &spec);

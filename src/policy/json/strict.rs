@@ -44,12 +44,11 @@ impl Wrong {
         meant: Option<&str>,
         known: impl Iterator<Item = &'k str>,
     ) -> Self {
-        let instead = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => {
-                let known: Vec<_> = known.map(quoted).collect();
-                format!("known are {}", known.join(", "))
-            }
+        let instead = if let Some(meant) = meant {
+            format!("did you mean `{meant}`?")
+        } else {
+            let known: Vec<_> = known.map(quoted).collect();
+            format!("known are {}", known.join(", "))
         };
         let why = format!("unknown {what} {}", quoted(word));
         Self { path: Vec::new(), why, instead: Some(instead) }
