@@ -58,7 +58,7 @@ use crate::span::Spanned;
 /// One policy: which traffic of a network namespace goes through the proxy.
 ///
 /// Whoever has one has a good one: it comes from text by [`compile`](crate::compile), from data by
-/// [`Unchecked::check`], from JSON by [`Deserialize`], which checks it, or from an import. It reads like its
+/// [`Unchecked::check`], from JSON by [`Deserialize`](serde::Deserialize), which checks it, or from an import. It reads like its
 /// [`Content`]. To change it, take an [`Unchecked`] of it and check that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
