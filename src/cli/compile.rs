@@ -41,6 +41,9 @@ pub(super) struct Compile {
     /// Oldest nft that must load the output.
     #[arg(long, default_value = "nft=1.0.1", value_parser = target, value_name = "nft=VERSION")]
     target: nft::Target,
+    /// How the commands of the nft script are laid out.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    form: FormName,
     /// Leave the packet counters out.
     #[arg(long)]
     no_counters: bool,
@@ -106,6 +109,25 @@ pub(super) enum LayoutName {
     Upstream,
 }
 
+/// How the commands of a script are laid out.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormName {
+    /// A block a table, as `nft list ruleset` prints it.
+    #[default]
+    Block,
+    /// One `add`, `delete` or `flush` command a line.
+    Flat,
+}
+
+impl From<FormName> for nft::Form {
+    fn from(name: FormName) -> Self {
+        match name {
+            FormName::Block => Self::Block,
+            FormName::Flat => Self::Flat,
+        }
+    }
+}
+
 impl From<LayoutName> for Layout {
     fn from(name: LayoutName) -> Self {
         match name {
@@ -151,6 +173,7 @@ impl Compile {
                 target: self.target,
                 counters: !self.no_counters,
                 comments: !self.no_comments,
+                form: self.form.into(),
             },
             verify: !self.no_verify,
         };

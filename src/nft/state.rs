@@ -225,7 +225,12 @@ impl<'s> Run<'s> {
         (table, set): (&TableName<'_>, &str),
         elements: &'s Elements<'s>,
     ) -> Done {
+        let in_order = self.in_order;
         let set = self.table(table)?.set_mut(set)?;
+        if in_order && verb == Verb::Create && set.is_interval() {
+            // Linux 6.18 takes the end of one for the start of another (nft 1.0.6).
+            return Err(refused("create element", "the kernel has no `create` for intervals"));
+        }
         if verb == Verb::Create
             && let Some(known) = elements.values.iter().find(|value| set.has(value))
         {
@@ -397,6 +402,11 @@ impl<'s> SetState<'s> {
             && self.entries.is_empty()
             && self.pairs.is_empty()
             && self.unread.is_none()
+    }
+
+    /// Whether it holds more than single values.
+    pub(crate) fn is_interval(&self) -> bool {
+        self.set.flags.iter().any(|flag| flag == "interval")
     }
 
     fn add(&mut self, elements: &'s Elements<'s>) {

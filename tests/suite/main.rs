@@ -21,6 +21,7 @@ mod explain;
 mod faults;
 mod files;
 mod fix;
+mod flat;
 mod forms;
 mod front_end;
 mod golden;

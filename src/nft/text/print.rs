@@ -60,7 +60,7 @@ fn is_same(one: &Object<'_>, other: &Object<'_>) -> bool {
     }
 }
 
-fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Result {
+pub(super) fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Result {
     let verb = match command.verb {
         Verb::Add => "add",
         Verb::Create => "create",

@@ -107,7 +107,7 @@ fn check_comments(chain: &ChainState<'_>) -> Result<(), ReadProblem> {
 }
 
 fn check_set(set: &SetState<'_>, target: Target) -> Result<(), ReadProblem> {
-    let is_interval = set.set.flags.iter().any(|flag| flag == "interval");
+    let is_interval = set.is_interval();
     let values = || set.values.iter().copied().flatten();
     let keys = set.entries.iter().copied().flatten().map(|(key, _)| key);
     for value in values().chain(keys) {

@@ -6,7 +6,7 @@ use super::loadable::{check_actions, check_depth};
 use super::managed::is_of_iptables;
 use super::opaque::{Asker, Changed};
 use super::rule::{self, Spec};
-use super::sets::{Sets, filled, is_interval};
+use super::sets::{Sets, filled};
 use super::{OfIptables, Options, Place, ReadError, ReadProblem};
 use crate::ir::{Action, AddressSet, Base, Chain, Hook, Locator, Rule, Ruleset, TRACKING, Table};
 use crate::net::Name;
@@ -170,7 +170,7 @@ impl Reader<'_, '_> {
         let mut sets = Vec::new();
         for set in &self.table.sets {
             let Some(family) = filled(set, self.options) else { continue };
-            if !is_interval(set)
+            if !set.is_interval()
                 && let Some(name) = self.name("set", &set.set.name)
             {
                 sets.push(AddressSet { name, family });
