@@ -74,6 +74,7 @@ impl Problem {
             Self::TooEntangled { .. } => {
                 "`--no-verify` writes the text without the proof".to_owned()
             }
+            Self::NoUpdate { instead, .. } => (*instead).to_owned(),
             Self::Unmet { policy, .. } => format!(
                 "change policy `{policy}`, or what is expected; `weir explain` shows the packet's \
                  way through the rules"

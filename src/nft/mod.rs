@@ -25,7 +25,7 @@ pub(crate) mod text;
 mod transaction;
 
 pub(crate) use ast::{
-    At, Chain, Command, Newer, Object, Reads, Rule, Script, Selects, Set, Statement, Table,
+    At, Beside, Chain, Command, Newer, Object, Reads, Rule, Script, Selects, Set, Statement, Table,
     TableFamily, TableName, Translate, Translation, Verb, Verdict,
 };
 pub(crate) use names::Names;

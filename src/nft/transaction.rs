@@ -83,7 +83,8 @@ fn table_of<'o>(object: &'o Object<'_>) -> Option<&'o TableName<'o>> {
         Object::Chain { table, .. }
         | Object::Set { table, .. }
         | Object::Elements { table, .. }
-        | Object::Rule { table, .. } => Some(table),
+        | Object::Rule { table, .. }
+        | Object::Handle { table, .. } => Some(table),
     }
 }
 

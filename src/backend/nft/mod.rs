@@ -93,6 +93,8 @@ pub struct Context<'a> {
     pub clauses: &'a Clauses,
 }
 
+pub(crate) use build::build as commands;
+
 /// The script that makes `legal` the policy's ruleset, in one transaction.
 ///
 /// A table with sets that others fill stays, with their contents, as long as its family does; what

@@ -213,16 +213,17 @@ impl Reading {
     }
 
     fn views(&mut self, value: Value<'_, '_>, settings: &mut Settings) {
-        let instead = format!("write some of {}", names::<Emit>(", "));
+        let names: Vec<_> = Emit::views().map(|(name, _)| format!("`\"{name}\"`")).collect();
+        let instead = format!("write some of {}", names.join(", "));
         let Some(texts) = self.texts("views", value, &instead) else { return };
         let mut views = Vec::new();
         for (text, value) in texts {
-            match Emit::from_str(text, false).map(View::from) {
-                Ok(view) if views.contains(&view) => {
+            match Emit::views().find(|(name, _)| name == text) {
+                Some((_, view)) if views.contains(&view) => {
                     self.wrong("views", value, "name each view once");
                 }
-                Ok(view) => views.push(view),
-                Err(_) => self.wrong("views", value, &instead),
+                Some((_, view)) => views.push(view),
+                None => self.wrong("views", value, &instead),
             }
         }
         if views.is_empty() {

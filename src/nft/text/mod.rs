@@ -20,7 +20,7 @@ mod rule;
 mod statement;
 mod value;
 
-pub(crate) use command::read;
+pub(crate) use command::{read, read_update};
 pub(crate) use flat::print_flat;
 pub(crate) use print::{comparison, print};
 pub(crate) use statement::{DEFAULT_BURST, rejected, statements};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::ir::Base;
 use crate::nft::{
-    Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
+    Beside, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
     SetType, Statement, Table, TableFamily, Translate, Value, Verb, Verdict, hook_name, kind_name,
 };
 
@@ -65,6 +65,7 @@ pub(super) fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Res
         Verb::Add => "add",
         Verb::Create => "create",
         Verb::Insert => "insert",
+        Verb::Replace => "replace",
         Verb::Delete => "delete",
         Verb::Destroy => "destroy",
         Verb::Flush => "flush",
@@ -78,8 +79,17 @@ pub(super) fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Res
         Object::Elements { table, set, elements } => {
             writeln!(out, "{verb} element {table} {set} {elements}")
         }
-        Object::Rule { table, chain, rule, .. } => {
-            writeln!(out, "{verb} rule {table} {chain} {rule}")
+        Object::Rule { table, chain, beside, rule } => {
+            write!(out, "{verb} rule {table} {chain} ")?;
+            match beside {
+                Some(Beside::Handle(handle)) => write!(out, "handle {handle} ")?,
+                Some(Beside::Index(index)) => write!(out, "index {index} ")?,
+                None => {}
+            }
+            writeln!(out, "{rule}")
+        }
+        Object::Handle { table, chain, handle } => {
+            writeln!(out, "{verb} rule {table} {chain} handle {handle}")
         }
         Object::Ruleset(_) => writeln!(out, "{verb} ruleset"),
         Object::Remark(_) | Object::Block(_) | Object::Passive => Ok(()),

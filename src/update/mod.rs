@@ -1,0 +1,188 @@
+//! The transaction that turns a version of policies that is loaded into another.
+//!
+//! ```text
+//! OLD: a listing with handles ──listing──▶ ┌───────┐
+//!      policies ──lower──build───────────▶ │ State │ ──┐
+//!                                          └───────┘   ├─table─▶ sets · rules ──order──▶ Script ──print──▶ text
+//! NEW: policies ──lower──build───────────▶ │ State │ ──┘
+//! ```
+//!
+//! The difference of two programs is: tables, chains and sets by their names, elements of sets by what they
+//! mean, and rules of a chain as a longest common subsequence. Two rules are the same if they treat every
+//! packet alike in the IR with the sets of NEW, name the same sets, have the same comment, and both count or
+//! both do not ([`Same`]). What is the same is in no command, so that it keeps its counters.
+//!
+//! Rules that go are named by their handles where OLD is a listing, and such a transaction fails whole where one is
+//! gone. Where OLD is policies, nobody knows handles: chains that differ are flushed and filled again, and the
+//! transaction comes to NEW also where NEW is loaded.
+//!
+//! Commands stand in this order ([`Phase`](order::Phase)): rules go, sets of another type are made anew, sets, elements and
+//! chains come, rules come, chains, sets and tables go. A chain that the kernel enters, and that both have, stays
+//! where it is among others'; a set that others fill is never flushed, filled or deleted. What cannot be done so is not
+//! an update: the text that replaces every version stands in its place, and its first line says why; so it does
+//! where an update would be longer.
+//!
+//! What comes out is proved like every text ([`prove`](crate::prove)): read back, run on a model in which OLD is
+//! loaded, and NEW if it must do there too, it leaves NEW.
+
+mod listing;
+mod order;
+mod rules;
+mod same;
+mod sets;
+mod table;
+
+use std::collections::BTreeSet;
+
+use crate::backend::nft;
+use crate::compile::{Compilation, View};
+use crate::diag::{Diagnostic, Problem};
+use crate::net::Name;
+use crate::nft::{Script, State, text};
+use crate::policy::Policy;
+use crate::prove;
+
+pub(crate) use order::By;
+use order::Order;
+pub(crate) use same::{Same, ties};
+
+/// What is loaded.
+#[derive(Clone, Copy, Debug)]
+pub enum Old<'a> {
+    /// Text that `nft -a list ruleset` or `nft -j list ruleset` printed. Tables of others are passed over.
+    Listing(&'a str),
+    /// Policies as the same release of weir compiles them with the same options: layout, counters and comments are as
+    /// those of NEW.
+    Policies(&'a Compilation, &'a [&'a Policy]),
+}
+
+/// Why the update is no change of single objects, or none at all.
+enum Stop {
+    /// The replacing transaction does it, because of this.
+    Whole(&'static str),
+    /// Nothing does it as the library promises.
+    Refused(Problem),
+}
+
+/// Writes the transaction for `nft -f` that turns what is loaded, `old`, into `policies` of `new`.
+///
+/// # Errors
+///
+/// If `old` is not of the same kind, cannot be read, is a listing without handles, or holds what no policy makes
+/// (`E405`); if nft cannot say a policy exactly (`E401`); or if the text is not proved to leave just what `new`
+/// says, and everything of others (`E402`).
+///
+/// ```
+/// use netweir::update::{Old, update};
+/// use netweir::{Options, compile, syntax::NoIncludes};
+///
+/// let version = |ports: &str| {
+///     let text = format!("sidecar web {{ inbound {{ exclude port {ports} }} }}");
+///     compile("web.weir", &text, &NoIncludes, &Options::default()).unwrap()
+/// };
+/// let (old, new) = (version("22"), version("22, 9090"));
+/// let [loaded, wanted] = [&old, &new].map(|version| [&version.policies[0]]);
+///
+/// let text = update(Old::Policies(&old, &loaded), &new, &wanted).unwrap();
+/// assert!(text.contains("flush chain inet istio-proxy-nat istio-inbound\n"));
+/// assert!(!text.contains("istio-output"));
+/// ```
+pub fn update(
+    old: Old<'_>,
+    new: &Compilation,
+    policies: &[&Policy],
+) -> Result<String, Vec<Diagnostic>> {
+    // What two policies claim both, and the text that replaces.
+    let whole = new.emit_together(policies, View::Nft)?;
+    let (Some(first), options) = (policies.first(), new.nft_options()) else { return Ok(whole) };
+    let (legal, owned) = new.legal(policies)?;
+    let context = nft::Context { policy: &first.name, owned: &owned, clauses: &new.clauses };
+    let is = nft::commands(&legal, &context, options);
+    let is = loaded(&is)?;
+    let made = |was: &State<'_>, by| {
+        let text = match Order::of(was, &is, by) {
+            Ok(order) => format!("{}{}", head(&first.name, by), text::print_flat(&order.script())),
+            Err(Stop::Refused(problem)) => return Err(vec![problem.of(None)]),
+            Err(Stop::Whole(why)) => return Ok(instead(why, &whole)),
+        };
+        if text.len() > whole.len() {
+            let (longer, shorter) = (text.len(), whole.len());
+            let why = format!("an update has {longer} bytes, and this {shorter}");
+            return Ok(instead(&why, &whole));
+        }
+        if new.verifies() {
+            let wanted = prove::update::Wanted { old: was, new: &is, by };
+            prove::update::update(&wanted, &text, &owned, options.target)
+                .map_err(|problem| vec![problem])?;
+        }
+        Ok(text)
+    };
+    match old {
+        Old::Listing(text) => {
+            let script = listing::read(text, &owned).map_err(|problem| vec![problem.of(None)])?;
+            let was = listing::loaded(&script).map_err(|problem| vec![problem.of(None)])?;
+            made(&was, By::Handle)
+        }
+        Old::Policies(old, loaded_policies) => {
+            let (legal, its) = old.legal(loaded_policies)?;
+            same_tables((loaded_policies, &its), (policies, &owned))?;
+            let context = nft::Context { policy: &first.name, owned: &its, clauses: &old.clauses };
+            let was = nft::commands(&legal, &context, options);
+            made(&loaded(&was)?, By::Chain)
+        }
+    }
+}
+
+/// What is there behind a script that is loaded on nothing.
+fn loaded<'s>(script: &'s Script<'s>) -> Result<State<'s>, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let state = script.apply(State::default(), true, &mut errors);
+    match errors.first() {
+        None => Ok(state),
+        Some(error) => {
+            let why = error.to_string();
+            Err(vec![Problem::NotProved { target: "the nft script", why }.of(None)])
+        }
+    }
+}
+
+/// What stands before the commands.
+fn head(policy: &Name, by: By) -> String {
+    let rest = match by {
+        By::Handle => {
+            "# It is for the ruleset that was listed, and names rules by their handles: `nft -f` loads all of it or,\n\
+             # where a handle is gone, nothing. Between the listing and this, nobody else may change these tables."
+        }
+        By::Chain => {
+            "# It is for where that one is loaded, or this one. `nft -f` loads all of it, or nothing: no packet meets\n\
+             # a chain that is flushed and not yet filled again."
+        }
+    };
+    format!(
+        "# Policy `{policy}`, compiled by weir: what makes this version of the one that is loaded.\n{rest}\n"
+    )
+}
+
+/// The text that replaces, and why it does.
+fn instead(why: &str, whole: &str) -> String {
+    format!("# Replaces the version that is loaded, where an update was asked for: {why}.\n{whole}")
+}
+
+/// That both are of the same kinds.
+fn same_tables(
+    (old, its): (&[&Policy], &[Name]),
+    (new, owned): (&[&Policy], &[Name]),
+) -> Result<(), Vec<Diagnostic>> {
+    let set = |names: &[Name]| names.iter().cloned().collect::<BTreeSet<_>>();
+    if set(its) == set(owned) {
+        return Ok(());
+    }
+    let words = |policies: &[&Policy]| {
+        let words = policies.iter().map(|it| format!("`{} {}`", it.kind.keyword(), it.name));
+        words.collect::<Vec<_>>().join(" and ")
+    };
+    let why = format!("{} has other tables than {}", words(new), words(old));
+    let instead = "take the old one away with `weir compile --emit teardown`, and load the new one \
+                   with `weir compile --emit nft`";
+    Err(vec![Problem::NoUpdate { why, instead }.of(None)])
+}
