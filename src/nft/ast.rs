@@ -72,8 +72,6 @@ pub(crate) enum Verb {
     Create,
     /// A rule: it stands before others.
     Insert,
-    /// A rule: it stands where another was.
-    Replace,
     /// It was there, and is not afterwards.
     Delete,
     /// It is not there afterwards.
@@ -99,7 +97,7 @@ pub(crate) enum Object<'a> {
     Set { table: TableName<'a>, set: Set<'a> },
     /// Elements of a set or a map.
     Elements { table: TableName<'a>, set: Cow<'a, str>, elements: Elements<'a> },
-    /// A rule of a chain, and the rule beside which it is put, or whose place it takes.
+    /// A rule of a chain, and the rule beside which it is put.
     Rule { table: TableName<'a>, chain: Cow<'a, str>, beside: Option<Beside>, rule: Rule<'a> },
     /// A rule of a chain that is loaded.
     Handle { table: TableName<'a>, chain: Cow<'a, str>, handle: u64 },

@@ -103,9 +103,7 @@ impl<'s> Run<'s> {
                 done => done,
             },
             (object, Verb::Flush) => self.flush(object),
-            (object, Verb::Add | Verb::Create | Verb::Insert | Verb::Replace) => {
-                self.put(verb, object)
-            }
+            (object, Verb::Add | Verb::Create | Verb::Insert) => self.put(verb, object),
         }
     }
 
@@ -263,8 +261,6 @@ impl<'s> Run<'s> {
         let chain = table.chain_mut(chain)?;
         let beside = beside.map(|beside| chain.place(beside)).transpose()?;
         match (beside, verb) {
-            (None, Verb::Replace) => return Err(super::needs("replace", "a handle")),
-            (Some(at), Verb::Replace) => chain.rules[at] = rule,
             (None, Verb::Insert) => chain.rules.insert(0, rule),
             (None, _) => chain.rules.push(rule),
             (Some(at), Verb::Insert) => chain.rules.insert(at, rule),

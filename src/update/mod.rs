@@ -16,8 +16,9 @@
 //! gone. Where OLD is policies, nobody knows handles: chains that differ are flushed and filled again, and the
 //! transaction comes to NEW also where NEW is loaded.
 //!
-//! Commands stand in this order ([`Phase`](order::Phase)): rules go, sets of another type are made anew, sets, elements and
-//! chains come, rules come, chains, sets and tables go. A chain that the kernel enters, and that both have, stays
+//! Commands stand in this order ([`Phase`](order::Phase)): rules go; then chains, sets and tables, which nothing names any
+//! longer; then sets with their elements, and chains come; and then the rules that name them. A set of another type
+//! goes and comes again. A chain that the kernel enters, and that both have, stays
 //! where it is among others'; a set that others fill is never flushed, filled or deleted. What cannot be done so is not
 //! an update: the text that replaces every version stands in its place, and its first line says why; so it does
 //! where an update would be longer.

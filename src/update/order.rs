@@ -16,24 +16,22 @@ pub(crate) enum By {
 /// When a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Rules go, but for those whose place another takes.
+    /// Rules go.
     RulesGo,
-    /// Sets that are of another type go, and come again.
-    SetsAnew,
+    /// Chains go, which no rule leads to any longer.
+    ChainsGo,
+    /// Sets, which no rule names any longer, and tables go.
+    SetsGo,
     /// Tables, sets, elements and chains come.
     ThingsCome,
     /// Rules come.
     RulesCome,
-    /// Chains go.
-    ChainsGo,
-    /// Sets and tables go.
-    SetsGo,
 }
 
 /// The commands of an update.
 pub(super) struct Order<'s> {
     pub(super) by: By,
-    phases: [Vec<Command<'s>>; 6],
+    phases: [Vec<Command<'s>>; 5],
 }
 
 impl<'s> Order<'s> {

@@ -1,4 +1,4 @@
-//! The rules of one chain: which stay, and what becomes of the others.
+//! The rules of one chain: which stay, which go, and where the others come.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
@@ -12,59 +12,47 @@ pub(super) struct Both<'c, 's> {
     /// The rules of each version, with a number that those have in common that are the same.
     pub(super) old: Vec<(&'s Rule<'s>, usize)>,
     pub(super) new: Vec<(&'s Rule<'s>, usize)>,
-    /// Whether a rule has to go before anything comes, which then cannot take its place.
-    pub(super) goes_first: &'c dyn Fn(&Rule<'_>) -> bool,
+}
+
+impl Both<'_, '_> {
+    /// The numbers of the rules, of the older version and of the newer.
+    fn numbers(&self) -> [Vec<usize>; 2] {
+        [&self.old, &self.new].map(|rules| rules.iter().map(|(_, number)| *number).collect())
+    }
+
+    /// Whether all rules stay.
+    pub(super) fn is_same(&self) -> bool {
+        let [old, new] = self.numbers();
+        old == new
+    }
 }
 
 impl<'s> Order<'s> {
-    /// Keeps the longest row of rules that both have in this order, by their handles. What comes takes the
-    /// place of what goes, or stands before the next rule that stays.
+    /// Keeps the longest row of rules that both versions have in this order. The others go by their handles, and what
+    /// comes stands before the next rule that stays. (No `replace`: nft 1.0.6 ends with an assertion if such a rule
+    /// has a set of intervals.)
     pub(super) fn rules_by_handle(&mut self, both: &Both<'_, 's>) {
-        let numbers = |rules: &[(&Rule<'_>, usize)]| -> Vec<usize> {
-            rules.iter().map(|(_, number)| *number).collect()
-        };
-        let ops = capture_diff_slices(Algorithm::Myers, &numbers(&both.old), &numbers(&both.new));
-        // The rule that stays behind what an operation is about, last first.
-        let mut behind = None;
-        let mut with_next = Vec::new();
-        for op in ops.iter().rev() {
-            with_next.push((op, behind));
-            if let DiffOp::Equal { old_index, .. } = *op {
-                behind = both.old[old_index].0.handle;
-            }
-        }
-        for (op, behind) in with_next.into_iter().rev() {
-            let (_, old, new) = op.as_tag_tuple();
-            if matches!(op, DiffOp::Equal { .. }) {
+        let [old, new] = both.numbers();
+        let operations = capture_diff_slices(Algorithm::Myers, &old, &new);
+        for (at, operation) in operations.iter().enumerate() {
+            if matches!(operation, DiffOp::Equal { .. }) {
                 continue;
             }
-            let (mut goes, mut comes) = (both.old[old].iter(), both.new[new].iter());
-            for (rule, _) in goes.by_ref() {
-                let takes_place = !(both.goes_first)(rule) && comes.len() > 0;
-                match (rule.handle, comes.as_slice().first()) {
-                    (Some(handle), Some((new, _))) if takes_place => {
-                        comes.next();
-                        self.put(both, Verb::Replace, Some(Beside::Handle(handle)), new);
-                    }
-                    (Some(handle), _) => self.rule_goes(both, handle),
-                    (None, _) => {}
-                }
+            let next = operations[at..].iter().find_map(|operation| match operation {
+                DiffOp::Equal { old_index, .. } => both.old[*old_index].0.handle,
+                _ => None,
+            });
+            let (table, chain) = (both.table, both.chain);
+            for handle in both.old[operation.old_range()].iter().filter_map(|(it, _)| it.handle) {
+                let object = Object::Handle { table: table.clone(), chain: chain.into(), handle };
+                self.push(Phase::RulesGo, Verb::Delete, object);
             }
-            let verb = if behind.is_some() { Verb::Insert } else { Verb::Add };
-            for (rule, _) in comes {
-                self.put(both, verb, behind.map(Beside::Handle), rule);
+            let verb = if next.is_some() { Verb::Insert } else { Verb::Add };
+            for (rule, _) in &both.new[operation.new_range()] {
+                let (table, chain, rule) = (table.clone(), chain.into(), (*rule).clone());
+                let object = Object::Rule { table, chain, beside: next.map(Beside::Handle), rule };
+                self.push(Phase::RulesCome, verb, object);
             }
         }
-    }
-
-    fn rule_goes(&mut self, both: &Both<'_, 's>, handle: u64) {
-        let (table, chain) = (both.table.clone(), both.chain.into());
-        self.push(Phase::RulesGo, Verb::Delete, Object::Handle { table, chain, handle });
-    }
-
-    fn put(&mut self, both: &Both<'_, 's>, verb: Verb, beside: Option<Beside>, rule: &Rule<'s>) {
-        let (table, chain) = (both.table.clone(), both.chain.into());
-        let object = Object::Rule { table, chain, beside, rule: rule.clone() };
-        self.push(Phase::RulesCome, verb, object);
     }
 }

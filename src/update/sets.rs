@@ -27,8 +27,8 @@ impl<'s> Order<'s> {
                     return Err(filled_by_others(old.name, name));
                 }
                 Some(now) => {
-                    self.set(Phase::SetsAnew, Verb::Delete, new.name, set);
-                    self.set_comes(Phase::SetsAnew, new.name, now);
+                    self.set(Phase::SetsGo, Verb::Delete, new.name, set);
+                    self.set_comes(new.name, now);
                     anew.push(&*now.set.name);
                 }
                 None => {
@@ -40,16 +40,16 @@ impl<'s> Order<'s> {
             }
         }
         for set in new.sets.iter().filter(|set| old.set(&set.set.name).is_none()) {
-            self.set_comes(Phase::ThingsCome, new.name, set);
+            self.set_comes(new.name, set);
         }
         Ok(anew)
     }
 
     /// A set comes with all that it holds.
-    pub(super) fn set_comes(&mut self, phase: Phase, table: &TableName<'s>, set: &SetState<'s>) {
-        self.set(phase, Verb::Add, table, set);
+    pub(super) fn set_comes(&mut self, table: &TableName<'s>, set: &SetState<'s>) {
+        self.set(Phase::ThingsCome, Verb::Add, table, set);
         let values = set.values.iter().copied().flatten().collect();
-        self.values(phase, Verb::Add, (table, set), values);
+        self.values(Verb::Add, (table, set), values);
     }
 
     /// Changes what a set holds, unless others fill it.
@@ -65,15 +65,15 @@ impl<'s> Order<'s> {
             let object = Object::Set { table: table.clone(), set: declared(new) };
             self.push(Phase::ThingsCome, Verb::Flush, object);
             let all = new.values.iter().copied().flatten().collect();
-            self.values(Phase::ThingsCome, Verb::Add, set, all);
+            self.values(Verb::Add, set, all);
             return;
         }
         if self.by == By::Chain {
             // nft cannot delete what is not there.
-            self.values(Phase::ThingsCome, Verb::Add, set, goes.clone());
+            self.values(Verb::Add, set, goes.clone());
         }
-        self.values(Phase::ThingsCome, Verb::Delete, set, goes);
-        self.values(Phase::ThingsCome, Verb::Add, set, comes);
+        self.values(Verb::Delete, set, goes);
+        self.values(Verb::Add, set, comes);
     }
 
     fn set(&mut self, phase: Phase, verb: Verb, table: &TableName<'s>, set: &SetState<'s>) {
@@ -82,7 +82,6 @@ impl<'s> Order<'s> {
 
     fn values(
         &mut self,
-        phase: Phase,
         verb: Verb,
         (table, set): (&TableName<'s>, &SetState<'s>),
         values: Vec<&Value<'s>>,
@@ -92,7 +91,7 @@ impl<'s> Order<'s> {
         }
         let elements = Elements::of(values.into_iter().cloned().collect());
         let (table, set) = (table.clone(), Cow::Borrowed(&*set.set.name));
-        self.push(phase, verb, Object::Elements { table, set, elements });
+        self.push(Phase::ThingsCome, verb, Object::Elements { table, set, elements });
     }
 }
 

@@ -64,7 +64,7 @@ impl<'s> Order<'s> {
             self.push(Phase::ThingsCome, Verb::Add, Object::Table(named(name)));
         }
         for set in &table.sets {
-            self.set_comes(Phase::ThingsCome, name, set);
+            self.set_comes(name, set);
         }
         for chain in &table.chains {
             self.chain(Phase::ThingsCome, Verb::Add, name, chain);
@@ -91,32 +91,25 @@ impl<'s> Order<'s> {
             if old.chains[before].base != chain.base {
                 return Err(Stop::Whole(MOVED));
             }
-            let goes_first = |rule: &Rule<'_>| names_one_of(rule, &anew);
             // What names a set that is made anew is like no other rule.
-            let numbered = |rules: &[&'s Rule<'s>], numbers: &[usize], of: usize| {
-                let rules = rules.iter().zip(numbers);
+            let numbered = |rules: &[&'s Rule<'s>], numbers: &[usize], goes: usize| {
                 let number = |(rule, number): (&&'s Rule<'s>, &usize)| {
-                    (*rule, 2 * number + if goes_first(rule) { of } else { 0 })
+                    (*rule, 2 * number + if names_one_of(rule, &anew) { goes } else { 0 })
                 };
-                rules.map(number).collect::<Vec<_>>()
+                rules.iter().zip(numbers).map(number).collect::<Vec<_>>()
             };
             let both = Both {
                 table: new.name,
                 chain: chain.name,
                 old: numbered(&old.chains[before].rules, &was[before], 1),
                 new: numbered(&chain.rules, &is[index], 0),
-                goes_first: &goes_first,
             };
             match self.by {
                 By::Handle => self.rules_by_handle(&both),
+                By::Chain if both.is_same() => {}
                 By::Chain => {
-                    let numbers = |rules: &[(_, usize)]| -> Vec<usize> {
-                        rules.iter().map(|(_, number)| *number).collect()
-                    };
-                    if numbers(&both.old) != numbers(&both.new) {
-                        self.chain(Phase::RulesGo, Verb::Flush, new.name, &bare(chain));
-                        self.fill(new.name, chain);
-                    }
+                    self.chain(Phase::RulesGo, Verb::Flush, new.name, &bare(chain));
+                    self.fill(new.name, chain);
                 }
             }
         }

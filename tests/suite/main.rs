@@ -56,3 +56,4 @@ mod shortest;
 mod smt;
 mod supply;
 mod testing;
+mod update;

@@ -72,7 +72,6 @@ const fn verb(verb: Verb) -> &'static str {
         Verb::Add => "add",
         Verb::Create => "create",
         Verb::Insert => "insert",
-        Verb::Replace => "replace",
         Verb::Delete => "delete",
         Verb::Destroy => "destroy",
         Verb::Flush => "flush",

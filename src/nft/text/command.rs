@@ -57,7 +57,6 @@ const fn verb(word: &str) -> Option<Verb> {
         b"add" => Verb::Add,
         b"create" => Verb::Create,
         b"insert" => Verb::Insert,
-        b"replace" => Verb::Replace,
         b"delete" => Verb::Delete,
         b"destroy" => Verb::Destroy,
         b"flush" => Verb::Flush,
@@ -119,7 +118,6 @@ impl<'a> Parser<'a> {
         let unknown_kind = || error_at(kind_at, unknown("command or object", kind));
         let object = match (kind, verb) {
             ("rule", Verb::Add | Verb::Insert) => self.rule_command(table)?,
-            ("rule", Verb::Replace) if self.knows_handles => self.rule_command(table)?,
             ("rule", Verb::Delete) if self.knows_handles => {
                 let chain = self.name("a chain")?;
                 self.word("handle")?;
@@ -131,7 +129,7 @@ impl<'a> Parser<'a> {
                 let word = kind.to_owned();
                 return Err(error_at(kind_at, ReadProblem::Inexact { word, why }));
             }
-            (_, Verb::Insert | Verb::Replace) | ("element", Verb::Flush) => {
+            (_, Verb::Insert) | ("element", Verb::Flush) => {
                 return Err(unknown_kind());
             }
             ("table", _) => self.table_command(verb, table)?,

@@ -65,7 +65,6 @@ pub(super) fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Res
         Verb::Add => "add",
         Verb::Create => "create",
         Verb::Insert => "insert",
-        Verb::Replace => "replace",
         Verb::Delete => "delete",
         Verb::Destroy => "destroy",
         Verb::Flush => "flush",
@@ -73,6 +72,9 @@ pub(super) fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Res
     match &command.object {
         Object::Table(table) => writeln!(out, "{verb} table {}", table.name),
         Object::Chain { table, chain } => writeln!(out, "{verb} chain {table} {}", chain.name),
+        Object::Set { table, set } if matches!(command.verb, Verb::Delete | Verb::Flush) => {
+            writeln!(out, "{verb} set {table} {}", set.name)
+        }
         Object::Set { table, set } => {
             writeln!(out, "{verb} set {table} {} {{ type {}; }}", set.name, set.of)
         }
