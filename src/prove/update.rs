@@ -3,20 +3,9 @@
 use std::collections::HashSet;
 
 use crate::diag::{Diagnostic, Problem};
-use crate::net::Name;
-use crate::nft::{Elements, SetState, State, TableState, Target, Value, text};
+use crate::nft::{Elements, SetState, State, TableState, Value, text};
 use crate::reader;
-use crate::update::{By, Same, ties};
-
-/// What an update is to do.
-pub(crate) struct Wanted<'w, 's> {
-    /// What is loaded.
-    pub(crate) old: &'w State<'s>,
-    /// What is to be loaded.
-    pub(crate) new: &'w State<'s>,
-    /// How it names rules; by chains, it does the same where `new` is loaded.
-    pub(crate) by: By,
-}
+use crate::update::{By, Same, Versions, ties};
 
 /// Proves that a script for nft makes what is to be loaded of what is: the same tables and chains, entered in the same
 /// places and order, with the same rules, comments and counters among them, and the same sets; that sets that
@@ -25,12 +14,8 @@ pub(crate) struct Wanted<'w, 's> {
 /// # Errors
 ///
 /// `E402`, if it does not, or if it cannot be read back.
-pub(crate) fn update(
-    wanted: &Wanted<'_, '_>,
-    text: &str,
-    owned: &[Name],
-    target: Target,
-) -> Result<(), Diagnostic> {
+pub(crate) fn update(versions: &Versions<'_, '_>, text: &str) -> Result<(), Diagnostic> {
+    let Versions { old, new, by, owned, target, .. } = *versions;
     let refuse = |why| Problem::NotProved { target: "the update", why }.of(None);
     let (script, errors) = text::read_update(text);
     if let Some(error) = errors.first() {
@@ -39,13 +24,13 @@ pub(crate) fn update(
     script.spares_others(owned).map_err(refuse)?;
     // A set that others fill holds one thing that nobody else has.
     let theirs = Elements::of(vec![Value::Number(1)]);
-    let on_old = [("what is loaded", wanted.old)];
-    let on_new = [("what is to be loaded", wanted.new)];
-    let on_new = on_new.iter().filter(|_| wanted.by == By::Chain);
+    let on_old = [("what is loaded", old)];
+    let on_new = [("what is to be loaded", new)];
+    let on_new = on_new.iter().filter(|_| by == By::Chain);
     for (on, before) in on_old.iter().chain(on_new) {
-        let before = filled(before, wanted.new, &theirs);
+        let before = filled(before, new, &theirs);
         let after = reader::nft::loaded(&script, before.clone(), target);
-        let same = after.and_then(|after| is_same(&after, wanted.new, &before));
+        let same = after.and_then(|after| is_same(&after, new, &before));
         same.map_err(|why| refuse(format!("loaded on {on}, {why}")))?;
     }
     Ok(())

@@ -87,9 +87,10 @@ fn check_set(set: &SetState<'_>) -> Result<(), &'static str> {
     let is_plain = set.set.map.is_none() && set.pairs.is_empty() && set.entries.is_empty();
     match set {
         _ if !is_plain => Err("is a map"),
-        _ if set.fleeting || set.limits || set.unread.is_some() => {
-            Err("has elements that come and go by themselves, or cannot be read")
+        _ if set.fleeting || set.limits || set.set.flags.iter().any(|flag| flag != "interval") => {
+            Err("has elements that come and go by themselves")
         }
+        _ if set.unread.is_some() => Err("has elements that cannot be read"),
         _ if !values().all(is_plain_value) => Err("holds what no policy writes"),
         _ => Ok(()),
     }

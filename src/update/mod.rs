@@ -39,7 +39,7 @@ use crate::backend::nft;
 use crate::compile::{Compilation, View};
 use crate::diag::{Diagnostic, Problem};
 use crate::net::Name;
-use crate::nft::{Script, State, text};
+use crate::nft::{Script, State, Target, text};
 use crate::policy::Policy;
 use crate::prove;
 
@@ -55,6 +55,22 @@ pub enum Old<'a> {
     /// Policies as the same release of weir compiles them with the same options: layout, counters and comments are as
     /// those of NEW.
     Policies(&'a Compilation, &'a [&'a Policy]),
+}
+
+/// Two versions, and how the one becomes the other.
+pub(crate) struct Versions<'v, 's> {
+    /// The first of the policies that are to be loaded.
+    policy: &'v Name,
+    /// What is loaded.
+    pub(crate) old: &'v State<'s>,
+    /// What is to be loaded.
+    pub(crate) new: &'v State<'s>,
+    /// How rules that go are named; by chains, all comes to the same where `new` is loaded.
+    pub(crate) by: By,
+    /// Every table that may be touched.
+    pub(crate) owned: &'v [Name],
+    /// The oldest nft that has to load the text.
+    pub(crate) target: Target,
 }
 
 /// Why the update is no change of single objects, or none at all.
@@ -93,16 +109,14 @@ pub fn update(
     new: &Compilation,
     policies: &[&Policy],
 ) -> Result<String, Vec<Diagnostic>> {
-    // What two policies claim both, and the text that replaces.
-    let whole = new.emit_together(policies, View::Nft)?;
-    let (Some(first), options) = (policies.first(), new.nft_options()) else { return Ok(whole) };
-    let (legal, owned) = new.legal(policies)?;
-    let context = nft::Context { policy: &first.name, owned: &owned, clauses: &new.clauses };
-    let is = nft::commands(&legal, &context, options);
-    let is = loaded(&is)?;
-    let made = |was: &State<'_>, by| {
-        let text = match Order::of(was, &is, by) {
-            Ok(order) => format!("{}{}", head(&first.name, by), text::print_flat(&order.script())),
+    between(old, new, policies, |versions| {
+        // Which says, too, what two policies would claim both.
+        let whole = new.emit_together(policies, View::Nft)?;
+        let text = match Order::of(versions.old, versions.new, versions.by) {
+            Ok(order) => {
+                let commands = text::print_flat(&order.script());
+                format!("{}{commands}", head(versions))
+            }
             Err(Stop::Refused(problem)) => return Err(vec![problem.of(None)]),
             Err(Stop::Whole(why)) => return Ok(instead(why, &whole)),
         };
@@ -112,24 +126,65 @@ pub fn update(
             return Ok(instead(&why, &whole));
         }
         if new.verifies() {
-            let wanted = prove::update::Wanted { old: was, new: &is, by };
-            prove::update::update(&wanted, &text, &owned, options.target)
-                .map_err(|problem| vec![problem])?;
+            proved(versions, &text)?;
         }
         Ok(text)
+    })
+}
+
+/// Proves that `text`, which may have come from elsewhere, is as good as what [`update`] writes: where `old` is
+/// loaded, and where it is policies also where `policies` of `new` are, it leaves these just as they are loaded on
+/// nothing, what others have filled, and everything of others.
+///
+/// # Errors
+///
+/// If it is not (`E402`), and as for [`update`].
+pub fn prove(
+    old: Old<'_>,
+    new: &Compilation,
+    policies: &[&Policy],
+    text: &str,
+) -> Result<(), Vec<Diagnostic>> {
+    between(old, new, policies, |versions| proved(versions, text))
+}
+
+fn proved(versions: &Versions<'_, '_>, text: &str) -> Result<(), Vec<Diagnostic>> {
+    prove::update::update(versions, text).map_err(|problem| vec![problem])
+}
+
+/// Does something about two versions.
+fn between<T>(
+    old: Old<'_>,
+    new: &Compilation,
+    policies: &[&Policy],
+    then: impl FnOnce(&Versions<'_, '_>) -> Result<T, Vec<Diagnostic>>,
+) -> Result<T, Vec<Diagnostic>> {
+    let refused = |problem: Problem| vec![problem.of(None)];
+    let Some(first) = policies.first() else {
+        let why = "there is no policy to be loaded".to_owned();
+        let instead = "take away what is loaded with `weir compile --emit teardown`";
+        return Err(refused(Problem::NoUpdate { why, instead }));
+    };
+    let (policy, options) = (&first.name, new.nft_options());
+    let (legal, owned) = new.legal(policies)?;
+    let context = nft::Context { policy, owned: &owned, clauses: &new.clauses };
+    let is = nft::commands(&legal, &context, options);
+    let is = loaded(&is)?;
+    let then = |was: &State<'_>, by| {
+        let (owned, target) = (&*owned, options.target);
+        then(&Versions { policy, old: was, new: &is, by, owned, target })
     };
     match old {
         Old::Listing(text) => {
-            let script = listing::read(text, &owned).map_err(|problem| vec![problem.of(None)])?;
-            let was = listing::loaded(&script).map_err(|problem| vec![problem.of(None)])?;
-            made(&was, By::Handle)
+            let script = listing::read(text, &owned).map_err(refused)?;
+            then(&listing::loaded(&script).map_err(refused)?, By::Handle)
         }
         Old::Policies(old, loaded_policies) => {
             let (legal, its) = old.legal(loaded_policies)?;
             same_tables((loaded_policies, &its), (policies, &owned))?;
-            let context = nft::Context { policy: &first.name, owned: &its, clauses: &old.clauses };
+            let context = nft::Context { policy, owned: &its, clauses: &old.clauses };
             let was = nft::commands(&legal, &context, options);
-            made(&loaded(&was)?, By::Chain)
+            then(&loaded(&was)?, By::Chain)
         }
     }
 }
@@ -148,7 +203,7 @@ fn loaded<'s>(script: &'s Script<'s>) -> Result<State<'s>, Vec<Diagnostic>> {
 }
 
 /// What stands before the commands.
-fn head(policy: &Name, by: By) -> String {
+fn head(Versions { policy, by, .. }: &Versions<'_, '_>) -> String {
     let rest = match by {
         By::Handle => {
             "# It is for the ruleset that was listed, and names rules by their handles: `nft -f` loads all of it or,\n\

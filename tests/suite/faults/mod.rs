@@ -9,6 +9,7 @@
 mod host;
 mod nft;
 mod same;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
