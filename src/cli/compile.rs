@@ -72,7 +72,7 @@ pub(super) struct Compile {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write every view of every policy into this folder, as POLICY.nft, POLICY.json, and so on.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "emit"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "emit", "from"])]
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     deny: Deny,

@@ -42,7 +42,8 @@ impl Problem {
             Self::Punctuation { instead, .. }
             | Self::Contradiction { instead, .. }
             | Self::MeshCannot { instead, .. }
-            | Self::MeshFault { instead, .. } => (*instead).to_owned(),
+            | Self::MeshFault { instead, .. }
+            | Self::NoUpdate { instead, .. } => (*instead).to_owned(),
             Self::SurplusBlock { .. } => {
                 "end the clause before the `{`, or remove the braces".to_owned()
             }
@@ -74,7 +75,6 @@ impl Problem {
             Self::TooEntangled { .. } => {
                 "`--no-verify` writes the text without the proof".to_owned()
             }
-            Self::NoUpdate { instead, .. } => (*instead).to_owned(),
             Self::Unmet { policy, .. } => format!(
                 "change policy `{policy}`, or what is expected; `weir explain` shows the packet's \
                  way through the rules"

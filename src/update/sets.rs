@@ -111,7 +111,7 @@ fn declared<'s>(set: &SetState<'s>) -> Set<'s> {
 }
 
 /// What only the first holds.
-fn difference<'v, 's>(one: &SetState<'s>, other: &SetState<'v>) -> Vec<&'s Value<'s>> {
+fn difference<'s>(one: &SetState<'s>, other: &SetState<'_>) -> Vec<&'s Value<'s>> {
     let known: HashSet<String> = other.values.iter().copied().flatten().map(Value::key).collect();
     let values = one.values.iter().copied().flatten();
     values.filter(|value| !known.contains(&value.key())).collect()

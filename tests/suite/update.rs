@@ -1,6 +1,8 @@
 //! Updates: what turns a version that is loaded into another, on the kernel.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use netweir::policy::Policy;
 use netweir::syntax::NoIncludes;
@@ -134,7 +136,7 @@ fn check(netns: &Netns, pair: &[Policy; 2], layout: Layout, at: usize, tally: &m
     netns.load(&format!("flush ruleset\n{OTHERS}{new}"));
     let alone = listing(netns);
     let (wanted, rules) = (objects(&alone), counted(&alone));
-    for from in [if at % 2 == 0 { From::Text } else { From::Json }, From::Policy] {
+    for from in [if at.is_multiple_of(2) { From::Text } else { From::Json }, From::Policy] {
         netns.load(&with_counts(&format!("flush ruleset\n{OTHERS}{old}")));
         let mut text = listing(netns);
         let before = counted(&text);
@@ -177,7 +179,7 @@ fn check(netns: &Netns, pair: &[Policy; 2], layout: Layout, at: usize, tally: &m
             }
             tally.kept += kept;
         }
-        if from == From::Policy && at % 3 == 0 {
+        if from == From::Policy && at.is_multiple_of(3) {
             netns.load(&made);
             assert_eq!(objects(&listing(netns)), wanted, "twice\n{old}\n{made}");
         }
@@ -187,7 +189,7 @@ fn check(netns: &Netns, pair: &[Policy; 2], layout: Layout, at: usize, tally: &m
 #[test]
 fn random_pairs_come_to_what_the_newer_one_alone_is() {
     const WORKERS: u8 = 4;
-    const EACH: usize = 28;
+    const EACH: usize = 26;
     if !netns::available() {
         return;
     }
@@ -269,8 +271,9 @@ fn a_set_of_another_type_is_made_anew() {
     let netns = Netns::new();
     let version = |end: &str| {
         let ports: Vec<String> = (0..12).map(|at| format!("{}", 2000 + 2 * at)).collect();
-        let rest = (0..30).map(|at| format!(", 172.16.{}.0/24", 2 * at)).collect::<String>();
-        let rest = format!("exclude to 10.0.0.0/8{rest}; exclude port {}{end}", ports.join(", "));
+        let many: Vec<String> = (0..30).map(|at| format!("172.16.{}.0/24", 2 * at)).collect();
+        let (many, ports) = (many.join(", "), ports.join(", "));
+        let rest = format!("exclude to {many}; exclude port {ports}{end}");
         compiled(&format!("sidecar s {{ outbound {{ {rest} }} }}"))
     };
     let versions = [version(""), version(", 3000-3010")];
@@ -428,4 +431,62 @@ fn what_is_no_version_of_the_policy_is_refused() {
     let why = refused(Old::Policies(&pod, &loaded), &new);
     assert!(why.contains("`sidecar s` has other tables than `ambient-pod p`"), "{why}");
     assert!(why.contains("`weir compile --emit teardown`"), "{why}");
+}
+
+#[test]
+fn the_command_says_what_is_missing() {
+    let weir = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // One that ends before it reads has said why.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        (output.status.code().unwrap(), out, err)
+    };
+    let policy = "rulesets/istio/default.weir";
+    let update = ["compile", "--emit", "update", policy];
+    let (status, out, err) = weir(&update, "");
+    assert!(status == 2 && out.starts_with(')') && err.contains("--from <OLD>"), "{err}");
+    let (status, out, err) = weir(&["compile", "--from", policy, policy], "");
+    assert!(status == 2 && out.starts_with(')') && err.contains("`--emit update`"), "{err}");
+    let from =
+        |old: &'static str, input: &str| weir(&[&update[..], &["--from", old]].concat(), input);
+    for (old, input, said) in [
+        ("-", "*nat\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n", "has rules of iptables"),
+        ("-", "table ip x { # handle 1\n}\n", "no table of this kind of policy"),
+        ("-", "sidecar x { mode }", "E1"),
+        ("rulesets/ambient/pod.weir", "", "has other tables than"),
+    ] {
+        let (status, out, err) = from(old, input);
+        assert!(status == 1 && out.starts_with(')') && err.contains(said), "{err}");
+    }
+    let (status, out, _) = from(policy, "");
+    assert!(status == 0 && out.ends_with("# Nothing differs.\n"), "{out}");
+}
+
+#[test]
+fn several_policies_of_one_namespace_are_one_update() {
+    if !netns::available() {
+        return;
+    }
+    let netns = Netns::new();
+    let version = |ports: &str| {
+        let sidecar = "mode tproxy; family ipv4; outbound { exclude port";
+        compiled(&format!("sidecar s {{ {sidecar} {ports} }} }}\nambient-host node {{}}\n"))
+    };
+    let (old, new) = (version("22"), version("22, 23"));
+    let [was, is] = [&old, &new].map(|it| it.policies.iter().collect::<Vec<_>>());
+    netns.load(&new.emit_together(&is, View::Nft).unwrap());
+    let wanted = objects(&listing(&netns));
+    netns.load(&format!("flush ruleset\n{}", old.emit_together(&was, View::Nft).unwrap()));
+    let list = netns.output("nft", &["-a", "list", "ruleset"]);
+    let by_chain = update(Old::Policies(&old, &was), &new, &is).unwrap();
+    let by_handle = update(Old::Listing(&list), &new, &is).unwrap();
+    for made in [by_handle, by_chain] {
+        assert!(!made.contains("ambient"), "{made}");
+        netns.load(&made);
+        assert_eq!(objects(&listing(&netns)), wanted, "{made}");
+    }
 }
