@@ -19,6 +19,8 @@ pub(crate) mod keywords;
 mod names;
 mod problem;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod target;
 mod terms;
 pub(crate) mod text;

@@ -8,6 +8,10 @@ use super::order::{By, Order, Phase};
 use crate::diag::Problem;
 use crate::nft::{Elements, Object, Set, SetState, TableName, TableState, Value, Verb};
 
+/// Most looks at intervals while some are deleted. nft 1.0.6 looks at all of a set for each, and needs 15 seconds for
+/// 1,000 of 20,000; it fills the whole set anew in 60 milliseconds.
+const MOST_LOOKS: usize = 200_000;
+
 impl<'s> Order<'s> {
     /// Changes the sets of a table that both versions have; which of them are made anew, because they are of
     /// another type.
@@ -60,8 +64,11 @@ impl<'s> Order<'s> {
         let goes = difference(old, new);
         let comes = difference(new, old);
         let set = (table, new);
-        if self.by == By::Chain && new.is_interval() && overlaps(&goes, new) {
-            // Where NEW is loaded, what goes could not even be added, and so not be deleted.
+        let held: usize = old.values.iter().map(|values| values.len()).sum();
+        let is_long = goes.len().saturating_mul(held) > MOST_LOOKS;
+        // Where NEW is loaded, what goes and overlaps could not even be added, and so not be deleted.
+        let is_in_the_way = || self.by == By::Chain && overlaps(&goes, new);
+        if new.is_interval() && (is_long || is_in_the_way()) {
             let object = Object::Set { table: table.clone(), set: declared(new) };
             self.push(Phase::ThingsCome, Verb::Flush, object);
             let all = new.values.iter().copied().flatten().collect();

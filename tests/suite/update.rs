@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use netweir::policy::Policy;
 use netweir::syntax::NoIncludes;
@@ -488,5 +489,32 @@ fn several_policies_of_one_namespace_are_one_update() {
         assert!(!made.contains("ambient"), "{made}");
         netns.load(&made);
         assert_eq!(objects(&listing(&netns)), wanted, "{made}");
+    }
+}
+
+#[test]
+fn a_long_set_of_which_much_changes_is_filled_anew() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let netns = Netns::new();
+    let version = |changed: u32| {
+        let of = |at: u32| {
+            format!("10.{}.{}.{}/25", at >> 8, at & 255, if at < changed { 128 } else { 0 })
+        };
+        let all: Vec<String> = (0..20_000).map(of).collect();
+        compiled(&format!("sidecar s {{ outbound {{ exclude to {} }} }}", all.join(", ")))
+    };
+    let (old, few, many) = (version(0), version(5), version(500));
+    for (new, is_flushed) in [(&few, false), (&many, true)] {
+        netns.load(&format!("flush ruleset\n{}", script(&old)));
+        let made = from_listing(&listing(&netns), new);
+        assert!(!made.starts_with(REPLACES) && made.contains("flush set") == is_flushed);
+        let begun = Instant::now();
+        netns.load(&made);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        let changed = objects(&listing(&netns));
+        netns.load(&format!("flush ruleset\n{}", script(new)));
+        assert_eq!(changed, objects(&listing(&netns)));
     }
 }
