@@ -7,10 +7,10 @@
 //! NEW: policies ──lower──build───────────▶ │ State │ ──┘
 //! ```
 //!
-//! The difference of two programs is: tables, chains and sets by their names, elements of sets by what they
-//! mean, and rules of a chain as a longest common subsequence. Two rules are the same if they treat every
-//! packet alike in the IR with the sets of NEW, name the same sets, have the same comment, and both count or
-//! both do not (`same.rs`). What is the same is in no command, so that it keeps its counters.
+//! The difference of two programs is: tables, chains and sets by their names, elements of sets one by one, and
+//! rules of a chain as a longest common subsequence. Two rules are the same if they are one rule in the IR with the
+//! sets of NEW, name the same sets, have the same comment, and both count or both do not (`same.rs`). What is the
+//! same is in no command, so that it keeps its counters.
 //!
 //! Rules that go are named by their handles where OLD is a listing, and such a transaction fails whole where one is
 //! gone. Where OLD is policies, nobody knows handles: chains that differ are flushed and filled again, and the
@@ -18,13 +18,12 @@
 //!
 //! Commands stand in this order (`order.rs`): rules go; then chains, sets and tables, which nothing names any
 //! longer; then sets with their elements, and chains come; and then the rules that name them. A set of another type
-//! goes and comes again. A chain that the kernel enters, and that both have, stays
-//! where it is among others'; a set that others fill is never flushed, filled or deleted. What cannot be done so is not
-//! an update: the text that replaces every version stands in its place, and its first line says why; so it does
-//! where an update would be longer.
+//! goes and comes again. A chain that the kernel enters, and that both have, stays where it is among others'; a set
+//! that others fill is never flushed, filled or deleted. What cannot be done so is no update: the text that replaces
+//! every version stands in its place, and its first line says why; so it does where an update would be longer.
 //!
-//! What comes out is proved like every text: read back, run on a model in which OLD is
-//! loaded, and NEW if it must do there too, it leaves NEW.
+//! What comes out is proved like every text: read back and run on a model in which OLD is loaded, and NEW if it must
+//! do there too, it leaves NEW.
 
 mod listing;
 mod order;
