@@ -398,7 +398,11 @@ impl Compilation {
         self.texts(policies, view).map_err(|found| self.failure(found))
     }
 
-    fn texts(&self, policies: &[&Policy], view: View) -> Result<String, Vec<Diagnostic>> {
+    pub(crate) fn texts(
+        &self,
+        policies: &[&Policy],
+        view: View,
+    ) -> Result<String, Vec<Diagnostic>> {
         let conflicts = self.conflicts(policies);
         if conflicts.iter().any(Diagnostic::is_error) {
             return Err(conflicts);
@@ -467,6 +471,16 @@ impl Compilation {
     /// What is allowed, as far as compiling has seen it.
     pub(crate) fn allows(&self) -> Allows {
         self.allows.clone()
+    }
+
+    /// How nft output is written.
+    pub(crate) const fn nft_options(&self) -> &nft::Options {
+        &self.options.nft
+    }
+
+    /// Whether what is written is proved.
+    pub(crate) const fn verifies(&self) -> bool {
+        self.options.verify
     }
 
     /// The oldest nft that has to load what is written.
