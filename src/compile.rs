@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
+use crate::foreign;
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
 use crate::ir::{Clauses, Ruleset};
 use crate::lower::{self, Lowered, Neighbour, lower};
@@ -154,6 +155,9 @@ pub fn compile(
     loader: &dyn Loader,
     options: &Options,
 ) -> Result<Compilation, Failure> {
+    if let Some(failure) = foreign::failure(name, text) {
+        return Err(failure);
+    }
     let input = syntax::load_policies(name, text, loader, &begins_top_level);
     let (Checked { policies, diagnostics }, allows) = check_and_allow(&input, &options.groups);
     let (main, sources, files) = (input.main(), input.sources, input.files);

@@ -13,13 +13,23 @@ impl Problem {
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::UnclosedText
-            | Self::UnclosedBlock
             | Self::Unreadable { is_missing: false, .. }
-            | Self::Unsupported { .. }
-            | Self::SameMark { .. } => return None,
+            | Self::Unsupported { .. } => return None,
+            Self::SameMark { mark } => {
+                let other = if *mark == u32::MAX { 1 } else { mark + 1 };
+                format!("give each its own: `outbound-mark {other}`")
+            }
             Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
                 return instead.clone();
             }
+            Self::UnclosedBlock { before, count } => {
+                let braces = "}".repeat(*count);
+                match before {
+                    Some(word) => format!("write `{braces}` before `{word}`"),
+                    None => format!("write `{braces}` at the end"),
+                }
+            }
+            Self::Lookalike { instead, .. } => format!("write `{instead}`"),
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
             Self::Invisible { character } => invisible(*character).to_owned(),
             Self::TooDeep => {
@@ -39,8 +49,8 @@ impl Problem {
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
-            Self::Punctuation { instead, .. }
-            | Self::Contradiction { instead, .. }
+            Self::Punctuation { instead, .. } => instead.clone().into_owned(),
+            Self::Contradiction { instead, .. }
             | Self::MeshCannot { instead, .. }
             | Self::MeshFault { instead, .. } => (*instead).to_owned(),
             Self::SurplusBlock { .. } => {
@@ -60,6 +70,7 @@ impl Problem {
             Self::IncludeTooDeep => {
                 "include the file from one that is nearer to the first".to_owned()
             }
+            Self::NotAPolicy { instead, .. } => instead.clone(),
             Self::NotAPath { path } => format!("write `include \"{path}\"`"),
 
             Self::OutOfRange { form, .. } | Self::Reserved { form, .. } => (*form).to_owned(),
@@ -101,15 +112,17 @@ impl Problem {
             Self::OtherFamily { other, .. } => {
                 format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
             }
+            Self::UnknownGroup { name } if name == "root" => "write `0`".to_owned(),
             Self::UnknownGroup { .. } => {
                 "write its number, or name the file that has it: `--group-file /etc/group`, or \
                  `group-file` in weir.toml"
                     .to_owned()
             }
-            Self::Undefined { name } if Name::new(name).is_err() => {
-                "write the name of a list behind the `$`: `$health`".to_owned()
+            Self::Undefined { meant: Some(name), .. } => format!("write `${name}`"),
+            Self::Undefined { name, .. } if Name::new(name).is_err() => {
+                "the name of a list stands behind a `$`, and nothing else".to_owned()
             }
-            Self::Undefined { name } => {
+            Self::Undefined { name, .. } => {
                 format!("define it at the top level: `let {name} = …`")
             }
             Self::DefinedTwice { .. } => {
@@ -201,7 +214,10 @@ impl Problem {
             Self::OpenFamily { family, other } => {
                 let everywhere = family.everywhere();
                 let other = other.keyword();
-                format!("capture `{everywhere}` too, or exclude it, or write `family {other}`")
+                format!(
+                    "capture `{everywhere}` too, or exclude it, or write `family {other}`; `*` is \
+                     everything of both"
+                )
             }
             Self::IdleAllow { .. } => "remove it: there is no such warning here".to_owned(),
             Self::NotAWarning { .. } => {

@@ -35,7 +35,7 @@ pub use istio::{
     Outbound, PodRoute, ProbeOwner, Proxy, Sidecar, Tproxy,
 };
 pub use kinds::Kind;
-pub(crate) use kinds::{begins_top_level, of_kind};
+pub(crate) use kinds::{begins_policy, begins_top_level, of_kind};
 pub use kuma::Kuma;
 pub use print::{print, print_with};
 pub use printer::Detail;

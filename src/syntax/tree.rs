@@ -1,7 +1,7 @@
 //! Matches up braces, and puts every comment where it belongs.
 
 use super::ast::{Block, Clause, Comment, File, Item, Term, TermKind};
-use crate::diag::{Diagnostic, Problem, Report, shown};
+use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::span::Span;
 
 /// Most blocks in one another. The language needs 2; the limit is for hostile texts.
@@ -60,9 +60,9 @@ fn is_closed(pieces: &[Piece]) -> bool {
 pub(super) fn comma_without_value(comma: Span) -> Diagnostic {
     Problem::Punctuation {
         what: "a comma without a value behind it",
-        instead: "write the value, or remove the comma",
+        instead: "write the value, or remove the comma".into(),
     }
-    .at(comma, "a list goes on after it")
+    .at(comma, Hint::with("a list goes on after it", ""))
 }
 
 /// Of a clause that ends with `=`.
@@ -75,7 +75,7 @@ pub(super) fn sign_without_value(clause: &Clause) -> Diagnostic {
         }
         _ => Problem::Punctuation {
             what: "a `=` without a value behind it",
-            instead: "remove it; only a list has one: `let name = 15020, 15021`",
+            instead: "remove it; only a list has one: `let name = 15020, 15021`".into(),
         },
     }
     .at(clause.span, "")
@@ -125,8 +125,9 @@ impl Builder {
             self.piece(piece);
         }
         self.settle();
+        self.unclosed_at_end();
         while let Some(open) = self.open.pop() {
-            self.never_closed(open);
+            self.end_unclosed(open);
         }
         self
     }
@@ -141,40 +142,41 @@ impl Builder {
             Piece::Comment(comment) => self.comment(*comment),
             Piece::Clause(mut clause) => {
                 self.settle();
-                self.begin_line(clause.span, false);
+                self.begin_line(clause.span, clause.keyword(), false);
                 clause.after_gap = self.take_gap();
                 self.pending = Some(clause);
             }
             Piece::Semicolon => self.settle(),
             Piece::Comma(span) => {
-                self.begin_line(span, false);
+                self.begin_line(span, Some(","), false);
                 self.comma(span);
             }
             Piece::Open(span) => {
-                self.begin_line(span, false);
+                self.begin_line(span, Some("{"), false);
                 self.open(span);
             }
             Piece::Close(span) => {
                 self.settle();
-                self.begin_line(span, true);
+                self.begin_line(span, Some("}"), true);
                 self.close(span);
             }
         }
     }
 
-    /// A piece at `at` stands on this line.
-    fn begin_line(&mut self, at: Span, closes: bool) {
+    /// A piece at `at`, which begins with `word`, stands on this line.
+    fn begin_line(&mut self, at: Span, word: Option<&str>, closes: bool) {
         if std::mem::replace(&mut self.line_begun, true) {
             return;
         }
         self.indent = at.start - self.line_start;
+        let word = word.map(ToOwned::to_owned);
         while self.by_indent
             && let Some(innermost) = self.open.last()
             && (innermost.indent > self.indent || innermost.indent == self.indent && !closes)
             && self.pending.is_none()
             && let Some(open) = self.open.pop()
         {
-            self.never_closed(open);
+            self.never_closed(open, word.clone());
         }
     }
 
@@ -215,7 +217,7 @@ impl Builder {
         } else {
             Problem::Punctuation {
                 what: "a comma without a value before it",
-                instead: "write the value, or remove the comma",
+                instead: "write the value, or remove the comma".into(),
             }
             .at(span, "it parts the values of a list")
         };
@@ -238,7 +240,7 @@ impl Builder {
             if self.open.last().is_none_or(|around| !around.header.terms.is_empty()) {
                 let problem = Problem::Punctuation {
                     what: "a block without a name",
-                    instead: "write what it is about before the `{`: `outbound {`",
+                    instead: "write what it is about before the `{`: `outbound {`".into(),
                 };
                 self.report.push(problem.at(span, "opened here"));
             }
@@ -298,16 +300,49 @@ impl Builder {
         self.items.push(Item::Clause(header));
     }
 
-    fn never_closed(&mut self, open: Open) {
+    /// Reports a block that ends before a line that begins with `word`.
+    fn never_closed(&mut self, open: Open, word: Option<String>) {
         // Blocks that are too deep were reported, and so are those around them.
         if self.too_deep == 0 {
-            self.report.push(Problem::UnclosedBlock.at(open.block.open, "opened here"));
+            let problem = Problem::UnclosedBlock { before: word, count: 1 };
+            let end = self.last_said().unwrap_or(open.block.open).behind();
+            let brace = if self.line_start <= open.block.open.start {
+                " }".to_owned()
+            } else {
+                format!("\n{}}}", " ".repeat(open.indent as usize))
+            };
+            let label = Hint::with("opened here", brace).replacing(end);
+            self.report.push(problem.at(open.block.open, label));
         }
-        let end = self.items.iter().rev().find_map(|item| match item {
+        self.end_unclosed(open);
+    }
+
+    /// Reports the blocks that are open at the end of the file, of which one is mostly the reason.
+    fn unclosed_at_end(&mut self) {
+        let Some(innermost) = self.open.last().filter(|_| self.too_deep == 0) else { return };
+        let count = self.open.len();
+        let end = self.last_said().unwrap_or(innermost.block.open).behind();
+        let braces = " }".repeat(count);
+        let label = Hint::with("opened here", braces).replacing(end);
+        let problem = Problem::UnclosedBlock { before: None, count };
+        let mut diagnostic = problem.at(innermost.block.open, label);
+        for around in self.open.iter().rev().skip(1) {
+            diagnostic = diagnostic.also(around.block.open, "opened here");
+        }
+        self.report.push(diagnostic);
+    }
+
+    /// The last clause of the innermost block, without a block of its own that is still open.
+    fn last_said(&self) -> Option<Span> {
+        self.items.iter().rev().find_map(|item| match item {
             Item::Clause(clause) => Some(clause.span),
             Item::Comment(_) => None,
-        });
-        let end = end.unwrap_or(open.block.open);
+        })
+    }
+
+    /// Ends a block without its `}`.
+    fn end_unclosed(&mut self, open: Open) {
+        let end = self.last_said().unwrap_or(open.block.open);
         self.end_block(open, end);
     }
 }

@@ -16,6 +16,7 @@ mod docs;
 mod doctor;
 mod drop_in;
 mod drop_in_calls;
+mod edits;
 mod dumps;
 mod explain;
 mod faults;

@@ -4,9 +4,11 @@ use super::addresses;
 use super::given::{Context, Given, Specials};
 use super::lists::List;
 use super::numbers::{self, Mistake};
+use super::spelling::text_of;
 use super::values::{Group, Read, User};
 use super::words::hint;
-use crate::diag::{Problem, shown};
+use crate::diag::{Diagnostic, Hint, Problem, shown};
+use crate::net::PortRange;
 use crate::policy::expectation::{Expectation, Expected, Transport, Way};
 use crate::span::Span;
 use crate::syntax::ast::{Term, TermKind};
@@ -21,12 +23,7 @@ pub(crate) fn read<'a>(
 ) -> Option<Expectation> {
     let arrow = terms.iter().position(|term| term.kind == TermKind::Arrow);
     let Some(arrow) = arrow else {
-        let problem = Problem::Missing {
-            what: "outcome",
-            clause: "expect".to_owned(),
-            example: EXAMPLE.to_owned(),
-        };
-        context.report.push(problem.at(span.behind(), "expected `=>` here"));
+        context.report.push(without_arrow(terms, span));
         return None;
     };
     let mut reading = Reading { context };
@@ -36,7 +33,8 @@ pub(crate) fn read<'a>(
         _ => (&terms[arrow], outcome),
     };
     let not = before.kind == TermKind::Word;
-    let becomes = reading.becomes(before, outcome);
+    let is_inbound = terms.get(1).is_some_and(|way| is(way, Way::Inbound.keyword()));
+    let becomes = reading.becomes(before, outcome, if is_inbound { "15006" } else { "15001" });
     let (way, rest) = reading.way(&terms[1..arrow], &terms[arrow])?;
     let expectation = reading.traffic(way, rest);
     Some(Expectation { not, becomes: becomes?, ..expectation? })
@@ -92,6 +90,15 @@ impl<'a> Reading<'_, 'a> {
                 continue;
             }
             let Expectation { from, to, ports, users, groups, interfaces, .. } = &mut expectation;
+            if let ("to", [only]) = (&*word.text, given)
+                && ports.is_empty()
+                && let Some((host, port)) = addresses::with_port(&only.text)
+                && let Some(port) = PortRange::new(port, port)
+            {
+                to.push(host.into());
+                ports.push(port);
+                continue;
+            }
             is_whole &= match &*word.text {
                 "from" => self.list("from", "10.0.0.0/8", word, given, |it| it, from),
                 "to" => self.list("to", "10.96.0.0/12", word, given, |it| it, to),
@@ -105,6 +112,39 @@ impl<'a> Reading<'_, 'a> {
                 keyword if keyword == way.interface_keyword() => {
                     let keyword = way.interface_keyword();
                     self.list(keyword, "eth1", word, given, |it| it, interfaces)
+                }
+                "user" | "group" | "in" | "out" => {
+                    let why = match (way, &*word.text) {
+                        (Way::Inbound, "out") => "what arrives came `in` by an interface",
+                        (Way::Outbound, _) => "what leaves goes `out` by an interface",
+                        (Way::Inbound, _) => "only what leaves has a user and a group",
+                    };
+                    let found = shown(&word.text);
+                    let instead = match (way, &*word.text) {
+                        (Way::Inbound, "out") => Some(format!("write `in {}`", text_of(given))),
+                        (Way::Outbound, _) => Some(format!("write `out {}`", text_of(given))),
+                        (Way::Inbound, _) => {
+                            let all = word.span.to(given.last().unwrap_or(word).span);
+                            let label = Hint::with(why, "").replacing(all);
+                            let instead = Some(format!("remove `{found} {}`", text_of(given)));
+                            let problem = Problem::Unknown { what: "word", found, instead };
+                            self.context.report.push(problem.at(word.span, label));
+                            is_whole = false;
+                            continue;
+                        }
+                    };
+                    let label = Hint::with(why, way.interface_keyword());
+                    let problem = Problem::Unknown { what: "word", found, instead };
+                    self.context.report.push(problem.at(word.span, label));
+                    false
+                }
+                "state" | "mark" | "connmark" | "kernel-socket" | "no-socket" => {
+                    let found = shown(&word.text);
+                    let instead = "leave it out: an expectation is about new connections without a mark, of \
+                                   any process";
+                    let problem = Problem::Unknown { what: "word", found, instead: Some(instead.to_owned()) };
+                    self.context.report.push(problem.at(word.span, "one packet has it"));
+                    return None;
                 }
                 _ => {
                     let known: &[&str] = match way {
@@ -148,8 +188,11 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// Reads what stands behind `before`, which is the arrow or `not`.
-    fn becomes(&mut self, before: &Term, terms: &'a [Term]) -> Option<Expected> {
+    ///
+    /// `port` is where traffic of this way goes, by default.
+    fn becomes(&mut self, before: &Term, terms: &'a [Term], port: &'static str) -> Option<Expected> {
         const WORDS: [&str; 5] = ["untouched", "dropped", "proxy", "to", "not"];
+        let example = port;
         let words = if before.kind == TermKind::Word { &WORDS[..4] } else { &WORDS };
         let Some((first, rest)) = terms.split_first() else {
             let problem = Problem::Missing {
@@ -165,11 +208,22 @@ impl<'a> Reading<'_, 'a> {
             "dropped" => (Some(Expected::Dropped), rest),
             "proxy" => {
                 let (port, rest) = rest.split_at(rest.len().min(1));
-                (self.one("proxy", "15001", first, port, numbers::port).map(Expected::Proxy), rest)
+                (self.one("proxy", example, first, port, numbers::port).map(Expected::Proxy), rest)
             }
             "to" => self.destination(first, rest),
             _ => {
-                self.unknown(first, words);
+                let Some(meant) = outcome_called(&first.text, example) else {
+                    self.unknown(first, words);
+                    return None;
+                };
+                let problem = Problem::Unknown {
+                    what: "word",
+                    found: shown(&first.text),
+                    instead: Some(format!("write `=> {meant}`")),
+                };
+                let label = Hint::meant(meant, false);
+                let label = if rest.is_empty() { label } else { label.to_string().into() };
+                self.context.report.push(problem.at(first.span, label));
                 return None;
             }
         };
@@ -215,6 +269,52 @@ impl<'a> Reading<'_, 'a> {
         let problem = Problem::Unknown { what: "word", found: shown(&word.text), instead: None };
         self.context.report.push(problem.at(word.span, hint(&word.text, known)));
     }
+}
+
+/// The report on `terms`, which have no `=>`.
+fn without_arrow(terms: &[Term], span: Span) -> Diagnostic {
+    let said = shown(&text_of(terms));
+    let missing = |example: String| {
+        Problem::Missing { what: "outcome", clause: "expect".to_owned(), example }
+    };
+    let is_sign = |term: &&Term| {
+        term.kind == TermKind::Equals
+            || matches!(&*term.text, "->" | "-->" | ">" | "is" | "be" | "becomes" | ":" | "then" | "==>")
+    };
+    if let Some(sign) = terms.iter().find(is_sign) {
+        let before: Vec<Term> = terms.iter().take_while(|term| term.span != sign.span).cloned().collect();
+        let behind: Vec<Term> = terms.iter().skip(before.len() + 1).cloned().collect();
+        let text = format!("{} => {}", text_of(&before), text_of(&behind));
+        let found = if sign.kind == TermKind::Equals { "=".to_owned() } else { shown(&sign.text) };
+        let instead = Some(format!("write `{}`", shown(&text)));
+        let problem = Problem::Unknown { what: "word", found, instead };
+        return problem.at(sign.span, Hint::meant("=>", false));
+    }
+    let is_outcome = |term: &&Term| matches!(&*term.text, "untouched" | "dropped" | "proxy");
+    if let Some(at) = terms.iter().skip(1).position(|term| is_outcome(&term)) {
+        let at = if is(&terms[at], "not") { at } else { at + 1 };
+        let outcome = &terms[at];
+        let before: Vec<Term> = terms.iter().take_while(|term| term.span != outcome.span).cloned().collect();
+        let behind: Vec<Term> = terms.iter().skip(before.len()).cloned().collect();
+        let example = format!("`{}`", shown(&format!("{} => {}", text_of(&before), text_of(&behind))));
+        let at = outcome.span.before();
+        return missing(example).at(at, Hint::with("expected `=>` here", "=> "));
+    }
+    let example = if terms.len() < 2 { EXAMPLE.to_owned() } else { format!("`{said} => untouched`") };
+    missing(example).at(span.behind(), "expected `=>` here")
+}
+
+/// The outcome that others, and people, call `word`; `port` is where traffic of this way goes by default.
+fn outcome_called(word: &str, port: &str) -> Option<String> {
+    Some(match word {
+        "captured" | "capture" | "redirected" | "redirect" | "intercepted" | "proxied" | "envoy" => {
+            format!("proxy {port}")
+        }
+        "allowed" | "accepted" | "accept" | "passed" | "excluded" | "exclude" | "direct" | "bypassed"
+        | "ignored" | "returned" | "return" | "unchanged" => "untouched".to_owned(),
+        "denied" | "rejected" | "blocked" | "drop" | "deny" => "dropped".to_owned(),
+        _ => return None,
+    })
 }
 
 /// How many of the first of `terms` are values of one list.

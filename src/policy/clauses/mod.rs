@@ -2,6 +2,7 @@
 //! was meant where something is wrong.
 
 pub(crate) mod addresses;
+mod between;
 pub(crate) mod effects;
 mod expect;
 pub(crate) mod families;

@@ -56,12 +56,12 @@ pub(crate) const PORT: Number = Number {
 };
 
 const LISTED_PORT: Number =
-    Number { form: "a port is `1` to `65535`; write `8000-8999` for a range", ..PORT };
+    Number { form: "a port is `1` to `65535`, and a range has a `-` between two", ..PORT };
 
 /// A port in a list in which 0 may stand as well, which a packet can carry.
 const ANY_LISTED_PORT: Number = Number {
     lowest: 0,
-    form: "a port is `0` to `65535` here; write `8000-8999` for a range",
+    form: "a port is `0` to `65535` here, and a range has a `-` between two",
     ..PORT
 };
 
@@ -190,7 +190,8 @@ pub(crate) fn any_ports(text: &str) -> Result<PortRange, Mistake> {
 }
 
 fn listed_ports(text: &str, kind: &Number) -> Result<PortRange, Mistake> {
-    let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
+    let is_open = |(first, last): &(&str, &str)| first.is_empty() || last.is_empty();
+    let Some((first, last)) = text.split_once('-').filter(|ends| !is_open(ends)) else {
         return small(text, kind).map(PortRange::one).map_err(|mistake| {
             match range_otherwise(text) {
                 Some(range) => {
@@ -202,7 +203,7 @@ fn listed_ports(text: &str, kind: &Number) -> Result<PortRange, Mistake> {
         });
     };
     let end = |text: &str, start| small(text, kind).map_err(|m| m.moved(start, text));
-    if last.is_empty() || last.contains('-') {
+    if last.contains('-') {
         return Err(not_a_number(text, kind));
     }
     let (first, last) = (end(first, 0)?, end(last, first.len() + 1)?);
@@ -270,6 +271,8 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         (text.replace(['_', '\''], ""), "digits stand without anything between")
     } else if bare(text) != text && number(bare(text), kind).is_ok() {
         (bare(text).to_owned(), "a value stands alone")
+    } else if let Some((plain, label)) = surplus(text, kind) {
+        (plain, label)
     } else if let Some(value) = hexadecimal(text) {
         let plain = if kind.hexadecimal { format!("{value:#x}") } else { value.to_string() };
         let label = if kind.hexadecimal { "" } else { "only marks may be hexadecimal" };
@@ -282,9 +285,12 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
     } else if let Some(port) = service(text).filter(|_| kind.highest == PORT.highest) {
         (port.to_string(), "names of services are not known here")
     } else {
-        let is_name = kind.name == "user" && text.starts_with(|c: char| c.is_ascii_alphabetic());
-        let label = if is_name { "names of users are not known here" } else { "" };
-        return Mistake::new(not_a(kind, text, kind.form.to_owned()), label);
+        let is_name = text != "none" && text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if kind.name == "user" && is_name {
+            let instead = format!("write its number, as `id -u {}` prints it", shown(text));
+            return Mistake::new(not_a(kind, text, instead), "names of users are not known here");
+        }
+        return Mistake::new(not_a(kind, text, kind.form.to_owned()), "");
     };
     // A help that would be the next mistake is none.
     match number(&plain, kind) {
@@ -294,6 +300,42 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         }
         Err(_) => Mistake::new(not_a(kind, text, kind.form.to_owned()), label),
     }
+}
+
+/// The number in `text`, and why the rest of it does not belong there.
+fn surplus(text: &str, kind: &Number) -> Option<(String, &'static str)> {
+    let is_number = |text: &str| {
+        let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        let fits = |value: u32| (kind.lowest..=kind.highest).contains(&value);
+        is_plain && text.parse().is_ok_and(fits)
+    };
+    let protocol = text.split(['/', ':']).find(|part| matches!(*part, "tcp" | "udp" | "TCP" | "UDP"));
+    if protocol.is_some() {
+        let port = text.split(['/', ':']).find(|part| is_number(part))?;
+        return Some((port.to_owned(), "the protocol does not stand here"));
+    }
+    if let Some(plain) = text.strip_prefix('-').filter(|plain| is_number(plain)) {
+        return Some((plain.to_owned(), "a number has no sign"));
+    }
+    let plain = text.trim_matches([':', '-', '.', '=', '/', '~']);
+    if plain != text && is_number(plain) {
+        return Some((plain.to_owned(), "a value stands alone"));
+    }
+    let digits: String = text
+        .chars()
+        .map(|c| match c {
+            'O' | 'o' => '0',
+            'l' | 'I' => '1',
+            _ => c,
+        })
+        .collect();
+    if text.starts_with(|c: char| c.is_ascii_digit()) && is_number(&digits) {
+        return Some((digits, "there is a letter in it"));
+    }
+    if kind.name == "user" && text == "root" {
+        return Some(("0".to_owned(), "names of users are not known here"));
+    }
+    None
 }
 
 fn hexadecimal(text: &str) -> Option<u32> {
