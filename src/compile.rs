@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
-use crate::foreign;
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
+use crate::foreign;
 use crate::ir::{Clauses, Ruleset};
 use crate::lower::{self, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};

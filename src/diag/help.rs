@@ -22,12 +22,8 @@ impl Problem {
             Self::Unknown { instead, .. } | Self::MissingSeparator { instead, .. } => {
                 return instead.clone();
             }
-            Self::UnclosedBlock { before, count } => {
-                let braces = "}".repeat(*count);
-                match before {
-                    Some(word) => format!("write `{braces}` before `{word}`"),
-                    None => format!("write `{braces}` at the end"),
-                }
+            Self::UnclosedBlock { place, count } => {
+                format!("write `{}` {place}", "}".repeat(*count))
             }
             Self::Lookalike { instead, .. } => format!("write `{instead}`"),
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),

@@ -122,9 +122,20 @@ impl Diagnostic {
         }
     }
 
+    /// The same in words alone: that text would not be all that is to change.
+    pub(crate) fn without_suggestion(mut self) -> Self {
+        self.labels.iter_mut().for_each(|label| label.meant = None);
+        self
+    }
+
+    /// Whether it is known to the letter what to write.
+    pub(crate) fn has_suggestion(&self) -> bool {
+        self.labels.iter().any(|label| label.meant.is_some())
+    }
+
     /// Whether nobody can tell what was meant.
     pub(crate) fn is_without_way_out(&self) -> bool {
-        self.problem.help().is_none() && self.labels.iter().all(|label| label.meant.is_none())
+        self.problem.help().is_none() && !self.has_suggestion()
     }
 
     /// Whether the policy means nothing because of it.

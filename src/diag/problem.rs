@@ -59,8 +59,8 @@ pub enum Problem {
     /// `E104`: a `{` without its `}`.
     #[error("expected a closing `}}`")]
     UnclosedBlock {
-        /// The word before which it belongs; `None` for the end of the file.
-        before: Option<String>,
+        /// Where it belongs: ``before `outbound` ``.
+        place: String,
         /// How many are missing there.
         count: usize,
     },

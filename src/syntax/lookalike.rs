@@ -6,10 +6,8 @@ use crate::span::Span;
 /// What the language has in the place of `c`, and what `c` is called; `None` if nothing looks like it.
 fn meant(c: char) -> Option<(&'static str, &'static str)> {
     const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-    const LETTERS: &[(&str, &str)] = &[
-        ("авсеорхуіѕјкмнт", "abceopxyisjkmht"),
-        ("АВСЕОРХУІЅЈКМНТ", "ABCEOPXYISJKMHT"),
-    ];
+    const LETTERS: &[(&str, &str)] =
+        &[("авсеорхуіѕјкмнт", "abceopxyisjkmht"), ("АВСЕОРХУІЅЈКМНТ", "ABCEOPXYISJKMHT")];
     Some(match c {
         '“' | '”' | '„' | '‟' | '«' | '»' => ("\"", "a typographic quotation mark"),
         '‘' | '’' | '‚' | '‛' => ("'", "a typographic quotation mark"),
@@ -26,9 +24,8 @@ fn meant(c: char) -> Option<(&'static str, &'static str)> {
         '！'..='～' => {
             let ascii = u32::from(c) - 0xfee0;
             let text = char::from_u32(ascii)?;
-            let at = |text: &'static str| {
-                text.find(char::from_u32(ascii)?).map(|at| &text[at..=at])
-            };
+            let at =
+                |text: &'static str| text.find(char::from_u32(ascii)?).map(|at| &text[at..=at]);
             const DIGITS: &str = "0123456789";
             const LATIN: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
             let plain = if text.is_ascii_alphanumeric() {

@@ -6,8 +6,8 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::ast::{Clause, Comment, File, Term, TermKind};
-use super::{lookalike, size};
 use super::tree::{self, MOST_NESTED, Piece};
+use super::{lookalike, size};
 use crate::diag::{Diagnostic, Hint, Problem, Report, refusal, shown};
 use crate::span::{FileId, Sources, Span};
 
@@ -144,6 +144,7 @@ impl Reading<'_> {
         let mut clause = Clause::empty(self.span(&pair));
         let mut pairs = pair.into_inner().peekable();
         let mut comma: Option<Span> = None;
+        let mut comma_first: Option<[Span; 2]> = None;
         let mut line_ended = false;
         let mut after_comma = false;
         let mut swallowed = Vec::new();
@@ -157,7 +158,7 @@ impl Reading<'_> {
                         if comma.is_some() {
                             self.report.push(surplus_comma(span));
                         } else if line_ended {
-                            self.comma_first(last, span);
+                            comma_first = Some([last, span]);
                         }
                     }
                     comma = Some(span);
@@ -206,9 +207,17 @@ impl Reading<'_> {
             let begins_clause = line_ended
                 && could_begin_clause(&term)
                 && pairs.peek().map_or(before_block, |next| next.as_rule() != Rule::comma);
+            if let Some([last, comma]) = comma_first.take()
+                && !begins_clause
+            {
+                self.comma_first(last, comma);
+            }
             if begins_clause {
                 after_comma = comma.is_some();
-                self.report.extend(comma.map(tree::comma_without_value));
+                let surplus = comma.map(|comma| tree::comma_without_value(&clause, comma));
+                let hides = before_block && pairs.peek().is_none();
+                self.report
+                    .extend(surplus.map(|it| if hides { it.without_suggestion() } else { it }));
                 self.finish(&mut clause, span, false);
             }
             if kind == TermKind::Text {
@@ -223,6 +232,24 @@ impl Reading<'_> {
         // What stands behind a surplus comma may lack a `}` before it, too.
         clause.broken |= after_comma && before_block && self.depth > 0;
         let behind = clause.span.behind();
+        let is_sign = |term: &Term, signs: [&str; 2]| {
+            term.kind == TermKind::Word && signs.contains(&&*term.text)
+        };
+        match &clause.terms[..] {
+            [only] if is_sign(only, [")", "]"]) && self.depth > 0 => {
+                let at = only.span;
+                self.report.push(other_brace(at, "}"));
+                return self.push(Piece::Close(at));
+            }
+            [.., before, last] if is_sign(last, ["(", "["]) && !before.comma && !before_block => {
+                let at = last.span;
+                self.report.push(other_brace(at, "{"));
+                clause.terms.pop();
+                self.finish(&mut clause, behind, true);
+                return self.push(Piece::Open(at));
+            }
+            _ => {}
+        }
         self.finish(&mut clause, behind, before_block);
         for brace in swallowed {
             self.push(brace);
@@ -257,7 +284,9 @@ impl Reading<'_> {
         let inside = text[2..].trim_end_matches("*/").trim();
         let is_alone = text.lines().count() < 2
             && (opening != "/*"
-                || self.text[span.end as usize..].trim_start_matches([' ', '\t', '\r']).starts_with('\n'));
+                || self.text[span.end as usize..]
+                    .trim_start_matches([' ', '\t', '\r'])
+                    .starts_with('\n'));
         let braces = if opening == "/*" || text.contains('{') {
             Vec::new()
         } else {
@@ -349,6 +378,13 @@ impl Reading<'_> {
         let [start, end] = [span.start(), span.end()].map(|at| offset(self.base + at));
         Span { file: self.file, start, end }
     }
+}
+
+/// A bracket in the place of `brace`.
+fn other_brace(at: Span, brace: &str) -> Diagnostic {
+    let instead = format!("write `{brace}`").into();
+    Problem::Punctuation { what: "a bracket in the place of a brace", instead }
+        .at(at, Hint::with("", brace))
 }
 
 /// Of two commas, the second.

@@ -1,5 +1,7 @@
 //! Matches up braces, and puts every comment where it belongs.
 
+use std::collections::BTreeMap;
+
 use super::ast::{Block, Clause, Comment, File, Item, Term, TermKind};
 use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::span::Span;
@@ -27,11 +29,12 @@ pub(super) enum Piece {
 /// Where braces do not match up, the indentation tells which of them is missing, unless the file is
 /// longer than anybody writes by hand.
 pub(super) fn build(pieces: Vec<Piece>, report: &mut Report) -> File {
-    let built = if is_closed(&pieces) || pieces.len() > MOST_GUESSED {
-        Builder::new(false).run(pieces)
+    let left_open = left_open(&pieces);
+    let built = if left_open == 0 || pieces.len() > MOST_GUESSED {
+        Builder::new(false, false).run(pieces)
     } else {
-        let plain = Builder::new(false).run(pieces.clone());
-        let guessed = Builder::new(true).run(pieces);
+        let plain = Builder::new(false, left_open > 0).run(pieces.clone());
+        let guessed = Builder::new(true, left_open > 0).run(pieces);
         if guessed.report.errors() <= plain.report.errors() { guessed } else { plain }
     };
     report.absorb(built.report);
@@ -44,25 +47,31 @@ fn could_open(item: &Item) -> bool {
     matches!(item, Item::Clause(clause) if clause.block.is_none() && clause.terms.iter().all(is_word))
 }
 
-/// Whether every `{` has its `}`.
-fn is_closed(pieces: &[Piece]) -> bool {
-    let mut open = 0_usize;
-    for piece in pieces {
-        match piece {
-            Piece::Open(_) => open += 1,
-            Piece::Close(_) => open = open.saturating_sub(1),
-            _ => {}
-        }
-    }
-    open == 0
+/// How many more `{` there are than `}`.
+fn left_open(pieces: &[Piece]) -> isize {
+    let count = |piece: &Piece| match piece {
+        Piece::Open(_) => 1,
+        Piece::Close(_) => -1,
+        _ => 0,
+    };
+    pieces.iter().map(count).sum()
 }
 
-pub(super) fn comma_without_value(comma: Span) -> Diagnostic {
+/// Whether `clause` ends with what is hardly a value.
+fn has_no_value(clause: &Clause) -> bool {
+    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    clause.terms.last().is_none_or(|last| is_word(&last.text))
+}
+
+/// The report on a comma behind `clause` that no value follows.
+pub(super) fn comma_without_value(clause: &Clause, comma: Span) -> Diagnostic {
+    let label = Hint::with("a list goes on after it", "");
+    let label = if has_no_value(clause) { label.said() } else { label };
     Problem::Punctuation {
         what: "a comma without a value behind it",
         instead: "write the value, or remove the comma".into(),
     }
-    .at(comma, Hint::with("a list goes on after it", ""))
+    .at(comma, label)
 }
 
 /// Of a clause that ends with `=`.
@@ -86,10 +95,16 @@ pub(super) fn sign_without_value(clause: &Clause) -> Diagnostic {
 struct Builder {
     /// Whether a line that is indented less than a block is behind that block.
     by_indent: bool,
+    /// Whether there are more `{` than `}`.
+    is_left_open: bool,
+    /// How far the clauses are indented that begin a line, by where they begin; only where that counts.
+    indents: BTreeMap<u32, u32>,
     /// What is complete at the top level, or in the innermost open block.
     items: Vec<Item>,
     /// A clause that a `{` or a comment may still follow.
     pending: Option<Box<Clause>>,
+    /// The clause that is being added, if it may stand in the place of a `}`.
+    in_place: Option<Span>,
     /// The open blocks, outermost first.
     open: Vec<Open>,
     /// How many open blocks are too deep to be kept.
@@ -113,15 +128,25 @@ struct Open {
     around: Vec<Item>,
     /// How far the line of its header is indented.
     indent: u32,
+    /// Where the line of its `{` begins.
+    line_start: u32,
 }
 
 impl Builder {
-    fn new(by_indent: bool) -> Self {
-        Self { by_indent, ..Self::default() }
+    fn new(by_indent: bool, is_left_open: bool) -> Self {
+        Self { by_indent, is_left_open, ..Self::default() }
     }
 
     fn run(mut self, pieces: Vec<Piece>) -> Self {
-        for piece in pieces {
+        let mut pieces = pieces.into_iter().peekable();
+        while let Some(piece) = pieces.next() {
+            self.in_place = match &piece {
+                // A word alone, without a block, stands in the place of a `}`.
+                Piece::Clause(clause) if !matches!(pieces.peek(), Some(Piece::Open(_))) => {
+                    Some(clause.span).filter(|_| clause.terms.len() == 1 && !clause.broken)
+                }
+                _ => None,
+            };
             self.piece(piece);
         }
         self.settle();
@@ -142,8 +167,10 @@ impl Builder {
             Piece::Comment(comment) => self.comment(*comment),
             Piece::Clause(mut clause) => {
                 self.settle();
+                let unclosed = self.report.errors();
                 self.begin_line(clause.span, clause.keyword(), false);
                 clause.after_gap = self.take_gap();
+                clause.broken |= self.in_place.is_some() && self.report.errors() > unclosed;
                 self.pending = Some(clause);
             }
             Piece::Semicolon => self.settle(),
@@ -157,8 +184,9 @@ impl Builder {
             }
             Piece::Close(span) => {
                 self.settle();
+                let begins_line = !self.line_begun;
                 self.begin_line(span, Some("}"), true);
-                self.close(span);
+                self.close(span, begins_line);
             }
         }
     }
@@ -169,6 +197,9 @@ impl Builder {
             return;
         }
         self.indent = at.start - self.line_start;
+        if self.by_indent {
+            self.indents.insert(at.start, self.indent);
+        }
         let word = word.map(ToOwned::to_owned);
         while self.by_indent
             && let Some(innermost) = self.open.last()
@@ -212,8 +243,11 @@ impl Builder {
     }
 
     fn comma(&mut self, span: Span) {
-        let problem = if self.pending.is_some() {
-            comma_without_value(span)
+        let problem = if let Some(pending) = &mut self.pending {
+            // Without any value, that is the same mistake.
+            let found = comma_without_value(pending, span);
+            pending.broken |= has_no_value(pending);
+            found
         } else {
             Problem::Punctuation {
                 what: "a comma without a value before it",
@@ -235,6 +269,16 @@ impl Builder {
             self.settle();
             return;
         }
+        let follows_open = self.line_begun && self.items.is_empty() && !self.open.is_empty();
+        if self.pending.is_none() && follows_open && self.is_left_open {
+            self.is_left_open = false;
+            let problem = Problem::Punctuation {
+                what: "a second `{`",
+                instead: "remove it: a block has one, behind its name".into(),
+            };
+            self.report.push(problem.at(span, Hint::with("", "")));
+            return;
+        }
         let mut header = self.pending.take().unwrap_or_else(|| {
             // One in another is part of the same mistake.
             if self.open.last().is_none_or(|around| !around.header.terms.is_empty()) {
@@ -249,15 +293,22 @@ impl Builder {
         let comment = header.comment.take();
         let block = Block { comment, items: Vec::new(), open: span, on_one_line: true };
         let around = std::mem::take(&mut self.items);
-        self.open.push(Open { header, block, around, indent: self.indent });
+        let (indent, line_start) = (self.indent, self.line_start);
+        self.open.push(Open { header, block, around, indent, line_start });
         self.after_gap = false;
     }
 
-    fn close(&mut self, span: Span) {
+    fn close(&mut self, span: Span, begins_line: bool) {
         self.after_gap = false;
+        let is_surplus =
+            |open: &Open| open.line_start != self.line_start && self.indent > open.indent;
         if self.too_deep > 0 {
             self.too_deep -= 1;
             self.items.clear();
+        } else if self.by_indent && !self.is_left_open && self.open.last().is_some_and(is_surplus) {
+            if !begins_line || !self.adopt(span) {
+                self.surplus(span);
+            }
         } else if let Some(open) = self.open.pop() {
             self.end_block(open, span);
         } else if !self.adopt(span) {
@@ -265,9 +316,44 @@ impl Builder {
         }
     }
 
+    /// Reports a `}` on a line behind which the block goes on. What begins the line may lack its `{`.
+    fn surplus(&mut self, span: Span) {
+        let line_start = self.line_start;
+        let on_this_line = |item: &Item| match item {
+            Item::Clause(clause) => clause.span.start >= line_start,
+            Item::Comment(_) => false,
+        };
+        let first = self.items.iter().find(|item| on_this_line(item));
+        let Some(Item::Clause(first)) = first.filter(|_| span.start > line_start + self.indent)
+        else {
+            return self.report.push(Problem::StrayBrace.at(span, Hint::with("", "")));
+        };
+        if first.block.is_some() {
+            return self.report.push(Problem::StrayBrace.at(span, Hint::with("", "")));
+        }
+        let word = first.terms.first().map_or_else(String::new, |word| shown(&word.text));
+        let at = first.terms.first().map_or(span, |word| word.span.behind());
+        let instead = Some(format!("write `{word} {{`, or remove the `}}`"));
+        // What else is on the line belongs in the block.
+        for item in self.items.iter_mut().filter(|item| on_this_line(item)) {
+            if let Item::Clause(clause) = item {
+                clause.broken = true;
+            }
+        }
+        let problem = Problem::MissingSeparator { separator: '{', instead };
+        self.report.push(problem.at(at, "expected `{` here").also(span, "this would close it"));
+    }
+
     /// `sidecar a`, indented clauses, `}`: the clause before them lacks its `{`.
     fn adopt(&mut self, close: Span) -> bool {
-        let Some(at) = self.items.iter().rposition(could_open) else {
+        let is_level = |item: &Item| match item {
+            Item::Clause(clause) if self.by_indent => {
+                self.indents.get(&clause.span.start) == Some(&self.indent)
+            }
+            _ => true,
+        };
+        let Some(at) = self.items.iter().rposition(|item| could_open(item) && is_level(item))
+        else {
             return false;
         };
         // Without anything behind it to adopt, it is a clause like others.
@@ -287,7 +373,7 @@ impl Builder {
         let open = header.span.behind();
         let block = Block { comment: None, items: Vec::new(), open, on_one_line: false };
         self.items = inside;
-        self.end_block(Open { header, block, around, indent: 0 }, close);
+        self.end_block(Open { header, block, around, indent: 0, line_start: 0 }, close);
         true
     }
 
@@ -304,7 +390,15 @@ impl Builder {
     fn never_closed(&mut self, open: Open, word: Option<String>) {
         // Blocks that are too deep were reported, and so are those around them.
         if self.too_deep == 0 {
-            let problem = Problem::UnclosedBlock { before: word, count: 1 };
+            let word = word.unwrap_or_default();
+            if let Some(at) = self.in_place.take() {
+                let problem =
+                    Problem::UnclosedBlock { place: format!("in the place of `{word}`"), count: 1 };
+                let label = Hint::with("opened here", "}").replacing(at);
+                self.report.push(problem.at(open.block.open, label).also(at, "expected `}` here"));
+                return self.end_unclosed(open);
+            }
+            let problem = Problem::UnclosedBlock { place: format!("before `{word}`"), count: 1 };
             let end = self.last_said().unwrap_or(open.block.open).behind();
             let brace = if self.line_start <= open.block.open.start {
                 " }".to_owned()
@@ -324,7 +418,7 @@ impl Builder {
         let end = self.last_said().unwrap_or(innermost.block.open).behind();
         let braces = " }".repeat(count);
         let label = Hint::with("opened here", braces).replacing(end);
-        let problem = Problem::UnclosedBlock { before: None, count };
+        let problem = Problem::UnclosedBlock { place: "at the end".to_owned(), count };
         let mut diagnostic = problem.at(innermost.block.open, label);
         for around in self.open.iter().rev().skip(1) {
             diagnostic = diagnostic.also(around.block.open, "opened here");

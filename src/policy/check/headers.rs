@@ -79,7 +79,8 @@ impl<'a> Headers<'a> {
                         if unknown.len() <= MOST_REPORTED {
                             unknown.push(self::unknown(clause, first, spellings));
                         } else {
-                            report.push_error(first.span, || self::unknown(clause, first, spellings));
+                            report
+                                .push_error(first.span, || self::unknown(clause, first, spellings));
                         }
                     }
                 }
@@ -277,7 +278,8 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
             let found = shown(&surplus.text);
             let problem = Problem::Unknown { what: "keyword", found, instead: None };
             let label = match suggest(&surplus.text, &["extends"]) {
-                Some(word) => Hint::meant(word, false),
+                Some(word) if words.len() == 3 => Hint::meant(word, false),
+                Some(word) => Hint::meant(word, false).said(),
                 None => "expected `extends` or `{`".into(),
             };
             report.push(problem.at(surplus.span, label));
@@ -299,13 +301,16 @@ fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
         && Name::new(&name.text).is_ok()
     {
         let text = format!("let {} = {}", name.text, shown(&text_of(values)));
-        let (found, instead) = (shown(&term_text(name)), Some(format!("write `{}`", text.trim_end())));
+        let (found, instead) =
+            (shown(&term_text(name)), Some(format!("write `{}`", text.trim_end())));
         let label = Hint::with("expected `let` before it", format!("let {}", name.text));
         return Problem::Unknown { what: "clause", found, instead }.at(name.span, label);
     }
     if is_word(first, "extends") {
-        let parent = clause.terms.get(1).map_or_else(|| "NAME".to_owned(), |name| shown(&name.text));
-        let instead = format!("write it before the `{{` of a policy: `sidecar NAME extends {parent} {{`");
+        let parent =
+            clause.terms.get(1).map_or_else(|| "NAME".to_owned(), |name| shown(&name.text));
+        let instead =
+            format!("write it before the `{{` of a policy: `sidecar NAME extends {parent} {{`");
         let place = "at the top level".to_owned();
         let problem = Problem::WrongPlace { clause: "extends".to_owned(), place, instead };
         return problem.at(first.span, "");
@@ -340,7 +345,8 @@ fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
     );
     // Each of them has a name, and a policy a block.
     let second = clause.terms.get(1);
-    let is_complete = second.is_some_and(|name| Name::new(&name.text).is_ok() || name.kind == TermKind::Text);
+    let is_complete =
+        second.is_some_and(|name| Name::new(&name.text).is_ok() || name.kind == TermKind::Text);
     let label = if is_complete { label } else { label.said() };
     Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
 }

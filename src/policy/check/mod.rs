@@ -53,6 +53,7 @@ pub(crate) fn check_and_allow(loaded: &Loaded, groups: &GroupIds) -> (Checked, A
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
                 | Problem::UnclosedText
+                | Problem::Lookalike { .. }
                 | Problem::TooMany { .. }
         )
     };

@@ -18,7 +18,10 @@ pub(crate) fn mistake(words: &str, values: &[Term], room: Room) -> Option<Diagno
         let is_first = values.first().is_some_and(|first| first.span == sign.span);
         let (label, instead) = match (plain.is_empty(), is_first) {
             (true, _) => (Hint::default(), "write a value in its place".to_owned()),
-            (false, true) if plain.len() + 1 == values.len() => {
+            (false, true)
+                if plain.len() + 1 == values.len()
+                    && parts(&plain).iter().all(|it| is_value(it)) =>
+            {
                 let at = sign.span.to(values[1].span.before());
                 (Hint::with("", "").replacing(at), written(words, &parts(&plain)))
             }
@@ -27,7 +30,8 @@ pub(crate) fn mistake(words: &str, values: &[Term], room: Room) -> Option<Diagno
         return Some(Problem::Punctuation { what, instead: instead.into() }.at(sign.span, label));
     }
     if let ([first, .., last], true) = (values, is_bracketed(values)) {
-        let parts: Vec<String> = values.iter().map(|term| bare(&term_text(term)).to_owned()).collect();
+        let parts: Vec<String> =
+            values.iter().map(|term| bare(&term_text(term)).to_owned()).collect();
         let (what, at) = ("a list in brackets", first.span.to(last.span));
         let label = Hint::with("values stand without", parts.join(", "));
         let instead = written(words, &parts);
@@ -40,10 +44,15 @@ pub(crate) fn mistake(words: &str, values: &[Term], room: Room) -> Option<Diagno
     let (glued, others) = (parts(run), run.len());
     let span = run[0].span.to(run[others - 1].span);
     let all: Vec<String> = [parts(&values[..at]), glued.clone(), parts(&values[end..])].concat();
-    let is_whole = glued.iter().all(|part| is_value(part));
+    let fits = |part: &String| is_value_of(words, part);
+    let is_whole = glued.iter().all(fits);
     let instead = written(words, &all);
     if glued.len() < others && is_whole {
-        let what = if glued.len() == 1 { "a value with spaces in it" } else { "values with spaces in them" };
+        let what = if glued.len() == 1 {
+            "a value with spaces in it"
+        } else {
+            "values with spaces in them"
+        };
         let label = Hint::with("", glued.join(", "));
         return Some(Problem::Punctuation { what, instead: instead.into() }.at(span, label));
     }
@@ -61,7 +70,8 @@ pub(crate) fn mistake(words: &str, values: &[Term], room: Room) -> Option<Diagno
         let problem = Problem::TooManyValues { clause: words.to_owned(), most };
         let second = run[0].span.behind().to(run[1].span);
         let is_again = others == 2 && run[0].text == run[1].text;
-        let label = if is_again { Hint::with("again", "").replacing(second) } else { Hint::default() };
+        let label =
+            if is_again { Hint::with("again", "").replacing(second) } else { Hint::default() };
         return Some(problem.at(run[1].span, label));
     }
     if is_whole {
@@ -69,7 +79,7 @@ pub(crate) fn mistake(words: &str, values: &[Term], room: Room) -> Option<Diagno
         let problem = Problem::MissingSeparator { separator: ',', instead: Some(instead) };
         return Some(problem.at(place, label));
     }
-    let odd = glued.iter().find(|part| !is_value(part)).map_or("", String::as_str);
+    let odd = glued.iter().find(|part| !fits(part)).map_or("", String::as_str);
     let instead = Some(format!("remove `{}`, or write `,` before it if it is a value", shown(odd)));
     let problem = Problem::MissingSeparator { separator: ',', instead };
     Some(problem.at(place, "expected `,` or the end of the clause here"))
@@ -90,17 +100,30 @@ pub(crate) fn braced(block: &Block) -> Option<Vec<String>> {
 }
 
 /// The report on a list in the braces of `block`, which stands behind `words` and ends with `line`.
-pub(crate) fn in_braces(words: &str, last_word: &Term, line: &Clause, block: &Block, values: &[String]) -> Diagnostic {
+pub(crate) fn in_braces(
+    words: &str,
+    last_word: &Term,
+    line: &Clause,
+    block: &Block,
+    values: &[String],
+) -> Diagnostic {
     let at = last_word.span.behind().to(line.span.behind());
     let label = Hint::with("a list has no braces", format!(" {}", values.join(", "))).replacing(at);
-    let problem = Problem::Punctuation { what: "a list in braces", instead: written(words, values).into() };
+    let problem =
+        Problem::Punctuation { what: "a list in braces", instead: written(words, values).into() };
     problem.at(block.open, label)
 }
 
 /// What to write for values that are negated behind `words`, which are the clause of `block`.
-pub(crate) fn negation(block: &str, words: &str, values: &[Term], opposite: bool) -> Option<Diagnostic> {
+pub(crate) fn negation(
+    block: &str,
+    words: &str,
+    values: &[Term],
+    opposite: bool,
+) -> Option<Diagnostic> {
     let is_negation = |term: &Term| {
-        term.kind == TermKind::Word && (term.text.starts_with('!') || is_word(term, "not") || is_word(term, "except"))
+        term.kind == TermKind::Word
+            && (term.text.starts_with('!') || is_word(term, "not") || is_word(term, "except"))
     };
     let first = values.iter().find(|term| is_negation(term))?;
     let mut negated = Vec::new();
@@ -113,7 +136,8 @@ pub(crate) fn negation(block: &str, words: &str, values: &[Term], opposite: bool
         if plain.is_empty() || is_negation(term) && !text.starts_with('!') {
             continue;
         }
-        if std::mem::take(&mut is_negated) { &mut negated } else { &mut others }.push(plain.to_owned());
+        if std::mem::take(&mut is_negated) { &mut negated } else { &mut others }
+            .push(plain.to_owned());
     }
     let what = "a value that is negated";
     let turned = match words.split_once(' ') {
@@ -124,7 +148,8 @@ pub(crate) fn negation(block: &str, words: &str, values: &[Term], opposite: bool
     let instead = match turned {
         Some(turned) if !negated.is_empty() => {
             let negated = shown(&negated.join(", "));
-            let has_star = words.starts_with("capture") && (block == "inbound" || words != "capture port");
+            let has_star =
+                words.starts_with("capture") && (block == "inbound" || words != "capture port");
             match (&others[..], has_star) {
                 ([], true) => format!("write `{words} *; {turned} {negated}`"),
                 ([], false) => format!("write `{turned} {negated}`"),
@@ -177,16 +202,30 @@ fn parts(terms: &[Term]) -> Vec<String> {
     parts
 }
 
+/// Whether `text` is a value of the clause that begins with `words`, as far as these tell.
+fn is_value_of(words: &str, text: &str) -> bool {
+    if text.starts_with('$') {
+        return is_value(text);
+    }
+    match words.rsplit(' ').next().unwrap_or_default() {
+        "family" => matches!(text, "ipv4" | "ipv6"),
+        "port" => numbers::any_ports(text).is_ok(),
+        "to" | "from" => addresses::prefix(text).is_ok() || has_host_bits(text),
+        _ => is_value(text),
+    }
+}
+
+fn has_host_bits(text: &str) -> bool {
+    addresses::prefix(text).is_err_and(|it| matches!(it.problem, Problem::HostBits { .. }))
+}
+
 /// Whether something reads `text` as a value; a prefix with host bits is one for this.
 pub(crate) fn is_value(text: &str) -> bool {
-    let has_host_bits = || {
-        addresses::prefix(text).is_err_and(|it| matches!(it.problem, Problem::HostBits { .. }))
-    };
     let has_digit = || text.contains(|c: char| c.is_ascii_digit());
     text.strip_prefix('$').is_some_and(|name| Name::new(name).is_ok())
         || numbers::any_ports(text).is_ok()
         || addresses::prefix(text).is_ok()
-        || has_host_bits()
+        || has_host_bits(text)
         || numbers::masked(text).is_ok()
         || matches!(text, "ipv4" | "ipv6")
         || has_digit()

@@ -1,12 +1,13 @@
 //! `expect outbound tcp to 10.96.0.0/12 port 443 => untouched`.
 
-use super::addresses;
+use super::form::Room;
 use super::given::{Context, Given, Specials};
 use super::lists::List;
 use super::numbers::{self, Mistake};
 use super::spelling::text_of;
 use super::values::{Group, Read, User};
 use super::words::hint;
+use super::{addresses, between};
 use crate::diag::{Diagnostic, Hint, Problem, shown};
 use crate::net::PortRange;
 use crate::policy::expectation::{Expectation, Expected, Transport, Way};
@@ -82,14 +83,28 @@ impl<'a> Reading<'_, 'a> {
                 is_whole = false;
             }
             seen.push(word);
-            let count = if protocol.is_some() { 0 } else { values(rest) };
-            let (given, behind) = rest.split_at(count);
+            let (given, behind) = rest.split_at(if protocol.is_some() { 0 } else { values(rest) });
             terms = behind;
             if protocol.is_some() {
                 expectation.protocol = protocol;
                 continue;
             }
             let Expectation { from, to, ports, users, groups, interfaces, .. } = &mut expectation;
+            if given.is_empty() && behind.first().is_some_and(|next| next.text == word.text) {
+                let second = word.span.behind().to(behind[0].span);
+                let instead = format!("remove one `{}`", word.text).into();
+                let problem = Problem::Punctuation { what: "a word that is there twice", instead };
+                let label = Hint::with("the second", "").replacing(second);
+                self.context.report.push(problem.at(behind[0].span, label));
+                return None;
+            }
+            if is_known(word)
+                && let Some(mistake) = between::mistake(&word.text, given, Room::Many)
+            {
+                self.context.report.push(mistake);
+                is_whole = false;
+                continue;
+            }
             if let ("to", [only]) = (&*word.text, given)
                 && ports.is_empty()
                 && let Some((host, port)) = addresses::with_port(&only.text)
@@ -142,7 +157,8 @@ impl<'a> Reading<'_, 'a> {
                     let found = shown(&word.text);
                     let instead = "leave it out: an expectation is about new connections without a mark, of \
                                    any process";
-                    let problem = Problem::Unknown { what: "word", found, instead: Some(instead.to_owned()) };
+                    let problem =
+                        Problem::Unknown { what: "word", found, instead: Some(instead.to_owned()) };
                     self.context.report.push(problem.at(word.span, "one packet has it"));
                     return None;
                 }
@@ -190,7 +206,12 @@ impl<'a> Reading<'_, 'a> {
     /// Reads what stands behind `before`, which is the arrow or `not`.
     ///
     /// `port` is where traffic of this way goes, by default.
-    fn becomes(&mut self, before: &Term, terms: &'a [Term], port: &'static str) -> Option<Expected> {
+    fn becomes(
+        &mut self,
+        before: &Term,
+        terms: &'a [Term],
+        port: &'static str,
+    ) -> Option<Expected> {
         const WORDS: [&str; 5] = ["untouched", "dropped", "proxy", "to", "not"];
         let example = port;
         let words = if before.kind == TermKind::Word { &WORDS[..4] } else { &WORDS };
@@ -274,53 +295,91 @@ impl<'a> Reading<'_, 'a> {
 /// The report on `terms`, which have no `=>`.
 fn without_arrow(terms: &[Term], span: Span) -> Diagnostic {
     let said = shown(&text_of(terms));
-    let missing = |example: String| {
-        Problem::Missing { what: "outcome", clause: "expect".to_owned(), example }
+    let missing = |example: String| Problem::Missing {
+        what: "outcome",
+        clause: "expect".to_owned(),
+        example,
     };
     let is_sign = |term: &&Term| {
         term.kind == TermKind::Equals
-            || matches!(&*term.text, "->" | "-->" | ">" | "is" | "be" | "becomes" | ":" | "then" | "==>")
+            || matches!(
+                &*term.text,
+                "->" | "-->" | ">" | "is" | "be" | "becomes" | ":" | "then" | "==>"
+            )
     };
     if let Some(sign) = terms.iter().find(is_sign) {
-        let before: Vec<Term> = terms.iter().take_while(|term| term.span != sign.span).cloned().collect();
+        let before: Vec<Term> =
+            terms.iter().take_while(|term| term.span != sign.span).cloned().collect();
         let behind: Vec<Term> = terms.iter().skip(before.len() + 1).cloned().collect();
         let text = format!("{} => {}", text_of(&before), text_of(&behind));
         let found = if sign.kind == TermKind::Equals { "=".to_owned() } else { shown(&sign.text) };
         let instead = Some(format!("write `{}`", shown(&text)));
         let problem = Problem::Unknown { what: "word", found, instead };
-        return problem.at(sign.span, Hint::meant("=>", false));
+        // `=->`: what follows without a space is part of it.
+        let part = behind.first().filter(|next| next.span.start == sign.span.end);
+        let at = part.map_or(sign.span, |next| sign.span.to(next.span));
+        return problem.at(at, Hint::meant("=>", false));
     }
     let is_outcome = |term: &&Term| matches!(&*term.text, "untouched" | "dropped" | "proxy");
     if let Some(at) = terms.iter().skip(1).position(|term| is_outcome(&term)) {
         let at = if is(&terms[at], "not") { at } else { at + 1 };
         let outcome = &terms[at];
-        let before: Vec<Term> = terms.iter().take_while(|term| term.span != outcome.span).cloned().collect();
+        let before: Vec<Term> =
+            terms.iter().take_while(|term| term.span != outcome.span).cloned().collect();
         let behind: Vec<Term> = terms.iter().skip(before.len()).cloned().collect();
-        let example = format!("`{}`", shown(&format!("{} => {}", text_of(&before), text_of(&behind))));
+        let example =
+            format!("`{}`", shown(&format!("{} => {}", text_of(&before), text_of(&behind))));
         let at = outcome.span.before();
-        return missing(example).at(at, Hint::with("expected `=>` here", "=> "));
+        // Only behind a value, nothing else can be missing there.
+        let is_odd = before.last().is_none_or(|last| !between::is_value(&last.text));
+        let label = Hint::with("expected `=>` here", "=> ");
+        return missing(example).at(at, if is_odd { label.said() } else { label });
     }
-    let example = if terms.len() < 2 { EXAMPLE.to_owned() } else { format!("`{said} => untouched`") };
+    let example =
+        if terms.len() < 2 { EXAMPLE.to_owned() } else { format!("`{said} => untouched`") };
     missing(example).at(span.behind(), "expected `=>` here")
 }
 
 /// The outcome that others, and people, call `word`; `port` is where traffic of this way goes by default.
 fn outcome_called(word: &str, port: &str) -> Option<String> {
     Some(match word {
-        "captured" | "capture" | "redirected" | "redirect" | "intercepted" | "proxied" | "envoy" => {
+        "captured" | "capture" | "redirected" | "redirect" | "intercepted" | "proxied"
+        | "envoy" => {
             format!("proxy {port}")
         }
-        "allowed" | "accepted" | "accept" | "passed" | "excluded" | "exclude" | "direct" | "bypassed"
-        | "ignored" | "returned" | "return" | "unchanged" => "untouched".to_owned(),
+        "allowed" | "accepted" | "accept" | "passed" | "excluded" | "exclude" | "direct"
+        | "bypassed" | "ignored" | "returned" | "return" | "unchanged" => "untouched".to_owned(),
         "denied" | "rejected" | "blocked" | "drop" | "deny" => "dropped".to_owned(),
         _ => return None,
     })
 }
 
-/// How many of the first of `terms` are values of one list.
+/// The words that traffic is told by, with those of packets that an expectation cannot have.
+const KNOWN: [&str; 14] = [
+    "tcp",
+    "udp",
+    "from",
+    "to",
+    "port",
+    "user",
+    "group",
+    "in",
+    "out",
+    "state",
+    "mark",
+    "connmark",
+    "kernel-socket",
+    "no-socket",
+];
+
+fn is_known(term: &Term) -> bool {
+    term.kind == TermKind::Word && KNOWN.contains(&&*term.text)
+}
+
+/// How many of the first of `terms` stand before the next word that traffic is told by.
 fn values(terms: &[Term]) -> usize {
-    let last = terms.iter().position(|term| !term.comma);
-    last.map_or(terms.len(), |last| last + 1)
+    let is_next = |at: &usize| is_known(&terms[*at]) && (*at == 0 || !terms[at - 1].comma);
+    (0..terms.len()).find(is_next).unwrap_or(terms.len())
 }
 
 fn is(term: &Term, word: &str) -> bool {

@@ -290,8 +290,7 @@ impl<'a> Given<'_, 'a> {
             let is_none = word == "none";
             let choices = if is_none { AT_LEAST } else { HELP };
             let found = shown(&only.term.text);
-            let label =
-                if is_none { Hint::default() } else { Hint::meant("ipv4, ipv6", false) };
+            let label = if is_none { Hint::default() } else { Hint::meant("ipv4, ipv6", false) };
             self.report(Problem::UnknownChoice { what: "family", found, choices }, only, label);
             return;
         }
@@ -379,7 +378,8 @@ impl<'a> Given<'_, 'a> {
                     *mistake.label = Hint::meant(format!("${text}"), false);
                     mistake.part = 0..0;
                     mistake.problem = mistake.problem.instead_of(format!("write `${text}`"));
-                } else if let Some(word) = suggest(text, &["*", "none"])
+                } else if let Some(word) =
+                    suggest(text, &["*", "none"]).filter(|word| *word != text)
                     && mistake.label.is_empty()
                 {
                     *mistake.label = Hint::meant(word, false);

@@ -269,7 +269,8 @@ pub(crate) fn is_without_values(clause: &Clause) -> bool {
 /// The name and the values of a `let`, as far as it has them.
 fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Option<&'a [Term]>) {
     let example = || "`let name = 15020, 15021`".to_owned();
-    let no_name = || Problem::Missing { what: "name", clause: "let".to_owned(), example: example() };
+    let no_name =
+        || Problem::Missing { what: "name", clause: "let".to_owned(), example: example() };
     match &clause.terms[..] {
         [_, name, equals, values @ ..]
             if equals.kind == TermKind::Equals && name.kind == TermKind::Word =>
@@ -299,7 +300,8 @@ fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Opti
                 && !(rest.is_empty() && name.kind == TermKind::Word) =>
         {
             let is_sign = |term: &&Term| {
-                matches!(term.kind, TermKind::Equals | TermKind::Arrow) || matches!(&*term.text, ":" | ":=" | "to" | "is" | "be")
+                matches!(term.kind, TermKind::Equals | TermKind::Arrow)
+                    || matches!(&*term.text, ":" | ":=" | "to" | "is" | "be")
             };
             let signs = rest.iter().take_while(is_sign).count();
             let plain = name.text.trim_end_matches(':');
@@ -309,15 +311,25 @@ fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Opti
                 TermKind::Variable => "a `$` before the name of a list",
                 _ => "a list without `=`",
             };
-            let instead = if values.is_empty() { format!("write `let {plain} = …`") } else { format!("write `{text}`") };
-            let are_values = !values.is_empty() && between::mistake("", values, Room::Many).is_none();
+            let instead = if values.is_empty() {
+                format!("write `let {plain} = …`")
+            } else {
+                format!("write `{text}`")
+            };
+            let are_values =
+                !values.is_empty() && between::mistake("", values, Room::Many).is_none();
             let last = if signs > 0 { rest[signs - 1].span } else { name.span };
             let label = match name.kind {
-                TermKind::Variable if signs == 1 && rest[0].kind == TermKind::Equals => Hint::with("", plain),
-                _ if are_values => Hint::with("", format!("{plain} =")).replacing(name.span.to(last)),
+                TermKind::Variable if signs == 1 && rest[0].kind == TermKind::Equals => {
+                    Hint::with("", plain)
+                }
+                _ if are_values => {
+                    Hint::with("", format!("{plain} =")).replacing(name.span.to(last))
+                }
                 _ => Hint::default(),
             };
-            report.push(Problem::Punctuation { what, instead: instead.into() }.at(name.span, label));
+            report
+                .push(Problem::Punctuation { what, instead: instead.into() }.at(name.span, label));
             return (Some(name), None);
         }
         [_, equals, values @ ..] if equals.kind == TermKind::Equals && !values.is_empty() => {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::between;
+use super::form::Room;
 use super::spelling::{EXPECT, Spelling, Spellings, article, is_word, term_text, text_of};
 use super::words::{alternatives, either, hint, suggest};
 use super::{addresses, numbers};
@@ -17,12 +19,14 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a str,
     /// The block; empty for the policy itself.
     pub(crate) block: &'static str,
+    /// Whether the line has a block of its own.
+    pub(crate) has_block: bool,
 }
 
 /// The report on `words`, which are no clause at `place`.
 pub(crate) fn misread(place: Place<'_>, words: &[Term], spellings: &Spellings) -> Diagnostic {
-    let Place { kind, name, block } = place;
-    Misread { kind, name, block, words, spellings }.diagnostic()
+    let Place { kind, name, block, has_block } = place;
+    Misread { kind, name, block, has_block, words, spellings }.diagnostic()
 }
 
 /// A line that is no clause where it stands.
@@ -31,6 +35,7 @@ struct Misread<'a> {
     name: &'a str,
     /// The block where it stands.
     block: &'static str,
+    has_block: bool,
     words: &'a [Term],
     /// Every clause of every kind.
     spellings: &'a Spellings,
@@ -80,16 +85,28 @@ impl Misread<'_> {
         let mut seen = BTreeSet::new();
         candidates.retain(|word| !word.is_empty() && seen.insert(*word));
         let label = hint(&first.text, &candidates);
+        // Where the next word begins a clause, or a block has no braces, more is to change.
+        let is_first = |word: &&str| second.is_some_and(|second| *second.text == **word);
+        let meant = suggest(&first.text, &candidates);
+        let opens = meant.is_some_and(|word| {
+            all.iter().any(|s| s.kind == self.kind && s.block == word)
+                && !here.iter().any(|s| s.words == word)
+        });
+        let is_all = !candidates.iter().any(|word| is_first(word)) && opens <= self.has_block;
+        let label = if is_all { label } else { label.said() };
         let instead = self.called_elsewhere(first, &candidates);
-        Problem::Unknown { what: "clause", found: shown(&first.text), instead }.at(first.span, label)
+        Problem::Unknown { what: "clause", found: shown(&first.text), instead }
+            .at(first.span, label)
     }
 
     /// What to write for a word under which other tools, and people, know a clause of another block.
     fn called_elsewhere(&self, first: &Term, here: &[&str]) -> Option<String> {
-        let own = self.spellings.all().iter().filter(|s| s.kind == self.kind && !s.block.is_empty());
+        let own =
+            self.spellings.all().iter().filter(|s| s.kind == self.kind && !s.block.is_empty());
         let own: Vec<_> = own.filter(|s| !s.words.is_empty()).collect();
         let words: Vec<_> = own.iter().map(|s| s.words).collect();
-        let meant = suggest(&first.text, &words).filter(|_| suggest(&first.text, here).is_none())?;
+        let meant =
+            suggest(&first.text, &words).filter(|_| suggest(&first.text, here).is_none())?;
         let values = match (meant, shown(&text_of(&self.words[1..]))) {
             ("user" | "group", name) if name == "root" => "0".to_owned(),
             (_, values) => values,
@@ -117,13 +134,16 @@ impl Misread<'_> {
     fn part_of(&self, here: &[&Spelling]) -> Option<Diagnostic> {
         let first = &*self.words[0].text;
         let is_part = |words: &str| words.split('-').skip(1).any(|part| part == first);
-        let whole: Vec<&str> = here.iter().map(|s| s.words).filter(|words| is_part(words)).collect();
+        let whole: Vec<&str> =
+            here.iter().map(|s| s.words).filter(|words| is_part(words)).collect();
         if whole.is_empty() || first.len() < 3 {
             return None;
         }
         let values = shown(&text_of(&self.words[1..]));
-        let ways: Vec<_> =
-            whole.iter().map(|words| format!("`{}`", format!("{words} {values}").trim_end())).collect();
+        let ways: Vec<_> = whole
+            .iter()
+            .map(|words| format!("`{}`", format!("{words} {values}").trim_end()))
+            .collect();
         let instead = Some(format!("write {}", alternatives(&ways)));
         let label = format!("expected {}", either(&whole));
         let problem = Problem::Unknown { what: "clause", found: shown(first), instead };
@@ -155,7 +175,9 @@ impl Misread<'_> {
         let text = &*second.text;
         let found = format!("{} {}", first.text, shown(&text_of(std::slice::from_ref(second))));
         let found = found.trim_end_matches(',').to_owned();
-        if let Some(kind) = self.words.get(2).filter(|kind| kinds.contains(&&*kind.text) && !second.comma) {
+        if let Some(kind) =
+            self.words.get(2).filter(|kind| kinds.contains(&&*kind.text) && !second.comma)
+        {
             let turned = format!("{} {}", kind.text, shown(&term_text(second)));
             let instead = Some(format!("write `{} {turned}`", first.text));
             let is_last = self.words.len() == 3;
@@ -184,13 +206,17 @@ impl Misread<'_> {
                     let instead = Some(format!("write `{} {kind} {rest}`", first.text));
                     return unknown(found, instead).at(second.span, label);
                 }
-                let is_interface = values.is_empty() && suggest(text, kinds).is_none()
+                let is_interface = values.is_empty()
+                    && suggest(text, kinds).is_none()
                     && self.spellings.all().iter().any(|s| {
                         s.kind == self.kind && s.block == "interface" && s.words == &*first.text
                     });
                 let instead = if is_interface {
                     let rest = shown(&text_of(&self.words[1..]));
-                    Some(format!("if it is an interface, write `interface {{ {} {rest} }}`", first.text))
+                    Some(format!(
+                        "if it is an interface, write `interface {{ {} {rest} }}`",
+                        first.text
+                    ))
                 } else {
                     self.what_there_is(first, kinds).filter(|_| suggest(text, kinds).is_none())
                 };
@@ -202,7 +228,8 @@ impl Misread<'_> {
         let kind = kind.filter(|kind| kinds.contains(kind));
         let rest = shown(&text_of(&self.words[1..]));
         let instead = kind.map(|kind| format!("write `{} {kind} {rest}`", first.text));
-        let label = match kind {
+        let is_all = between::mistake("", &self.words[1..], Room::Many).is_none();
+        let label = match kind.filter(|_| is_all) {
             Some(kind) => Hint::with(label, format!("{kind} ")).replacing(second.span.before()),
             None => label.into(),
         };
@@ -244,7 +271,8 @@ impl Misread<'_> {
         if let Some(other) = all.iter().find(|s| self.block.is_empty() && *s.block == *first.text) {
             let is_clause = all.iter().any(|s| s.block.is_empty() && *s.words == *first.text);
             let what = if is_clause { "clause" } else { "block" };
-            let instead = format!("it is a {what} of {} {} policy", article(other.kind), other.kind);
+            let instead =
+                format!("it is a {what} of {} {} policy", article(other.kind), other.kind);
             return Some(wrong(&first.text, place, instead, 1));
         }
         let fits: Vec<_> = all.iter().filter(|s| starts(s.words)).collect();
@@ -275,8 +303,12 @@ impl Misread<'_> {
                 "" => format!("`{}` outside of `{}`", with_values(s.words), self.block),
                 block => {
                     // A block that stands behind a value has none without it.
-                    let opening = all.iter().find(|o| o.kind == s.kind && o.block.is_empty() && o.words == block);
-                    let has_own = all.iter().any(|o| o.kind == s.kind && o.block == block && o.words.is_empty());
+                    let opening = all
+                        .iter()
+                        .find(|o| o.kind == s.kind && o.block.is_empty() && o.words == block);
+                    let has_own = all
+                        .iter()
+                        .any(|o| o.kind == s.kind && o.block == block && o.words.is_empty());
                     let value = opening.filter(|_| !has_own).map_or("", |opening| opening.example);
                     let opening = format!("{block} {value}");
                     format!("`{} {{ {} }}`", opening.trim_end(), with_values(s.words))

@@ -133,6 +133,16 @@ pub(crate) const PRIORITY: Number = Number {
     hexadecimal: false,
 };
 
+/// What is in brackets or the like, if that is a value.
+fn bracketed(text: &str, is_value: impl Fn(&str) -> bool) -> Option<&str> {
+    let plain = bare(text);
+    (plain != text && is_value(plain)).then_some(plain)
+}
+
+fn alone(problem: Problem, plain: &str) -> Mistake {
+    Mistake::new(problem, Hint::with("a value stands alone", plain))
+}
+
 /// Reads a number, or a range of them such as `106-108`, where `one` reads a number.
 pub(crate) fn range(
     text: &str,
@@ -190,6 +200,9 @@ pub(crate) fn any_ports(text: &str) -> Result<PortRange, Mistake> {
 }
 
 fn listed_ports(text: &str, kind: &Number) -> Result<PortRange, Mistake> {
+    if let Some(plain) = bracketed(text, |plain| listed_ports(plain, kind).is_ok()) {
+        return Err(alone(not_a(kind, text, format!("write `{plain}`")), plain));
+    }
     let is_open = |(first, last): &(&str, &str)| first.is_empty() || last.is_empty();
     let Some((first, last)) = text.split_once('-').filter(|ends| !is_open(ends)) else {
         return small(text, kind).map(PortRange::one).map_err(|mistake| {
@@ -222,6 +235,9 @@ fn range_otherwise(text: &str) -> Option<String> {
 
 /// Reads a mark with or without a mask: `0x539/0xfff`, `1337`.
 pub(crate) fn masked(text: &str) -> Result<Mark, Mistake> {
+    if let Some(plain) = bracketed(text, |plain| masked(plain).is_ok()) {
+        return Err(alone(not_a(&MARK, text, format!("write `{plain}`")), plain));
+    }
     let (value, mask) = match text.split_once('/') {
         None => (number(text, &MARK)?, u32::MAX),
         Some((value, mask)) => {
@@ -305,11 +321,13 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
 /// The number in `text`, and why the rest of it does not belong there.
 fn surplus(text: &str, kind: &Number) -> Option<(String, &'static str)> {
     let is_number = |text: &str| {
-        let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        let is_plain =
+            text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
         let fits = |value: u32| (kind.lowest..=kind.highest).contains(&value);
         is_plain && text.parse().is_ok_and(fits)
     };
-    let protocol = text.split(['/', ':']).find(|part| matches!(*part, "tcp" | "udp" | "TCP" | "UDP"));
+    let protocol =
+        text.split(['/', ':']).find(|part| matches!(*part, "tcp" | "udp" | "TCP" | "UDP"));
     if protocol.is_some() {
         let port = text.split(['/', ':']).find(|part| is_number(part))?;
         return Some((port.to_owned(), "the protocol does not stand here"));

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::expect;
 use super::between;
+use super::expect;
 use super::form::{Draft, Ending, Form, Seen};
 use super::given::{Context, Given};
 use super::lists::Inherit;
@@ -18,6 +18,9 @@ use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
 use crate::syntax::{ALLOW, trailing_allow};
+
+/// Most clauses of a block among which is looked for one that stands there already.
+const MOST_SIBLINGS: usize = 100;
 
 /// How the clauses of a kind of policy are spelt.
 pub(crate) fn spellings<D: Draft>(kind: &'static str) -> Vec<Spelling> {
@@ -88,6 +91,8 @@ struct Collected<'c, 'a, D: 'static> {
     /// Its name.
     name: &'c str,
     context: &'c mut Context<'a>,
+    /// The block whose clauses are read.
+    siblings: Option<&'a Block>,
     found: Vec<Found<'a, D>>,
     /// Whether every value is there.
     is_whole: bool,
@@ -114,6 +119,7 @@ fn read<'a, D: Draft>(
         kind,
         name,
         context,
+        siblings: None,
         found: Vec::new(),
         is_whole: true,
         expectations: Vec::new(),
@@ -184,6 +190,7 @@ fn joined<D>(first: &Found<'_, D>, second: &Found<'_, D>, report: &Report) -> Op
 impl<'a, D: Draft> Collected<'_, 'a, D> {
     /// The clauses of the block of `around`, which is called `name`.
     fn block(&mut self, name: &'static str, around: &'a Clause) {
+        let outside = std::mem::replace(&mut self.siblings, around.block.as_ref());
         for clause in around.block.iter().flat_map(Block::clauses) {
             if !clause.broken {
                 let mut terms = &clause.terms[..];
@@ -196,6 +203,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
                 self.block(block, clause);
             }
         }
+        self.siblings = outside;
     }
 
     /// The first clause of `terms`, which are those of `line` or what is left of them. What is
@@ -273,7 +281,8 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             return self.spoiled(problem.at(terms[0].span, "there is no list to add to"));
         }
         let said = trailing_allow(words).unwrap_or(words.len()).max(count);
-        if let (Some(inside), true) = (&line.block, words.len() == count && !form.example.is_empty())
+        if let (Some(inside), true) =
+            (&line.block, words.len() == count && !form.example.is_empty())
             && let Some(values) = between::braced(inside)
         {
             let found = between::in_braces(form.words, last_word, line, inside, &values);
@@ -305,6 +314,18 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         let starts = usize::from(terms.len() < 2);
         let end = (starts..terms.len()).find(|at| !before(*at).comma && begins_clause(*at));
         let (values, rest) = terms.split_at(end.unwrap_or(terms.len()));
+        if values.is_empty()
+            && let Some((again, count)) = form_of::<D>(form.block, rest)
+            && again.words == form.words
+            && rest.len() > count
+        {
+            let instead = format!("remove one `{}`", form.words).into();
+            let problem = Problem::Punctuation { what: "a clause that begins twice", instead };
+            let second = last_word.span.behind().to(rest[count - 1].span);
+            let label = Hint::with("the second", "").replacing(second);
+            self.context.report.push(problem.at(rest[0].span, label));
+            return (None, &[]);
+        }
         if !rest.is_empty() && !values.is_empty() {
             let problem = Problem::MissingSeparator { separator: ';', instead: None };
             let label = "expected `;` or a new line here";
@@ -385,7 +406,8 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
     /// The clause whose list a value at `at` may belong to, with its values.
     fn list_before(&self, block: &'static str, words: &[Term]) -> Option<(&'static str, String)> {
         let are_values = words.iter().all(|word| between::is_value(&term_text(word)));
-        let last = self.found.last().filter(|last| last.form.block == block && last.form.is_list)?;
+        let last =
+            self.found.last().filter(|last| last.form.block == block && last.form.is_list)?;
         let is_before = last.span.end <= words[0].span.start && !last.values.is_empty();
         let all = last.values.iter().chain(words).map(term_text);
         (are_values && is_before).then(|| (last.form.words, all.collect::<Vec<_>>().join(", ")))
@@ -394,8 +416,20 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
     /// Reports a line that is no clause of `block`.
     fn unknown(&mut self, block: &'static str, line: &'a Clause, words: &'a [Term]) {
         let (kind, spellings) = (self.kind, self.context.spellings);
-        let place = Place { kind, name: self.name, block };
+        let place = Place { kind, name: self.name, block, has_block: line.block.is_some() };
         let list = self.list_before(block, words);
+        let siblings = self.siblings;
+        // In a longer block, nobody looks for one by hand either.
+        let begins_likewise = || {
+            let clauses = siblings.into_iter().flat_map(Block::clauses).take(MOST_SIBLINGS);
+            clauses.into_iter().any(|other| {
+                let [first, second, ..] = &other.terms[..] else { return false };
+                let is_other = first.span != words[0].span && first.text == words[0].text;
+                is_other
+                    && second.kind == TermKind::Word
+                    && form_of::<D>(block, &other.terms).is_some()
+            })
+        };
         let report = &mut self.context.report;
         report.push_error(words[0].span, || match list {
             Some((clause, all)) => {
@@ -404,7 +438,15 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
                 Problem::Unknown { what: "clause", found, instead }
                     .at(words[0].span, format!("the list of `{clause}` has ended before it"))
             }
-            None => misread(place, words, spellings),
+            None => {
+                let found = misread(place, words, spellings);
+                // What stands there already would be there twice.
+                if found.has_suggestion() && begins_likewise() {
+                    found.without_suggestion()
+                } else {
+                    found
+                }
+            }
         });
         // What is in it is checked as if it were called right.
         let blocks: Vec<_> = blocks::<D>();
