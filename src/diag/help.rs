@@ -62,6 +62,7 @@ impl Problem {
             Self::TooManyTerms => {
                 "join neighbouring prefixes and ports, or use several files".to_owned()
             }
+            Self::NotText { is_utf_16: true, .. } => "it looks like UTF-16: save it as UTF-8".to_owned(),
             Self::NotText { .. } => "a policy is UTF-8 text without NUL bytes".to_owned(),
             Self::IncludeTooDeep => {
                 "include the file from one that is nearer to the first".to_owned()

@@ -161,6 +161,8 @@ pub enum Problem {
     NotText {
         /// The file.
         file: String,
+        /// Whether it looks like UTF-16.
+        is_utf_16: bool,
     },
     /// `E205`: includes in includes in includes.
     #[error("includes are nested more than {} deep", crate::syntax::MOST_INCLUDES)]

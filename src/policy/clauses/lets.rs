@@ -10,7 +10,7 @@ use super::spelling::text_of;
 use super::words::Names;
 use crate::diag::{Hint, Problem, Report, shown};
 use crate::net::Name;
-use crate::span::Span;
+use crate::span::{FileId, Span};
 use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
 
 /// Most policies in a row of `extends`, and most lists in a row of `$names`.
@@ -94,10 +94,12 @@ impl<'a> Lets<'a> {
         }
     }
 
-    /// Finds out how long every list is, which of them are wrong, and which nothing uses.
+    /// Finds out how long every list is, which of them are wrong, and which of the file `main` nothing
+    /// uses.
     pub(crate) fn resolve<'f>(
         &mut self,
         files: impl Iterator<Item = &'f File>,
+        main: FileId,
         report: &mut Report,
     ) {
         self.names = self.by_name.keys().copied().collect();
@@ -142,7 +144,10 @@ impl<'a> Lets<'a> {
         // What is misspelt is reported, and used.
         let misspelt: Vec<&str> = used.iter().copied().filter(|name| !self.has(name)).collect();
         used.extend(misspelt.into_iter().take(MOST_MISSPELT).filter_map(|name| self.nearest(name)));
-        let is_unused = |list: &&Let<'_>| list.size.is_some() && !used.contains(&*list.name.text);
+        // What is included is for others, too.
+        let is_unused = |list: &&Let<'_>| {
+            list.size.is_some() && list.name.span.file == main && !used.contains(&*list.name.text)
+        };
         for list in self.lists.iter().filter(is_unused) {
             let name = list.name.text.to_string();
             report.push(Problem::UnusedLet { name }.at(list.name.span, ""));
