@@ -167,10 +167,10 @@ impl Builder {
             Piece::Comment(comment) => self.comment(*comment),
             Piece::Clause(mut clause) => {
                 self.settle();
-                let unclosed = self.report.errors();
+                let (unclosed, is_alone) = (self.report.errors(), self.in_place.is_some());
                 self.begin_line(clause.span, clause.keyword(), false);
                 clause.after_gap = self.take_gap();
-                clause.broken |= self.in_place.is_some() && self.report.errors() > unclosed;
+                clause.broken |= is_alone && self.report.errors() > unclosed;
                 self.pending = Some(clause);
             }
             Piece::Semicolon => self.settle(),
@@ -365,8 +365,10 @@ impl Builder {
         let Some(Item::Clause(header)) = self.items.pop() else {
             return false;
         };
+        let words: Vec<_> = header.terms.iter().map(|term| shown(&term.text)).collect();
+        let instead = Some(format!("write `{} {{`", words.join(" ")));
         self.report.push(
-            Problem::MissingSeparator { separator: '{', instead: None }
+            Problem::MissingSeparator { separator: '{', instead }
                 .at(header.span.behind(), "expected `{` here")
                 .also(close, "this would close it"),
         );

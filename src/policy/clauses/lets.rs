@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::between;
 use super::form::Room;
-use super::graph;
 use super::spelling::text_of;
 use super::words::Names;
+use super::{addresses, graph, numbers};
 use crate::diag::{Hint, Problem, Report, shown};
 use crate::net::Name;
 use crate::span::{FileId, Span};
@@ -95,11 +95,11 @@ impl<'a> Lets<'a> {
     }
 
     /// Finds out how long every list is, which of them are wrong, and which of the file `main` nothing
-    /// uses.
+    /// uses, if it has a policy that could.
     pub(crate) fn resolve<'f>(
         &mut self,
         files: impl Iterator<Item = &'f File>,
-        main: FileId,
+        (main, has_policy): (FileId, bool),
         report: &mut Report,
     ) {
         self.names = self.by_name.keys().copied().collect();
@@ -145,10 +145,13 @@ impl<'a> Lets<'a> {
         let misspelt: Vec<&str> = used.iter().copied().filter(|name| !self.has(name)).collect();
         used.extend(misspelt.into_iter().take(MOST_MISSPELT).filter_map(|name| self.nearest(name)));
         // What is included is for others, too.
-        let is_unused = |list: &&Let<'_>| {
-            list.size.is_some() && list.name.span.file == main && !used.contains(&*list.name.text)
-        };
+        let is_unused = |list: &&Let<'_>| list.size.is_some() && !used.contains(&*list.name.text);
         for list in self.lists.iter().filter(is_unused) {
+            // Those of a file without a policy are for others, and so are those that are included.
+            let is_for_others = list.name.span.file != main || !has_policy;
+            if misfits(list.values, report) || is_for_others {
+                continue;
+            }
             let name = list.name.text.to_string();
             report.push(Problem::UnusedLet { name }.at(list.name.span, ""));
         }
@@ -258,6 +261,27 @@ impl<'a> Lets<'a> {
             }
         }
     }
+}
+
+/// Whether something in a list that no clause reads is a value nowhere, which is reported.
+fn misfits(values: &[Term], report: &mut Report) -> bool {
+    let before = report.errors();
+    let is_odd = |term: &&Term| {
+        // What begins with a letter can be the name of a group or of an interface.
+        term.kind == TermKind::Word
+            && term.text.starts_with(|c: char| c.is_ascii_digit())
+            && !between::is_value(&term.text)
+    };
+    for term in values.iter().filter(is_odd) {
+        let is_address = term.text.contains(['.', ':', '/']);
+        let mistake = if is_address {
+            addresses::prefix(&term.text).err()
+        } else {
+            numbers::any_ports(&term.text).err()
+        };
+        report.extend(mistake.map(|mistake| mistake.problem.at(term.span, *mistake.label)));
+    }
+    report.errors() > before
 }
 
 /// Whether it is `let name =`, which the parser has reported.
