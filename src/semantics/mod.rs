@@ -22,6 +22,7 @@
 
 mod arrive;
 mod bad_packet;
+mod chained;
 mod compare;
 mod diagram;
 mod equality;
