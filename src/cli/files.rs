@@ -169,7 +169,7 @@ fn utf8(bytes: Vec<u8>) -> io::Result<String> {
             return io::Error::other("this is UTF-16: save it as UTF-8");
         }
         let before = &bytes[..at];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
         let byte = bytes.get(at).copied().unwrap_or_default();

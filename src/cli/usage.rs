@@ -26,8 +26,8 @@ fn import(mesh: &str, rest: &[&str]) -> Option<String> {
         && rest.len() > at + 2
     {
         let flags = rest[at + 1..].join(" ");
-        let before: String = rest[..at].iter().map(|word| format!("{word} ")).collect();
-        return Some(format!("import {mesh} {before}--{}='{flags}'", form.flag));
+        let before = [&["import", mesh], &rest[..at]].concat().join(" ");
+        return Some(format!("{before} --{}='{flags}'", form.flag));
     }
     let file = rest.iter().find(|word| !word.starts_with('-'))?;
     let before = rest.iter().take_while(|word| *word != file).last();

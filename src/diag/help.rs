@@ -67,7 +67,6 @@ impl Problem {
             Self::IncludeTooDeep => {
                 "include the file from one that is nearer to the first".to_owned()
             }
-            Self::NotAPolicy { instead, .. } => instead.clone(),
             Self::NotAPath { path } => format!("write `include \"{path}\"`"),
 
             Self::OutOfRange { form, .. } | Self::Reserved { form, .. } => (*form).to_owned(),
@@ -95,7 +94,8 @@ impl Problem {
                 Interface::MAX_LEN
             ),
             Self::Reversed { turned, .. } => format!("write `{turned}`"),
-            Self::NotANumber { instead, .. }
+            Self::NotAPolicy { instead, .. }
+            | Self::NotANumber { instead, .. }
             | Self::NotAnAddress { instead, .. }
             | Self::AddsNothing { instead, .. }
             | Self::WrongPlace { instead, .. }

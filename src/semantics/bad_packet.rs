@@ -282,13 +282,11 @@ fn first_word(found: &str, meant: Option<&str>) -> String {
 }
 
 fn unknown(word: &str, meant: Option<&str>) -> String {
-    match meant {
-        Some(meant) => format!("unknown word `{word}`: write `{meant}`"),
-        None => {
-            let usual: Vec<_> = WORDS[..USUAL].iter().map(|word| format!("`{word}`")).collect();
-            format!("unknown word `{word}`; the usual words are {}", usual.join(", "))
-        }
+    if let Some(meant) = meant {
+        return format!("unknown word `{word}`: write `{meant}`");
     }
+    let usual: Vec<_> = WORDS[..USUAL].iter().map(|word| format!("`{word}`")).collect();
+    format!("unknown word `{word}`; the usual words are {}", usual.join(", "))
 }
 
 fn value(word: &str, found: Option<&str>, needs: &str) -> String {

@@ -5,7 +5,8 @@ use crate::span::Span;
 
 /// What the language has in the place of `c`, and what `c` is called; `None` if nothing looks like it.
 fn meant(c: char) -> Option<(&'static str, &'static str)> {
-    const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+    const PRINTABLE: &str = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`\
+                             abcdefghijklmnopqrstuvwxyz{|}~";
     const LETTERS: &[(&str, &str)] =
         &[("авсеорхуіѕјкмнт", "abceopxyisjkmht"), ("АВСЕОРХУІЅЈКМНТ", "ABCEOPXYISJKMHT")];
     Some(match c {
@@ -22,18 +23,9 @@ fn meant(c: char) -> Option<(&'static str, &'static str)> {
         '⁄' | '∕' => ("/", "a typographic slash"),
         '∗' | '×' => ("*", "a typographic asterisk"),
         '！'..='～' => {
-            let ascii = u32::from(c) - 0xfee0;
-            let text = char::from_u32(ascii)?;
-            let at =
-                |text: &'static str| text.find(char::from_u32(ascii)?).map(|at| &text[at..=at]);
-            const DIGITS: &str = "0123456789";
-            const LATIN: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-            let plain = if text.is_ascii_alphanumeric() {
-                at(DIGITS).or_else(|| at(LATIN))?
-            } else {
-                at(PUNCTUATION)?
-            };
-            (plain, "a full-width character")
+            let plain = char::from_u32(u32::from(c) - 0xfee0)?;
+            let at = PRINTABLE.find(plain)?;
+            (&PRINTABLE[at..=at], "a full-width character")
         }
         _ => LETTERS.iter().find_map(|(letters, latin)| {
             let at = letters.chars().position(|letter| letter == c)?;

@@ -232,27 +232,36 @@ impl Reading<'_> {
         // What stands behind a surplus comma may lack a `}` before it, too.
         clause.broken |= after_comma && before_block && self.depth > 0;
         let behind = clause.span.behind();
-        let is_sign = |term: &Term, signs: [&str; 2]| {
-            term.kind == TermKind::Word && signs.contains(&&*term.text)
-        };
-        match &clause.terms[..] {
-            [only] if is_sign(only, [")", "]"]) && self.depth > 0 => {
-                let at = only.span;
-                self.report.push(other_brace(at, "}"));
-                return self.push(Piece::Close(at));
-            }
-            [.., before, last] if is_sign(last, ["(", "["]) && !before.comma && !before_block => {
-                let at = last.span;
-                self.report.push(other_brace(at, "{"));
-                clause.terms.pop();
-                self.finish(&mut clause, behind, true);
-                return self.push(Piece::Open(at));
-            }
-            _ => {}
+        if self.bracket(&mut clause, before_block) {
+            return;
         }
         self.finish(&mut clause, behind, before_block);
         for brace in swallowed {
             self.push(brace);
+        }
+    }
+
+    /// Whether `clause` is, or ends with, a bracket where a brace belongs: then it is added so.
+    fn bracket(&mut self, clause: &mut Clause, before_block: bool) -> bool {
+        let is = |term: &Term, signs: [&str; 2]| {
+            term.kind == TermKind::Word && signs.contains(&&*term.text)
+        };
+        match &clause.terms[..] {
+            [only] if is(only, [")", "]"]) && self.depth > 0 => {
+                let at = only.span;
+                self.report.push(other_brace(at, "}"));
+                self.push(Piece::Close(at));
+                true
+            }
+            [.., before, last] if is(last, ["(", "["]) && !before.comma && !before_block => {
+                let at = last.span;
+                self.report.push(other_brace(at, "{"));
+                clause.terms.pop();
+                self.finish(clause, at.behind(), true);
+                self.push(Piece::Open(at));
+                true
+            }
+            _ => false,
         }
     }
 

@@ -31,10 +31,10 @@ pub(super) enum Piece {
 pub(super) fn build(pieces: Vec<Piece>, report: &mut Report) -> File {
     let left_open = left_open(&pieces);
     let built = if left_open == 0 || pieces.len() > MOST_GUESSED {
-        Builder::new(false, false).run(pieces)
+        Builder::new(false, 0).run(pieces)
     } else {
-        let plain = Builder::new(false, left_open > 0).run(pieces.clone());
-        let guessed = Builder::new(true, left_open > 0).run(pieces);
+        let plain = Builder::new(false, left_open).run(pieces.clone());
+        let guessed = Builder::new(true, left_open).run(pieces);
         if guessed.report.errors() <= plain.report.errors() { guessed } else { plain }
     };
     report.absorb(built.report);
@@ -95,8 +95,8 @@ pub(super) fn sign_without_value(clause: &Clause) -> Diagnostic {
 struct Builder {
     /// Whether a line that is indented less than a block is behind that block.
     by_indent: bool,
-    /// Whether there are more `{` than `}`.
-    is_left_open: bool,
+    /// How many more `{` there are than `}`.
+    left_open: isize,
     /// How far the clauses are indented that begin a line, by where they begin; only where that counts.
     indents: BTreeMap<u32, u32>,
     /// What is complete at the top level, or in the innermost open block.
@@ -133,8 +133,8 @@ struct Open {
 }
 
 impl Builder {
-    fn new(by_indent: bool, is_left_open: bool) -> Self {
-        Self { by_indent, is_left_open, ..Self::default() }
+    fn new(by_indent: bool, left_open: isize) -> Self {
+        Self { by_indent, left_open, ..Self::default() }
     }
 
     fn run(mut self, pieces: Vec<Piece>) -> Self {
@@ -270,8 +270,8 @@ impl Builder {
             return;
         }
         let follows_open = self.line_begun && self.items.is_empty() && !self.open.is_empty();
-        if self.pending.is_none() && follows_open && self.is_left_open {
-            self.is_left_open = false;
+        if self.pending.is_none() && follows_open && self.left_open > 0 {
+            self.left_open -= 1;
             let problem = Problem::Punctuation {
                 what: "a second `{`",
                 instead: "remove it: a block has one, behind its name".into(),
@@ -305,7 +305,8 @@ impl Builder {
         if self.too_deep > 0 {
             self.too_deep -= 1;
             self.items.clear();
-        } else if self.by_indent && !self.is_left_open && self.open.last().is_some_and(is_surplus) {
+        } else if self.by_indent && self.left_open <= 0 && self.open.last().is_some_and(is_surplus)
+        {
             if !begins_line || !self.adopt(span) {
                 self.surplus(span);
             }

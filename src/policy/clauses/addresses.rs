@@ -88,7 +88,7 @@ fn any_address(text: &str) -> Result<IpAddr, Mistake> {
             }
             let instead = format!("write `{address}`");
             let label = Box::new(Hint::with(label, ""));
-            Err(Mistake { part, label, ..not(text, ADDRESS, instead, "") })
+            Err(Mistake { label, part, ..not(text, ADDRESS, instead, "") })
         }
         _ => text.parse().map_err(|_| not_an_address(text, None, ADDRESS)),
     }

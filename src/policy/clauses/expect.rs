@@ -129,37 +129,11 @@ impl<'a> Reading<'_, 'a> {
                     self.list(keyword, "eth1", word, given, |it| it, interfaces)
                 }
                 "user" | "group" | "in" | "out" => {
-                    let why = match (way, &*word.text) {
-                        (Way::Inbound, "out") => "what arrives came `in` by an interface",
-                        (Way::Outbound, _) => "what leaves goes `out` by an interface",
-                        (Way::Inbound, _) => "only what leaves has a user and a group",
-                    };
-                    let found = shown(&word.text);
-                    let instead = match (way, &*word.text) {
-                        (Way::Inbound, "out") => Some(format!("write `in {}`", text_of(given))),
-                        (Way::Outbound, _) => Some(format!("write `out {}`", text_of(given))),
-                        (Way::Inbound, _) => {
-                            let all = word.span.to(given.last().unwrap_or(word).span);
-                            let label = Hint::with(why, "").replacing(all);
-                            let instead = Some(format!("remove `{found} {}`", text_of(given)));
-                            let problem = Problem::Unknown { what: "word", found, instead };
-                            self.context.report.push(problem.at(word.span, label));
-                            is_whole = false;
-                            continue;
-                        }
-                    };
-                    let label = Hint::with(why, way.interface_keyword());
-                    let problem = Problem::Unknown { what: "word", found, instead };
-                    self.context.report.push(problem.at(word.span, label));
+                    self.of_another_way(way, word, given);
                     false
                 }
                 "state" | "mark" | "connmark" | "kernel-socket" | "no-socket" => {
-                    let found = shown(&word.text);
-                    let instead = "leave it out: an expectation is about new connections without a mark, of \
-                                   any process";
-                    let problem =
-                        Problem::Unknown { what: "word", found, instead: Some(instead.to_owned()) };
-                    self.context.report.push(problem.at(word.span, "one packet has it"));
+                    self.of_packets(word);
                     return None;
                 }
                 _ => {
@@ -175,6 +149,39 @@ impl<'a> Reading<'_, 'a> {
             };
         }
         is_whole.then_some(expectation)
+    }
+
+    /// Reports a word that traffic of this way has not.
+    fn of_another_way(&mut self, way: Way, word: &Term, given: &[Term]) {
+        let (found, values) = (shown(&word.text), shown(&text_of(given)));
+        let right = way.interface_keyword();
+        let (label, instead) = match (way, &*word.text) {
+            (Way::Inbound, "out") => (
+                Hint::with("what arrives came `in` by an interface", right),
+                format!("write `in {values}`"),
+            ),
+            (Way::Outbound, _) => (
+                Hint::with("what leaves goes `out` by an interface", right),
+                format!("write `out {values}`"),
+            ),
+            (Way::Inbound, _) => {
+                let all = word.span.to(given.last().unwrap_or(word).span);
+                let label =
+                    Hint::with("only what leaves has a user and a group", "").replacing(all);
+                (label, format!("remove `{found} {values}`"))
+            }
+        };
+        let problem = Problem::Unknown { what: "word", found, instead: Some(instead) };
+        self.context.report.push(problem.at(word.span, label));
+    }
+
+    /// Reports a word that only one packet has.
+    fn of_packets(&mut self, word: &Term) {
+        let instead =
+            "leave it out: an expectation is about new connections without a mark, of any process";
+        let (found, instead) = (shown(&word.text), Some(instead.to_owned()));
+        let problem = Problem::Unknown { what: "word", found, instead };
+        self.context.report.push(problem.at(word.span, "one packet has it"));
     }
 
     /// Reads the values behind `word`; whether all is well with them.

@@ -311,12 +311,11 @@ fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Opti
             }
             if let Some(block) = &clause.block {
                 let inside = between::braced(block).filter(|_| values.is_empty());
-                report.push(match inside {
-                    Some(inside) => between::in_braces(&words, equals, clause, block, &inside),
-                    None => {
-                        let clause = format!("let {}", shown(&name.text));
-                        Problem::SurplusBlock { clause }.at(block.open, "")
-                    }
+                report.push(if let Some(inside) = inside {
+                    between::in_braces(&words, equals, clause, block, &inside)
+                } else {
+                    let clause = format!("let {}", shown(&name.text));
+                    Problem::SurplusBlock { clause }.at(block.open, "")
                 });
                 return (Some(name), None);
             }

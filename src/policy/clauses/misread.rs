@@ -92,7 +92,7 @@ impl Misread<'_> {
             all.iter().any(|s| s.kind == self.kind && s.block == word)
                 && !here.iter().any(|s| s.words == word)
         });
-        let is_all = !candidates.iter().any(|word| is_first(word)) && opens <= self.has_block;
+        let is_all = !candidates.iter().any(is_first) && opens <= self.has_block;
         let label = if is_all { label } else { label.said() };
         let instead = self.called_elsewhere(first, &candidates);
         Problem::Unknown { what: "clause", found: shown(&first.text), instead }
@@ -148,12 +148,6 @@ impl Misread<'_> {
         let label = format!("expected {}", either(&whole));
         let problem = Problem::Unknown { what: "clause", found: shown(first), instead };
         Some(problem.at(self.words[0].span, label))
-    }
-
-    /// The clauses that begin with `first` here.
-    fn what_there_is(&self, first: &Term, kinds: &[&str]) -> Option<String> {
-        let here: Vec<_> = kinds.iter().map(|kind| format!("`{} {kind}`", first.text)).collect();
-        (!here.is_empty()).then(|| format!("here there is {}", alternatives(&here)))
     }
 
     /// `port 80`.
@@ -218,7 +212,7 @@ impl Misread<'_> {
                         first.text
                     ))
                 } else {
-                    self.what_there_is(first, kinds).filter(|_| suggest(text, kinds).is_none())
+                    what_there_is(first, kinds).filter(|_| suggest(text, kinds).is_none())
                 };
                 return unknown(found, instead).at(second.span, label);
             }
@@ -287,7 +281,7 @@ impl Misread<'_> {
             if begins_here {
                 let found = format!("{} {}", first.text, self.words[1].text);
                 let whose = format!("`{found}` is a clause of {} {kind} policy", article(kind));
-                let here = self.what_there_is(first, kinds).unwrap_or_default();
+                let here = what_there_is(first, kinds).unwrap_or_default();
                 let instead = Some(format!("{here}; {whose}"));
                 let label = format!("expected {}", either(kinds));
                 let problem = Problem::Unknown { what: "clause", found, instead };
@@ -318,4 +312,10 @@ impl Misread<'_> {
         ways.dedup();
         Some(wrong(fits[0].words, place, format!("write {}", alternatives(&ways)), count))
     }
+}
+
+/// The clauses that begin with `first` here.
+fn what_there_is(first: &Term, kinds: &[&str]) -> Option<String> {
+    let here: Vec<_> = kinds.iter().map(|kind| format!("`{} {kind}`", first.text)).collect();
+    (!here.is_empty()).then(|| format!("here there is {}", alternatives(&here)))
 }

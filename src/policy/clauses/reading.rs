@@ -357,7 +357,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         }
         match form::<D>("", name) {
             Some(form) if opening.is_none() && values.is_empty() => {
-                if let Some(problem) = self.value_inside(name, line) {
+                if let Some(problem) = value_inside::<D>(name, line) {
                     self.context.report.push(problem);
                     return;
                 }
@@ -377,30 +377,6 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             _ => {}
         }
         self.block(name, line);
-    }
-
-    /// The report on `mode { tproxy }`, whose value stands in the block.
-    fn value_inside(&self, name: &'static str, line: &Clause) -> Option<Diagnostic> {
-        let block = line.block.as_ref()?;
-        let mut inside = block.clauses();
-        let first = inside.next()?;
-        let [value] = &first.terms[..] else { return None };
-        if form_of::<D>(name, &first.terms).is_some() || first.block.is_some() || first.broken {
-            return None;
-        }
-        let name_end = line.terms[0].span.behind();
-        let is_alone = block.items.len() == 1 && block.comment.is_none() && first.comment.is_none();
-        let others: Vec<_> = inside.map(|clause| text_of(&clause.terms)).collect();
-        let (at, text, rest) = if is_alone {
-            (name_end.to(line.span.behind()), format!(" {}", value.text), String::new())
-        } else {
-            let at = name_end.to(first.span);
-            (at, format!(" {} {{", value.text), format!(" {{ {} }}", shown(&others.join("; "))))
-        };
-        let label = Hint::with("its value stands before the `{`", text).replacing(at);
-        let example = format!("`{name} {}{rest}`", shown(&value.text));
-        let problem = Problem::Missing { what: "value", clause: name.to_owned(), example };
-        Some(problem.at(value.span, label))
     }
 
     /// The clause whose list a value at `at` may belong to, with its values.
@@ -431,21 +407,20 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             })
         };
         let report = &mut self.context.report;
-        report.push_error(words[0].span, || match list {
-            Some((clause, all)) => {
+        report.push_error(words[0].span, || {
+            if let Some((clause, all)) = list {
                 let instead = Some(format!("write `{clause} {}`", shown(&all)));
                 let found = shown(&words[0].text);
-                Problem::Unknown { what: "clause", found, instead }
-                    .at(words[0].span, format!("the list of `{clause}` has ended before it"))
+                let label = format!("the list of `{clause}` has ended before it");
+                return Problem::Unknown { what: "clause", found, instead }
+                    .at(words[0].span, label);
             }
-            None => {
-                let found = misread(place, words, spellings);
-                // What stands there already would be there twice.
-                if found.has_suggestion() && begins_likewise() {
-                    found.without_suggestion()
-                } else {
-                    found
-                }
+            let found = misread(place, words, spellings);
+            // What stands there already would be there twice.
+            if found.has_suggestion() && begins_likewise() {
+                found.without_suggestion()
+            } else {
+                found
             }
         });
         // What is in it is checked as if it were called right.
@@ -462,6 +437,30 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         self.context.report.push(diagnostic);
         &[]
     }
+}
+
+/// The report on `mode { tproxy }`, whose value stands in the block.
+fn value_inside<D: Draft>(name: &'static str, line: &Clause) -> Option<Diagnostic> {
+    let block = line.block.as_ref()?;
+    let mut inside = block.clauses();
+    let first = inside.next()?;
+    let [value] = &first.terms[..] else { return None };
+    if form_of::<D>(name, &first.terms).is_some() || first.block.is_some() || first.broken {
+        return None;
+    }
+    let name_end = line.terms[0].span.behind();
+    let is_alone = block.items.len() == 1 && block.comment.is_none() && first.comment.is_none();
+    let others: Vec<_> = inside.map(|clause| text_of(&clause.terms)).collect();
+    let (at, text, rest) = if is_alone {
+        (name_end.to(line.span.behind()), format!(" {}", value.text), String::new())
+    } else {
+        let at = name_end.to(first.span);
+        (at, format!(" {} {{", value.text), format!(" {{ {} }}", shown(&others.join("; "))))
+    };
+    let label = Hint::with("its value stands before the `{`", text).replacing(at);
+    let example = format!("`{name} {}{rest}`", shown(&value.text));
+    let problem = Problem::Missing { what: "value", clause: name.to_owned(), example };
+    Some(problem.at(value.span, label))
 }
 
 /// The report on `dns capture *`, a block without braces.
