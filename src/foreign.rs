@@ -1,14 +1,15 @@
 //! What is given in the place of a policy and is something else, which another command may read.
 
 use crate::Failure;
-use crate::diag::{Diagnostic, Problem, shown};
+use crate::diag::{Diagnostic, Problem, refusal, shown};
 use crate::policy::begins_policy;
 use crate::reader::forms::{Form, FormError, recognise};
 use crate::span::{FileId, Sources, Span};
 
 /// Why `text`, of which `name` is asked for as a policy, is none to compile.
 pub(crate) fn failure(name: &str, text: &str) -> Option<Failure> {
-    if text.len() > Sources::MAX_BYTES || text.contains('\0') {
+    let is_said_otherwise = text.contains('\0') || refusal(text).is_some();
+    if text.len() > Sources::MAX_BYTES || is_said_otherwise {
         return None;
     }
     let mut sources = Sources::default();

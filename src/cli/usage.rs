@@ -46,10 +46,13 @@ fn pod_address(rest: &[&str]) -> Option<String> {
     let (addresses, others): (Vec<&str>, Vec<&str>) =
         words.iter().partition(|word| word.parse::<IpAddr>().is_ok());
     let is_change = |word: &&&str| matches!(**word, "add" | "delete" | "remove");
+    let addresses_are_missing = addresses.is_empty();
     let change = others.iter().find(is_change)?;
     let file = others.iter().find(|word| !is_change(word))?;
     let instead = [vec!["pod-address", change, file], addresses, options].concat().join(" ");
-    (instead != format!("pod-address {}", rest.join(" "))).then_some(instead)
+    let is_another = instead != format!("pod-address {}", rest.join(" "));
+    // What is neither an address nor the policy is for clap to name.
+    (is_another && !addresses_are_missing && others.len() == 2).then_some(instead)
 }
 
 #[cfg(test)]

@@ -394,7 +394,7 @@ mod tests {
         {
             assert_eq!(<(u16, u16)>::from(ports(text).unwrap()), range, "{text}");
         }
-        let form = "a port is `1` to `65535`; write `8000-8999` for a range";
+        let form = "a port is `1` to `65535`, and a range has a `-` between two";
         for (text, expected) in [
             ("0", format!("E301: {form} [0: the lowest port is 1]")),
             ("70000", format!("E301: {form} [70000: the highest port is 65535]")),
@@ -405,7 +405,7 @@ mod tests {
             ("080", "E307: write `80` [080: a number has no zeros before it]".to_owned()),
             ("80-090", "E307: write `90` [090: a number has no zeros before it]".to_owned()),
             ("+5", "E307: write `5` [+5: a number has no sign]".to_owned()),
-            ("-5", format!("E307: {form} [-5: ]")),
+            ("-5", "E307: write `5` [-5: a number has no sign]".to_owned()),
             (
                 "1_000",
                 "E307: write `1000` [1_000: digits stand without anything between]".to_owned(),
@@ -414,7 +414,10 @@ mod tests {
             ("https", "E307: write `443` [https: names of services are not known here]".to_owned()),
             ("80:90", "E307: write `80-90` [80:90: a range has a `-`]".to_owned()),
             ("80..90", "E307: write `80-90` [80..90: a range has a `-`]".to_owned()),
-            ("80-", format!("E307: {form} [80-: ]")),
+            ("80-", "E307: write `80` [80-: a value stands alone]".to_owned()),
+            ("80/tcp", "E307: write `80` [80/tcp: the protocol does not stand here]".to_owned()),
+            ("(80-90)", "E307: write `80-90` [(80-90): a value stands alone]".to_owned()),
+            ("8O", "E307: write `80` [8O: there is a letter in it]".to_owned()),
             ("1-2-3", format!("E307: {form} [1-2-3: ]")),
             ("٣", format!("E307: {form} [٣: ]")),
         ] {
