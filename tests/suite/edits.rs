@@ -66,7 +66,7 @@ fn tokens(text: &str) -> Vec<Range<usize>> {
     let mut rest = 0;
     while let Some(start) = text[rest..].find(|c: char| !c.is_whitespace()).map(|at| rest + at) {
         let end_of = |stop: &dyn Fn(char) -> bool| {
-            text[start..].find(|c| stop(c)).map_or(text.len(), |at| start + at)
+            text[start..].find(stop).map_or(text.len(), |at| start + at)
         };
         let is_sign = |c: char| ",;{}".contains(c);
         rest = match text[start..].chars().next() {

@@ -3,6 +3,7 @@
 
 pub(crate) mod addresses;
 mod between;
+mod braces;
 pub(crate) mod effects;
 mod expect;
 pub(crate) mod families;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::between;
+use super::braces::{value_inside, without_block};
 use super::expect;
 use super::form::{Draft, Ending, Form, Seen};
 use super::given::{Context, Given};
 use super::lists::Inherit;
 use super::misread::{Place, misread};
-use super::spelling::{EXPECT, Spelling, is_word, term_text, text_of};
+use super::spelling::{EXPECT, Spelling, is_word, term_text};
 use super::words::suggest;
 use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::policy::expectation::Expectation;
@@ -439,64 +440,13 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
     }
 }
 
-/// The report on `mode { tproxy }`, whose value stands in the block.
-fn value_inside<D: Draft>(name: &'static str, line: &Clause) -> Option<Diagnostic> {
-    let block = line.block.as_ref()?;
-    let mut inside = block.clauses();
-    let first = inside.next()?;
-    let [value] = &first.terms[..] else { return None };
-    if form_of::<D>(name, &first.terms).is_some() || first.block.is_some() || first.broken {
-        return None;
-    }
-    let name_end = line.terms[0].span.behind();
-    let is_alone = block.items.len() == 1 && block.comment.is_none() && first.comment.is_none();
-    let others: Vec<_> = inside.map(|clause| text_of(&clause.terms)).collect();
-    let (at, text, rest) = if is_alone {
-        (name_end.to(line.span.behind()), format!(" {}", value.text), String::new())
-    } else {
-        let at = name_end.to(first.span);
-        (at, format!(" {} {{", value.text), format!(" {{ {} }}", shown(&others.join("; "))))
-    };
-    let label = Hint::with("its value stands before the `{`", text).replacing(at);
-    let example = format!("`{name} {}{rest}`", shown(&value.text));
-    let problem = Problem::Missing { what: "value", clause: name.to_owned(), example };
-    Some(problem.at(value.span, label))
-}
-
-/// The report on `dns capture *`, a block without braces.
-fn without_block<D: Draft>(
-    name: &'static str,
-    words: &[Term],
-    is_clause: bool,
-    line: &Clause,
-) -> Diagnostic {
-    let value = form::<D>("", name).filter(|_| form::<D>(name, "").is_none());
-    let opening = value.map_or_else(|| name.to_owned(), |form| format!("{name} {}", form.example));
-    let clause = name.to_owned();
-    if is_clause {
-        let text = format!("{opening} {{ {} }}", text_of(&words[1..]));
-        let example = format!("`{}`", shown(&text));
-        let at = words[0].span.to(words[words.len() - 1].span);
-        let is_plain = line.block.is_none() && line.comments.is_empty();
-        let label = "expected `{` behind it";
-        let label = if is_plain { Hint::with(label, text).replacing(at) } else { label.into() };
-        return Problem::MissingBlock { clause, example }.at(words[0].span, label);
-    }
-    let inside = D::FORMS.iter().find(|form| form.block == name && !form.words.is_empty());
-    let inside = inside.map_or_else(
-        || "…".to_owned(),
-        |form| format!("{} {}", form.words, form.example).trim_end().to_owned(),
-    );
-    let example = format!("`{opening} {{ {inside} }}`");
-    Problem::MissingBlock { clause, example }.at(words[0].span, "expected `{` behind it")
-}
-
-fn form<D: Draft>(block: &str, words: &str) -> Option<&'static Form<D>> {
+/// The clause of `block` that is spelt `words`.
+pub(super) fn form<D: Draft>(block: &str, words: &str) -> Option<&'static Form<D>> {
     D::FORMS.iter().find(|form| form.block == block && form.words == words)
 }
 
 /// The clause of `block` that `terms` begin with, and how many words it has.
-fn form_of<D: Draft>(block: &str, terms: &[Term]) -> Option<(&'static Form<D>, usize)> {
+pub(super) fn form_of<D: Draft>(block: &str, terms: &[Term]) -> Option<(&'static Form<D>, usize)> {
     let matches = |form: &&Form<D>| {
         let mut words = form.words.split(' ');
         let count = words.clone().count();
