@@ -7,6 +7,7 @@ use std::fmt;
 use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
+use crate::foreign;
 use crate::ir::{Clauses, Ruleset};
 use crate::lower::{self, Lowered, Neighbour, lower};
 use crate::net::{Family, Name};
@@ -183,6 +184,9 @@ pub fn compile(
     loader: &dyn Loader,
     options: &Options,
 ) -> Result<Compilation, Failure> {
+    if let Some(failure) = foreign::failure(name, text) {
+        return Err(failure);
+    }
     if json::is_json(text) {
         return compile_json(name, text, options);
     }

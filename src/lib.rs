@@ -60,6 +60,7 @@ pub mod cli;
 mod compile;
 pub mod diag;
 pub mod explain;
+mod foreign;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod import;

@@ -30,6 +30,12 @@ impl Span {
         self.file == other.file && self.start <= other.start && other.end <= self.end
     }
 
+    /// The empty span before the first byte.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self { end: self.start, ..self }
+    }
+
     /// The empty span behind the last byte.
     #[must_use]
     pub fn behind(self) -> Self {

@@ -336,6 +336,19 @@ impl Selected {
         }
     }
 
+    /// One policy, by its name.
+    pub(super) fn only(name: &str) -> Self {
+        Self { policies: vec![name.to_owned()] }
+    }
+
+    /// The names of two policies, if these are what is named.
+    pub(super) fn pair(&self) -> Option<[&str; 2]> {
+        match &self.policies[..] {
+            [first, second] => Some([first, second]),
+            _ => None,
+        }
+    }
+
     /// The policies that are named, or all of them.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use clap::Args;
 use super::Outcome;
 use super::compile::LayoutName;
 use super::differences::Answer;
+use super::files::shown;
 use super::report::Messages;
 use super::subject::{Reading, Side};
 use crate::policy::Policy;
@@ -24,9 +25,9 @@ pub(super) struct Diff {
     /// What was.
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// What will be.
+    /// What will be; not needed where two policies of OLD are compared.
     #[arg(value_name = "NEW")]
-    new: PathBuf,
+    new: Option<PathBuf>,
     /// What ip6tables-save prints, beside OLD, which is what iptables-save prints.
     #[arg(long, value_name = "FILE")]
     old_ip6tables: Option<PathBuf>,
@@ -42,7 +43,11 @@ pub(super) struct Diff {
 const EXAMPLES: &str = "\
 Examples:
   weir diff old.weir new.weir
-  git show HEAD:policy.weir | weir diff - policy.weir
+  git show HEAD:policy.weir | weir diff --stdin-name policy.weir - policy.weir
+  weir diff policies.weir --policy web --policy batch
+                                                two policies of one file
+  weir diff old.weir new.weir --policy shop --policy store
+                                                a policy that has another name now
   iptables-save | weir diff - policy.weir       IPv4 only: the dump says nothing about IPv6
   weir diff v4.txt rules.nft --old-ip6tables v6.txt
                                                 both families of one backend, and another
@@ -56,8 +61,20 @@ Exit status, as of diff(1) but for a wrong policy: 0 equal, 1 different or a pol
 impl Diff {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
         let layout = LayoutName::default();
+        let to = match &self.new {
+            Some(new) => new,
+            // A policy is not the same as itself by another name.
+            None if self.reading.names_a_pair() => &self.old,
+            None => {
+                return Err(io::Error::other(format!(
+                    "nothing is given to compare {} with: name another file, or two of its policies: \
+                     `--policy OLD --policy NEW`",
+                    shown(&self.old)
+                )));
+            }
+        };
         let old = Side { path: &self.old, ip6tables: self.old_ip6tables.as_deref() };
-        let new = Side { path: &self.new, ip6tables: self.new_ip6tables.as_deref() };
+        let new = Side { path: to, ip6tables: self.new_ip6tables.as_deref() };
         let pair = self.reading.pair([old, new], layout, messages)?;
         let Some([mut old, mut new]) = pair else { return Ok(Outcome::Bad) };
         if let (Some(one), Some(other)) = (old.policy(), new.policy())
@@ -67,7 +84,7 @@ impl Diff {
             (old.name, new.name) = (called(one), called(other));
         }
         let equal = |families: &str| format!(" for every packet of {families}");
-        let asked = (messages, "diff/different", self.new.as_path());
+        let asked = (messages, "diff/different", to.as_path());
         self.answer.print([&old, &new], &compared, equal, |_| String::new(), asked, None)
     }
 }

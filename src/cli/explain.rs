@@ -1,15 +1,16 @@
 //! `weir explain`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::compile::LayoutName;
 use super::differences::passed_over;
-use super::files::once;
+use super::files::{once, shown};
 use super::page::paragraph;
 use super::place::Where;
 use super::report::Messages;
@@ -26,18 +27,13 @@ use crate::semantics::Packet;
 ///
 /// Names the rung of the ladder and the clause that decide, and the rules that the packet meets.
 #[derive(Args)]
-#[command(allow_missing_positional = true, after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "weir explain [OPTIONS] [POLICY] PACKET")]
 pub(super) struct Explain {
     /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
-    /// a log with that in it.
-    #[arg(
-        value_name = "POLICY",
-        required_unless_present_any = ["iptables", "ip6tables", "nft_json", "rules", "live", "netns"]
-    )]
-    file: Option<PathBuf>,
-    /// The packet: where it is, its protocol, and what is not as usual.
-    #[arg(value_name = "PACKET")]
-    packet: String,
+    /// a log with that in it; not where an option names rules or a namespace. Then the packet, in one
+    /// argument or several: where it is, its protocol, and what is not as usual.
+    #[arg(value_name = "POLICY] [PACKET", required = true)]
+    words: Vec<OsString>,
     #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
@@ -70,6 +66,7 @@ machine leaves over lo and comes in again.
 
 Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
+  weir explain policy.weir outbound tcp to 10.96.0.1 port 443
   weir explain --iptables v4.txt --ip6tables v6.txt 'inbound tcp to 10.0.0.7:8080'
   kubectl logs POD -c istio-init | weir explain - 'inbound tcp to 10.0.0.7:8080'
   weir explain --netns web 'inbound tcp to 10.0.0.7:8080'
@@ -79,16 +76,14 @@ Exit status: 0 explained, 1 the policy is wrong, 2 bad usage, packet or I/O.";
 
 impl Explain {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        let packet: Packet = self.packet.parse().map_err(|bad| {
-            io::Error::other(format!(
-                "`{}` is not a packet: {bad}\nfor example: outbound tcp to 10.96.0.1:443 user 1000",
-                on_one_line(&self.packet)
-            ))
+        let namespace = self.place.namespace()?;
+        let (file, packet) = self.asked(namespace.is_some() || self.rules.is_given())?;
+        let packet: Packet = packet.parse().map_err(|bad| {
+            io::Error::other(format!("`{}` is not a packet: {bad}", on_one_line(&packet)))
         })?;
         let nothing = std::collections::BTreeSet::new();
-        let namespace = self.place.namespace()?;
-        let subject: Subject = match &self.file {
-            _ if namespace.is_some() && (self.file.is_some() || self.rules.is_given()) => {
+        let subject: Subject = match &file {
+            _ if namespace.is_some() && (file.is_some() || self.rules.is_given()) => {
                 return Err(io::Error::other("give a policy, rules, or a namespace, not several"));
             }
             None if let Some(namespace) = &namespace => {
@@ -134,6 +129,40 @@ impl Explain {
             text
         };
         output::print(text.as_bytes())
+    }
+}
+
+impl Explain {
+    /// The file and the packet. Where an option says what is asked about, there may be no file.
+    fn asked(&self, is_given: bool) -> io::Result<(Option<PathBuf>, String)> {
+        const EXAMPLE: &str = "outbound tcp to 10.96.0.1:443";
+        let text = |words: &[OsString]| {
+            let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+            words.join(" ")
+        };
+        let begins = |word: &OsString| {
+            let word = word.to_string_lossy();
+            word.split_whitespace().next().is_some_and(Packet::begins)
+        };
+        match &self.words[..] {
+            [first, ..] if begins(first) && !Path::new(first).exists() => {
+                let packet = text(&self.words);
+                if is_given {
+                    return Ok((None, packet));
+                }
+                Err(io::Error::other(format!(
+                    "no policy is given: name its file before the packet: `weir explain policy.weir '{}'`",
+                    on_one_line(&packet)
+                )))
+            }
+            [file] if !is_given => Err(io::Error::other(format!(
+                "no packet is given: write it behind the file: `weir explain {} '{EXAMPLE}'`",
+                shown(Path::new(file))
+            ))),
+            words if is_given && words.len() == 1 => Ok((None, text(words))),
+            [file, packet @ ..] => Ok((Some(file.into()), text(packet))),
+            [] => Err(io::Error::other("no packet is given")),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::Args;
 
@@ -17,9 +17,24 @@ use crate::span::Sources;
 use crate::syntax::{Loader, NoIncludes};
 use crate::{Failure, Options, compile};
 
+/// What standard input is called.
+static STANDARD_INPUT: OnceLock<String> = OnceLock::new();
+
+/// Calls standard input `name`, if there is one.
+pub(super) fn name_standard_input(name: Option<String>) {
+    if let Some(name) = name {
+        // It is called once, at the beginning.
+        let _ = STANDARD_INPUT.set(name);
+    }
+}
+
 /// What diagnostics call the file.
 pub(super) fn name(file: &Path) -> Cow<'_, str> {
-    if is_standard(file) { "<stdin>".into() } else { file.to_string_lossy() }
+    if is_standard(file) {
+        STANDARD_INPUT.get().map_or("<stdin>", String::as_str).into()
+    } else {
+        file.to_string_lossy()
+    }
 }
 
 /// Whether `path` means standard input or output.
@@ -146,7 +161,21 @@ fn bytes(reader: impl Read) -> io::Result<Vec<u8>> {
 fn utf8(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        io::Error::other(format!("byte {at} is not UTF-8"))
+        let bytes = error.as_bytes();
+        let half = |at: usize| bytes.iter().skip(at).step_by(2).take(32).all(|byte| *byte == 0);
+        let is_utf_16 = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+            || bytes.len() > 3 && half(0) != half(1);
+        if is_utf_16 {
+            return io::Error::other("this is UTF-16: save it as UTF-8");
+        }
+        let before = &bytes[..at];
+        let line = before.split(|byte| *byte == b'\n').count();
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        io::Error::other(format!(
+            "the byte {byte:#04x} in line {line}, column {column} is not UTF-8: save it as UTF-8"
+        ))
     })
 }
 

@@ -40,6 +40,7 @@ mod schema;
 mod show;
 mod subject;
 mod test;
+mod usage;
 mod verify;
 
 use std::env;
@@ -74,7 +75,6 @@ enum Outcome {
     version,
     long_version = import::VERSION.as_str(),
     max_term_width = 100,
-    disable_help_subcommand = true,
     after_help = EXAMPLES,
     after_long_help = LONG_EXAMPLES,
 )]
@@ -83,6 +83,9 @@ struct Weir {
     command: Command,
     #[command(flatten)]
     messages: Messages,
+    /// What standard input is called where it is `-`: messages name it, and includes are relative to it.
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    stdin_name: Option<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -194,6 +197,7 @@ enum Command {
     Explain(explain::Explain),
     Verify(verify::Verify),
     Diff(diff::Diff),
+    #[command(visible_alias = "fmt")]
     Format(format::Format),
     Golden(golden::Golden),
     Lint(lint::Lint),
@@ -213,6 +217,8 @@ enum Command {
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
+    /// Print the version, and those of the meshes whose rules are known
+    Version,
 }
 
 /// Print a completion script for a shell
@@ -229,9 +235,9 @@ struct Completions {
 /// For example: weir man | man -l -
 #[derive(Args)]
 struct Man {
-    /// The subcommand to describe; without one, weir itself.
+    /// The command to describe, with those of its own: `man import istio`; without one, weir itself.
     #[arg(value_name = "COMMAND")]
-    command: Option<String>,
+    commands: Vec<String>,
 }
 
 impl Completions {
@@ -244,18 +250,29 @@ impl Completions {
 
 impl Man {
     fn run(&self) -> io::Result<Outcome> {
-        let mut weir = Weir::command();
-        weir.build();
-        let page = match &self.command {
-            None => weir,
-            Some(name) => weir
-                .find_subcommand(name)
-                .cloned()
-                .map(|command| command.display_name(format!("weir-{name}")))
-                .ok_or_else(|| io::Error::other(format!("there is no command `{name}`")))?,
-        };
+        let mut page = Weir::command();
+        page.build();
+        let mut title = "weir".to_owned();
+        for name in &self.commands {
+            let Some(command) = page.find_subcommand(name) else {
+                let commands: Vec<_> = page
+                    .get_subcommands()
+                    .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+                    .map(|command| format!("`{}`", command.get_name()))
+                    .collect();
+                let known = match &commands[..] {
+                    [] => format!("`{}` has none", title.replace('-', " ")),
+                    commands => format!("there are {}", commands.join(", ")),
+                };
+                return Err(io::Error::other(format!("there is no command `{name}`; {known}")));
+            };
+            title = format!("{title}-{}", command.get_name());
+            page = command.clone();
+        }
+        let page = page.display_name(title).version(env!("CARGO_PKG_VERSION"));
         let mut text = Vec::new();
-        clap_mangen::Man::new(page).render(&mut text)?;
+        let source = concat!("weir ", env!("CARGO_PKG_VERSION"));
+        clap_mangen::Man::new(page).source(source).render(&mut text)?;
         output::print(&text)
     }
 }
@@ -278,6 +295,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody may be reading; the exit status says it all the same.
             let _ = error.print();
+            if let Some(tip) = usage::tip(env::args().skip(1)) {
+                eprintln!("\n{tip}");
+            }
             u8::try_from(error.exit_code()).unwrap_or(2)
         }
     };
@@ -290,7 +310,8 @@ pub fn main() -> ExitCode {
 impl Weir {
     /// Its exit status.
     fn run(self) -> u8 {
-        let Self { command, messages } = self;
+        let Self { command, messages, stdin_name } = self;
+        files::name_standard_input(stdin_name);
         let name = command.name();
         if let Err(error) = messages.spare_arguments() {
             messages.unfinished(&error);
@@ -320,6 +341,7 @@ impl Weir {
             Command::ExplainCode(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
+            Command::Version => output::print(format!("weir {}\n", *import::VERSION).as_bytes()),
         };
         let mut status = match &ended {
             Ok(Outcome::Good) => 0,
@@ -370,6 +392,7 @@ impl Command {
             Self::ExplainCode(_) => "explain-code",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
+            Self::Version => "version",
         }
     }
 }

@@ -132,5 +132,13 @@ fn say_unfinished(folder: &Path, list: &Path, messages: &Messages) {
 
 /// That `path` cannot be written.
 pub(super) fn unwritten(path: &Path, error: &io::Error) -> io::Error {
+    if let (io::ErrorKind::NotFound, Some(folder)) = (error.kind(), path.parent())
+        && !folder.as_os_str().is_empty()
+        && !folder.exists()
+    {
+        let (path, folder) = (shown(path), shown(folder));
+        let text = format!("cannot write {path}: there is no folder {folder}");
+        return io::Error::new(error.kind(), text);
+    }
     io::Error::new(error.kind(), format!("cannot write {}: {error}", shown(path)))
 }

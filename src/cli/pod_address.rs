@@ -30,7 +30,7 @@ pub(super) struct PodAddress {
     #[command(flatten)]
     input: Input,
     /// The addresses, of any family that the policy governs.
-    #[arg(value_name = "ADDRESS", required = true)]
+    #[arg(value_name = "ADDRESS", required = true, value_parser = of_a_pod)]
     addresses: Vec<IpAddr>,
     #[command(flatten)]
     selected: Selected,
@@ -47,7 +47,32 @@ enum Change {
     /// A pod has begun.
     Add,
     /// A pod has ended.
+    #[value(alias = "remove")]
     Delete,
+}
+
+/// Reads an address that a pod can have.
+fn of_a_pod(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| match text.split_once(['/', ':']) {
+        Some((address, _)) if address.parse::<IpAddr>().is_ok() => {
+            format!("an address of a pod stands alone: `{address}`")
+        }
+        _ => "not an address; the policy comes before the addresses".to_owned(),
+    })?;
+    let mapped = match address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped(),
+        IpAddr::V4(_) => None,
+    };
+    if let Some(v4) = mapped {
+        return Err(format!("it is an IPv4 address in the form of IPv6; write `{v4}`"));
+    }
+    if address.is_unspecified() {
+        return Err("it stands for no address, and no pod has it".to_owned());
+    }
+    if address.is_loopback() || address.is_multicast() {
+        return Err("no pod has it on the network of its node".to_owned());
+    }
+    Ok(address)
 }
 
 const EXAMPLES: &str = "\

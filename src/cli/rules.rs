@@ -51,6 +51,21 @@ impl Rules {
         all.into_iter().flatten().chain(&self.of_any_form).map(PathBuf::as_path)
     }
 
+    /// The same with `others` in any form, which are loaded together with those.
+    pub(super) fn read_with(
+        &self,
+        others: &[PathBuf],
+        reading: &Reading,
+        filled: &BTreeSet<String>,
+        messages: &Messages,
+    ) -> io::Result<Option<Subject>> {
+        if others.is_empty() {
+            return self.read(reading, filled, messages);
+        }
+        let all: Vec<_> = self.of_any_form.iter().chain(others).cloned().collect();
+        reading.files(&all, filled, messages)
+    }
+
     /// Reads them; `None` if one is a policy that is wrong. Sets that `filled` has are others' to fill.
     pub(super) fn read(
         &self,

@@ -211,15 +211,36 @@ impl Reading {
         let (old_text, new_text) = (read_unpacked(old.path)?, read_unpacked(new.path)?);
         let nothing = BTreeSet::new();
         let is_new_first = is_policy(&new_text) && !is_policy(&old_text);
-        let [first, second] = [(old, &old_text), (new, &new_text)];
+        // Of two names, each is that of a side.
+        let own = self.selected.pair().map(|names| names.map(|name| self.selecting(name)));
+        let [of_old, of_new] = own.as_ref().map_or([self, self], |[old, new]| [old, new]);
+        let [first, second] = [(of_old, old, &old_text), (of_new, new, &new_text)];
         let (first, second) = if is_new_first { (second, first) } else { (first, second) };
-        let Some(one) = self.side(first.0, first.1, layout, &nothing, messages)? else {
+        let (reading, side, text) = first;
+        let Some(one) = reading.side(side, text, layout, &nothing, messages)? else {
             return Ok(None);
         };
-        let Some(other) = self.side(second.0, second.1, layout, &one.filled(), messages)? else {
+        let (reading, side, text) = second;
+        let Some(other) = reading.side(side, text, layout, &one.filled(), messages)? else {
             return Ok(None);
         };
         Ok(Some(if is_new_first { [other, one] } else { [one, other] }))
+    }
+
+    /// The same of a policy that is called `name`.
+    fn selecting(&self, name: &str) -> Self {
+        Self {
+            selected: Selected::only(name),
+            leave_out: self.leave_out.clone(),
+            groups: self.groups.clone(),
+            others: self.others.clone(),
+            includes: self.includes.clone(),
+        }
+    }
+
+    /// Whether two policies are named, one for each of two sides.
+    pub(super) fn names_a_pair(&self) -> bool {
+        self.selected.pair().is_some()
     }
 
     fn side(

@@ -35,6 +35,9 @@ pub(super) struct Verify {
     /// The policy file, or `-` for standard input.
     #[arg(value_name = "POLICY")]
     file: PathBuf,
+    /// Rules in any form, which the content tells, as behind `--rules`.
+    #[arg(value_name = "RULES", conflicts_with_all = ["iptables", "ip6tables", "nft_json", "beside"])]
+    given: Vec<PathBuf>,
     #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
@@ -63,7 +66,7 @@ pub(super) struct Verify {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir verify policy.weir --rules rules.txt     rules in any form, which the content tells
+  weir verify policy.weir rules.txt             rules in any form, which the content tells
   weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
   nft -j list ruleset | weir verify policy.weir --nft-json -
   weir verify policy.weir --netns 4711        in the namespace of that process
@@ -80,7 +83,8 @@ known: unless rules that are not understood, or were left out, decide otherwise.
 
 impl Verify {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {
-        once(self.rules.paths().chain([self.file.as_path()]))?;
+        let given = self.given.iter().map(PathBuf::as_path);
+        once(self.rules.paths().chain(given).chain([self.file.as_path()]))?;
         let text = read(&self.file)?;
         let layout = LayoutName::default();
         let Some(policy) = self.reading.policy(&self.file, &text, layout, messages)? else {
@@ -96,22 +100,28 @@ impl Verify {
             self.alone()?;
             return self.live(&policy, &namespace, messages);
         }
-        if !self.rules.is_given() {
+        if !self.is_given() {
             return Err(io::Error::other(
-                "say what to verify: --rules, --iptables and --ip6tables, --nft-json, --live, or --netns",
+                "say what to verify: files of rules in any form, --iptables and --ip6tables, --live, or \
+                 --netns",
             ));
         }
-        let read = self.rules.read(&self.reading, &policy.filled(), messages)?;
+        let read = self.rules.read_with(&self.given, &self.reading, &policy.filled(), messages)?;
         let Some(rules) = read else { return Ok(Outcome::Bad) };
         self.print(&policy, &rules, None, messages)
     }
 
     /// Refuses files of rules beside a namespace.
     fn alone(&self) -> io::Result<()> {
-        if self.rules.is_given() {
+        if self.is_given() {
             return Err(io::Error::other("give files of rules or a namespace, not both"));
         }
         Ok(())
+    }
+
+    /// Whether files of rules are given.
+    fn is_given(&self) -> bool {
+        self.rules.is_given() || !self.given.is_empty()
     }
 
     fn print(

@@ -10,7 +10,7 @@ impl Problem {
             Self::UnclosedText => "E101",
             Self::Unknown { .. } => "E102",
             Self::MissingSeparator { .. } => "E103",
-            Self::UnclosedBlock => "E104",
+            Self::UnclosedBlock { .. } => "E104",
             Self::StrayBrace => "E105",
             Self::Invisible { .. } => "E106",
             Self::TooDeep => "E107",
@@ -21,6 +21,7 @@ impl Problem {
             Self::TooMany { severity: Severity::Error } => "E112",
             Self::Refused => "E113",
             Self::NothingToCompile => "E114",
+            Self::Lookalike { .. } => "E115",
             Self::IncludeCycle { .. } => "E201",
             Self::Unreadable { .. } => "E202",
             Self::TooLarge { .. } => "E203",
@@ -28,6 +29,7 @@ impl Problem {
             Self::IncludeTooDeep => "E205",
             Self::NotAPath { .. } => "E206",
             Self::TooManyTerms => "E207",
+            Self::NotAPolicy { .. } => "E208",
             Self::OutOfRange { .. } => "E301",
             Self::HostBits { .. } => "E302",
             Self::UnknownChoice { .. } => "E303",
@@ -123,8 +125,8 @@ macro_rules! pages {
 
 pages! {
     "E101" "E102" "E103" "E104" "E105" "E106" "E107" "E108" "E109" "E110" "E111" "E112"
-    "E113" "E114"
-    "E201" "E202" "E203" "E204" "E205" "E206" "E207"
+    "E113" "E114" "E115"
+    "E201" "E202" "E203" "E204" "E205" "E206" "E207" "E208"
     "E301" "E302" "E303" "E304" "E305" "E306" "E307" "E308" "E309" "E310" "E311" "E312" "E313"
     "E314" "E315" "E316" "E317" "E318" "E319" "E320" "E321" "E322" "E323" "E324" "E325" "E326"
     "E327" "E328" "E329" "E330" "E331" "E332" "E333" "E334" "E335" "E340" "E341"

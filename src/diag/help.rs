@@ -13,16 +13,22 @@ impl Problem {
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::UnclosedText
-            | Self::UnclosedBlock
             | Self::Unreadable { is_missing: false, .. }
-            | Self::Unsupported { .. }
-            | Self::SameMark { .. } => return None,
+            | Self::Unsupported { .. } => return None,
+            Self::SameMark { mark } => {
+                let other = if *mark == u32::MAX { 1 } else { mark + 1 };
+                format!("give each its own: `outbound-mark {other}`")
+            }
             Self::Unknown { instead, .. }
             | Self::MissingSeparator { instead, .. }
             | Self::NotInJson { instead, .. }
             | Self::Manifest { instead, .. } => {
                 return instead.clone();
             }
+            Self::UnclosedBlock { place, count } => {
+                format!("write `{}` {place}", "}".repeat(*count))
+            }
+            Self::Lookalike { instead, .. } => format!("write `{instead}`"),
             Self::StrayBrace => "remove it, or write the `{` that it should close".to_owned(),
             Self::Invisible { character } => invisible(*character).to_owned(),
             Self::TooDeep => {
@@ -42,8 +48,8 @@ impl Problem {
             Self::Missing { example, .. } | Self::MissingBlock { example, .. } => {
                 format!("write {example}")
             }
-            Self::Punctuation { instead, .. }
-            | Self::Contradiction { instead, .. }
+            Self::Punctuation { instead, .. } => instead.clone().into_owned(),
+            Self::Contradiction { instead, .. }
             | Self::MeshCannot { instead, .. }
             | Self::MeshFault { instead, .. }
             | Self::NoUpdate { instead, .. } => (*instead).to_owned(),
@@ -60,6 +66,7 @@ impl Problem {
             Self::TooManyTerms => {
                 "join neighbouring prefixes and ports, or use several files".to_owned()
             }
+            Self::NotText { is_utf_16: true, .. } => "it looks like UTF-16: save it as UTF-8".to_owned(),
             Self::NotText { .. } => "a policy is UTF-8 text without NUL bytes".to_owned(),
             Self::IncludeTooDeep => {
                 "include the file from one that is nearer to the first".to_owned()
@@ -91,7 +98,8 @@ impl Problem {
                 Interface::MAX_LEN
             ),
             Self::Reversed { turned, .. } => format!("write `{turned}`"),
-            Self::NotANumber { instead, .. }
+            Self::NotAPolicy { instead, .. }
+            | Self::NotANumber { instead, .. }
             | Self::NotAnAddress { instead, .. }
             | Self::AddsNothing { instead, .. }
             | Self::WrongPlace { instead, .. }
@@ -105,15 +113,17 @@ impl Problem {
             Self::OtherFamily { other, .. } => {
                 format!("remove what is {other}, or govern both families: `family ipv4, ipv6`")
             }
+            Self::UnknownGroup { name } if name == "root" => "write `0`".to_owned(),
             Self::UnknownGroup { .. } => {
                 "write its number, or name the file that has it: `--group-file /etc/group`, or \
                  `group-file` in weir.toml"
                     .to_owned()
             }
-            Self::Undefined { name } if Name::new(name).is_err() => {
-                "write the name of a list behind the `$`: `$health`".to_owned()
+            Self::Undefined { meant: Some(name), .. } => format!("write `${name}`"),
+            Self::Undefined { name, .. } if Name::new(name).is_err() => {
+                "the name of a list stands behind a `$`, and nothing else".to_owned()
             }
-            Self::Undefined { name } => {
+            Self::Undefined { name, .. } => {
                 format!("define it at the top level: `let {name} = …`")
             }
             Self::DefinedTwice { .. } => {
@@ -205,7 +215,10 @@ impl Problem {
             Self::OpenFamily { family, other } => {
                 let everywhere = family.everywhere();
                 let other = other.keyword();
-                format!("capture `{everywhere}` too, or exclude it, or write `family {other}`")
+                format!(
+                    "capture `{everywhere}` too, or exclude it, or write `family {other}`; `*` is \
+                     everything of both"
+                )
             }
             Self::IdleAllow { .. } => "remove it: there is no such warning here".to_owned(),
             Self::NotAWarning { .. } => {

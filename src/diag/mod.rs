@@ -45,8 +45,8 @@ pub struct Label {
     pub at: Span,
     /// What this place contributes; never repeats the problem. May be empty.
     pub text: String,
-    /// What to write in this place, if that is known, and whether nothing else can have been meant.
-    meant: Option<(String, bool)>,
+    /// What to write instead, if that is known.
+    meant: Option<suggest::Meant>,
 }
 
 impl Label {
@@ -63,6 +63,17 @@ impl Problem {
         Diagnostic { problem: self, labels: vec![Label::new(at, text)] }
     }
 
+    /// The same problem with a value, with `help` as what to write.
+    #[must_use]
+    pub(crate) fn instead_of(self, help: String) -> Self {
+        let instead = help;
+        match self {
+            Self::NotANumber { what, found, .. } => Self::NotANumber { what, found, instead },
+            Self::NotAnAddress { what, found, .. } => Self::NotAnAddress { what, found, instead },
+            other => other,
+        }
+    }
+
     /// The problem, at the clause that leads to it, if one does.
     #[must_use]
     pub fn of(self, clause: Option<Span>) -> Diagnostic {
@@ -72,6 +83,15 @@ impl Problem {
 }
 
 impl Diagnostic {
+    /// What `label` makes as the text of the place to change, if that says nothing yet.
+    #[must_use]
+    pub(crate) fn or_label(mut self, label: impl FnOnce() -> String) -> Self {
+        if let Some(first) = self.labels.first_mut().filter(|first| first.text.is_empty()) {
+            first.text = label();
+        }
+        self
+    }
+
     /// Adds a place that has to do with it.
     #[must_use]
     pub fn also(mut self, at: Span, text: impl Into<String>) -> Self {
@@ -103,6 +123,22 @@ impl Diagnostic {
                 self.also(place, format!("by way of this one, and of {more} more"))
             }
         }
+    }
+
+    /// The same in words alone: that text would not be all that is to change.
+    pub(crate) fn without_suggestion(mut self) -> Self {
+        self.labels.iter_mut().for_each(|label| label.meant = None);
+        self
+    }
+
+    /// Whether it is known to the letter what to write.
+    pub(crate) fn has_suggestion(&self) -> bool {
+        self.labels.iter().any(|label| label.meant.is_some())
+    }
+
+    /// Whether nobody can tell what was meant.
+    pub(crate) fn is_without_way_out(&self) -> bool {
+        self.problem.help().is_none() && !self.has_suggestion()
     }
 
     /// Whether the policy means nothing because of it.

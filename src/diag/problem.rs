@@ -1,10 +1,11 @@
 //! Every problem, with its message.
 
-use crate::syntax::MOST_TERMS;
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Fault;
 use crate::net::{BadInterface, BadName, Family, Mark};
+use crate::syntax::MOST_TERMS;
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +58,12 @@ pub enum Problem {
     },
     /// `E104`: a `{` without its `}`.
     #[error("expected a closing `}}`")]
-    UnclosedBlock,
+    UnclosedBlock {
+        /// Where it belongs: ``before `outbound` ``.
+        place: String,
+        /// How many are missing there.
+        count: usize,
+    },
     /// `E105`: a `}` without its `{`.
     #[error("`}}` closes nothing")]
     StrayBrace,
@@ -86,7 +92,7 @@ pub enum Problem {
         /// `a comma without a value behind it`.
         what: &'static str,
         /// What to write.
-        instead: &'static str,
+        instead: Cow<'static, str>,
     },
     /// `E110`: a clause that needs a block, without one.
     #[error("`{clause}` has no block")]
@@ -117,6 +123,17 @@ pub enum Problem {
     #[error("there is no policy in this file")]
     NothingToCompile,
 
+    /// `E115`: a character that looks like another one of the language.
+    #[error("`{character}` is {name}, U+{:04X}", u32::from(*.character))]
+    Lookalike {
+        /// The character.
+        character: char,
+        /// What it is called: `an en dash`.
+        name: &'static str,
+        /// What was probably meant.
+        instead: String,
+    },
+
     /// `E201`: a file that includes itself, perhaps by way of others.
     #[error("`{file}` includes itself")]
     IncludeCycle {
@@ -144,6 +161,8 @@ pub enum Problem {
     NotText {
         /// The file.
         file: String,
+        /// Whether it looks like UTF-16.
+        is_utf_16: bool,
     },
     /// `E205`: includes in includes in includes.
     #[error("includes are nested more than {} deep", crate::syntax::MOST_INCLUDES)]
@@ -157,6 +176,15 @@ pub enum Problem {
     /// `E207`: a file of so many words that a tree of it would fill the memory.
     #[error("more than {MOST_TERMS} words, values, signs and comments in this file")]
     TooManyTerms,
+
+    /// `E208`: a text that is something else, as its beginning shows.
+    #[error("this is {what}, and no policy")]
+    NotAPolicy {
+        /// `a Kubernetes manifest`.
+        what: &'static str,
+        /// What reads it.
+        instead: String,
+    },
 
     /// `E301`: a number that is too small or too large for what it says.
     #[error("{what} {found} is out of range")]
@@ -273,6 +301,8 @@ pub enum Problem {
     Undefined {
         /// The name, without `$`.
         name: String,
+        /// The list that was probably meant.
+        meant: Option<String>,
     },
     /// `E314`: two things of one name.
     #[error("{what} `{name}` is defined twice")]

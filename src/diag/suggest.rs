@@ -22,20 +22,53 @@ pub struct Suggestion {
 pub struct Hint {
     /// What the label says.
     pub(super) text: String,
-    /// What to write in that place, and whether nothing else can have been meant.
-    pub(super) meant: Option<(String, bool)>,
+    /// What to write instead.
+    pub(super) meant: Option<Meant>,
+}
+
+/// A text to write, there or somewhere near.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Meant {
+    /// What it replaces, if that is not the place of the label.
+    at: Option<Span>,
+    text: String,
+    /// Whether nothing else can have been meant.
+    safe: bool,
 }
 
 impl Hint {
     /// ``did you mean `outbound`?``
     pub(crate) fn meant(word: impl Into<String>, safe: bool) -> Self {
         let word = word.into();
-        Self { text: format!("did you mean `{word}`?"), meant: Some((word, safe)) }
+        let text = format!("did you mean `{word}`?");
+        Self { text, meant: Some(Meant { at: None, text: word, safe }) }
     }
 
     /// `text`, where `replacement` may have been meant.
     pub(crate) fn with(text: impl Into<String>, replacement: impl Into<String>) -> Self {
-        Self { text: text.into(), meant: Some((replacement.into(), false)) }
+        let text = text.into();
+        Self { text, meant: Some(Meant { at: None, text: replacement.into(), safe: false }) }
+    }
+
+    /// The same, where it is `at` another place that is to be replaced.
+    pub(crate) fn replacing(mut self, at: Span) -> Self {
+        if let Some(meant) = &mut self.meant {
+            meant.at = Some(at);
+        }
+        self
+    }
+
+    /// The same, where nothing else can have been meant.
+    pub(crate) fn surely(mut self) -> Self {
+        if let Some(meant) = &mut self.meant {
+            meant.safe = true;
+        }
+        self
+    }
+
+    /// The same, as words alone: that text would not be all that is to change.
+    pub(crate) fn said(self) -> Self {
+        Self { meant: None, ..self }
     }
 
     /// Whether it says nothing.
@@ -68,8 +101,8 @@ impl Diagnostic {
             replacement: replacement.to_owned(),
             safe,
         };
-        if let Some((word, safe)) = &label.meant {
-            return vec![one(word, *safe)];
+        if let Some(Meant { at, text, safe }) = &label.meant {
+            return vec![Suggestion { range: at.unwrap_or(label.at), ..one(text, *safe) }];
         }
         match &self.problem {
             Problem::Reversed { turned, .. } => vec![one(turned, false)],
@@ -93,10 +126,8 @@ impl Diagnostic {
                 let remove = |range| Suggestion { range, replacement: String::new(), safe };
                 with_comma(sources, label.at).map(remove).into_iter().collect()
             }
-            // A clause begins behind it; between two values, a range may have been meant.
-            Problem::MissingSeparator { separator: separator @ (';' | ','), .. } => {
-                vec![one(&separator.to_string(), *separator == ';')]
-            }
+            // A clause begins behind it.
+            Problem::MissingSeparator { separator: ';', .. } => vec![one(";", true)],
             _ => Vec::new(),
         }
     }

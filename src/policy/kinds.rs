@@ -94,6 +94,11 @@ impl Kind {
     }
 }
 
+/// Whether a policy or a list begins with `word`, as text of other programs hardly does.
+pub(crate) fn begins_policy(word: &str) -> bool {
+    word == "let" || KINDS.iter().any(|kind| kind.keyword == word)
+}
+
 /// Whether something at the top level of a file begins with `word`.
 pub(crate) fn begins_top_level(word: &str) -> bool {
     NO_POLICY.contains(&word) || KINDS.iter().any(|kind| kind.keyword == word)

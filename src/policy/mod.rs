@@ -44,7 +44,7 @@ pub use istio::{
 pub use kinds::Kind;
 #[cfg(test)]
 pub(crate) use kinds::schemas;
-pub(crate) use kinds::{begins_top_level, of_kind};
+pub(crate) use kinds::{begins_policy, begins_top_level, of_kind};
 pub use kuma::Kuma;
 pub use print::{print, print_with};
 pub use printer::Detail;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::text::{BadPacket, Draft};
-use super::{Holds, Packet, Sender};
+use super::text::Draft;
+use super::{BadPacket, Holds, Packet, Sender};
 use crate::ir::{Hook, Protocol};
 
 impl Packet {

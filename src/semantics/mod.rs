@@ -21,6 +21,7 @@
 //!   takes no such ruleset.
 
 mod arrive;
+mod bad_packet;
 mod chained;
 mod compare;
 mod diagram;
@@ -48,6 +49,7 @@ mod ways;
 mod witness;
 
 pub use arrive::{Reached, reached};
+pub use bad_packet::BadPacket;
 pub use compare::Question;
 pub use equality::are_alike;
 pub use eval::{Run, Step, run, runs};
@@ -55,7 +57,6 @@ pub use find::find;
 pub use outcome::{Outcome, Translation, Verdict};
 pub use packet::{Decided, End, Holds, InSet, Packet, Sender};
 pub(crate) use symbolic::{changes_marks, is_once_enough};
-pub use text::BadPacket;
 pub use touched::touched;
 pub use traffic::Traffic;
 pub use way::{Arrival, Host, Impossible, Leg, Way, follow};

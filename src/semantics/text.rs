@@ -1,7 +1,8 @@
 //! A packet on one line: `outbound tcp from 10.0.0.7 to 10.96.0.1:443 user 1000 group 1000 out
 //! eth0`.
 //!
-//! What is not written is as usual: it comes from port 40000, of this machine if it leaves and of
+//! The port may stand behind `port` instead of the address, as in an `expect`. What is not written is as
+//! usual: it is TCP, it comes from port 40000, of this machine if it leaves and of
 //! another if it arrives; interface `eth0`, or `lo` for what
 //! leaves to this machine; user and group 1000 at output and no socket elsewhere; no marks; state
 //! new; nothing decided of its translation if it is new and did not come over `lo`; a listener on
@@ -13,7 +14,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use super::bad_packet::{self, BadPacket};
 use super::{DECIDED_PORT, Decided, End, InSet, Packet, Sender};
+use crate::diag::shown;
 use crate::ir::{CtState, Hook, Protocol};
 use crate::net::{Interface, Name};
 
@@ -25,76 +28,7 @@ const DEFAULT_DESTINATION_PORT: u16 = 80;
 pub(super) const DEFAULT_ID: u32 = 1000;
 const DEFAULT_INTERFACE: &str = "eth0";
 
-/// Why a text is not a packet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BadPacket {
-    /// It does not begin with where the packet is.
-    #[error(
-        "expected `inbound`, `outbound`, `input`, `forward` or `postrouting` as the first word"
-    )]
-    Hook,
-    /// Behind that stands no protocol.
-    #[error("expected a protocol (`tcp`, `udp`, `icmp`, a number), or `other`, as the second word")]
-    Protocol,
-    /// A word that has no meaning.
-    #[error(
-        "unknown word `{word}`; the words are `from`, `to`, `user`, `group`, `kernel-socket`, \
-         `no-socket`, `proxy-user`, `proxy-group`, `in`, `out`, `mark`, `connmark`, `state`, `not-translated`, \
-         `translation-open`, `translated-to`, `translated-port`, `interface-address`, `no-listener`, `from-set`, \
-         `to-set`, `translated-set`, `from-local`, `to-local`, `translated-local`, \
-         `from-foreign`, `to-foreign`, `transparent-socket`"
-    )]
-    Word {
-        /// The word.
-        word: String,
-    },
-    /// A word without a value, or with one that does not fit.
-    #[error("`{word}` needs {needs}")]
-    Value {
-        /// The word.
-        word: String,
-        /// What it needs.
-        needs: &'static str,
-    },
-    /// A word that does not fit where the packet is.
-    #[error("a packet has no `{word}` here")]
-    Place {
-        /// The word.
-        word: String,
-    },
-    /// It does not say where it goes.
-    #[error("expected `to` and an address")]
-    NoDestination,
-    /// A destination without a port, of a packet that has ports.
-    #[error("`to {address}` needs a port: `to {}`", .hint)]
-    NoPort {
-        /// The address.
-        address: String,
-        /// The same with a port.
-        hint: String,
-    },
-    /// A word that stands there already.
-    #[error("`{word}` is given twice")]
-    Twice {
-        /// The word.
-        word: String,
-    },
-    /// An IPv4 address in the form of IPv6, which no packet has.
-    #[error("`{address}` is an IPv4 address in the form of IPv6; write `{v4}`")]
-    Mapped {
-        /// As it was written.
-        address: IpAddr,
-        /// As it is.
-        v4: Ipv4Addr,
-    },
-    /// Addresses of both families.
-    #[error("`from` and `to` are of different families")]
-    Families,
-}
-
 const A_STATE: &str = "one of `new`, `established`, `related`, `invalid`, `untracked`";
-const AN_END: &str = "an address, perhaps with a port: `10.96.0.1:443`, `[fd00::1]:443`";
 
 const HOOKS: [(Hook, &str); 5] = [
     (Hook::Prerouting, "inbound"),
@@ -191,7 +125,7 @@ impl fmt::Display for InSet {
 }
 
 /// An address, with a port or without.
-struct Endpoint(IpAddr, Option<u16>);
+pub(super) struct Endpoint(IpAddr, Option<u16>);
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -215,18 +149,34 @@ impl FromStr for Endpoint {
     }
 }
 
+impl Packet {
+    /// Whether the text of a packet begins with `word`.
+    #[must_use]
+    pub fn begins(word: &str) -> bool {
+        HOOKS.iter().any(|(_, known)| *known == word)
+    }
+}
+
 impl FromStr for Packet {
     type Err = BadPacket;
 
     fn from_str(text: &str) -> Result<Self, BadPacket> {
         let mut words = text.split_whitespace();
         let first = words.next().unwrap_or_default();
-        let (hook, _) =
-            HOOKS.into_iter().find(|(_, word)| *word == first).ok_or(BadPacket::Hook)?;
-        let protocol = match words.next() {
-            Some("other") => None,
-            Some(word) => Some(Protocol::named(word).ok_or(BadPacket::Protocol)?),
-            None => return Err(BadPacket::Protocol),
+        let (hook, _) = HOOKS.into_iter().find(|(_, word)| *word == first).ok_or_else(|| {
+            let words = HOOKS.map(|(_, word)| word);
+            BadPacket::Hook { found: first.to_owned(), meant: bad_packet::meant(first, &words) }
+        })?;
+        let mut words = words.peekable();
+        // As usual is TCP, where none is written.
+        let protocol = match words.peek().copied() {
+            Some(word) if bad_packet::is_word(word) => Some(Protocol::Tcp),
+            None => Some(Protocol::Tcp),
+            Some(word) => {
+                words.next();
+                let bad = || BadPacket::Protocol { found: word.to_owned() };
+                if word == "other" { None } else { Some(Protocol::named(word).ok_or_else(bad)?) }
+            }
         };
         let mut draft = Draft::new(hook, protocol);
         while let Some(word) = words.next() {
@@ -241,6 +191,8 @@ pub(super) struct Draft {
     packet: Packet,
     source: Option<IpAddr>,
     destination: Option<IpAddr>,
+    /// Where it goes, if that is written, with the address or behind `port`.
+    port: Option<u16>,
     user: Option<u32>,
     group: Option<u32>,
     output: Option<String>,
@@ -285,6 +237,7 @@ impl Draft {
             packet,
             source: None,
             destination: None,
+            port: None,
             user: None,
             group: None,
             output: None,
@@ -299,44 +252,57 @@ impl Draft {
         let mut draft = Self::new(hook, Some(protocol));
         draft.destination = Some(address);
         draft.packet.destination_port = port;
+        draft.port = Some(port);
         draft
     }
 
     fn word<'a>(
         &mut self,
         word: &str,
-        words: &mut impl Iterator<Item = &'a str>,
+        words: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>,
     ) -> Result<(), BadPacket> {
         let packet = &mut self.packet;
         match word {
             "from" => {
-                let Endpoint(address, port) = value(word, words, AN_END)?;
+                let Endpoint(address, port) = endpoint(word, words.next())?;
                 once(word, &mut self.source, address)?;
-                set_port(word, packet.protocol, &mut packet.source_port, port)?;
+                if let Some(port) = port {
+                    may_have_port(word, address, packet.protocol)?;
+                    packet.source_port = port;
+                }
             }
             "to" => {
-                let Endpoint(address, port) = value(word, words, AN_END)?;
+                let Endpoint(address, port) = endpoint(word, words.next())?;
                 once(word, &mut self.destination, address)?;
-                if port.is_none() && packet.has_ports() {
-                    return Err(without_port(address));
+                if let Some(port) = port {
+                    may_have_port(word, address, packet.protocol)?;
+                    self.destination_port(port)?;
                 }
-                set_port(word, packet.protocol, &mut packet.destination_port, port)?;
+            }
+            "port" => {
+                let port = value(word, words, "one port of `0` to `65535`")?;
+                if !packet.has_ports() {
+                    let address = self.destination.unwrap_or(Ipv4Addr::LOCALHOST.into());
+                    may_have_port("to", address, packet.protocol)?;
+                }
+                self.destination_port(port)?;
             }
             "in" => {
                 if packet.hook.may_have_input() {
                     packet.input.get_or_insert_default();
                 }
-                interface(word, words, &mut packet.input)?;
+                interface(word, words, packet.hook, &mut packet.input)?;
             }
             "out" => {
-                interface(word, words, &mut packet.output)?;
+                interface(word, words, packet.hook, &mut packet.output)?;
                 self.output.clone_from(&packet.output);
             }
             "user" | "group" | "kernel-socket" | "no-socket" if !packet.hook.has_socket() => {
-                return Err(BadPacket::Place { word: word.to_owned() });
+                let value = words.next().filter(|_| matches!(word, "user" | "group"));
+                return Err(bad_packet::out_of_place(word, value, packet.hook));
             }
             "proxy-user" | "proxy-group" if packet.hook != Hook::Prerouting => {
-                return Err(BadPacket::Place { word: word.to_owned() });
+                return Err(bad_packet::out_of_place(word, words.next(), packet.hook));
             }
             "user" | "proxy-user" => self.user = Some(id(word, words)?),
             "group" | "proxy-group" => self.group = Some(id(word, words)?),
@@ -346,8 +312,9 @@ impl Draft {
             "connmark" => packet.connmark = mark(word, words)?,
             "state" => {
                 let name: String = value(word, words, A_STATE)?;
-                let state = CtState::ALL.into_iter().find(|state| state.name() == name);
-                packet.state = state.ok_or_else(|| bad(word, A_STATE))?;
+                let is = |state: &CtState| state.name().eq_ignore_ascii_case(&name);
+                let state = CtState::ALL.into_iter().find(is);
+                packet.state = state.ok_or_else(|| bad(word, Some(&name), A_STATE))?;
             }
             "no-listener" => {
                 packet.no_listener.insert(value(word, words, "a port")?);
@@ -357,7 +324,7 @@ impl Draft {
             "translated-to" => {
                 const NEEDS: &str = "an address with a port: `127.0.0.1:15001`, `[::1]:15001`";
                 let Endpoint(address, port) = value(word, words, NEEDS)?;
-                let port = port.ok_or_else(|| bad(word, NEEDS))?;
+                let port = port.ok_or_else(|| bad(word, Some(&address.to_string()), NEEDS))?;
                 self.translation = Some(Decided::Becomes(address, port));
             }
             "interface-address" => {
@@ -370,7 +337,7 @@ impl Draft {
                     Some((table, set)) => (Some(table.to_owned()), set),
                     None => (None, name.as_str()),
                 };
-                let set = Name::new(set).map_err(|_| bad(word, NEEDS))?;
+                let set = Name::new(set).map_err(|_| bad(word, Some(&name), NEEDS))?;
                 packet.sets.insert(InSet { end: written_end(word), table, set });
             }
             "from-local" | "to-local" | "translated-local" | "from-foreign" | "to-foreign" => {
@@ -380,15 +347,29 @@ impl Draft {
                 }
             }
             "transparent-socket" => packet.transparent_socket = true,
-            _ => return Err(BadPacket::Word { word: word.to_owned() }),
+            _ => return Err(bad_packet::unknown_word(word, packet.hook)),
         }
         Ok(())
     }
 
+    fn destination_port(&mut self, port: u16) -> Result<(), BadPacket> {
+        self.packet.destination_port = port;
+        match self.port.replace(port) {
+            Some(_) => Err(BadPacket::Twice { word: "port".to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     /// Fills in an address that is not written, and the sender.
     pub(super) fn finish(self) -> Result<Packet, BadPacket> {
-        let Self { mut packet, source, destination, user, group, .. } = self;
-        let destination = destination.ok_or(BadPacket::NoDestination)?;
+        let Self { mut packet, source, destination, port, user, group, .. } = self;
+        let destination = destination.ok_or_else(|| BadPacket::NoDestination {
+            hint: port
+                .map_or_else(String::new, |port| format!(": `to 10.96.0.1:{port}`, for example")),
+        })?;
+        if port.is_none() && packet.has_ports() {
+            return Err(without_port(destination));
+        }
         // What comes in is from another machine.
         let host = if matches!(packet.hook, Hook::Prerouting | Hook::Input) { 9 } else { 7 };
         let usual: IpAddr = match destination {
@@ -397,7 +378,7 @@ impl Draft {
         };
         (packet.source, packet.destination) = (source.unwrap_or(usual), destination);
         if packet.source.is_ipv4() != destination.is_ipv4() {
-            return Err(BadPacket::Families);
+            return Err(BadPacket::Families { from: packet.source, to: destination });
         }
         packet.local = Packet::usual_locals(packet.hook, packet.source, destination);
         for (end, is_local) in self.locals {
@@ -426,8 +407,13 @@ impl Draft {
     }
 }
 
-fn bad(word: &str, needs: &'static str) -> BadPacket {
-    BadPacket::Value { word: word.to_owned(), needs }
+fn bad(word: &str, found: Option<&str>, needs: &str) -> BadPacket {
+    let found = found.map(shown);
+    BadPacket::Value { word: word.to_owned(), found, needs: needs.to_owned() }
+}
+
+fn endpoint(word: &str, found: Option<&str>) -> Result<Endpoint, BadPacket> {
+    found.and_then(|text| text.parse().ok()).ok_or_else(|| bad_packet::not_an_end(word, found))
 }
 
 fn value<'a, T: FromStr>(
@@ -435,7 +421,8 @@ fn value<'a, T: FromStr>(
     words: &mut impl Iterator<Item = &'a str>,
     needs: &'static str,
 ) -> Result<T, BadPacket> {
-    words.next().and_then(|value| value.parse().ok()).ok_or_else(|| bad(word, needs))
+    let found = words.next();
+    found.and_then(|value| value.parse().ok()).ok_or_else(|| bad(word, found, needs))
 }
 
 /// Sets what is set once.
@@ -468,38 +455,29 @@ fn without_port(address: IpAddr) -> BadPacket {
     BadPacket::NoPort { address: text, hint: hint.to_string() }
 }
 
-fn set_port(
-    word: &str,
-    protocol: Option<Protocol>,
-    slot: &mut u16,
-    port: Option<u16>,
-) -> Result<(), BadPacket> {
-    match port {
-        Some(_) if !protocol.is_some_and(Protocol::has_ports) => {
-            Err(bad(word, "an address without a port"))
-        }
-        Some(port) => {
-            *slot = port;
-            Ok(())
-        }
-        None => Ok(()),
+fn may_have_port(word: &str, address: IpAddr, protocol: Option<Protocol>) -> Result<(), BadPacket> {
+    if protocol.is_some_and(Protocol::has_ports) {
+        return Ok(());
     }
+    Err(bad_packet::without_ports(word, address, protocol))
 }
 
 fn interface<'a>(
     word: &str,
     words: &mut impl Iterator<Item = &'a str>,
+    hook: Hook,
     slot: &mut Option<String>,
 ) -> Result<(), BadPacket> {
-    let name: String = value(word, words, "an interface")?;
+    let found = words.next();
     if slot.is_none() {
-        return Err(BadPacket::Place { word: word.to_owned() });
+        return Err(bad_packet::out_of_place(word, found, hook));
     }
+    let name = found.ok_or_else(|| bad_packet::not_an_interface(word, None))?.to_owned();
     // What the kernel allows (`dev_valid_name`, Linux 6.18), which is more than rules can name.
     let is_allowed = |c: char| !(c.is_whitespace() || matches!(c, '/' | ':' | '*'));
     let is_name = name.len() <= Interface::MAX_LEN && name.chars().all(is_allowed);
     if !is_name || name == "." || name == ".." {
-        return Err(bad(word, "an interface"));
+        return Err(bad_packet::not_an_interface(word, Some(&name)));
     }
     *slot = Some(name);
     Ok(())
@@ -508,7 +486,7 @@ fn interface<'a>(
 fn id<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32, BadPacket> {
     const NEEDS: &str = "a number up to 4294967294";
     match value(word, words, NEEDS)? {
-        u32::MAX => Err(bad(word, NEEDS)),
+        u32::MAX => Err(bad(word, Some("4294967295"), NEEDS)),
         id => Ok(id),
     }
 }
@@ -520,7 +498,7 @@ fn mark<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32
         Some(digits) => u32::from_str_radix(digits, 16),
         None => text.parse(),
     };
-    number.map_err(|_| bad(word, NEEDS))
+    number.map_err(|_| bad(word, Some(&text), NEEDS))
 }
 
 fn written_end(word: &str) -> End {

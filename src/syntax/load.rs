@@ -106,15 +106,25 @@ impl Loading<'_> {
         let problem = if text.len() > Sources::MAX_BYTES {
             Some(Problem::TooLarge { file: name.to_owned() })
         } else if text.contains('\0') {
-            Some(Problem::NotText { file: name.to_owned() })
+            // UTF-16 has one in every other byte.
+            let is_utf_16 = text.bytes().skip(1).step_by(2).take(32).all(|byte| byte == 0)
+                || text.bytes().step_by(2).take(32).all(|byte| byte == 0);
+            Some(Problem::NotText { file: name.to_owned(), is_utf_16 })
         } else {
             None
         };
         let sources = &mut self.loaded.sources;
-        let file = sources.add(name, if problem.is_some() { "" } else { text });
+        // Of a file that was asked for, where it is no text can be shown.
+        let nul = text.strip_prefix('\u{feff}').unwrap_or(text).find('\0');
+        let nul = nul.filter(|_| at.is_none() && text.len() <= Sources::MAX_BYTES);
+        let is_shown = problem.is_none() || nul.is_some();
+        let file = sources.add(name, if is_shown { text } else { "" });
         if let Some(problem) = problem {
-            let at = at.unwrap_or(Span { file, start: 0, end: 0 });
-            self.report.push(problem.at(at, ""));
+            let start = nul.and_then(|nul| u32::try_from(nul).ok()).unwrap_or_default();
+            let end = start + u32::from(nul.is_some());
+            let at = at.unwrap_or(Span { file, start, end });
+            let label = if nul.is_some() { "the first NUL" } else { "" };
+            self.report.push(problem.at(at, label));
             self.loaded.files.push((file, File::default()));
             return;
         }

@@ -7,6 +7,7 @@ pub mod ast;
 mod clauses;
 mod format;
 mod load;
+mod lookalike;
 mod parse;
 mod size;
 mod tree;

@@ -6,9 +6,9 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::ast::{Clause, Comment, File, Term, TermKind};
-use super::size;
 use super::tree::{self, MOST_NESTED, Piece};
-use crate::diag::{Diagnostic, Problem, Report, refusal};
+use super::{lookalike, size};
+use crate::diag::{Diagnostic, Hint, Problem, Report, refusal, shown};
 use crate::span::{FileId, Sources, Span};
 
 /// The grammar, kept in a module so that pest's public types stay private.
@@ -36,11 +36,13 @@ pub struct Parsed {
 pub fn parse(sources: &Sources, file: FileId) -> Parsed {
     let mut reading = Reading {
         file,
+        text: &sources.file(file).text,
         base: 0,
         pieces: Vec::new(),
         depth: 0,
         report: Report::default(),
         on_this_line: BTreeSet::new(),
+        lookalikes: None,
     };
     let mut rest = &*sources.file(file).text;
     if let Some(line) = refusal(rest) {
@@ -73,8 +75,10 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
 }
 
 /// A file while its pieces are read.
-struct Reading {
+struct Reading<'a> {
     file: FileId,
+    /// All of it.
+    text: &'a str,
     /// Where the piece that is being read begins.
     base: usize,
     pieces: Vec<Piece>,
@@ -83,9 +87,11 @@ struct Reading {
     report: Report,
     /// The invisible characters that were reported on this line.
     on_this_line: BTreeSet<char>,
+    /// From the first word of the clause with a lookalike to the last.
+    lookalikes: Option<Span>,
 }
 
-impl Reading {
+impl Reading<'_> {
     fn piece(&mut self, pair: Pair<'_, Rule>, before_block: bool) {
         let span = self.span(&pair);
         let piece = match pair.as_rule() {
@@ -100,6 +106,7 @@ impl Reading {
                 Piece::Newline(span)
             }
             Rule::comment => Piece::Comment(Box::new(self.comment(&pair, true))),
+            Rule::remark => return self.remark(pair.as_str(), span),
             Rule::semicolon => Piece::Semicolon,
             Rule::comma => Piece::Comma(span),
             Rule::open => Piece::Open(span),
@@ -137,6 +144,7 @@ impl Reading {
         let mut clause = Clause::empty(self.span(&pair));
         let mut pairs = pair.into_inner().peekable();
         let mut comma: Option<Span> = None;
+        let mut comma_first: Option<[Span; 2]> = None;
         let mut line_ended = false;
         let mut after_comma = false;
         let mut swallowed = Vec::new();
@@ -146,6 +154,12 @@ impl Reading {
                 Rule::comma => {
                     if let Some(last) = clause.terms.last_mut() {
                         last.comma = true;
+                        let last = last.span;
+                        if comma.is_some() {
+                            self.report.push(surplus_comma(span));
+                        } else if line_ended {
+                            comma_first = Some([last, span]);
+                        }
                     }
                     comma = Some(span);
                     continue;
@@ -158,6 +172,10 @@ impl Reading {
                 Rule::comment => {
                     let comment = self.comment(&pair, line_ended);
                     clause.comments.push((clause.terms.len().saturating_sub(1), comment));
+                    continue;
+                }
+                Rule::remark => {
+                    self.remark(pair.as_str(), span);
                     continue;
                 }
                 Rule::word => TermKind::Word,
@@ -189,13 +207,24 @@ impl Reading {
             let begins_clause = line_ended
                 && could_begin_clause(&term)
                 && pairs.peek().map_or(before_block, |next| next.as_rule() != Rule::comma);
+            if let Some([last, comma]) = comma_first.take()
+                && !begins_clause
+            {
+                self.comma_first(last, comma);
+            }
             if begins_clause {
                 after_comma = comma.is_some();
-                self.report.extend(comma.map(tree::comma_without_value));
-                self.finish(&mut clause, span);
+                let surplus = comma.map(|comma| tree::comma_without_value(&clause, comma));
+                let hides = before_block && pairs.peek().is_none();
+                self.report
+                    .extend(surplus.map(|it| if hides { it.without_suggestion() } else { it }));
+                self.finish(&mut clause, span, false);
             }
             if kind == TermKind::Text {
                 clause.broken |= self.hidden(text, Span { start: span.start + 1, ..span });
+            }
+            if kind == TermKind::Word && lookalike::plain(&term.text).is_some() {
+                self.lookalikes = Some(self.lookalikes.map_or(span, |first| first.to(span)));
             }
             clause.terms.push(term);
             (comma, line_ended) = (None, false);
@@ -203,9 +232,36 @@ impl Reading {
         // What stands behind a surplus comma may lack a `}` before it, too.
         clause.broken |= after_comma && before_block && self.depth > 0;
         let behind = clause.span.behind();
-        self.finish(&mut clause, behind);
+        if self.bracket(&mut clause, before_block) {
+            return;
+        }
+        self.finish(&mut clause, behind, before_block);
         for brace in swallowed {
             self.push(brace);
+        }
+    }
+
+    /// Whether `clause` is, or ends with, a bracket where a brace belongs: then it is added so.
+    fn bracket(&mut self, clause: &mut Clause, before_block: bool) -> bool {
+        let is = |term: &Term, signs: [&str; 2]| {
+            term.kind == TermKind::Word && signs.contains(&&*term.text)
+        };
+        match &clause.terms[..] {
+            [only] if is(only, [")", "]"]) && self.depth > 0 => {
+                let at = only.span;
+                self.report.push(other_brace(at, "}"));
+                self.push(Piece::Close(at));
+                true
+            }
+            [.., before, last] if is(last, ["(", "["]) && !before.comma && !before_block => {
+                let at = last.span;
+                self.report.push(other_brace(at, "{"));
+                clause.terms.pop();
+                self.finish(clause, at.behind(), true);
+                self.push(Piece::Open(at));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -220,8 +276,63 @@ impl Reading {
         text[ends..].match_indices('}').map(brace).collect()
     }
 
+    /// Reports a comma at the beginning of a line, where it should be behind `last`.
+    fn comma_first(&mut self, last: Span, comma: Span) {
+        let between = Span { start: last.end, end: comma.start, ..comma };
+        let replacement = format!(",{}", &self.text[range(between)]);
+        let label = Hint::with("expected behind the value before it", replacement)
+            .replacing(Span { end: comma.end, ..between });
+        let instead = format!("write `{},` on the line before", shown(&self.text[range(last)]));
+        let what = "a line that begins with a comma";
+        self.report.push(Problem::Punctuation { what, instead: instead.into() }.at(comma, label));
+    }
+
+    /// Reports a comment as other languages have it.
+    fn remark(&mut self, text: &str, span: Span) {
+        let opening = &text[..2];
+        let inside = text[2..].trim_end_matches("*/").trim();
+        let is_alone = text.lines().count() < 2
+            && (opening != "/*"
+                || self.text[span.end as usize..]
+                    .trim_start_matches([' ', '\t', '\r'])
+                    .starts_with('\n'));
+        let braces = if opening == "/*" || text.contains('{') {
+            Vec::new()
+        } else {
+            self.closing(text, span)
+        };
+        let at = Span { end: span.start + 2, ..span };
+        let ends = braces.first().map_or(span.end, |brace| match brace {
+            Piece::Close(at) => at.start,
+            _ => span.end,
+        });
+        let what = match opening {
+            "/*" => "a comment that begins with `/*`",
+            "--" => "a comment that begins with `--`",
+            _ => "a comment that begins with `//`",
+        };
+        let (label, instead) = if !is_alone {
+            (Hint::default(), "write `#` before each line of it".to_owned())
+        } else if opening == "/*" {
+            let plain = format!("# {inside}").trim_end().to_owned();
+            let instead = format!("write `{}`", shown(&plain));
+            (Hint::with("", plain).surely().replacing(span), instead)
+        } else if braces.is_empty() {
+            let instead = format!("write `{}`", shown(format!("# {inside}").trim_end()));
+            (Hint::with("", "#").surely(), instead)
+        } else {
+            let plain = text[2..(ends - span.start) as usize].trim();
+            let instead = format!("write `# {}` at the end of a line", shown(plain));
+            (Hint::default(), instead)
+        };
+        self.report.push(Problem::Punctuation { what, instead: instead.into() }.at(at, label));
+        for brace in braces {
+            self.push(brace);
+        }
+    }
+
     /// Ends the clause before `next`, where another one begins.
-    fn finish(&mut self, clause: &mut Clause, next: Span) {
+    fn finish(&mut self, clause: &mut Clause, next: Span, before_block: bool) {
         let mut done = std::mem::replace(clause, Clause::empty(next));
         if let Some(last) = done.terms.last_mut() {
             last.comma = false;
@@ -232,7 +343,13 @@ impl Reading {
         if let ([first, ..], [.., last]) = (&done.terms[..], &done.terms[..]) {
             done.span = first.span.to(last.span);
         }
-        if done.terms.last().is_some_and(|last| last.kind == TermKind::Equals) {
+        if let Some(words) = self.lookalikes.take() {
+            let includes = done.terms.first().is_some_and(|first| &*first.text == "include");
+            self.report.push(lookalike::found(words, &self.text[range(words)], includes));
+            done.broken = true;
+        } else if done.terms.last().is_some_and(|last| last.kind == TermKind::Equals)
+            && !before_block
+        {
             self.report.push(tree::sign_without_value(&done));
             done.broken = true;
         }
@@ -270,6 +387,24 @@ impl Reading {
         let [start, end] = [span.start(), span.end()].map(|at| offset(self.base + at));
         Span { file: self.file, start, end }
     }
+}
+
+/// A bracket in the place of `brace`.
+fn other_brace(at: Span, brace: &str) -> Diagnostic {
+    let instead = format!("write `{brace}`").into();
+    Problem::Punctuation { what: "a bracket in the place of a brace", instead }
+        .at(at, Hint::with("", brace))
+}
+
+/// Of two commas, the second.
+fn surplus_comma(comma: Span) -> Diagnostic {
+    let what = "two commas between two values";
+    Problem::Punctuation { what, instead: "remove one, or write the value between them".into() }
+        .at(comma, Hint::with("the second", ""))
+}
+
+fn range(span: Span) -> std::ops::Range<usize> {
+    span.start as usize..span.end as usize
 }
 
 fn offset(bytes: usize) -> u32 {

@@ -98,13 +98,25 @@ fn usage_and_files_are_exit_status_2() {
         (&["compile", "--emit", "pdf", DEFAULT], "pdf"),
         (&["compile", "--target", "nft=0.9.0", DEFAULT], "0.9.0"),
         (&["compile", "--policy", "nobody", DEFAULT], "no policy `nobody`; it has `istio`"),
-        (&["compile", DEFAULT, "-o", "no/such/folder/x.nft"], "cannot write"),
+        (&["compile", DEFAULT, "-o", "no/such/folder/x.nft"], "there is no folder no/such/folder"),
         (&["compile", DEFAULT, "-o", "rulesets"], "cannot write rulesets"),
         (&["compile", "--group-file", "no-groups", DEFAULT], "cannot read no-groups"),
         (&["explain-code", "E999"], "there is no code `E999`"),
         (&["frobnicate"], "frobnicate"),
         (&["import", "istio"], "--args"),
         (&["import", "istio", "--args", "-b 80", "--pod", "p.yaml"], "--pod"),
+        (&["import", "istio", "p.yaml"], "tip: write `weir import istio --pod p.yaml`"),
+        (
+            &["import", "istio", "--args", "-b", "80"],
+            "tip: write `weir import istio --args='-b 80'`",
+        ),
+        (&["pod-address", "add", "p.weir", "0.0.0.0"], "it stands for no address"),
+        (&["pod-address", "add", "p.weir", "127.0.0.1"], "no pod has it"),
+        (&["pod-address", "add", "p.weir", "::ffff:10.0.0.1"], "write `10.0.0.1`"),
+        (
+            &["pod-address", "add", "10.0.0.1", "p.weir"],
+            "write `weir pod-address add p.weir 10.0.0.1`",
+        ),
         (&["import", "istio", "--pod", "p.yaml", "--env", "env"], "--env"),
         (&["import", "istio", "--config", "c.json", "--ipv6", "on"], "--ipv6"),
         (&["import", "istio", "--pod", "no/such.yaml"], "cannot read no/such.yaml"),
@@ -530,4 +542,87 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+#[test]
+fn several_policies_and_folders_are_checked_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("good.weir"), "sidecar a {}\n").unwrap();
+    fs::write(path("lists.weir"), "let health = 15020\n").unwrap();
+    exits(&weir(&["check", folder.path().to_str().unwrap()]), 0);
+    exits(&weir(&["check", &path("good.weir"), DEFAULT]), 0);
+    fs::write(path("bad.weir"), "sidecar b { family ipx }\n").unwrap();
+    let output = weir(&["check", "--message-format", "short", folder.path().to_str().unwrap()]);
+    exits(&output, 1);
+    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("bad.weir:1:20: error[E303]"), "{}", stderr(&output));
+    exits(&weir(&["check", &path("good.weir"), &path("bad.weir")]), 1);
+    let output = weir_with(&["check", &path("good.weir"), "-"], "sidecar a {}\n");
+    exits(&output, 2);
+    assert!(stderr(&output).contains("`-` is checked alone"), "{}", stderr(&output));
+}
+
+#[test]
+fn standard_input_may_have_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("base.weir"), "sidecar base {}\n").unwrap();
+    let text = "include \"base.weir\"\nsidecar a extends base { family ipx }\n";
+    let name = path("p.weir");
+    let output = weir_with(&["check", "--stdin-name", &name, "-"], text);
+    exits(&output, 1);
+    assert!(stderr(&output).contains("p.weir:2:33"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("E202"), "{}", stderr(&output));
+}
+
+#[test]
+fn two_policies_are_compared_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (both, renamed) = (path("both.weir"), path("renamed.weir"));
+    fs::write(&both, "sidecar a {}\nsidecar b { family ipv4 }\n").unwrap();
+    fs::write(&renamed, "sidecar c {}\nsidecar d {}\n").unwrap();
+    let output = weir(&["diff", &both]);
+    exits(&output, 2);
+    let says = "name another file, or two of its policies";
+    assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    exits(&weir(&["diff", &both, "--policy", "a", "--policy", "b"]), 1);
+    exits(&weir(&["diff", &both, &renamed, "--policy", "a", "--policy", "c"]), 0);
+    exits(&weir(&["diff", &both, &renamed, "--policy", "b", "--policy", "c"]), 1);
+}
+
+#[test]
+fn commands_are_found_by_the_names_that_people_try() {
+    let help = weir(&["help", "compile"]);
+    exits(&help, 0);
+    assert_eq!(stdout(&help), stdout(&weir(&["compile", "--help"])));
+    assert_eq!(stdout(&weir(&["version"])), stdout(&weir(&["--version"])));
+    exits(&weir(&["fmt", "--check", DEFAULT]), 0);
+    let output = weir(&["man", "import", "istio"]);
+    let page = stdout(&output);
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(page.contains(&format!(".TH weir-import-istio 1  \"weir {version}\"")), "{page}");
+    let output = weir(&["man", "import", "nothing"]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("there is no command `nothing`; there are `istio`"));
+}
+
+#[test]
+fn what_is_not_utf8_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.weir");
+    for (bytes, says) in [
+        (&b"\xff\xfes\0i\0"[..], "this is UTF-16: save it as UTF-8"),
+        (b"sidecar a {}\n# caf\xe9\n", "the byte 0xe9 in line 2, column 6 is not UTF-8"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let output = weir(&["check", file.to_str().unwrap()]);
+        exits(&output, 2);
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
+    fs::write(&file, b"s\0i\0d\0").unwrap();
+    let output = weir(&["check", file.to_str().unwrap()]);
+    exits(&output, 1);
+    assert!(stderr(&output).contains("it looks like UTF-16"), "{}", stderr(&output));
 }

@@ -205,24 +205,55 @@ fn programs_get_the_same() {
 #[test]
 fn what_is_no_packet_is_said_kindly() {
     for (packet, says) in [
-        ("", "expected `inbound`, `outbound`"),
-        ("outbound icpm to 10.0.0.1", "expected a protocol (`tcp`, `udp`, `icmp`, a number)"),
-        ("outbound icmp to 10.0.0.1:80", "`to` needs an address without a port"),
-        ("outbound tcp", "expected `to` and an address"),
+        ("", "it is empty: it begins with `inbound`, `outbound`"),
+        ("outbound icpm to 10.0.0.1", "`icpm` is no protocol: write `tcp`, `udp`, `icmp`"),
+        ("outbound icmp to 10.0.0.1:80", "have no port that rules see: write `to 10.0.0.1`"),
+        ("outbound tcp", "write `to` and an address"),
         ("outbound tcp to fd00::1:443", "`to fd00::1:443` needs a port: `to [fd00::1]:443`"),
         ("outbound tcp to 10.0.0.1:80 to 10.0.0.2:80", "`to` is given twice"),
         ("outbound udp to [::ffff:10.0.0.1]:53", "in the form of IPv6; write `10.0.0.1`"),
-        ("outbound tcp from 10.0.0.1 to [::1]:80", "`from` and `to` are of different families"),
-        ("outbound tcp to 10.0.0.1:70000", "`to` needs an address, perhaps with a port"),
-        ("outbound tcp to 10.0.0.1:80 usr 5", "unknown word `usr`; the words are `from`, `to`"),
-        ("inbound tcp to 10.0.0.1:80 user 5", "a packet has no `user` here"),
+        (
+            "outbound tcp from 10.0.0.1 to [::1]:80",
+            "`from 10.0.0.1` and `to ::1` are of different families",
+        ),
+        ("outbound tcp to 10.0.0.1:70000", "a port of `0` to `65535`, and `70000` is none"),
+        ("outbound tcp to 10.0.0.1:80 usr 5", "unknown word `usr`: write `user`"),
+        ("outbound tcp to 10.0.0.1:80 quickly", "the usual words are `from`, `to`"),
+        ("inbound tcp to 10.0.0.1:80 user 5", "no user and no group here: leave out `user 5`"),
         ("inbound tcp to 10.0.0.1:80 state old", "`state` needs one of `new`"),
     ] {
         let output = weir(&["explain", DEFAULT, packet]);
         exits(&output, 2);
         assert_eq!(stdout(&output), "");
         assert!(stderr(&output).contains(says), "{packet}: {}", stderr(&output));
-        assert!(stderr(&output).contains("for example: outbound tcp"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_packet_may_be_words_and_options_stand_anywhere() {
+    let quoted = weir(&["explain", "--json", DEFAULT, "outbound tcp to 10.96.0.1:443 user 1000"]);
+    exits(&quoted, 0);
+    for arguments in [
+        "explain POLICY --json outbound tcp to 10.96.0.1:443 user 1000",
+        "explain POLICY outbound tcp to 10.96.0.1 port 443 user 1000 --json",
+        "explain POLICY outbound --json tcp to 10.96.0.1:443",
+    ] {
+        let arguments: Vec<&str> = arguments
+            .split(' ')
+            .map(|word| if word == "POLICY" { DEFAULT } else { word })
+            .collect();
+        let output = weir(&arguments);
+        exits(&output, 0);
+        assert_eq!(stdout(&output), stdout(&quoted), "{arguments:?}");
+    }
+    for (arguments, says) in [
+        (&["explain", DEFAULT][..], "no packet is given: write it behind the file"),
+        (&["explain", "outbound tcp to 10.0.0.1:80"], "no policy is given"),
+        (&["explain", "outbound", "tcp"], "no policy is given"),
+    ] {
+        let output = weir(arguments);
+        exits(&output, 2);
+        assert!(stderr(&output).contains(says), "{arguments:?}: {}", stderr(&output));
     }
 }
 

@@ -115,13 +115,14 @@ fn nothing_gets_worse_and_nothing_of_others_is_written() {
 }
 
 #[test]
-fn standard_input_and_folders_are_not_fixed() {
+fn standard_input_is_not_fixed_and_folders_are() {
     let output = weir_with(&["check", "--fix", "-"], "sidecar x {}\n");
     exits(&output, 2);
     assert!(stderr(&output).contains("`--fix` writes files"), "{}", stderr(&output));
     let repository = Repository::new();
-    repository.write("p/a.weir", "sidecar x {}\n");
-    exits(&repository.weir_in("", &["check", "--fix", "p"]), 2);
+    repository.write("p/a.weir", "sidecar x { inbuond {} }\n");
+    exits(&repository.weir_in("", &["check", "--fix", "p"]), 0);
+    assert_eq!(repository.read("p/a.weir"), "sidecar x { inbound {} }\n");
 }
 
 #[test]

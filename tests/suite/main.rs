@@ -18,6 +18,7 @@ mod doctor;
 mod drop_in;
 mod drop_in_calls;
 mod dumps;
+mod edits;
 mod embedding;
 mod explain;
 mod faults;

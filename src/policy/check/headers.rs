@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
+use crate::diag::{Diagnostic, Hint, MOST_REPORTED, Problem, Report, shown};
 use crate::net::Name;
 use crate::policy::clauses::graph;
 use crate::policy::clauses::lets::{self, Lets, MOST_EXTENDED};
-use crate::policy::clauses::spelling::{Spellings, article};
+use crate::policy::clauses::spelling::{Spellings, article, is_word, term_text, text_of};
 use crate::policy::clauses::words::{Names, hint, suggest};
 use crate::policy::kinds::{Entry, KINDS};
 use crate::span::{Span, Spanned};
@@ -45,6 +45,7 @@ impl<'a> Headers<'a> {
         report: &mut Report,
     ) -> Self {
         let mut list = Vec::new();
+        let mut unknown = Vec::new();
         for clause in loaded.files.iter().flat_map(|(_, tree)| tree.clauses()) {
             let kind = KINDS.iter().find(|kind| clause.keyword() == Some(kind.keyword));
             match (kind, clause.keyword()) {
@@ -68,12 +69,26 @@ impl<'a> Headers<'a> {
                 // All of these are read together.
                 (_, Some(ALLOW)) if clause.block.is_none() => {}
                 _ => {
+                    if let [name, sign, ..] = &clause.terms[..]
+                        && sign.kind == TermKind::Equals
+                    {
+                        lists.define_broken(name);
+                    }
                     if let Some(first) = clause.terms.first() {
-                        report.push_error(first.span, || unknown(clause, first, spellings));
+                        // More are not kept, however many there are.
+                        if unknown.len() <= MOST_REPORTED {
+                            unknown.push(self::unknown(clause, first, spellings));
+                        } else {
+                            report
+                                .push_error(first.span, || self::unknown(clause, first, spellings));
+                        }
                     }
                 }
             }
         }
+        // Where nothing is a policy, and nothing is nearly one, this is some other text.
+        let is_other = list.is_empty() && unknown.iter().all(Diagnostic::is_without_way_out);
+        report.extend(unknown.into_iter().take(if is_other { 1 } else { usize::MAX }));
         let mut headers = Self { list };
         headers.resolve(lists, report);
         headers
@@ -220,7 +235,7 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
             _ if name.kind != TermKind::Word => {
                 let problem = Problem::Punctuation {
                     what: "a name that is not a word",
-                    instead: "write it alone: `sidecar reviews {`",
+                    instead: "write it alone: `sidecar reviews {`".into(),
                 };
                 report.push(problem.at(name.span, ""));
             }
@@ -240,7 +255,7 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
     if let Some(comma) = clause.terms.iter().find(|term| term.comma) {
         let problem = Problem::Punctuation {
             what: "a comma in the name of a policy",
-            instead: "a policy has one name, and extends one other",
+            instead: "a policy has one name, and extends one other".into(),
         };
         report.push(problem.at(comma.span.behind(), ""));
         return header;
@@ -263,7 +278,8 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
             let found = shown(&surplus.text);
             let problem = Problem::Unknown { what: "keyword", found, instead: None };
             let label = match suggest(&surplus.text, &["extends"]) {
-                Some(word) => Hint::meant(word, false),
+                Some(word) if words.len() == 3 => Hint::meant(word, false),
+                Some(word) => Hint::meant(word, false).said(),
                 None => "expected `extends` or `{`".into(),
             };
             report.push(problem.at(surplus.span, label));
@@ -280,10 +296,29 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
 
 /// The report on a clause that is nothing at the top level.
 fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
+    if let [name, sign, values @ ..] = &clause.terms[..]
+        && sign.kind == TermKind::Equals
+        && Name::new(&name.text).is_ok()
+    {
+        let text = format!("let {} = {}", name.text, shown(&text_of(values)));
+        let (found, instead) =
+            (shown(&term_text(name)), Some(format!("write `{}`", text.trim_end())));
+        let label = Hint::with("expected `let` before it", format!("let {}", name.text));
+        return Problem::Unknown { what: "clause", found, instead }.at(name.span, label);
+    }
+    if is_word(first, "extends") {
+        let parent =
+            clause.terms.get(1).map_or_else(|| "NAME".to_owned(), |name| shown(&name.text));
+        let instead =
+            format!("write it before the `{{` of a policy: `sidecar NAME extends {parent} {{`");
+        let place = "at the top level".to_owned();
+        let problem = Problem::WrongPlace { clause: "extends".to_owned(), place, instead };
+        return problem.at(first.span, "");
+    }
     if first.kind != TermKind::Word {
         let problem = Problem::Punctuation {
             what: "a clause that does not begin with a word",
-            instead: "a policy begins with its kind and its name: `sidecar reviews {`",
+            instead: "a policy begins with its kind and its name: `sidecar reviews {`".into(),
         };
         return problem.at(first.span, "");
     }
@@ -308,5 +343,10 @@ fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
         || hint(&first.text, &spellings.top_level()),
         |kind| Hint::meant(kind.keyword, false),
     );
+    // Each of them has a name, and a policy a block.
+    let second = clause.terms.get(1);
+    let is_complete =
+        second.is_some_and(|name| Name::new(&name.text).is_ok() || name.kind == TermKind::Text);
+    let label = if is_complete { label } else { label.said() };
     Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
 }

@@ -53,6 +53,7 @@ pub(crate) fn check_and_allow(loaded: &Loaded, groups: &GroupIds) -> (Checked, A
                 | Problem::NotAPath { .. }
                 | Problem::IncludeTooDeep
                 | Problem::UnclosedText
+                | Problem::Lookalike { .. }
                 | Problem::TooMany { .. }
         )
     };
@@ -61,7 +62,9 @@ pub(crate) fn check_and_allow(loaded: &Loaded, groups: &GroupIds) -> (Checked, A
     let spellings: Spellings =
         KINDS.iter().flat_map(|kind| (kind.spellings)(kind.keyword)).collect();
     let mut headers = Headers::read(loaded, &spellings, &mut lets, &mut report);
-    lets.resolve(loaded.files.iter().map(|(_, tree)| tree), &mut report);
+    let has_policy = headers.list.iter().any(|it| it.clause.span.file == loaded.main());
+    let main = (loaded.main(), has_policy);
+    lets.resolve(loaded.files.iter().map(|(_, tree)| tree), main, &mut report);
     let order = headers.order(&mut report);
     let mut allows = Allows::read(loaded.files.iter().map(|(_, tree)| tree), &mut report);
     let mut checking = Checking {

@@ -74,10 +74,21 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, Mistake> {
 
 fn any_address(text: &str) -> Result<IpAddr, Mistake> {
     match text.split_once('/') {
-        Some((address, _)) if address.parse::<IpAddr>().is_ok() => {
+        Some((address, length)) if let Ok(parsed) = address.parse::<IpAddr>() => {
             let part = address.len()..text.len();
+            // The address of a network is that of no machine in it.
+            let most = if parsed.is_ipv4() { 32 } else { 128 };
+            let is_network = length.parse().is_ok_and(|length| {
+                length < most && IpNet::new(parsed, length).is_ok_and(|net| net.trunc() == net)
+            });
+            let label = "no prefix stands here";
+            if is_network {
+                let instead = format!("write the address of each machine in `{}`", shown(text));
+                return Err(Mistake { part, ..not(text, ADDRESS, instead, label) });
+            }
             let instead = format!("write `{address}`");
-            Err(Mistake { part, ..not(text, ADDRESS, instead, "no prefix stands here") })
+            let label = Box::new(Hint::with(label, ""));
+            Err(Mistake { label, part, ..not(text, ADDRESS, instead, "") })
         }
         _ => text.parse().map_err(|_| not_an_address(text, None, ADDRESS)),
     }
@@ -135,10 +146,28 @@ fn not_an_address(address: &str, length: Option<&str>, what: &'static str) -> Mi
     let behind = length.map_or_else(String::new, |length| format!("/{length}"));
     let write = |address: &str| format!("write `{address}{behind}`");
     let not = |instead: String, label: &str| not(&whole, what, instead, label);
-    let inside = bare(address);
-    if inside.parse::<IpAddr>().is_ok() {
-        let label = Hint::with("an address stands alone", format!("{inside}{behind}"));
-        return Mistake { label: Box::new(label), ..not(write(inside), "") };
+    for plain in [format!("{}{behind}", bare(address)), bare(&whole).to_owned()] {
+        if plain == whole {
+            continue;
+        }
+        let (instead, network) = match (plain.parse::<IpAddr>().is_ok(), prefix_of(&plain)) {
+            (true, _) => (format!("write `{plain}`"), plain),
+            (false, Some(Ok(_))) if what == PREFIX => (format!("write `{plain}`"), plain),
+            (false, Some(Err((network, host)))) if what == PREFIX => (
+                format!("write `{network}` for the network, or `{host}` for the one host"),
+                network,
+            ),
+            _ => continue,
+        };
+        let label = Box::new(Hint::with("an address stands alone", network));
+        return Mistake { label, ..not(instead, "") };
+    }
+    if length.is_none()
+        && let Some((host, _)) = with_port(address)
+    {
+        let label = Box::new(Hint::with("no port stands here", host.to_string()));
+        let instead = format!("write `{host}`");
+        return Mistake { label, ..not(instead, "") };
     }
     if let Some((inside, _)) = address.split_once('%')
         && inside.parse::<Ipv6Addr>().is_ok()
@@ -185,6 +214,23 @@ fn not_an_address(address: &str, length: Option<&str>, what: &'static str) -> Mi
             not(format!("write `{full}/{}`", count * 8), "an IPv4 address has four parts")
         }
         _ => not(form(what), "an IPv4 address has four parts"),
+    }
+}
+
+/// The address and the port in `10.0.0.1:443` or `[fd00::1]:443`.
+pub(super) fn with_port(text: &str) -> Option<(IpAddr, u16)> {
+    let end: std::net::SocketAddr = text.parse().ok()?;
+    Some((end.ip(), end.port()))
+}
+
+/// The prefix that `text` is, or the network and the host of one with host bits.
+fn prefix_of(text: &str) -> Option<Result<IpNet, (String, String)>> {
+    match prefix(text) {
+        Ok(net) => Some(Ok(net)),
+        Err(Mistake { problem: Problem::HostBits { network, host, .. }, .. }) => {
+            Some(Err((network, host)))
+        }
+        Err(_) => None,
     }
 }
 

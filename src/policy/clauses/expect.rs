@@ -1,12 +1,15 @@
 //! `expect outbound tcp to 10.96.0.0/12 port 443 => untouched`.
 
-use super::addresses;
+use super::form::Room;
 use super::given::{Context, Given, Specials};
 use super::lists::List;
 use super::numbers::{self, Mistake};
+use super::spelling::text_of;
 use super::values::{Group, Read, User};
 use super::words::hint;
-use crate::diag::{Problem, shown};
+use super::{addresses, between};
+use crate::diag::{Diagnostic, Hint, Problem, shown};
+use crate::net::PortRange;
 use crate::policy::expectation::{Expectation, Expected, Transport, Way};
 use crate::span::Span;
 use crate::syntax::ast::{Term, TermKind};
@@ -21,12 +24,7 @@ pub(crate) fn read<'a>(
 ) -> Option<Expectation> {
     let arrow = terms.iter().position(|term| term.kind == TermKind::Arrow);
     let Some(arrow) = arrow else {
-        let problem = Problem::Missing {
-            what: "outcome",
-            clause: "expect".to_owned(),
-            example: EXAMPLE.to_owned(),
-        };
-        context.report.push(problem.at(span.behind(), "expected `=>` here"));
+        context.report.push(without_arrow(terms, span));
         return None;
     };
     let mut reading = Reading { context };
@@ -36,7 +34,8 @@ pub(crate) fn read<'a>(
         _ => (&terms[arrow], outcome),
     };
     let not = before.kind == TermKind::Word;
-    let becomes = reading.becomes(before, outcome);
+    let is_inbound = terms.get(1).is_some_and(|way| is(way, Way::Inbound.keyword()));
+    let becomes = reading.becomes(before, outcome, if is_inbound { "15006" } else { "15001" });
     let (way, rest) = reading.way(&terms[1..arrow], &terms[arrow])?;
     let expectation = reading.traffic(way, rest);
     Some(Expectation { not, becomes: becomes?, ..expectation? })
@@ -84,14 +83,37 @@ impl<'a> Reading<'_, 'a> {
                 is_whole = false;
             }
             seen.push(word);
-            let count = if protocol.is_some() { 0 } else { values(rest) };
-            let (given, behind) = rest.split_at(count);
+            let (given, behind) = rest.split_at(if protocol.is_some() { 0 } else { values(rest) });
             terms = behind;
             if protocol.is_some() {
                 expectation.protocol = protocol;
                 continue;
             }
             let Expectation { from, to, ports, users, groups, interfaces, .. } = &mut expectation;
+            if given.is_empty() && behind.first().is_some_and(|next| next.text == word.text) {
+                let second = word.span.behind().to(behind[0].span);
+                let instead = format!("remove one `{}`", word.text).into();
+                let problem = Problem::Punctuation { what: "a word that is there twice", instead };
+                let label = Hint::with("the second", "").replacing(second);
+                self.context.report.push(problem.at(behind[0].span, label));
+                return None;
+            }
+            if is_known(word)
+                && let Some(mistake) = between::mistake(&word.text, given, Room::Many)
+            {
+                self.context.report.push(mistake);
+                is_whole = false;
+                continue;
+            }
+            if let ("to", [only]) = (&*word.text, given)
+                && ports.is_empty()
+                && let Some((host, port)) = addresses::with_port(&only.text)
+                && let Some(port) = PortRange::new(port, port)
+            {
+                to.push(host.into());
+                ports.push(port);
+                continue;
+            }
             is_whole &= match &*word.text {
                 "from" => self.list("from", "10.0.0.0/8", word, given, |it| it, from),
                 "to" => self.list("to", "10.96.0.0/12", word, given, |it| it, to),
@@ -106,6 +128,14 @@ impl<'a> Reading<'_, 'a> {
                     let keyword = way.interface_keyword();
                     self.list(keyword, "eth1", word, given, |it| it, interfaces)
                 }
+                "user" | "group" | "in" | "out" => {
+                    self.of_another_way(way, word, given);
+                    false
+                }
+                "state" | "mark" | "connmark" | "kernel-socket" | "no-socket" => {
+                    self.of_packets(word);
+                    return None;
+                }
                 _ => {
                     let known: &[&str] = match way {
                         Way::Inbound => &["tcp", "udp", "from", "to", "port", "in"],
@@ -119,6 +149,39 @@ impl<'a> Reading<'_, 'a> {
             };
         }
         is_whole.then_some(expectation)
+    }
+
+    /// Reports a word that traffic of this way has not.
+    fn of_another_way(&mut self, way: Way, word: &Term, given: &[Term]) {
+        let (found, values) = (shown(&word.text), shown(&text_of(given)));
+        let right = way.interface_keyword();
+        let (label, instead) = match (way, &*word.text) {
+            (Way::Inbound, "out") => (
+                Hint::with("what arrives came `in` by an interface", right),
+                format!("write `in {values}`"),
+            ),
+            (Way::Outbound, _) => (
+                Hint::with("what leaves goes `out` by an interface", right),
+                format!("write `out {values}`"),
+            ),
+            (Way::Inbound, _) => {
+                let all = word.span.to(given.last().unwrap_or(word).span);
+                let label =
+                    Hint::with("only what leaves has a user and a group", "").replacing(all);
+                (label, format!("remove `{found} {values}`"))
+            }
+        };
+        let problem = Problem::Unknown { what: "word", found, instead: Some(instead) };
+        self.context.report.push(problem.at(word.span, label));
+    }
+
+    /// Reports a word that only one packet has.
+    fn of_packets(&mut self, word: &Term) {
+        let instead =
+            "leave it out: an expectation is about new connections without a mark, of any process";
+        let (found, instead) = (shown(&word.text), Some(instead.to_owned()));
+        let problem = Problem::Unknown { what: "word", found, instead };
+        self.context.report.push(problem.at(word.span, "one packet has it"));
     }
 
     /// Reads the values behind `word`; whether all is well with them.
@@ -148,8 +211,16 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// Reads what stands behind `before`, which is the arrow or `not`.
-    fn becomes(&mut self, before: &Term, terms: &'a [Term]) -> Option<Expected> {
+    ///
+    /// `port` is where traffic of this way goes, by default.
+    fn becomes(
+        &mut self,
+        before: &Term,
+        terms: &'a [Term],
+        port: &'static str,
+    ) -> Option<Expected> {
         const WORDS: [&str; 5] = ["untouched", "dropped", "proxy", "to", "not"];
+        let example = port;
         let words = if before.kind == TermKind::Word { &WORDS[..4] } else { &WORDS };
         let Some((first, rest)) = terms.split_first() else {
             let problem = Problem::Missing {
@@ -165,11 +236,22 @@ impl<'a> Reading<'_, 'a> {
             "dropped" => (Some(Expected::Dropped), rest),
             "proxy" => {
                 let (port, rest) = rest.split_at(rest.len().min(1));
-                (self.one("proxy", "15001", first, port, numbers::port).map(Expected::Proxy), rest)
+                (self.one("proxy", example, first, port, numbers::port).map(Expected::Proxy), rest)
             }
             "to" => self.destination(first, rest),
             _ => {
-                self.unknown(first, words);
+                let Some(meant) = outcome_called(&first.text, example) else {
+                    self.unknown(first, words);
+                    return None;
+                };
+                let problem = Problem::Unknown {
+                    what: "word",
+                    found: shown(&first.text),
+                    instead: Some(format!("write `=> {meant}`")),
+                };
+                let label = Hint::meant(meant, false);
+                let label = if rest.is_empty() { label } else { label.to_string().into() };
+                self.context.report.push(problem.at(first.span, label));
                 return None;
             }
         };
@@ -217,10 +299,94 @@ impl<'a> Reading<'_, 'a> {
     }
 }
 
-/// How many of the first of `terms` are values of one list.
+/// The report on `terms`, which have no `=>`.
+fn without_arrow(terms: &[Term], span: Span) -> Diagnostic {
+    let said = shown(&text_of(terms));
+    let missing = |example: String| Problem::Missing {
+        what: "outcome",
+        clause: "expect".to_owned(),
+        example,
+    };
+    let is_sign = |term: &&Term| {
+        term.kind == TermKind::Equals
+            || matches!(
+                &*term.text,
+                "->" | "-->" | ">" | "is" | "be" | "becomes" | ":" | "then" | "==>"
+            )
+    };
+    if let Some(sign) = terms.iter().find(is_sign) {
+        let before: Vec<Term> =
+            terms.iter().take_while(|term| term.span != sign.span).cloned().collect();
+        let behind: Vec<Term> = terms.iter().skip(before.len() + 1).cloned().collect();
+        let text = format!("{} => {}", text_of(&before), text_of(&behind));
+        let found = if sign.kind == TermKind::Equals { "=".to_owned() } else { shown(&sign.text) };
+        let instead = Some(format!("write `{}`", shown(&text)));
+        let problem = Problem::Unknown { what: "word", found, instead };
+        // `=->`: what follows without a space is part of it.
+        let part = behind.first().filter(|next| next.span.start == sign.span.end);
+        let at = part.map_or(sign.span, |next| sign.span.to(next.span));
+        return problem.at(at, Hint::meant("=>", false));
+    }
+    let is_outcome = |term: &&Term| matches!(&*term.text, "untouched" | "dropped" | "proxy");
+    if let Some(at) = terms.iter().skip(1).position(|term| is_outcome(&term)) {
+        let at = if is(&terms[at], "not") { at } else { at + 1 };
+        let outcome = &terms[at];
+        let before: Vec<Term> =
+            terms.iter().take_while(|term| term.span != outcome.span).cloned().collect();
+        let behind: Vec<Term> = terms.iter().skip(before.len()).cloned().collect();
+        let example =
+            format!("`{}`", shown(&format!("{} => {}", text_of(&before), text_of(&behind))));
+        let at = outcome.span.before();
+        // Only behind a value, nothing else can be missing there.
+        let is_odd = before.last().is_none_or(|last| !between::is_value(&last.text));
+        let label = Hint::with("expected `=>` here", "=> ");
+        return missing(example).at(at, if is_odd { label.said() } else { label });
+    }
+    let example =
+        if terms.len() < 2 { EXAMPLE.to_owned() } else { format!("`{said} => untouched`") };
+    missing(example).at(span.behind(), "expected `=>` here")
+}
+
+/// The outcome that others, and people, call `word`; `port` is where traffic of this way goes by default.
+fn outcome_called(word: &str, port: &str) -> Option<String> {
+    Some(match word {
+        "captured" | "capture" | "redirected" | "redirect" | "intercepted" | "proxied"
+        | "envoy" => {
+            format!("proxy {port}")
+        }
+        "allowed" | "accepted" | "accept" | "passed" | "excluded" | "exclude" | "direct"
+        | "bypassed" | "ignored" | "returned" | "return" | "unchanged" => "untouched".to_owned(),
+        "denied" | "rejected" | "blocked" | "drop" | "deny" => "dropped".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The words that traffic is told by, with those of packets that an expectation cannot have.
+const KNOWN: [&str; 14] = [
+    "tcp",
+    "udp",
+    "from",
+    "to",
+    "port",
+    "user",
+    "group",
+    "in",
+    "out",
+    "state",
+    "mark",
+    "connmark",
+    "kernel-socket",
+    "no-socket",
+];
+
+fn is_known(term: &Term) -> bool {
+    term.kind == TermKind::Word && KNOWN.contains(&&*term.text)
+}
+
+/// How many of the first of `terms` stand before the next word that traffic is told by.
 fn values(terms: &[Term]) -> usize {
-    let last = terms.iter().position(|term| !term.comma);
-    last.map_or(terms.len(), |last| last + 1)
+    let is_next = |at: &usize| is_known(&terms[*at]) && (*at == 0 || !terms[at - 1].comma);
+    (0..terms.len()).find(is_next).unwrap_or(terms.len())
 }
 
 fn is(term: &Term, word: &str) -> bool {

@@ -47,6 +47,17 @@ impl Ending<'_> {
     }
 }
 
+/// How many values a clause takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// A list.
+    Many,
+    /// One of IPv4 and one of IPv6.
+    OnePerFamily,
+    /// One.
+    One,
+}
+
 /// A clause of the language.
 pub(crate) struct Form<D> {
     /// `outbound`; empty for a clause of the policy itself.
@@ -62,6 +73,17 @@ pub(crate) struct Form<D> {
 }
 
 impl<D> Form<D> {
+    /// How many values it takes.
+    pub(crate) fn room(&self) -> Room {
+        if self.is_list || self.words == "family" {
+            Room::Many
+        } else if self.example.contains(',') {
+            Room::OnePerFamily
+        } else {
+            Room::One
+        }
+    }
+
     /// A clause with one value, or one of each family.
     pub(crate) const fn one(
         block: &'static str,

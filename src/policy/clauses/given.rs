@@ -279,7 +279,19 @@ impl<'a> Given<'_, 'a> {
     pub(crate) fn families(&mut self, setting: &mut Setting<Families>) {
         const CHOICES: &[(&str, Family)] = &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
         const HELP: &str = "write `family ipv4, ipv6` for both; one that is left out is untouched";
+        const AT_LEAST: &str = "a policy is about one family at least: `family ipv4`, `family ipv6`, or both, \
+                                `family ipv4, ipv6`";
         if self.is_missing() {
+            return;
+        }
+        if let [only] = self.values[..]
+            && let Some(word) = suggest(&only.term.text, &["*", "none"])
+        {
+            let is_none = word == "none";
+            let choices = if is_none { AT_LEAST } else { HELP };
+            let found = shown(&only.term.text);
+            let label = if is_none { Hint::default() } else { Hint::meant("ipv4, ipv6", false) };
+            self.report(Problem::UnknownChoice { what: "family", found, choices }, only, label);
             return;
         }
         let mut found: Option<Families> = None;
@@ -357,9 +369,17 @@ impl<'a> Given<'_, 'a> {
 
     pub(super) fn value<T: Read>(&mut self, value: Value<'a>) -> Option<T> {
         let groups = self.context.groups;
+        let is_list = value.used.is_none()
+            && value.term.kind == TermKind::Word
+            && self.context.lets.has(&value.term.text);
         self.read(value, T::QUOTED, |text| {
             T::read(text, groups).map_err(|mut mistake| {
-                if let Some(word) = suggest(text, &["*", "none"])
+                if is_list {
+                    *mistake.label = Hint::meant(format!("${text}"), false);
+                    mistake.part = 0..0;
+                    mistake.problem = mistake.problem.instead_of(format!("write `${text}`"));
+                } else if let Some(word) =
+                    suggest(text, &["*", "none"]).filter(|word| *word != text)
                     && mistake.label.is_empty()
                 {
                     *mistake.label = Hint::meant(word, false);
@@ -377,18 +397,15 @@ impl<'a> Given<'_, 'a> {
     ) -> Option<T> {
         let text = &*value.term.text;
         let sign = match value.term.kind {
-            TermKind::Text if !quoted => Some((
-                "a value in quotation marks",
-                "only paths and names of interfaces may have them; write the value alone",
-            )),
-            TermKind::Equals | TermKind::Arrow => Some((
-                "a sign where a value belongs",
-                "values stand right behind the words: `exclude port 80`",
-            )),
+            TermKind::Text if !quoted => Some("a value in quotation marks"),
+            TermKind::Equals | TermKind::Arrow => Some("a sign where a value belongs"),
             _ => None,
         };
-        if let Some((what, instead)) = sign {
-            self.report(Problem::Punctuation { what, instead }, value, "");
+        if let Some(what) = sign {
+            let plain = if text.is_empty() { self.example } else { text };
+            let instead = format!("write `{} {}`", self.clause, shown(plain));
+            let label = if read(text).is_ok() { Hint::with("", text) } else { Hint::default() };
+            self.report(Problem::Punctuation { what, instead: instead.into() }, value, label);
             return None;
         }
         match read(text) {
@@ -418,6 +435,7 @@ impl<'a> Given<'_, 'a> {
 
     fn push(&mut self, diagnostic: Diagnostic, value: Value<'a>) {
         let Some(used) = value.used else { return self.context.report.push(diagnostic) };
+        let diagnostic = diagnostic.or_label(|| format!("used by `{}`", self.clause));
         if self.context.reported.insert((value.term.span, diagnostic.problem.code())) {
             self.context.report.push(diagnostic.also(used, "used here"));
         } else {

@@ -3,11 +3,14 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph;
+use super::between;
+use super::form::Room;
+use super::spelling::text_of;
 use super::words::Names;
+use super::{addresses, graph, numbers};
 use crate::diag::{Hint, Problem, Report, shown};
 use crate::net::Name;
-use crate::span::Span;
+use crate::span::{FileId, Span};
 use crate::syntax::ast::{Clause, File, Item, Term, TermKind};
 
 /// Most policies in a row of `extends`, and most lists in a row of `$names`.
@@ -19,6 +22,9 @@ pub const MOST_VALUES: usize = 1_000_000;
 /// Most values of all policies of a compilation, those of lists and those inherited counted wherever
 /// they are used.
 pub const MOST_VALUES_IN_ALL: usize = 10_000_000;
+
+/// Most unknown names of which is looked which list they mean.
+const MOST_MISSPELT: usize = 100;
 
 /// Every `let` of every file.
 #[derive(Debug, Default)]
@@ -60,13 +66,14 @@ impl<'a> Lets<'a> {
     pub(crate) fn define(&mut self, clause: &'a Clause, report: &mut Report) {
         let (name, values) = parts(clause, report);
         let Some(name) = name else { return };
-        if let Err(reason) = Name::new(&name.text) {
+        let text = if values.is_none() { name.text.trim_end_matches(':') } else { &*name.text };
+        if let Err(reason) = Name::new(text) {
             let (found, label) = (shown(&name.text), reason.to_string());
             let most = Name::MAX_LEN;
             report.push(Problem::NotAName { found, reason, most }.at(name.span, label));
             return;
         }
-        if let Some(&first) = self.by_name.get(&*name.text) {
+        if let Some(&first) = self.by_name.get(text) {
             report.push(
                 Problem::DefinedTwice { what: "list", name: name.text.to_string() }
                     .at(name.span, "second")
@@ -74,15 +81,25 @@ impl<'a> Lets<'a> {
             );
             return;
         }
-        self.by_name.insert(&name.text, self.lists.len());
+        self.by_name.insert(text, self.lists.len());
         let size = values.map(|_| 0);
         self.lists.push(Let { name, values: values.unwrap_or_default(), size });
     }
 
-    /// Finds out how long every list is, which of them are wrong, and which nothing uses.
+    /// Adds the list that `clause` is probably meant to be, which has no `let` before it.
+    pub(crate) fn define_broken(&mut self, name: &'a Term) {
+        if Name::new(&name.text).is_ok() && !self.has(&name.text) {
+            self.by_name.insert(&name.text, self.lists.len());
+            self.lists.push(Let { name, values: &[], size: None });
+        }
+    }
+
+    /// Finds out how long every list is, which of them are wrong, and which of the file `main` nothing
+    /// uses, if it has a policy that could.
     pub(crate) fn resolve<'f>(
         &mut self,
         files: impl Iterator<Item = &'f File>,
+        (main, has_policy): (FileId, bool),
         report: &mut Report,
     ) {
         self.names = self.by_name.keys().copied().collect();
@@ -124,8 +141,17 @@ impl<'a> Lets<'a> {
         for file in files {
             mentioned(&file.items, &mut used);
         }
+        // What is misspelt is reported, and used.
+        let misspelt: Vec<&str> = used.iter().copied().filter(|name| !self.has(name)).collect();
+        used.extend(misspelt.into_iter().take(MOST_MISSPELT).filter_map(|name| self.nearest(name)));
+        // What is included is for others, too.
         let is_unused = |list: &&Let<'_>| list.size.is_some() && !used.contains(&*list.name.text);
         for list in self.lists.iter().filter(is_unused) {
+            // Those of a file without a policy are for others, and so are those that are included.
+            let is_for_others = list.name.span.file != main || !has_policy;
+            if misfits(list.values, report) || is_for_others {
+                continue;
+            }
             let name = list.name.text.to_string();
             report.push(Problem::UnusedLet { name }.at(list.name.span, ""));
         }
@@ -151,15 +177,28 @@ impl<'a> Lets<'a> {
         size
     }
 
+    /// Whether there is a list called `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// The list that `found` probably means, which is the name of none.
+    fn nearest(&self, found: &str) -> Option<&'a str> {
+        let name = found.trim_matches(['{', '}', '(', ')']);
+        let same = self.by_name.get_key_value(name).map(|(name, _)| *name);
+        same.or_else(|| self.names.nearest(name, None))
+    }
+
     /// The list that a `$name` is; without one, that is reported.
     fn find(&self, term: &Term, report: &mut Report) -> Option<usize> {
         let list = self.by_name.get(&*term.text).copied();
         if list.is_none() && !self.may_lack_some {
             report.push_error(term.span, || {
-                let nearest = self.names.nearest(&term.text, None);
+                let nearest = self.nearest(&term.text);
                 let label = nearest
                     .map_or_else(Hint::default, |name| Hint::meant(format!("${name}"), false));
-                Problem::Undefined { name: shown(&term.text) }.at(term.span, label)
+                let meant = nearest.map(ToOwned::to_owned);
+                Problem::Undefined { name: shown(&term.text), meant }.at(term.span, label)
             });
         }
         list
@@ -224,6 +263,27 @@ impl<'a> Lets<'a> {
     }
 }
 
+/// Whether something in a list that no clause reads is a value nowhere, which is reported.
+fn misfits(values: &[Term], report: &mut Report) -> bool {
+    let before = report.errors();
+    let is_odd = |term: &&Term| {
+        // What begins with a letter can be the name of a group or of an interface.
+        term.kind == TermKind::Word
+            && term.text.starts_with(|c: char| c.is_ascii_digit())
+            && !between::is_value(&term.text)
+    };
+    for term in values.iter().filter(is_odd) {
+        let is_address = term.text.contains(['.', ':', '/']);
+        let mistake = if is_address {
+            addresses::prefix(&term.text).err()
+        } else {
+            numbers::any_ports(&term.text).err()
+        };
+        report.extend(mistake.map(|mistake| mistake.problem.at(term.span, *mistake.label)));
+    }
+    report.errors() > before
+}
+
 /// Whether it is `let name =`, which the parser has reported.
 pub(crate) fn is_without_values(clause: &Clause) -> bool {
     matches!(
@@ -237,66 +297,102 @@ pub(crate) fn is_without_values(clause: &Clause) -> bool {
 
 /// The name and the values of a `let`, as far as it has them.
 fn parts<'a>(clause: &'a Clause, report: &mut Report) -> (Option<&'a Term>, Option<&'a [Term]>) {
-    let name = clause.terms.get(1).filter(|name| name.kind == TermKind::Word);
-    let problem = match &clause.terms[..] {
+    let example = || "`let name = 15020, 15021`".to_owned();
+    let no_name =
+        || Problem::Missing { what: "name", clause: "let".to_owned(), example: example() };
+    match &clause.terms[..] {
         [_, name, equals, values @ ..]
             if equals.kind == TermKind::Equals && name.kind == TermKind::Word =>
         {
-            if let Some((at, term)) = malformed(values) {
-                report.push(at.at(term, ""));
+            let words = format!("let {} =", shown(&name.text));
+            if let Some(mistake) = between::mistake(&words, values, Room::Many) {
+                report.push(mistake);
                 return (Some(name), None);
             }
             if let Some(block) = &clause.block {
-                let clause = format!("let {}", shown(&name.text));
-                report.push(Problem::SurplusBlock { clause }.at(block.open, ""));
+                let inside = between::braced(block).filter(|_| values.is_empty());
+                report.push(if let Some(inside) = inside {
+                    between::in_braces(&words, equals, clause, block, &inside)
+                } else {
+                    let clause = format!("let {}", shown(&name.text));
+                    Problem::SurplusBlock { clause }.at(block.open, "")
+                });
+                return (Some(name), None);
             }
             // The parser has reported a list that ends with its `=`.
             return (Some(name), (!values.is_empty()).then_some(values));
         }
-        [_, equals, ..] if equals.kind == TermKind::Equals => Problem::Missing {
-            what: "name",
-            clause: "let".to_owned(),
-            example: "`let name = 15020, 15021`".to_owned(),
-        },
-        [_, name, ..] if name.kind == TermKind::Variable => Problem::Punctuation {
-            what: "a `$` before the name of a list",
-            instead: "write it only where the list is used: `let name = 15020, 15021`",
-        },
-        [_, _, ..] => Problem::Punctuation {
-            what: "a list without `=`",
-            instead: "write `let name = 15020, 15021`",
-        },
-        _ => Problem::Missing {
-            what: "name",
-            clause: "let".to_owned(),
-            example: "`let name = 15020, 15021`".to_owned(),
-        },
-    };
-    report.push(problem.at(clause.head(), ""));
-    (name, None)
-}
-
-/// The first place where `values` are not values with commas between.
-fn malformed(values: &[Term]) -> Option<(Problem, Span)> {
-    let is_sign = |term: &&Term| matches!(term.kind, TermKind::Equals | TermKind::Arrow);
-    if let Some(sign) = values.iter().find(is_sign) {
-        let problem = Problem::Punctuation {
-            what: "a sign where a value belongs",
-            instead: "write `let name = 15020, 15021`",
-        };
-        return Some((problem, sign.span));
+        [_, name, rest @ ..]
+            if matches!(name.kind, TermKind::Variable | TermKind::Word)
+                && Name::new(name.text.trim_end_matches(':')).is_ok()
+                && !(rest.is_empty() && name.kind == TermKind::Word) =>
+        {
+            let is_sign = |term: &&Term| {
+                matches!(term.kind, TermKind::Equals | TermKind::Arrow)
+                    || matches!(&*term.text, ":" | ":=" | "to" | "is" | "be")
+            };
+            let signs = rest.iter().take_while(is_sign).count();
+            let plain = name.text.trim_end_matches(':');
+            let values = &rest[signs..];
+            let text = format!("let {plain} = {}", shown(&text_of(values)));
+            let what = match name.kind {
+                TermKind::Variable => "a `$` before the name of a list",
+                _ => "a list without `=`",
+            };
+            let instead = if values.is_empty() {
+                format!("write `let {plain} = …`")
+            } else {
+                format!("write `{text}`")
+            };
+            let are_values =
+                !values.is_empty() && between::mistake("", values, Room::Many).is_none();
+            let last = if signs > 0 { rest[signs - 1].span } else { name.span };
+            let label = match name.kind {
+                TermKind::Variable if signs == 1 && rest[0].kind == TermKind::Equals => {
+                    Hint::with("", plain)
+                }
+                _ if are_values => {
+                    Hint::with("", format!("{plain} =")).replacing(name.span.to(last))
+                }
+                _ => Hint::default(),
+            };
+            report
+                .push(Problem::Punctuation { what, instead: instead.into() }.at(name.span, label));
+            return (Some(name), None);
+        }
+        [_, equals, values @ ..] if equals.kind == TermKind::Equals && !values.is_empty() => {
+            let example = format!("`let NAME = {}`", shown(&text_of(values)));
+            let problem = Problem::Missing { what: "name", clause: "let".to_owned(), example };
+            report.push(problem.at(clause.head(), ""));
+        }
+        [_, name, _, ..] if name.kind == TermKind::Word => {
+            let example = "write `let NAME = …`".into();
+            let problem = Problem::Punctuation { what: "a list without `=`", instead: example };
+            report.push(problem.at(clause.head(), ""));
+        }
+        [_, name] if name.kind == TermKind::Word => {
+            let clause_text = format!("let {}", shown(&name.text));
+            let example = format!("`let {} = 15020, 15021`", shown(&name.text));
+            let problem = Problem::Missing { what: "value", clause: clause_text, example };
+            report.push(problem.at(clause.head().behind(), "expected `=` and values here"));
+            return (Some(name), None);
+        }
+        _ => report.push(no_name().at(clause.head(), "")),
     }
-    let pair = values.windows(2).find(|pair| !pair[0].comma)?;
-    let problem = Problem::MissingSeparator { separator: ',', instead: None };
-    Some((problem, pair[0].span.behind()))
+    (None, None)
 }
 
-/// Every name that some clause has with a `$`, whether or not the clause means something.
+/// Every name that some clause has with a `$`, or should have, whether or not the clause means something.
 fn mentioned<'f>(items: &'f [Item], names: &mut BTreeSet<&'f str>) {
     for item in items {
         let Item::Clause(clause) = item else { continue };
         let variables = clause.terms.iter().filter(|term| term.kind == TermKind::Variable);
         names.extend(variables.map(|term| &*term.text));
+        // A name without its `$` is a mistake where values stand.
+        if clause.keyword() != Some("let") {
+            let words = clause.terms.iter().skip(1).filter(|term| term.kind == TermKind::Word);
+            names.extend(words.map(|term| &*term.text));
+        }
         if let Some(block) = &clause.block {
             mentioned(&block.items, names);
         }

@@ -2,6 +2,8 @@
 //! was meant where something is wrong.
 
 pub(crate) mod addresses;
+mod between;
+mod braces;
 pub(crate) mod effects;
 mod expect;
 pub(crate) mod families;

@@ -56,12 +56,12 @@ pub(crate) const PORT: Number = Number {
 };
 
 const LISTED_PORT: Number =
-    Number { form: "a port is `1` to `65535`; write `8000-8999` for a range", ..PORT };
+    Number { form: "a port is `1` to `65535`, and a range has a `-` between two", ..PORT };
 
 /// A port in a list in which 0 may stand as well, which a packet can carry.
 const ANY_LISTED_PORT: Number = Number {
     lowest: 0,
-    form: "a port is `0` to `65535` here; write `8000-8999` for a range",
+    form: "a port is `0` to `65535` here, and a range has a `-` between two",
     ..PORT
 };
 
@@ -133,6 +133,16 @@ pub(crate) const PRIORITY: Number = Number {
     hexadecimal: false,
 };
 
+/// What is in brackets or the like, if that is a value.
+fn bracketed(text: &str, is_value: impl Fn(&str) -> bool) -> Option<&str> {
+    let plain = bare(text);
+    (plain != text && is_value(plain)).then_some(plain)
+}
+
+fn alone(problem: Problem, plain: &str) -> Mistake {
+    Mistake::new(problem, Hint::with("a value stands alone", plain))
+}
+
 /// Reads a number, or a range of them such as `106-108`, where `one` reads a number.
 pub(crate) fn range(
     text: &str,
@@ -190,7 +200,11 @@ pub(crate) fn any_ports(text: &str) -> Result<PortRange, Mistake> {
 }
 
 fn listed_ports(text: &str, kind: &Number) -> Result<PortRange, Mistake> {
-    let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
+    if let Some(plain) = bracketed(text, |plain| listed_ports(plain, kind).is_ok()) {
+        return Err(alone(not_a(kind, text, format!("write `{plain}`")), plain));
+    }
+    let is_open = |(first, last): &(&str, &str)| first.is_empty() || last.is_empty();
+    let Some((first, last)) = text.split_once('-').filter(|ends| !is_open(ends)) else {
         return small(text, kind).map(PortRange::one).map_err(|mistake| {
             match range_otherwise(text) {
                 Some(range) => {
@@ -202,7 +216,7 @@ fn listed_ports(text: &str, kind: &Number) -> Result<PortRange, Mistake> {
         });
     };
     let end = |text: &str, start| small(text, kind).map_err(|m| m.moved(start, text));
-    if last.is_empty() || last.contains('-') {
+    if last.contains('-') {
         return Err(not_a_number(text, kind));
     }
     let (first, last) = (end(first, 0)?, end(last, first.len() + 1)?);
@@ -221,6 +235,9 @@ fn range_otherwise(text: &str) -> Option<String> {
 
 /// Reads a mark with or without a mask: `0x539/0xfff`, `1337`.
 pub(crate) fn masked(text: &str) -> Result<Mark, Mistake> {
+    if let Some(plain) = bracketed(text, |plain| masked(plain).is_ok()) {
+        return Err(alone(not_a(&MARK, text, format!("write `{plain}`")), plain));
+    }
     let (value, mask) = match text.split_once('/') {
         None => (number(text, &MARK)?, u32::MAX),
         Some((value, mask)) => {
@@ -270,6 +287,8 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         (text.replace(['_', '\''], ""), "digits stand without anything between")
     } else if bare(text) != text && number(bare(text), kind).is_ok() {
         (bare(text).to_owned(), "a value stands alone")
+    } else if let Some((plain, label)) = surplus(text, kind) {
+        (plain, label)
     } else if let Some(value) = hexadecimal(text) {
         let plain = if kind.hexadecimal { format!("{value:#x}") } else { value.to_string() };
         let label = if kind.hexadecimal { "" } else { "only marks may be hexadecimal" };
@@ -282,9 +301,12 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
     } else if let Some(port) = service(text).filter(|_| kind.highest == PORT.highest) {
         (port.to_string(), "names of services are not known here")
     } else {
-        let is_name = kind.name == "user" && text.starts_with(|c: char| c.is_ascii_alphabetic());
-        let label = if is_name { "names of users are not known here" } else { "" };
-        return Mistake::new(not_a(kind, text, kind.form.to_owned()), label);
+        let is_name = text != "none" && text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if kind.name == "user" && is_name {
+            let instead = format!("write its number, as `id -u {}` prints it", shown(text));
+            return Mistake::new(not_a(kind, text, instead), "names of users are not known here");
+        }
+        return Mistake::new(not_a(kind, text, kind.form.to_owned()), "");
     };
     // A help that would be the next mistake is none.
     match number(&plain, kind) {
@@ -294,6 +316,44 @@ fn not_a_number(text: &str, kind: &Number) -> Mistake {
         }
         Err(_) => Mistake::new(not_a(kind, text, kind.form.to_owned()), label),
     }
+}
+
+/// The number in `text`, and why the rest of it does not belong there.
+fn surplus(text: &str, kind: &Number) -> Option<(String, &'static str)> {
+    let is_number = |text: &str| {
+        let is_plain =
+            text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        let fits = |value: u32| (kind.lowest..=kind.highest).contains(&value);
+        is_plain && text.parse().is_ok_and(fits)
+    };
+    let protocol =
+        text.split(['/', ':']).find(|part| matches!(*part, "tcp" | "udp" | "TCP" | "UDP"));
+    if protocol.is_some() {
+        let port = text.split(['/', ':']).find(|part| is_number(part))?;
+        return Some((port.to_owned(), "the protocol does not stand here"));
+    }
+    if let Some(plain) = text.strip_prefix('-').filter(|plain| is_number(plain)) {
+        return Some((plain.to_owned(), "a number has no sign"));
+    }
+    let plain = text.trim_matches([':', '-', '.', '=', '/', '~']);
+    if plain != text && is_number(plain) {
+        return Some((plain.to_owned(), "a value stands alone"));
+    }
+    let digits: String = text
+        .chars()
+        .map(|c| match c {
+            'O' | 'o' => '0',
+            'l' | 'I' => '1',
+            _ => c,
+        })
+        .collect();
+    if text.starts_with(|c: char| c.is_ascii_digit()) && is_number(&digits) {
+        return Some((digits, "there is a letter in it"));
+    }
+    if kind.name == "user" && text == "root" {
+        return Some(("0".to_owned(), "names of users are not known here"));
+    }
+    None
 }
 
 fn hexadecimal(text: &str) -> Option<u32> {
@@ -335,7 +395,7 @@ mod tests {
             let found = ports(text).unwrap();
             assert_eq!((found.first(), found.last()), range, "{text}");
         }
-        let form = "a port is `1` to `65535`; write `8000-8999` for a range";
+        let form = "a port is `1` to `65535`, and a range has a `-` between two";
         for (text, expected) in [
             ("0", format!("E301: {form} [0: the lowest port is 1]")),
             ("70000", format!("E301: {form} [70000: the highest port is 65535]")),
@@ -346,7 +406,7 @@ mod tests {
             ("080", "E307: write `80` [080: a number has no zeros before it]".to_owned()),
             ("80-090", "E307: write `90` [090: a number has no zeros before it]".to_owned()),
             ("+5", "E307: write `5` [+5: a number has no sign]".to_owned()),
-            ("-5", format!("E307: {form} [-5: ]")),
+            ("-5", "E307: write `5` [-5: a number has no sign]".to_owned()),
             (
                 "1_000",
                 "E307: write `1000` [1_000: digits stand without anything between]".to_owned(),
@@ -355,7 +415,10 @@ mod tests {
             ("https", "E307: write `443` [https: names of services are not known here]".to_owned()),
             ("80:90", "E307: write `80-90` [80:90: a range has a `-`]".to_owned()),
             ("80..90", "E307: write `80-90` [80..90: a range has a `-`]".to_owned()),
-            ("80-", format!("E307: {form} [80-: ]")),
+            ("80-", "E307: write `80` [80-: a value stands alone]".to_owned()),
+            ("80/tcp", "E307: write `80` [80/tcp: the protocol does not stand here]".to_owned()),
+            ("(80-90)", "E307: write `80-90` [(80-90): a value stands alone]".to_owned()),
+            ("8O", "E307: write `80` [8O: there is a letter in it]".to_owned()),
             ("1-2-3", format!("E307: {form} [1-2-3: ]")),
             ("٣", format!("E307: {form} [٣: ]")),
         ] {

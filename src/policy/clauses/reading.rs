@@ -4,23 +4,32 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::between;
+use super::braces::{value_inside, without_block};
 use super::expect;
 use super::form::{Draft, Ending, Form, Seen};
 use super::given::{Context, Given};
 use super::lists::Inherit;
-use super::misread::misread;
-use super::spelling::{EXPECT, Spelling, is_word, text_of};
+use super::misread::{Place, misread};
+use super::spelling::{EXPECT, Spelling, is_word, term_text};
 use super::words::suggest;
-use crate::diag::{Diagnostic, Problem, Report, shown};
+use crate::diag::{Diagnostic, Hint, Problem, Report, shown};
 use crate::policy::expectation::Expectation;
 use crate::policy::setting::Setting;
 use crate::span::Span;
 use crate::syntax::ast::{Block, Clause, Term, TermKind};
 use crate::syntax::{ALLOW, trailing_allow};
 
+/// Most clauses of a block among which is looked for one that stands there already.
+const MOST_SIBLINGS: usize = 100;
+
 /// How the clauses of a kind of policy are spelt.
 pub(crate) fn spellings<D: Draft>(kind: &'static str) -> Vec<Spelling> {
-    D::FORMS.iter().map(|form| Spelling { kind, block: form.block, words: form.words }).collect()
+    let spelling = |form: &Form<D>| {
+        let Form { block, words, example, .. } = *form;
+        Spelling { kind, block, words, example }
+    };
+    D::FORMS.iter().map(spelling).collect()
 }
 
 /// What stands before the clauses of a policy.
@@ -67,7 +76,7 @@ pub(crate) fn policy<'a, D: Draft>(
     let Heading { kind, name, at, clause } = heading;
     // A policy extends none of another kind.
     let mut draft: D = parent.and_then(|parent| parent.downcast_ref()).cloned().unwrap_or_default();
-    let (seen, is_whole, expectations) = read(&mut draft, kind, clause, context);
+    let (seen, is_whole, expectations) = read(&mut draft, (kind, name), clause, context);
     let report = &mut context.report;
     let policy =
         draft.clone().finish(&mut Ending { name, at, span: clause.span, seen: &seen, report });
@@ -80,7 +89,11 @@ pub(crate) fn policy<'a, D: Draft>(
 struct Collected<'c, 'a, D: 'static> {
     /// `sidecar`.
     kind: &'static str,
+    /// Its name.
+    name: &'c str,
     context: &'c mut Context<'a>,
+    /// The block whose clauses are read.
+    siblings: Option<&'a Block>,
     found: Vec<Found<'a, D>>,
     /// Whether every value is there.
     is_whole: bool,
@@ -95,17 +108,19 @@ struct Found<'a, D: 'static> {
     span: Span,
 }
 
-/// Reads the clauses of `policy`, which is of `kind`, into `draft`; which there were, whether every
-/// value was there, and what the policy expects.
+/// Reads the clauses of `policy`, which is of `kind` and called `name`, into `draft`; which there were,
+/// whether every value was there, and what the policy expects.
 fn read<'a, D: Draft>(
     draft: &mut D,
-    kind: &'static str,
+    (kind, name): (&'static str, &str),
     policy: &'a Clause,
     context: &mut Context<'a>,
 ) -> (Seen, bool, Vec<Setting<Expectation>>) {
     let mut collected = Collected::<D> {
         kind,
+        name,
         context,
+        siblings: None,
         found: Vec::new(),
         is_whole: true,
         expectations: Vec::new(),
@@ -176,6 +191,7 @@ fn joined<D>(first: &Found<'_, D>, second: &Found<'_, D>, report: &Report) -> Op
 impl<'a, D: Draft> Collected<'_, 'a, D> {
     /// The clauses of the block of `around`, which is called `name`.
     fn block(&mut self, name: &'static str, around: &'a Clause) {
+        let outside = std::mem::replace(&mut self.siblings, around.block.as_ref());
         for clause in around.block.iter().flat_map(Block::clauses) {
             if !clause.broken {
                 let mut terms = &clause.terms[..];
@@ -188,6 +204,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
                 self.block(block, clause);
             }
         }
+        self.siblings = outside;
     }
 
     /// The first clause of `terms`, which are those of `line` or what is left of them. What is
@@ -203,11 +220,15 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         if first.kind != TermKind::Word {
             let problem = Problem::Punctuation {
                 what: "a clause that does not begin with a word",
-                instead: "write the words before the values: `exclude port $health`",
+                instead: "write the words before the values: `exclude port $health`".into(),
             };
             return self.spoiled(problem.at(first.span, ""));
         }
-        if is_word(first, ALLOW) && line.block.is_none() {
+        if let (Some(inside), true) = (&line.block, matches!(&*first.text, ALLOW | EXPECT)) {
+            let clause = first.text.to_string();
+            return self.spoiled(Problem::SurplusBlock { clause }.at(inside.open, ""));
+        }
+        if is_word(first, ALLOW) {
             if also {
                 let instead = "leave out `also`: each `allow` stands for itself".to_owned();
                 let problem = Problem::AddsNothing { clause: ALLOW.to_owned(), instead };
@@ -215,7 +236,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             }
             return &[];
         }
-        if is_word(first, EXPECT) && line.block.is_none() {
+        if is_word(first, EXPECT) {
             if also {
                 let instead = "leave out `also`: expectations are never replaced".to_owned();
                 let problem = Problem::AddsNothing { clause: EXPECT.to_owned(), instead };
@@ -234,17 +255,13 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             return &[];
         }
         if let Some(name) = block_named::<D>(&first.text).filter(|_| block.is_empty()) {
-            if line.block.is_some() {
+            let is_clause = form_of::<D>(name, &words[1..]).is_some();
+            if line.block.is_some() && !is_clause {
                 self.opened(name, line, words, also);
                 return &[];
             }
-            if form::<D>("", name).is_none() {
-                let is_clause = form_of::<D>(name, &words[1..]).is_some();
-                let inside =
-                    if is_clause { shown(&text_of(&words[1..])) } else { "…".to_owned() };
-                let example = format!("`{name} {{ {inside} }}`");
-                let problem = Problem::MissingBlock { clause: name.to_owned(), example };
-                return self.spoiled(problem.at(first.span, "expected `{` behind it"));
+            if form::<D>("", name).is_none() || is_clause {
+                return self.spoiled(without_block::<D>(name, words, is_clause, line));
             }
         }
         let Some((form, count)) = form_of::<D>(block, words) else {
@@ -255,7 +272,7 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         if last_word.comma || count > 1 && words[0].comma {
             let problem = Problem::Punctuation {
                 what: "a comma without a value before it",
-                instead: "remove the comma: values stand right behind the words",
+                instead: "remove the comma: values stand right behind the words".into(),
             };
             return self.spoiled(problem.at(last_word.span.behind(), ""));
         }
@@ -265,11 +282,17 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
             return self.spoiled(problem.at(terms[0].span, "there is no list to add to"));
         }
         let said = trailing_allow(words).unwrap_or(words.len()).max(count);
-        let Ok((values, rest)) = self.values(block, &words[count..said], last_word) else {
-            return &[];
-        };
+        if let (Some(inside), true) =
+            (&line.block, words.len() == count && !form.example.is_empty())
+            && let Some(values) = between::braced(inside)
+        {
+            let found = between::in_braces(form.words, last_word, line, inside, &values);
+            return self.spoiled(found);
+        }
+        let (values, rest) = self.values(form, &words[count..said], last_word);
+        let Some(values) = values else { return rest };
         let last = values.last().unwrap_or(last_word);
-        if let Some(inside) = line.block.as_ref().filter(|_| rest.is_empty()) {
+        if let (Some(inside), true) = (&line.block, rest.is_empty()) {
             let problem = Problem::SurplusBlock { clause: form.words.to_owned() };
             self.context.report.push(problem.at(inside.open, ""));
         }
@@ -277,54 +300,48 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         rest
     }
 
-    /// Parts the values of a clause from another clause behind them.
+    /// Parts the values of a clause from another clause behind them; no values if something is wrong with
+    /// how they are put together, which is reported.
     fn values(
         &mut self,
-        block: &'static str,
+        form: &Form<D>,
         terms: &'a [Term],
         last_word: &Term,
-    ) -> Result<(&'a [Term], &'a [Term]), ()> {
-        for (at, term) in terms.iter().enumerate() {
-            let before = if at == 0 { last_word } else { &terms[at - 1] };
-            if before.comma {
-                continue;
-            }
-            let begins_clause =
-                is_word(term, "also") || form_of::<D>(block, &terms[at..]).is_some();
-            if at > 0 || begins_clause && terms.len() > 1 {
-                if at == 0 {
-                    return Ok(terms.split_at(0));
-                }
-                if begins_clause {
-                    let problem = Problem::MissingSeparator { separator: ';', instead: None };
-                    let label = "expected `;` or a new line here";
-                    self.context.report.push(problem.at(before.span.behind(), label));
-                    return Ok(terms.split_at(at));
-                }
-                let sign = [before, term]
-                    .into_iter()
-                    .find(|term| matches!(term.kind, TermKind::Equals | TermKind::Arrow));
-                let diagnostic = if let Some(sign) = sign {
-                    Problem::Punctuation {
-                        what: "a sign where a value belongs",
-                        instead: "values stand right behind the words: `exclude port 80`",
-                    }
-                    .at(sign.span, "")
-                } else if is_word(term, "-") && at + 1 < terms.len() {
-                    Problem::Punctuation {
-                        what: "a range with spaces in it",
-                        instead: "write it without: `8000-8999`",
-                    }
-                    .at(before.span.to(terms[at + 1].span), "")
-                } else {
-                    Problem::MissingSeparator { separator: ',', instead: None }
-                        .at(before.span.behind(), "expected `,` here")
-                };
-                self.context.report.push(diagnostic);
-                return Err(());
-            }
+    ) -> (Option<&'a [Term]>, &'a [Term]) {
+        let begins_clause = |at: usize| {
+            is_word(&terms[at], "also") || form_of::<D>(form.block, &terms[at..]).is_some()
+        };
+        let before = |at: usize| if at == 0 { last_word } else { &terms[at - 1] };
+        let starts = usize::from(terms.len() < 2);
+        let end = (starts..terms.len()).find(|at| !before(*at).comma && begins_clause(*at));
+        let (values, rest) = terms.split_at(end.unwrap_or(terms.len()));
+        if values.is_empty()
+            && let Some((again, count)) = form_of::<D>(form.block, rest)
+            && again.words == form.words
+            && rest.len() > count
+        {
+            let instead = format!("remove one `{}`", form.words).into();
+            let problem = Problem::Punctuation { what: "a clause that begins twice", instead };
+            let second = last_word.span.behind().to(rest[count - 1].span);
+            let label = Hint::with("the second", "").replacing(second);
+            self.context.report.push(problem.at(rest[0].span, label));
+            return (None, &[]);
         }
-        Ok((terms, &[]))
+        if !rest.is_empty() && !values.is_empty() {
+            let problem = Problem::MissingSeparator { separator: ';', instead: None };
+            let label = "expected `;` or a new line here";
+            self.context.report.push(problem.at(before(values.len()).span.behind(), label));
+        }
+        let opposite = |verb: &str| {
+            let kind = form.words.split_once(' ').map_or("", |(_, kind)| kind);
+            self::form::<D>(form.block, &format!("{verb} {kind}")).is_some()
+        };
+        let has_both = opposite("capture") && opposite("exclude");
+        let mistake = between::negation(form.block, form.words, values, has_both)
+            .or_else(|| between::mistake(form.words, values, form.room()));
+        let Some(mistake) = mistake else { return (Some(values), rest) };
+        self.context.report.push(mistake);
+        (None, rest)
     }
 
     /// `inbound { … }`, `mode tproxy { … }`.
@@ -341,6 +358,10 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         }
         match form::<D>("", name) {
             Some(form) if opening.is_none() && values.is_empty() => {
+                if let Some(problem) = value_inside::<D>(name, line) {
+                    self.context.report.push(problem);
+                    return;
+                }
                 let example = format!("`{name} {} {{ … }}`", form.example);
                 let problem = Problem::Missing { what: "value", clause: name.to_owned(), example };
                 let behind = words[0].span.behind();
@@ -359,10 +380,50 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
         self.block(name, line);
     }
 
+    /// The clause whose list a value at `at` may belong to, with its values.
+    fn list_before(&self, block: &'static str, words: &[Term]) -> Option<(&'static str, String)> {
+        let are_values = words.iter().all(|word| between::is_value(&term_text(word)));
+        let last =
+            self.found.last().filter(|last| last.form.block == block && last.form.is_list)?;
+        let is_before = last.span.end <= words[0].span.start && !last.values.is_empty();
+        let all = last.values.iter().chain(words).map(term_text);
+        (are_values && is_before).then(|| (last.form.words, all.collect::<Vec<_>>().join(", ")))
+    }
+
     /// Reports a line that is no clause of `block`.
     fn unknown(&mut self, block: &'static str, line: &'a Clause, words: &'a [Term]) {
         let (kind, spellings) = (self.kind, self.context.spellings);
-        self.context.report.push_error(words[0].span, || misread(kind, block, words, spellings));
+        let place = Place { kind, name: self.name, block, has_block: line.block.is_some() };
+        let list = self.list_before(block, words);
+        let siblings = self.siblings;
+        // In a longer block, nobody looks for one by hand either.
+        let begins_likewise = || {
+            let clauses = siblings.into_iter().flat_map(Block::clauses).take(MOST_SIBLINGS);
+            clauses.into_iter().any(|other| {
+                let [first, second, ..] = &other.terms[..] else { return false };
+                let is_other = first.span != words[0].span && first.text == words[0].text;
+                is_other
+                    && second.kind == TermKind::Word
+                    && form_of::<D>(block, &other.terms).is_some()
+            })
+        };
+        let report = &mut self.context.report;
+        report.push_error(words[0].span, || {
+            if let Some((clause, all)) = list {
+                let instead = Some(format!("write `{clause} {}`", shown(&all)));
+                let found = shown(&words[0].text);
+                let label = format!("the list of `{clause}` has ended before it");
+                return Problem::Unknown { what: "clause", found, instead }
+                    .at(words[0].span, label);
+            }
+            let found = misread(place, words, spellings);
+            // What stands there already would be there twice.
+            if found.has_suggestion() && begins_likewise() {
+                found.without_suggestion()
+            } else {
+                found
+            }
+        });
         // What is in it is checked as if it were called right.
         let blocks: Vec<_> = blocks::<D>();
         if block.is_empty()
@@ -379,12 +440,13 @@ impl<'a, D: Draft> Collected<'_, 'a, D> {
     }
 }
 
-fn form<D: Draft>(block: &str, words: &str) -> Option<&'static Form<D>> {
+/// The clause of `block` that is spelt `words`.
+pub(super) fn form<D: Draft>(block: &str, words: &str) -> Option<&'static Form<D>> {
     D::FORMS.iter().find(|form| form.block == block && form.words == words)
 }
 
 /// The clause of `block` that `terms` begin with, and how many words it has.
-fn form_of<D: Draft>(block: &str, terms: &[Term]) -> Option<(&'static Form<D>, usize)> {
+pub(super) fn form_of<D: Draft>(block: &str, terms: &[Term]) -> Option<(&'static Form<D>, usize)> {
     let matches = |form: &&Form<D>| {
         let mut words = form.words.split(' ');
         let count = words.clone().count();

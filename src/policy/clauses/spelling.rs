@@ -18,6 +18,8 @@ pub(crate) struct Spelling {
     pub(crate) block: &'static str,
     /// `exclude port`.
     pub(crate) words: &'static str,
+    /// `15020`; empty for a clause without values.
+    pub(crate) example: &'static str,
 }
 
 /// Every clause of every kind, by kind.
@@ -69,11 +71,14 @@ pub(crate) fn is_word(term: &Term, word: &str) -> bool {
     term.kind == TermKind::Word && &*term.text == word
 }
 
+/// A word, or `$name`.
+pub(crate) fn term_text(term: &Term) -> String {
+    let sign = if term.kind == TermKind::Variable { "$" } else { "" };
+    format!("{sign}{}", term.text)
+}
+
 /// The first few of `terms` as they were written.
 pub(crate) fn text_of(terms: &[Term]) -> String {
-    let text = |term: &Term| {
-        let sign = if term.kind == TermKind::Variable { "$" } else { "" };
-        format!("{sign}{}{}", term.text, if term.comma { "," } else { "" })
-    };
+    let text = |term: &Term| format!("{}{}", term_text(term), if term.comma { "," } else { "" });
     terms.iter().take(64).map(text).collect::<Vec<_>>().join(" ")
 }

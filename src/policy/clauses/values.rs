@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::addresses;
 use super::numbers::{self, GROUP, Mistake, USER};
-use crate::diag::{Problem, shown};
+use crate::diag::{Hint, Problem, shown};
 use crate::net::{Interface, PortRange};
 
 /// Numbers of the groups that policies may name, as a group file has them.
@@ -81,7 +81,9 @@ impl Read for Group {
         let begins_name = |c: char| c.is_alphabetic() || c == '_';
         if text.starts_with(begins_name) {
             let problem = Problem::UnknownGroup { name: shown(text) };
-            return Err(Mistake::new(problem, "names are not looked up on this machine"));
+            let label = "names are not looked up on this machine";
+            let label = if text == "root" { Hint::with(label, "0") } else { label.into() };
+            return Err(Mistake::new(problem, label));
         }
         numbers::number(text, &GROUP).map(Self)
     }

@@ -1,7 +1,6 @@
 //! What may have been meant by a word that is nothing here.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::diag::Hint;
 
@@ -118,7 +117,19 @@ impl<'a> Names<'a> {
         let fitting = self.0.range(lengths).flat_map(|(_, names)| names).copied();
         let fitting: Vec<_> =
             fitting.filter(|name| Some(*name) != except).take(Self::MOST + 1).collect();
-        if fitting.len() > Self::MOST { None } else { suggest(found, &fitting) }
+        if fitting.len() > Self::MOST {
+            return None;
+        }
+        suggest(found, &fitting).or_else(|| self.beginning(found, except))
+    }
+
+    /// The only name that begins with `found`.
+    fn beginning(&self, found: &str, except: Option<&str>) -> Option<&'a str> {
+        let longer = self.0.range(found.len() + 1..).flat_map(|(_, names)| names).copied();
+        let mut longer = longer
+            .take(Self::MOST)
+            .filter(|name| found.len() > 1 && Some(*name) != except && name.starts_with(found));
+        longer.next().filter(|_| longer.next().is_none())
     }
 }
 
@@ -134,7 +145,7 @@ impl<'a> FromIterator<&'a str> for Names<'a> {
 
 /// ``did you mean `port`?``, or what fits here: ``expected `port` or `to` ``.
 pub(crate) fn hint(found: &str, candidates: &[&str]) -> Hint {
-    match suggest(found, candidates) {
+    match suggest(found, candidates).filter(|word| *word != found) {
         Some(word) => Hint::meant(word, is_slip(found, word, candidates)),
         None => format!("expected {}", either(candidates)).into(),
     }
@@ -154,21 +165,23 @@ fn is_slip(found: &str, word: &str, candidates: &[&str]) -> bool {
 
 /// `` `a`, `b` or `c` ``.
 pub(crate) fn either(words: &[&str]) -> String {
-    let mut text = String::new();
-    for (at, word) in words.iter().enumerate() {
-        let before = match at {
-            0 => "",
-            _ if at + 1 == words.len() => " or ",
-            _ => ", ",
-        };
-        write!(text, "{before}`{word}`").expect("a String accepts every write");
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    alternatives(&quoted)
+}
+
+/// `a, b or c`.
+pub(crate) fn alternatives(ways: &[String]) -> String {
+    match ways {
+        [] => String::new(),
+        [only] => only.clone(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
     }
-    text
 }
 
 /// `text` without the punctuation that other languages put around values.
 pub(crate) fn bare(text: &str) -> &str {
-    text.trim_matches(['(', ')', '[', ']', '\'', '`', '<', '>', '!', '“', '”'])
+    let bare = text.trim_matches(['(', ')', '[', ']', '\'', '`', '<', '>', '“', '”']);
+    bare.trim_end_matches('!')
 }
 
 #[cfg(test)]

@@ -236,40 +236,115 @@ fn an_expectation_is_proved_or_broken() {
 
 #[test]
 fn a_text_that_is_no_packet() {
-    let an_end = "an address, perhaps with a port: `10.96.0.1:443`, `[fd00::1]:443`";
-    let without_port = |address: &str, hint: &str| BadPacket::NoPort {
-        address: address.to_owned(),
-        hint: hint.to_owned(),
-    };
-    let value = |word: &str, needs| BadPacket::Value { word: word.to_owned(), needs };
     for (text, why) in [
-        ("", BadPacket::Hook),
-        ("sideways tcp", BadPacket::Hook),
-        ("inbound icpm", BadPacket::Protocol),
-        ("inbound tcp", BadPacket::NoDestination),
-        ("inbound tcp from 10.0.0.1", BadPacket::NoDestination),
-        ("inbound tcp from 10.0.0.1 to [::1]:80", BadPacket::Families),
-        ("inbound tcp to", value("to", an_end)),
-        ("inbound tcp to example.org", value("to", an_end)),
-        ("inbound other to 10.0.0.1:80", value("to", "an address without a port")),
-        ("outbound tcp to 10.0.0.1", without_port("10.0.0.1", "10.0.0.1:80")),
-        ("outbound tcp to fd00::1:443", without_port("fd00::1:443", "[fd00::1]:443")),
-        ("outbound tcp to fd00::1", without_port("fd00::1", "[fd00::1]:80")),
-        ("outbound tcp to 10.0.0.1:80 to 10.0.0.2:80", BadPacket::Twice { word: "to".to_owned() }),
+        (
+            "",
+            "it is empty: it begins with `inbound`, `outbound`, `input`, `forward` or `postrouting`",
+        ),
+        (
+            "sideways tcp",
+            "`sideways` is not where a packet is: it begins with `inbound`, `outbound`, `input`, `forward` \
+             or `postrouting`",
+        ),
+        ("prerouting tcp to 10.0.0.1:80", "`prerouting` is not where a packet is: write `inbound`"),
+        ("out tcp to 10.0.0.1:80", "`out` is not where a packet is: write `outbound`"),
+        ("inbound, tcp to 10.0.0.1:80", "`inbound,` is not where a packet is: write `inbound`"),
+        (
+            "inbound icpm",
+            "`icpm` is no protocol: write `tcp`, `udp`, `icmp` or another name, its number, or `other`",
+        ),
+        ("inbound tcp", "it does not say where it goes: write `to` and an address"),
+        ("inbound tcp from 10.0.0.1", "it does not say where it goes: write `to` and an address"),
+        (
+            "outbound tcp port 443",
+            "it does not say where it goes: write `to` and an address: `to 10.96.0.1:443`, for example",
+        ),
+        (
+            "inbound tcp from 10.0.0.1 to [::1]:80",
+            "`from 10.0.0.1` and `to ::1` are of different families",
+        ),
+        (
+            "inbound tcp to",
+            "`to` needs an address, perhaps with a port: `10.96.0.1:443`, `[fd00::1]:443`",
+        ),
+        (
+            "inbound tcp to example.org:443",
+            "`to example.org:443`: `to` needs an address: names such as `example.org` are not resolved",
+        ),
+        (
+            "outbound tcp to 10.0.0.1:99999",
+            "`to 10.0.0.1:99999`: `to` needs a port of `0` to `65535`, and `99999` is none",
+        ),
+        (
+            "outbound tcp to 10.0.0.0/16:443",
+            "`to 10.0.0.0/16:443`: `to` needs one address, and no prefix: `10.0.0.0:443`, for example",
+        ),
+        (
+            "outbound tcp to fe80::1%eth0",
+            "`to fe80::1%eth0`: `to` needs an address without a zone: `fe80::1`",
+        ),
+        (
+            "inbound other to 10.0.0.1:80",
+            "packets of `other` have no port that rules see: write `to 10.0.0.1`",
+        ),
+        (
+            "outbound icmp to 10.0.0.1 port 80",
+            "packets of `icmp` have no port that rules see: write `to 10.0.0.1`",
+        ),
+        ("outbound tcp to 10.0.0.1", "`to 10.0.0.1` needs a port: `to 10.0.0.1:80`"),
+        ("outbound tcp to fd00::1:443", "`to fd00::1:443` needs a port: `to [fd00::1]:443`"),
+        ("outbound tcp to fd00::1", "`to fd00::1` needs a port: `to [fd00::1]:80`"),
+        ("outbound tcp to 10.0.0.1:80 to 10.0.0.2:80", "`to` is given twice: leave one"),
+        ("outbound tcp to 10.0.0.1:80 port 80", "`port` is given twice: leave one"),
         (
             "outbound tcp to [::ffff:10.0.0.1]:80",
-            BadPacket::Mapped {
-                address: "::ffff:10.0.0.1".parse().unwrap(),
-                v4: "10.0.0.1".parse().unwrap(),
-            },
+            "`::ffff:10.0.0.1` is an IPv4 address in the form of IPv6; write `10.0.0.1`",
         ),
-        ("inbound tcp to 10.0.0.1:80 user 5", BadPacket::Place { word: "user".to_owned() }),
-        ("inbound tcp to 10.0.0.1:80 out lo", BadPacket::Place { word: "out".to_owned() }),
-        ("outbound tcp to 10.0.0.1:80 out eth*", value("out", "an interface")),
-        ("outbound tcp to 10.0.0.1:80 user 4294967295", value("user", "a number up to 4294967294")),
-        ("outbound tcp to 10.0.0.1:80 mark 0xg", value("mark", "a number of 32 bits")),
-        ("outbound tcp to 10.0.0.1:80 quickly", BadPacket::Word { word: "quickly".to_owned() }),
+        (
+            "inbound tcp to 10.0.0.1:80 user 5",
+            "what arrives has no user and no group here: leave out `user 5`",
+        ),
+        ("inbound tcp to 10.0.0.1:80 out lo", "what arrives has not gone out: write `in lo`"),
+        ("outbound tcp to 10.0.0.1:80 in eth1", "what leaves has not come in: write `out eth1`"),
+        (
+            "outbound tcp to 10.0.0.1:80 out eth*",
+            "`out eth*`: `out` needs the name of one interface, without a `*`",
+        ),
+        (
+            "outbound tcp to 10.0.0.1:80 out abcdefghijklmnopqrst",
+            "`out abcdefghijklmnopqrst`: `out` needs a name of at most 15 characters; this one has 20",
+        ),
+        (
+            "outbound tcp to 10.0.0.1:80 user 4294967295",
+            "`user 4294967295`: `user` needs a number up to 4294967294",
+        ),
+        ("outbound tcp to 10.0.0.1:80 mark 0xg", "`mark 0xg`: `mark` needs a number of 32 bits"),
+        ("outbound tcp 10.96.0.1:443", "unknown word `10.96.0.1:443`: write `to 10.96.0.1:443`"),
+        ("outbound tcp to 10.0.0.1 dport 80", "unknown word `dport`: write `port`"),
+        ("outbound tcp to 10.0.0.1:80 uid 1000", "unknown word `uid`: write `user`"),
+        (
+            "outbound tcp to 10.0.0.1:80 -> untouched",
+            "`->` stands in an `expect`; what becomes of the packet is the answer: end before it",
+        ),
+        (
+            "outbound tcp to 10.0.0.1:80 quickly",
+            "unknown word `quickly`; the usual words are `from`, `to`, `port`, `user`, `group`, `in`, `out`, \
+             `state`, `mark`, `connmark`, `no-listener`",
+        ),
     ] {
-        assert_eq!(text.parse::<Packet>(), Err(why), "{text}");
+        let bad: BadPacket = text.parse::<Packet>().unwrap_err();
+        assert_eq!(bad.to_string(), why, "{text}");
+    }
+}
+
+#[test]
+fn what_an_expectation_says_of_one_packet_is_a_packet() {
+    for (text, same) in [
+        ("outbound tcp to 10.96.0.1 port 443 user 1000", "outbound tcp to 10.96.0.1:443 user 1000"),
+        ("outbound to 10.96.0.1 port 443", "outbound tcp to 10.96.0.1:443"),
+        ("inbound udp port 53 to fd00::1 in eth1", "inbound udp to [fd00::1]:53 in eth1"),
+        ("outbound TCP to 10.0.0.1:80 state NEW", "outbound tcp to 10.0.0.1:80"),
+    ] {
+        assert_eq!(text.parse::<Packet>(), same.parse(), "{text}");
     }
 }
