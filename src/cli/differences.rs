@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::loaded::Loaded;
-use super::page::{WIDTH, paragraph};
+use super::page::{columns, paragraph, width};
 use super::question::Form;
 use super::report::Messages;
 use super::subject::Subject;
@@ -413,19 +413,19 @@ const BEFORE: &str = "     ";
 const BETWEEN: &str = " │ ";
 
 fn widest(lines: &[String]) -> usize {
-    lines.iter().map(|line| line.chars().count()).max().unwrap_or_default()
+    lines.iter().map(|line| columns(line)).max().unwrap_or_default()
 }
 
 fn fit_side_by_side(rows: &[Vec<String>; 2]) -> bool {
     let [left, right] = rows;
-    BEFORE.len() + widest(left) + BETWEEN.chars().count() + widest(right) <= WIDTH
+    BEFORE.len() + widest(left) + columns(BETWEEN) + widest(right) <= width()
 }
 
 fn side_by_side(out: &mut String, [left, right]: &[Vec<String>; 2]) {
     let width = widest(left);
     for at in 0..left.len().max(right.len()) {
         let [one, other] = [left, right].map(|side| side.get(at).map_or("", String::as_str));
-        let padding = width - one.chars().count();
+        let padding = width - columns(one);
         let line = format!("{BEFORE}{one}{:padding$}{BETWEEN}{other}", "");
         let _ = writeln!(out, "{}", line.trim_end());
     }

@@ -2,22 +2,45 @@
 
 use std::fmt::Write as _;
 
-/// Longest line in characters, where it can be broken.
-pub(super) const WIDTH: usize = 80;
+/// Columns where nothing says how many there are.
+const USUAL: usize = 80;
+
+/// Fewest columns for which lines are broken.
+const FEWEST: usize = 40;
+
+/// How many columns lines may take: those of the terminal that standard output is, else as many as
+/// `COLUMNS` says, else 80.
+pub(super) fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    let terminal = terminal.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width > 0);
+    terminal.or_else(said).unwrap_or(USUAL).max(FEWEST)
+}
 
 /// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
-/// spaces.
+/// spaces; what has none is longer than the line.
 pub(super) fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
-    let mut line = first.to_owned();
-    for word in text.split_inclusive(' ') {
-        let is_begun = !line.trim().is_empty();
-        if is_begun && line.chars().count() + word.trim_end().chars().count() > WIDTH {
-            let _ = writeln!(out, "{}", line.trim_end());
-            next.clone_into(&mut line);
-        }
-        line.push_str(word);
+    for line in lines(first, text, next, width()) {
+        let _ = writeln!(out, "{line}");
     }
-    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// The lines of a [`paragraph`].
+pub(super) fn lines(first: &str, text: &str, next: &str, width: usize) -> Vec<String> {
+    let how = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(next)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, how).into_iter();
+    lines.map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// How many columns a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    textwrap::core::display_width(text)
 }
 
 /// `text` at an indent, with its other lines further in.
