@@ -7,9 +7,10 @@ use clap::Args;
 
 use super::Outcome;
 use super::compile::LayoutName;
-use super::differences::Answer;
+use super::differences::{Answer, Asked};
 use super::report::Messages;
 use super::subject::{Reading, Side};
+use crate::explain::Sides;
 use crate::policy::Policy;
 use crate::verify::compared;
 
@@ -67,7 +68,8 @@ impl Diff {
             (old.name, new.name) = (called(one), called(other));
         }
         let equal = |families: &str| format!(" for every packet of {families}");
-        let asked = (messages, "diff/different", self.new.as_path());
-        self.answer.print([&old, &new], &compared, equal, |_| String::new(), asked, None)
+        let about = (messages, "diff/different", self.new.as_path());
+        let asked = Asked { pair: [&old, &new], sides: Sides::InTime, compare: &compared };
+        self.answer.print(asked, equal, |_| String::new(), about, None)
     }
 }

@@ -38,6 +38,75 @@ pub(super) fn lines(first: &str, text: &str, next: &str, width: usize) -> Vec<St
     lines.map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// How a line looks where there are colours. Nothing is said by one alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ink {
+    /// As it comes.
+    Plain,
+    /// What is to be read first.
+    Strong,
+    /// What can be passed over.
+    Faint,
+    /// Traffic that is captured, and was not.
+    Captured,
+    /// Traffic that is not captured, and was.
+    Lost,
+}
+
+impl Ink {
+    /// Blue and orange are told apart by almost everybody, on light and on dark.
+    fn style(self) -> anstyle::Style {
+        let style = anstyle::Style::new();
+        match self {
+            Self::Plain => style,
+            Self::Strong => style.bold(),
+            Self::Faint => style.dimmed(),
+            Self::Captured => style.fg_color(Some(anstyle::Ansi256Color(33).into())),
+            Self::Lost => style.fg_color(Some(anstyle::Ansi256Color(208).into())),
+        }
+    }
+}
+
+/// Lines that fit the width, with colours or without.
+pub(super) struct Page {
+    text: String,
+    width: usize,
+    paints: bool,
+}
+
+impl Page {
+    pub(super) fn new(paints: bool) -> Self {
+        Self { text: String::new(), width: width(), paints }
+    }
+
+    /// The same as [`paragraph`], of one look. Nothing of an empty text.
+    pub(super) fn paragraph(&mut self, ink: Ink, first: &str, text: &str, next: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let style = if self.paints { ink.style() } else { anstyle::Style::new() };
+        for line in lines(first, text, next, self.width) {
+            let words = line.trim_start();
+            let indent = &line[..line.len() - words.len()];
+            let _ = writeln!(self.text, "{indent}{style}{words}{style:#}");
+        }
+    }
+
+    /// Lines as they are.
+    pub(super) fn lines(&mut self, lines: &str) {
+        self.text += lines;
+    }
+
+    /// An empty line.
+    pub(super) fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    pub(super) fn text(self) -> String {
+        self.text
+    }
+}
+
 /// How many columns a text takes.
 pub(super) fn columns(text: &str) -> usize {
     textwrap::core::display_width(text)
