@@ -149,7 +149,9 @@ fn words(explanation: &Explanation) -> String {
         Some(_) => out += ", unless a rule takes it that is not understood",
         None => {}
     }
-    out += "\n\n";
+    let said = std::mem::take(&mut out);
+    paragraph(&mut out, "", &said, "  ");
+    out.push('\n');
     let line = |out: &mut String, name: &str, value: &str| {
         paragraph(out, &format!("{name:<8}"), value, "          ");
     };

@@ -34,8 +34,25 @@ pub(super) fn lines(first: &str, text: &str, next: &str, width: usize) -> Vec<St
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
-    let lines = textwrap::wrap(text, how).into_iter();
-    lines.map(|line| line.trim_end().to_owned()).collect()
+    let text = kept(text);
+    let lines = textwrap::wrap(&text, how).into_iter();
+    lines.map(|line| line.trim_end().replace(NO_BREAK, " ")).collect()
+}
+
+/// A space at which no line is broken.
+const NO_BREAK: char = '\u{a0}';
+
+/// `text` with each word of a packet kept beside its value: `out eth0`, `port 53`.
+fn kept(text: &str) -> String {
+    const NAMES: [&str; 9] = ["from", "to", "in", "out", "user", "group", "mark", "port", "zone"];
+    let mut kept = String::new();
+    for word in text.split_inclusive(' ') {
+        match word.strip_suffix(' ').filter(|name| NAMES.contains(name)) {
+            Some(name) => kept.extend(name.chars().chain([NO_BREAK])),
+            None => kept.push_str(word),
+        }
+    }
+    kept
 }
 
 /// How a line looks where there are colours. Nothing is said by one alone.

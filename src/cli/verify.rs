@@ -125,11 +125,7 @@ impl Verify {
         let (says, done) = (&policy.name, &rules.name);
         let head = namespace.map_or("", |(_, head)| head);
         self.answer.print(
-            Asked {
-                pair: [policy, rules],
-                sides: Sides::PolicyAndRules,
-                compare: self.compare(),
-            },
+            Asked { pair: [policy, rules], sides: Sides::PolicyAndRules, compare: self.compare() },
             |families| format!(": every packet of {families} fares under {done} as {says} says"),
             |ways| format!("{head}different in {ways}: what {says} says, and {done}\n"),
             (messages, "verify/different", &self.file),

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{Context, Explanation, Treatment, explain_as};
 use crate::ir::Ruleset;
-use crate::lower::Owners;
 use crate::ir::{Match, Owner, OwnerIs};
+use crate::lower::Owners;
 use crate::net::Families;
 use crate::semantics::{
     Among, Comparison, Corner, Limit, Proxies, Question, Reached, Region, Topic, Traffic,
@@ -156,7 +156,9 @@ pub fn differences(
             right: explain_as(right, &difference.packet, &difference.right, right_context),
         };
         // What is true of IPv4 and of IPv6 is said once.
-        match all.iter_mut().find(|said| said.is_of_another_family(&words) && said.does_like(&words))
+        match all
+            .iter_mut()
+            .find(|said| said.is_of_another_family(&words) && said.does_like(&words))
         {
             Some(said) => {
                 said.kinds.extend(words.kinds);
@@ -224,10 +226,13 @@ impl DifferenceWords {
     /// Whether these are packets of another family at the same hook.
     fn is_of_another_family(&self, other: &Self) -> bool {
         let pairs = self.kinds.iter().flat_map(|one| other.kinds.iter().map(move |two| (one, two)));
-        let mut pairs = pairs.map(|(one, two)| (one.hook == two.hook, (one.families, two.families)));
+        let mut pairs =
+            pairs.map(|(one, two)| (one.hook == two.hook, (one.families, two.families)));
         pairs.all(|(is_there, families)| {
-            let is_another =
-                matches!(families, (Families::Ipv4, Families::Ipv6) | (Families::Ipv6, Families::Ipv4));
+            let is_another = matches!(
+                families,
+                (Families::Ipv4, Families::Ipv6) | (Families::Ipv6, Families::Ipv4)
+            );
             is_there && is_another
         })
     }

@@ -83,9 +83,8 @@ fn predicate(difference: &DifferenceWords, sides: Sides) -> String {
         Sides::InTime | Sides::PolicyAndRules => ("by the policy", "by the rules"),
     };
     if left == right {
-        let gets = |it: &Explanation| match it.also.is_empty() {
-            true => "nothing".to_owned(),
-            false => it.also.join(", "),
+        let gets = |it: &Explanation| {
+            if it.also.is_empty() { "nothing".to_owned() } else { it.also.join(", ") }
         };
         return format!("gets {} {by} and {} {but}", gets(was), gets(is));
     }
@@ -96,7 +95,15 @@ fn predicate(difference: &DifferenceWords, sides: Sides) -> String {
         (Treatment::Untouched, _) if right.is_captured() => {
             format!("is captured {but} and not {by}")
         }
-        _ => format!("{} {by} and {} {but}", fate(left), fate(right)),
+        _ => {
+            let (one, other) = (fate(left), fate(right));
+            let verb = |fate: &str| fate.split(' ').next().map(str::to_owned);
+            let other = match verb(&one).filter(|first| verb(&other).as_ref() == Some(first)) {
+                Some(verb) => other[verb.len()..].trim_start().to_owned(),
+                None => other,
+            };
+            format!("{one} {by} and {other} {but}")
+        }
     }
 }
 
@@ -137,16 +144,13 @@ fn subject(kinds: &[Traffic], and_more: bool, compared: Families) -> (String, &'
         (true, Families::Ipv6, _) => ", IPv6",
         (false, ..) => "",
     };
-    let mut subject = kind(first, are_alike);
-    match others {
-        [] => {}
-        [other] if !and_more => subject += &format!(", and {},", kind(other, are_alike)),
-        _ => subject += &format!(", with {} other kinds of packets,", others.len()),
-    }
-    if and_more {
-        subject += " and more";
-    }
-    (subject, families)
+    let rest = match others {
+        [] => String::new(),
+        [other] if !and_more => format!(", and {},", kind(other, are_alike)),
+        _ => format!(", with {} other kinds of packets,", others.len()),
+    };
+    let more = if and_more { " and more" } else { "" };
+    (format!("{}{rest}{more}", kind(first, are_alike)), families)
 }
 
 /// One kind: `DNS (TCP and UDP 53) of the workload`, `TCP of the workload to 10.96.0.0/12`.
@@ -175,29 +179,37 @@ fn kind(kind: &Traffic, families_follow: bool) -> String {
     if destination.is_none() && port.is_none() && rest.is_empty() && !what.contains("53)") {
         what.insert_str(0, "all ");
     }
-    let at = destination.map_or_else(String::new, |to| format!(" to {}", listed(to, "anything but ")));
+    let at =
+        destination.map_or_else(String::new, |to| format!(" to {}", listed(to, "anything but ")));
     let to = match (destination, port) {
         (None, None) => String::new(),
         (None, Some(port)) => format!(" to {}", ports(port)),
         (Some(to), None) => format!(" to {}", listed(to, "anything but ")),
         (Some(to), Some(port)) => format!(" to {}, {}", listed(to, "anything but "), ports(port)),
     };
-    let mut words = match (kind.hook, kind.is_ordinary) {
+    let words = match (kind.hook, kind.is_ordinary) {
         (Hook::Output, true) => format!("{what} of the workload{to}"),
         (Hook::Prerouting, true) if to.is_empty() => format!("{what} to the workload"),
         (Hook::Prerouting, true) => match port.filter(|port| port.not) {
-            Some(port) => format!("{what}{at} to all ports of the workload but {}", listed(port, "")),
+            Some(port) => {
+                format!("{what}{at} to all ports of the workload but {}", listed(port, ""))
+            }
             None => format!("{what}{to} of the workload"),
         },
         (Hook::Output, false) => format!("outbound {what}{to}"),
         (Hook::Prerouting, false) => format!("inbound {what}{to}"),
         (hook, _) => format!("{what}{to} at {}", hook.name()),
     };
-    for word in rest {
-        words += " ";
-        words += &word;
+    // What a rule of others asks is no word of a sentence.
+    if rest.iter().any(|word| word.contains('`')) {
+        format!("{words} under conditions")
+    } else if rest.is_empty() {
+        words
+    } else if rest.iter().all(|word| word.starts_with("from ")) {
+        format!("{words} {}", rest.join(" "))
+    } else {
+        format!("{words} ({})", rest.join(", "))
     }
-    words
 }
 
 /// Whether they are the protocols and the port that are registered for DNS (RFC 1035, 4.2).
@@ -248,7 +260,6 @@ fn listed(word: &Word, not: &str) -> String {
 /// `text` with a capital at its beginning.
 fn capital(text: &str) -> String {
     let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| {
-        first.to_uppercase().collect::<String>() + rest.as_str()
-    })
+    rest.next()
+        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + rest.as_str())
 }

@@ -94,7 +94,8 @@ pub(super) fn corners(space: &mut Space, proxies: &Proxies) -> Vec<(Corner, Func
     if is_sent {
         let owned = [(Owner::User, &proxies.users), (Owner::Group, &proxies.groups)];
         let owned = owned.map(|(owner, ids)| {
-            let mut ranges: Vec<_> = ids.iter().map(|id| (u128::from(*id), u128::from(*id))).collect();
+            let mut ranges: Vec<_> =
+                ids.iter().map(|id| (u128::from(*id), u128::from(*id))).collect();
             ranges.sort_unstable();
             ranges.dedup();
             space.owned(owner, &ranges)

@@ -113,7 +113,11 @@ impl Part {
             if *length == bits { address(*first) } else { format!("{}/{length}", address(*first)) }
         };
         let range = |(first, last): &(u128, u128)| {
-            if first == last { address(*first) } else { format!("{}-{}", address(*first), address(*last)) }
+            if first == last {
+                address(*first)
+            } else {
+                format!("{}-{}", address(*first), address(*last))
+            }
         };
         let told = |ranges: &[(u128, u128)]| -> Vec<String> {
             let prefixes = prefixes(ranges, bits);

@@ -85,16 +85,13 @@ impl Word {
         let shown = &self.values[..self.values.len().min(MOST_VALUES)];
         let more = self.values.len() - shown.len();
         let not = if self.not { "not " } else { "" };
-        let mut list = match self.topic {
+        let list = match self.topic {
             Topic::Protocol => format!("{not}{}", shown.join(" or ")),
             topic if topic.is_address() && self.not => format!("not {}", shown.join(", not ")),
             Topic::Mark | Topic::Connmark => shown.join(","),
             _ => format!("{not}{}", shown.join(",")),
         };
-        if more > 0 {
-            list += &format!(" and {more} more");
-        }
-        list
+        if more > 0 { format!("{list} and {more} more") } else { list }
     }
 
     /// What is true of packets of one family or of the other, of which the words say this and `other`.
@@ -131,12 +128,13 @@ impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = self.list();
         match self.topic {
-            Topic::Protocol | Topic::Sender | Topic::Decided | Topic::Fact => f.write_str(&list),
+            Topic::Protocol | Topic::State | Topic::Sender | Topic::Decided | Topic::Fact => {
+                f.write_str(&list)
+            }
             Topic::Destination => write!(f, "to {list}"),
             Topic::DestinationPort => write!(f, "port {list}"),
             Topic::Output => write!(f, "out {list}"),
             Topic::Input => write!(f, "in {list}"),
-            Topic::State => f.write_str(&list),
             Topic::User => write!(f, "user {list}"),
             Topic::Group => write!(f, "group {list}"),
             Topic::Source => write!(f, "from {list}"),
@@ -178,16 +176,41 @@ impl Traffic {
         }
         match self.families.and(other.families) {
             None => self.of_both(other),
-            Some(_) if self.families == other.families => self.united(other),
-            Some(_) => None,
+            Some(_) if self.families == other.families => {
+                self.united(other).or_else(|| self.filled(other)).or_else(|| other.filled(self))
+            }
+            Some(families) if families == self.families => other.filled(self),
+            Some(_) => self.filled(other),
         }
+    }
+
+    /// [`Traffic::joined`] with packets of the same families, or of one of them, that have what `self` lacks
+    /// in one respect. Of one family, only addresses can be it: what else they have, only they have.
+    fn filled(&self, other: &Self) -> Option<Self> {
+        let [mine, theirs] = [self.apart(other), other.apart(self)];
+        let ([mine], [theirs]) = (&mine[..], &theirs[..]) else { return None };
+        let is_it = mine.topic == theirs.topic && mine.topic.has_list() && mine.not && !theirs.not;
+        let is_of_all = self.families == other.families || mine.topic.is_address();
+        let is_lacking = theirs.values.iter().all(|value| mine.values.contains(value));
+        if !is_it || !is_of_all || !is_lacking {
+            return None;
+        }
+        let mut filled = self.clone();
+        for word in filled.words.iter_mut().filter(|word| word == mine) {
+            word.values.retain(|value| !theirs.values.contains(value));
+        }
+        filled.words.retain(|word| !word.values.is_empty());
+        Some(filled)
+    }
+
+    /// The words that `other` has not.
+    fn apart(&self, other: &Self) -> Vec<&Word> {
+        self.words.iter().filter(|word| !other.words.contains(word)).collect()
     }
 
     /// [`Traffic::joined`] of two that differ in no family. They may differ in one respect.
     fn united(&self, other: &Self) -> Option<Self> {
-        let lacks = |some: &Self, word: &Word| !some.words.contains(word);
-        let mine: Vec<_> = self.words.iter().filter(|word| lacks(other, word)).collect();
-        let theirs: Vec<_> = other.words.iter().filter(|word| lacks(self, word)).collect();
+        let (mine, theirs) = (self.apart(other), other.apart(self));
         match (&mine[..], &theirs[..]) {
             // Who says less has the packets of both; to say no state says one.
             ([], rest) if rest.iter().all(|word| word.topic != Topic::State) => Some(self.clone()),
@@ -259,5 +282,83 @@ impl fmt::Display for Traffic {
             _ if self.is_ordinary => f.write_str(" to the workload"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Topic, Traffic, Word, joined};
+    use crate::ir::Hook;
+    use crate::net::Families;
+
+    fn kind(families: Families, words: &[(Topic, bool, &[&str])]) -> Traffic {
+        let words = words.iter().map(|(topic, not, values)| {
+            Word::new(*topic, *not, values.iter().map(|value| (*value).to_owned()).collect())
+        });
+        Traffic { hook: Hook::Output, families, words: words.collect(), is_ordinary: false }
+    }
+
+    fn told(all: &[Traffic]) -> Vec<String> {
+        joined(all.to_vec()).iter().map(ToString::to_string).collect()
+    }
+
+    const V4: Families = Families::Ipv4;
+    const V6: Families = Families::Ipv6;
+
+    #[test]
+    fn what_is_true_of_both_families_is_one_kind() {
+        let to = |families, not, net| kind(families, &[(Topic::Destination, not, &[net])]);
+        let all = kind(V6, &[]);
+        assert_eq!(told(&[kind(V4, &[]), all.clone()]), ["outbound"]);
+        assert_eq!(told(&[to(V4, true, "10.0.0.1"), all.clone()]), ["outbound to not 10.0.0.1"]);
+        let both = [to(V4, false, "10.0.0.0/8"), to(V6, false, "fd00::/8")];
+        assert_eq!(told(&both), ["outbound to 10.0.0.0/8,fd00::/8"]);
+        // Less than all of IPv4 is not what is true of all of IPv6.
+        let kept = [to(V4, false, "10.0.0.0/8"), all];
+        assert_eq!(told(&kept), ["outbound IPv4 to 10.0.0.0/8", "outbound IPv6"]);
+    }
+
+    #[test]
+    fn kinds_that_differ_in_one_respect_are_one() {
+        let port = |families, not, ports: &[&str]| {
+            kind(
+                families,
+                &[(Topic::Protocol, false, &["udp"]), (Topic::DestinationPort, not, ports)],
+            )
+        };
+        let tcp = kind(
+            V4,
+            &[(Topic::Protocol, false, &["tcp"]), (Topic::DestinationPort, false, &["53"])],
+        );
+        let udp = port(V4, false, &["53"]);
+        assert_eq!(told(&[udp.clone(), tcp.clone()]), ["outbound IPv4 tcp or udp port 53"]);
+        assert_eq!(told(&[udp.clone(), port(V4, false, &["8"])]), ["outbound IPv4 udp port 8,53"]);
+        assert_eq!(
+            told(&[udp.clone(), port(V4, true, &["22", "53"])]),
+            ["outbound IPv4 udp port not 22"]
+        );
+        assert_eq!(told(&[udp.clone(), port(V4, true, &["53"])]), ["outbound IPv4 udp"]);
+        assert_eq!(told(&[udp.clone(), kind(V4, &[])]), ["outbound IPv4"]);
+        // They differ in two, are of other families, or have what the other has already.
+        for other in [
+            kind(
+                V4,
+                &[(Topic::Protocol, false, &["tcp"]), (Topic::DestinationPort, false, &["8"])],
+            ),
+            port(Families::Both, true, &["53"]),
+            port(V4, true, &["50-60"]),
+            Traffic { is_ordinary: true, ..tcp },
+            kind(V4, &[(Topic::State, false, &["any state"]), (Topic::Mark, false, &["0x1"])]),
+        ] {
+            assert_eq!(told(&[udp.clone(), other.clone()]).len(), 2, "{other}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_family_fill_what_both_lack() {
+        let to = |families, not, nets: &[&str]| kind(families, &[(Topic::Destination, not, nets)]);
+        let most = to(Families::Both, true, &["10.0.0.1", "::1"]);
+        assert_eq!(told(&[to(V4, false, &["10.0.0.1"]), most.clone()]), ["outbound to not ::1"]);
+        assert_eq!(told(&[most, to(V4, false, &["10.0.0.2"])]).len(), 2);
     }
 }

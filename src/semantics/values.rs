@@ -31,9 +31,8 @@ impl Values {
     pub(super) fn length(&self, field: Field, of_addresses: bool) -> usize {
         let Self::Ranges(ranges) = self else { return 1 };
         let others = others(ranges, field.highest());
-        let count = |ranges: &[(u128, u128)]| match of_addresses {
-            true => prefixes(ranges, field.bits()).len(),
-            false => ranges.len(),
+        let count = |ranges: &[(u128, u128)]| {
+            if of_addresses { prefixes(ranges, field.bits()).len() } else { ranges.len() }
         };
         let lacking = if others.is_empty() { 0 } else { count(&others) };
         lacking.min(count(ranges))

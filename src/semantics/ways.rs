@@ -123,8 +123,7 @@ fn regions(
         return vec![told(space, found.difference, among)];
     }
     let usual = packet(space, first);
-    let Kinds { traffic, covered, are_all } =
-        kinds(space, packets, is_corner.not(), &usual, true);
+    let Kinds { traffic, covered, are_all } = kinds(space, packets, is_corner.not(), &usual, true);
     let usual = found.of(usual);
     if are_all && are_just(space, covered, packets) {
         return vec![told(space, usual, Among::All)];
@@ -161,7 +160,9 @@ fn met(space: &mut Space, packets: Function, reasons: &[(Corner, Function)]) -> 
     let mut rest = packets;
     let mut met = Vec::new();
     for (reason, corner) in reasons {
-        if let Some((whole, _)) = reasons.iter().find(|(_, of)| !space.diagrams.meet(rest, of.not())) {
+        if let Some((whole, _)) =
+            reasons.iter().find(|(_, of)| !space.diagrams.meet(rest, of.not()))
+        {
             met.push(*whole);
             break;
         }
@@ -329,8 +330,8 @@ fn at<T>(
                 count += 1;
                 let space = &mut exact.space;
                 let packet = packet(space, rest);
-                let [left, right] = [0, 1]
-                    .map(|n| run_in_order(sides[n], &packet, &pair.schedules[n]).outcome);
+                let [left, right] =
+                    [0, 1].map(|n| run_in_order(sides[n], &packet, &pair.schedules[n]).outcome);
                 let supposes = if is_supposed { pair.supposes.clone() } else { Vec::new() };
                 let difference = Difference { packet, left, right, supposes };
                 let schedules = [&pair.schedules[0], &pair.schedules[1]];

@@ -102,11 +102,10 @@ impl Answer {
                 match routing {
                     Outcome::Bad => paragraph(&mut text, "", &format!("{head}equal{line}"), "  "),
                     Outcome::Unknown => {
-                        let _ = writeln!(text, "equal as far as known{line}, but for routing");
+                        let said = format!("equal as far as known{line}, but for routing");
+                        paragraph(&mut text, "", &said, "  ");
                     }
-                    Outcome::Good => {
-                        let _ = writeln!(text, "equal{line}");
-                    }
+                    Outcome::Good => paragraph(&mut text, "", &format!("equal{line}"), "  "),
                 }
                 text += &apart(&verdict.apart);
             } else {
@@ -133,7 +132,19 @@ impl Answer {
                 ways: self.ways,
                 paints: asked.0.paints(),
             };
-            let mut text = screen.text(&head(&ways), all);
+            let mut text = if sides == Sides::PolicyAndRules && right.has_no_rules() {
+                let mut text = String::new();
+                let said = format!(
+                    "{} has no rules, so nothing of {} is in force: every packet of {} is untouched",
+                    right.name,
+                    left.name,
+                    families_words(families)
+                );
+                paragraph(&mut text, "", &said, "  ");
+                text
+            } else {
+                screen.text(&head(&ways), all)
+            };
             elsewhere(&mut text, &verdict.elsewhere);
             passed_over(&mut text, [left, right]);
             text += &namespace.map(Loaded::routing_words).unwrap_or_default();
@@ -265,10 +276,14 @@ fn apart(apart: &Apart) -> String {
     } else {
         format!("is {one} | {other}")
     };
-    format!(
+    let mut out = String::new();
+    let said = format!(
         "alone only: beside other chains they may differ, as at {hook} in {kind} chains of priority \
-         {priority}\n  `{packet}` {what}\n"
-    )
+         {priority}"
+    );
+    paragraph(&mut out, "", &said, "  ");
+    paragraph(&mut out, "  ", &format!("`{packet}` {what}"), "    ");
+    out
 }
 
 /// Refuses rules that lead into a chain of others, of which nobody knows what it does.

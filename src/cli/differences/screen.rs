@@ -40,15 +40,13 @@ impl Screen<'_> {
         let all = &found.ways;
         let sentences = sentences(all, self.sides, self.families);
         let mut told = 0;
-        let mut place = 0;
-        for Sentence { words, of } in &sentences {
+        for (place, Sentence { words, of }) in sentences.iter().enumerate() {
             if told >= self.most {
                 break;
             }
             if place > 0 || !head.is_empty() {
                 page.gap();
             }
-            place += 1;
             page.paragraph(Ink::Strong, "", words, "  ");
             for at in of.iter().take(self.most - told) {
                 self.change(&mut page, &all[*at]);
@@ -60,7 +58,7 @@ impl Screen<'_> {
         let is_unfolded = self.all || ordinary == 0;
         if is_unfolded && !corners.is_empty() {
             let heading = if ordinary == 0 {
-                format!("No ordinary packet fares otherwise, but packets {}", reasons(&corners))
+                format!("No ordinary packet fares otherwise, but packets {} do", reasons(&corners))
             } else {
                 format!("Corners: packets {}", reasons(&corners))
             };
@@ -101,7 +99,8 @@ impl Screen<'_> {
             if difference.of_a_proxy && !is_of_a_proxy {
                 is_of_a_proxy = true;
                 let [left, right] = self.pair.map(proxy);
-                let line = format!("Only the proxy of one of the two sends the rest: {left}, and {right}");
+                let line =
+                    format!("Only the proxy of one of the two sends the rest: {left}, and {right}");
                 page.gap();
                 page.paragraph(Ink::Strong, "", &line, "  ");
             }
@@ -116,12 +115,17 @@ impl Screen<'_> {
             Change::NoLongerCaptured => ('-', Ink::Lost),
             _ => ('~', Ink::Plain),
         };
-        let which = which(difference);
+        let which = which(difference, self.all);
         let (left, right) = (difference.left.short(), difference.right.short());
         let line = format!("{which}: {left} → {right}");
         page.paragraph(ink, &format!("  {sign} "), &line, "    ");
         for supposed in &difference.supposes {
-            page.paragraph(Ink::Plain, "      if ", &format!("{supposed}, which no listing tells"), "        ");
+            page.paragraph(
+                Ink::Plain,
+                "      if ",
+                &format!("{supposed}, which no listing tells"),
+                "        ",
+            );
         }
         let example = difference.begins.as_ref().unwrap_or(&difference.packet);
         page.paragraph(Ink::Faint, "      ", example, "        ");
@@ -132,12 +136,15 @@ impl Screen<'_> {
             let line = "though none was found that gets there (`explain --hook`)";
             page.paragraph(Ink::Faint, "      ", line, "        ");
         }
+        if self.sides != Sides::InTime && !self.ways {
+            let decides = deciding(&difference.right).last();
+            let by = decides.unwrap_or_else(|| NO_RULE.to_owned());
+            page.paragraph(Ink::Faint, "      rules: ", &by, "        ");
+        }
         if self.ways {
             let [left, right] = self.pair;
-            let rows = [
-                way(left.heading(), &difference.left),
-                way(right.heading(), &difference.right),
-            ];
+            let rows =
+                [way(left.heading(), &difference.left), way(right.heading(), &difference.right)];
             let mut text = String::new();
             if fit_side_by_side(&rows) {
                 side_by_side(&mut text, &rows);
@@ -149,11 +156,11 @@ impl Screen<'_> {
     }
 }
 
-/// Most kinds of packets of a change.
-const MOST_KINDS: usize = 4;
+/// Most characters of kinds of packets of a change, but for the first.
+const MOST_CHARACTERS: usize = 120;
 
 /// Which packets: `udp port 53`, `outbound udp port 53 user 1337; …`.
-fn which(difference: &DifferenceWords) -> String {
+fn which(difference: &DifferenceWords, all: bool) -> String {
     let words = |kind: &Traffic| {
         if !kind.is_ordinary && !difference.is_ordinary() {
             return kind.to_string();
@@ -167,11 +174,18 @@ fn which(difference: &DifferenceWords) -> String {
         let words = words.collect::<Vec<_>>().join(" ");
         if words.is_empty() { "all".to_owned() } else { words }
     };
-    let mut kinds: Vec<_> = difference.kinds.iter().take(MOST_KINDS).map(words).collect();
-    if difference.and_more || difference.kinds.len() > MOST_KINDS {
-        kinds.push("and more".to_owned());
+    let mut told: Vec<String> = Vec::new();
+    for kind in &difference.kinds {
+        let words = words(kind);
+        let length: usize = told.iter().map(|kind| columns(kind)).sum();
+        if all || told.is_empty() || length + columns(&words) <= MOST_CHARACTERS {
+            told.push(words);
+        }
     }
-    kinds.join("; ")
+    if difference.and_more || told.len() < difference.kinds.len() {
+        told.push("and more".to_owned());
+    }
+    told.join("; ")
 }
 
 /// `over loopback and of the proxy itself`.
@@ -222,7 +236,7 @@ pub(in crate::cli) fn brief(
     if told == 0 {
         for difference in all.iter().take(MOST) {
             told += 1;
-            let (which, outcomes) = (which(difference), outcomes(difference));
+            let (which, outcomes) = (which(difference, false), outcomes(difference));
             let _ = write!(out, "\n{which}: {outcomes}\n  for example {}", example(difference));
         }
     }
@@ -237,15 +251,23 @@ pub(super) fn outcomes(difference: &DifferenceWords) -> String {
     format!("{} → {}", difference.left.words(), difference.right.words())
 }
 
+/// What is said where no rule decides.
+const NO_RULE: &str = "no rule is about it";
+
+/// The rules that matter: ``ISTIO_INBOUND 3  tcp, to port 22: return [line 10]``.
+fn deciding(explanation: &Explanation) -> impl Iterator<Item = String> {
+    explanation.path.iter().filter(|step| step.matters && !step.enters).map(|step| {
+        let why = step.why().map_or_else(String::new, |why| format!(" [{}]", on_one_line(&why)));
+        format!("{} {}  {}{why}", step.chain, step.rule, step.does)
+    })
+}
+
 /// A name, and the rules that matter.
 fn way(name: String, explanation: &Explanation) -> Vec<String> {
     let mut lines = vec![name];
-    for step in explanation.path.iter().filter(|step| step.matters && !step.enters) {
-        let why = step.why().map_or_else(String::new, |why| format!(" [{}]", on_one_line(&why)));
-        lines.push(format!("{} {}  {}{why}", step.chain, step.rule, step.does));
-    }
+    lines.extend(deciding(explanation));
     if lines.len() == 1 {
-        lines.push("no rule is about it".to_owned());
+        lines.push(NO_RULE.to_owned());
     }
     if let Some(clause) = &explanation.clause {
         let file = on_one_line(&clause.file);
