@@ -42,12 +42,17 @@ pub(super) fn lines(first: &str, text: &str, next: &str, width: usize) -> Vec<St
 /// A space at which no line is broken.
 const NO_BREAK: char = '\u{a0}';
 
+/// Longest value that stands on the line of its word.
+const LONGEST_KEPT: usize = 24;
+
 /// `text` with each word of a packet kept beside its value: `out eth0`, `port 53`.
 fn kept(text: &str) -> String {
     const NAMES: [&str; 9] = ["from", "to", "in", "out", "user", "group", "mark", "port", "zone"];
     let mut kept = String::new();
-    for word in text.split_inclusive(' ') {
-        match word.strip_suffix(' ').filter(|name| NAMES.contains(name)) {
+    let mut words = text.split_inclusive(' ').peekable();
+    while let Some(word) = words.next() {
+        let is_short = words.peek().is_some_and(|value| value.len() <= LONGEST_KEPT);
+        match word.strip_suffix(' ').filter(|name| is_short && NAMES.contains(name)) {
             Some(name) => kept.extend(name.chars().chain([NO_BREAK])),
             None => kept.push_str(word),
         }

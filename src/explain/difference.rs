@@ -124,6 +124,7 @@ pub fn differences(
         _ => Proxies {
             users: owners.iter().flat_map(|owners| owners.users.clone()).collect(),
             groups: owners.iter().flat_map(|owners| owners.groups.clone()).collect(),
+            are_named: false,
         },
     };
     let found = compare_in_full(left, right, question, &proxies)?;
@@ -181,7 +182,7 @@ pub fn differences(
 
 /// The users and groups that rules name one by one, who may be the proxy.
 fn named(rulesets: &[&Ruleset]) -> Proxies {
-    let mut proxies = Proxies::default();
+    let mut proxies = Proxies { are_named: true, ..Proxies::default() };
     let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
     let rules = tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
     for when in rules.flat_map(|rule| &rule.when) {

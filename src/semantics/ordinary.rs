@@ -14,6 +14,8 @@ pub struct Proxies {
     pub users: Vec<u32>,
     /// Groups.
     pub groups: Vec<u32>,
+    /// Whether they are only what rules name, of which nobody says that they are the proxy's.
+    pub are_named: bool,
 }
 
 /// Of which packets something is told.
@@ -41,6 +43,8 @@ pub enum Corner {
     Loopback,
     /// The proxy sends it.
     Proxy,
+    /// A user or group sends it that rules name, which may be the proxy's: no policy says who that is.
+    Named,
     /// No process sends it.
     NoProcess,
     /// Its connection is invalid.
@@ -62,6 +66,7 @@ impl Corner {
         match self {
             Self::Loopback => "over loopback",
             Self::Proxy => "of the proxy itself",
+            Self::Named => "of users or groups that rules name",
             Self::NoProcess => "of no process",
             Self::Invalid => "that are invalid",
             Self::Untracked => "that are not tracked",
@@ -100,7 +105,8 @@ pub(super) fn corners(space: &mut Space, proxies: &Proxies) -> Vec<(Corner, Func
             ranges.dedup();
             space.owned(owner, &ranges)
         });
-        all.push((Corner::Proxy, space.diagrams.any(owned.to_vec())));
+        let who = if proxies.are_named { Corner::Named } else { Corner::Proxy };
+        all.push((who, space.diagrams.any(owned.to_vec())));
         all.push((Corner::NoProcess, space.is(space.sender, PROCESS).not()));
     } else {
         all.push((Corner::Transparent, space.is(space.sender, NOBODY).not()));

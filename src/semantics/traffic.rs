@@ -88,6 +88,7 @@ impl Word {
         let list = match self.topic {
             Topic::Protocol => format!("{not}{}", shown.join(" or ")),
             topic if topic.is_address() && self.not => format!("not {}", shown.join(", not ")),
+            topic if topic.is_address() => shown.join(", "),
             Topic::Mark | Topic::Connmark => shown.join(","),
             _ => format!("{not}{}", shown.join(",")),
         };
@@ -312,7 +313,7 @@ mod tests {
         assert_eq!(told(&[kind(V4, &[]), all.clone()]), ["outbound"]);
         assert_eq!(told(&[to(V4, true, "10.0.0.1"), all.clone()]), ["outbound to not 10.0.0.1"]);
         let both = [to(V4, false, "10.0.0.0/8"), to(V6, false, "fd00::/8")];
-        assert_eq!(told(&both), ["outbound to 10.0.0.0/8,fd00::/8"]);
+        assert_eq!(told(&both), ["outbound to 10.0.0.0/8, fd00::/8"]);
         // Less than all of IPv4 is not what is true of all of IPv6.
         let kept = [to(V4, false, "10.0.0.0/8"), all];
         assert_eq!(told(&kept), ["outbound IPv4 to 10.0.0.0/8", "outbound IPv6"]);
