@@ -157,12 +157,12 @@ fn subject(kinds: &[Traffic], and_more: bool, compared: Families) -> (String, &'
 fn kind(kind: &Traffic, families_follow: bool) -> String {
     let protocol = kind.word(Topic::Protocol);
     let port = kind.word(Topic::DestinationPort);
-    let (mut what, port) = match (protocol, port) {
+    let (mut what, port, is_named) = match (protocol, port) {
         (Some(protocol), Some(port)) if is_dns(protocol, port) => {
-            (format!("DNS ({} 53)", protocols(protocol)), None)
+            (format!("DNS ({} 53)", protocols(protocol)), None, true)
         }
-        (Some(protocol), port) => (protocols(protocol), port),
-        (None, port) => ("traffic".to_owned(), port),
+        (Some(protocol), port) => (protocols(protocol), port, false),
+        (None, port) => ("traffic".to_owned(), port, false),
     };
     let family = match kind.families {
         _ if families_follow => "",
@@ -176,29 +176,30 @@ fn kind(kind: &Traffic, families_follow: bool) -> String {
     };
     let destination = kind.word(Topic::Destination);
     let rest: Vec<String> = kind.words.iter().filter(is_told).map(ToString::to_string).collect();
-    if destination.is_none() && port.is_none() && rest.is_empty() && !what.contains("53)") {
-        what.insert_str(0, "all ");
-    }
+    let is_all = destination.is_none() && port.is_none() && rest.is_empty() && !is_named;
+    let all = if is_all { "all " } else { "" };
     let at =
         destination.map_or_else(String::new, |to| format!(" to {}", listed(to, "anything but ")));
     let to = match (destination, port) {
         (None, None) => String::new(),
         (None, Some(port)) => format!(" to {}", ports(port)),
         (Some(to), None) => format!(" to {}", listed(to, "anything but ")),
-        (Some(to), Some(port)) => format!(" to {}, {}", listed(to, "anything but "), ports(port)),
+        (Some(to), Some(port)) => {
+            format!(" to {} at {}", ports(port), listed(to, "anything but "))
+        }
     };
     let words = match (kind.hook, kind.is_ordinary) {
-        (Hook::Output, true) => format!("{what} of the workload{to}"),
-        (Hook::Prerouting, true) if to.is_empty() => format!("{what} to the workload"),
+        (Hook::Output, true) => format!("{all}{what} of the workload{to}"),
+        (Hook::Prerouting, true) if to.is_empty() => format!("{all}{what} to the workload"),
         (Hook::Prerouting, true) => match port.filter(|port| port.not) {
             Some(port) => {
                 format!("{what}{at} to all ports of the workload but {}", listed(port, ""))
             }
             None => format!("{what}{to} of the workload"),
         },
-        (Hook::Output, false) => format!("outbound {what}{to}"),
-        (Hook::Prerouting, false) => format!("inbound {what}{to}"),
-        (hook, _) => format!("{what}{to} at {}", hook.name()),
+        (Hook::Output, false) => format!("{all}outbound {what}{to}"),
+        (Hook::Prerouting, false) => format!("{all}inbound {what}{to}"),
+        (hook, _) => format!("{all}{what}{to} at {}", hook.name()),
     };
     // What a rule of others asks is no word of a sentence.
     if rest.iter().any(|word| word.contains('`')) {
@@ -241,7 +242,7 @@ fn ports(word: &Word) -> String {
 }
 
 /// Most values of a list in a sentence.
-const MOST: usize = 4;
+const MOST: usize = 6;
 
 /// `80, 443 and 8080`, behind `not` where they are those that packets have not.
 fn listed(word: &Word, not: &str) -> String {

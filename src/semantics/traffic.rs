@@ -72,7 +72,7 @@ pub enum Topic {
 }
 
 /// Most values that are told of one respect.
-pub(super) const MOST_VALUES: usize = 4;
+pub(super) const MOST_VALUES: usize = 6;
 
 impl Word {
     pub(super) fn new(topic: Topic, not: bool, values: Vec<String>) -> Self {
