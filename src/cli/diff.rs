@@ -43,6 +43,7 @@ pub(super) struct Diff {
 const EXAMPLES: &str = "\
 Examples:
   weir diff old.weir new.weir
+  weir diff --ways --all old.weir new.weir      with the rules that decide, and with every corner
   git show HEAD:policy.weir | weir diff - policy.weir
   iptables-save | weir diff - policy.weir       IPv4 only: the dump says nothing about IPv6
   weir diff v4.txt rules.nft --old-ip6tables v6.txt

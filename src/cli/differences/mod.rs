@@ -116,7 +116,10 @@ impl Answer {
             text += &namespace.map(Loaded::routing_words).unwrap_or_default();
             output::print(text.as_bytes())?;
         } else {
-            let ways = match (all.ways.len(), all.and_more) {
+            // Corners are counted apart, where they are not all that there is.
+            let ordinary = all.ways.iter().filter(|way| way.is_ordinary()).count();
+            let count = if ordinary > 0 { ordinary } else { all.ways.len() };
+            let ways = match (count, all.and_more) {
                 (1, false) => "1 way".to_owned(),
                 (count, false) => format!("{count} ways"),
                 (count, true) => format!("more than {count} ways"),
