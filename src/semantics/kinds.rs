@@ -10,6 +10,9 @@ use super::values::{self, Values};
 use super::{Decided, Packet, Sender};
 use crate::ir::CtState;
 
+/// The place of the interfaces that no rule names.
+const UNNAMED: u128 = 1;
+
 /// Most kinds that a set of packets is told in.
 const MOST_KINDS: usize = 4;
 
@@ -86,7 +89,7 @@ fn kind(
         // What `around` has and `packets` has not must stay outside.
         let bad = space.diagrams.minus(around, packets);
         let counts = space.diagrams.and(around, among);
-        parts[at].widen(space, [counts, bad]);
+        parts[at].widen(space, [around, counts, bad]);
     }
     let covered = others(space, &parts, parts.len());
     let words = parts.iter().rev().filter_map(|part| part.word(space, is_ordinary)).collect();
@@ -212,9 +215,9 @@ fn parts(space: &Space, packet: &Packet) -> Vec<Part> {
 }
 
 impl Part {
-    /// Adds as many values as none of the `bad` packets has. Whether those are among them that none has that
-    /// `counts` makes no difference.
-    fn widen(&mut self, space: &mut Space, [counts, bad]: [Function; 2]) {
+    /// Adds as many values as have some of the packets `around` and none of the `bad` ones. Whether those are
+    /// among them that none has that `counts` makes no difference.
+    fn widen(&mut self, space: &mut Space, [around, counts, bad]: [Function; 3]) {
         let highest = self.field.highest();
         if self.about == About::Choice {
             let values = |space: &mut Space, has: Function, lacks: Function| {
@@ -225,14 +228,19 @@ impl Part {
                 });
                 values
             };
-            let fitting = values(space, counts, bad);
+            let mut fitting = values(space, counts, bad);
             // Not to say a state says one.
             let all = if self.what == What::State { space.all() } else { counts };
-            self.values = if fitting == values(space, all, Function::FALSE) {
-                Values::all(self.field)
-            } else {
-                Values::Ranges(fitting.into_iter().map(|value| (value, value)).collect())
-            };
+            if fitting == values(space, all, Function::FALSE) {
+                self.values = Values::all(self.field);
+                return;
+            }
+            // All interfaces but some are told by those.
+            let is_interface = matches!(self.what, What::Input | What::Output);
+            if is_interface && fitting.contains(&UNNAMED) {
+                fitting = values(space, around, bad);
+            }
+            self.values = Values::Ranges(fitting.into_iter().map(|value| (value, value)).collect());
             return;
         }
         if bad == Function::FALSE {
