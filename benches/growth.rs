@@ -12,7 +12,7 @@ use netweir::diag::render;
 use netweir::ir::Ruleset;
 use netweir::policy::{GroupIds, check};
 use netweir::reader::iptables;
-use netweir::semantics::{Question, compare_in_full};
+use netweir::semantics::{Proxies, Question, compare_in_full};
 use netweir::syntax::{NoIncludes, load};
 use netweir::{Options, View, compile};
 
@@ -165,8 +165,9 @@ fn rules(text: &str) -> Ruleset {
 
 fn comparing(bencher: Bencher, count: usize, left: &Ruleset, right: &Ruleset) {
     bencher.counter(ItemsCount::new(count)).bench(|| {
-        compare_in_full(divan::black_box(left), divan::black_box(right), Question::default())
-            .map(|found| found.ways.len())
+        let proxies = Proxies::default();
+        let (left, right) = (divan::black_box(left), divan::black_box(right));
+        compare_in_full(left, right, Question::default(), &proxies).map(|found| found.ways.len())
     });
 }
 

@@ -191,7 +191,8 @@ impl Compilation {
         let Comparison { ways, and_more } =
             differences((old, &before), (new, &after), Question::default())?;
         if !ways.is_empty() {
-            let mut ways = joined(ways.into_iter().map(Way::of));
+            let ways = ways.into_iter().map(|way| (!way.is_ordinary(), Way::of(way)));
+            let mut ways = joined(ways);
             let and_more = and_more || ways.len() > MOST;
             ways.truncate(MOST);
             return Ok(Some(Since::Other { ways, and_more }));
@@ -250,14 +251,19 @@ impl Compilation {
     }
 }
 
-/// Ways by what becomes of packets: of several with the same words, one, which tells something of
-/// each.
-fn joined(all: impl Iterator<Item = Way>) -> Vec<Way> {
+/// Ways by what becomes of packets, each with whether it is of corners only: of several with the same words,
+/// one, which tells something of each.
+fn joined(all: impl Iterator<Item = (bool, Way)>) -> Vec<Way> {
     let mut ways: Vec<Way> = Vec::new();
     let mut left: Vec<std::vec::IntoIter<String>> = Vec::new();
-    for mut way in all {
+    for (is_corner, mut way) in all {
         let mut traffic = std::mem::take(&mut way.traffic).into_iter();
         way.traffic.extend(traffic.next());
+        if is_corner && let Some(known) = ways.iter_mut().find(|known| known.words == way.words) {
+            // What is true of ordinary packets says enough of others.
+            known.and_more = true;
+            continue;
+        }
         let known = ways.iter_mut().zip(&mut left).find(|(known, _)| {
             (&known.words, &known.supposes, known.reached)
                 == (&way.words, &way.supposes, way.reached)

@@ -7,10 +7,11 @@ use clap::Args;
 
 use super::Outcome;
 use super::compile::LayoutName;
-use super::differences::Answer;
+use super::differences::{Answer, Asked};
 use super::files::shown;
 use super::report::Messages;
 use super::subject::{Reading, Side};
+use crate::explain::Sides;
 use crate::policy::Policy;
 use crate::verify::compared;
 
@@ -43,6 +44,7 @@ pub(super) struct Diff {
 const EXAMPLES: &str = "\
 Examples:
   weir diff old.weir new.weir
+  weir diff --ways --all old.weir new.weir      with the rules that decide, and with every corner
   git show HEAD:policy.weir | weir diff --stdin-name policy.weir - policy.weir
   weir diff policies.weir --policy web --policy batch
                                                 two policies of one file
@@ -84,7 +86,8 @@ impl Diff {
             (old.name, new.name) = (called(one), called(other));
         }
         let equal = |families: &str| format!(" for every packet of {families}");
-        let asked = (messages, "diff/different", to.as_path());
-        self.answer.print([&old, &new], &compared, equal, |_| String::new(), asked, None)
+        let about = (messages, "diff/different", to.as_path());
+        let asked = Asked { pair: [&old, &new], sides: Sides::InTime, compare: &compared };
+        self.answer.print(asked, equal, |_| String::new(), about, None)
     }
 }

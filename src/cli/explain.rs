@@ -11,7 +11,7 @@ use clap::Args;
 use super::compile::LayoutName;
 use super::differences::passed_over;
 use super::files::{once, shown};
-use super::page::paragraph;
+use super::page::{columns, paragraph};
 use super::place::Where;
 use super::report::Messages;
 use super::rules::Rules;
@@ -178,38 +178,43 @@ fn words(explanation: &Explanation) -> String {
         Some(_) => out += ", unless a rule takes it that is not understood",
         None => {}
     }
-    out += "\n\n";
-    let mut line = |name: &str, value: &str| {
-        let _ = writeln!(out, "{name:<8}{value}");
+    let said = std::mem::take(&mut out);
+    paragraph(&mut out, "", &said, "  ");
+    out.push('\n');
+    let line = |out: &mut String, name: &str, value: &str| {
+        paragraph(out, &format!("{name:<8}"), value, "          ");
     };
-    line("packet", &explanation.packet);
+    line(&mut out, "packet", &explanation.packet);
     if !explanation.also.is_empty() {
-        line("also", &explanation.also.join(", "));
+        line(&mut out, "also", &explanation.also.join(", "));
     }
     match &explanation.rung {
-        Some(rung) => line("rung", &format!("{} {}", rung.number, rung.title)),
+        Some(rung) => line(&mut out, "rung", &format!("{} {}", rung.number, rung.title)),
         None if explanation.clause.is_none()
             && explanation.path.iter().all(|step| !step.matters) =>
         {
-            line("rung", "none fits");
+            line(&mut out, "rung", "none fits");
         }
         None => {}
     }
     if let Some(clause) = &explanation.clause {
         let file = on_one_line(&clause.file);
         let place = format!("{file}:{}:{}", clause.line, clause.column);
-        line("clause", &format!("{place}  {}", clause.text));
+        line(&mut out, "clause", &format!("{place}  {}", clause.text));
     } else if explanation.rung.is_some() {
-        line("clause", "none: this is the default");
+        line(&mut out, "clause", "none: this is the default");
     }
-    for (at, step) in path(&explanation.path).into_iter().enumerate() {
-        line(if at == 0 { "path" } else { "" }, &step);
+    for (at, (before, step)) in path(&explanation.path).into_iter().enumerate() {
+        let name = if at == 0 { "path" } else { "" };
+        let before = format!("{name:<8}{before}");
+        let next = " ".repeat(columns(&before) + 2);
+        paragraph(&mut out, &before, &step, &next);
     }
     if let Some(end) = explanation.end.as_ref().filter(|_| explanation.outcome != "dropped") {
-        line("ends", end);
+        line(&mut out, "ends", end);
     }
     for supposed in &explanation.supposes {
-        line("if", &format!("{supposed}, which no listing tells"));
+        line(&mut out, "if", &format!("{supposed}, which no listing tells"));
     }
     for other in &explanation.unless {
         paragraph(&mut out, "unless  ", &unless(other), "        ");
@@ -241,8 +246,9 @@ fn unless(Unless { rules, outcome, end }: &Unless) -> String {
     format!("{rules}: {outcome}{end}")
 }
 
-/// The rules in columns. A table is named where it is another than before.
-fn path(steps: &[StepWords]) -> Vec<String> {
+/// The rules in columns, each in two parts: where it stands, and what it does. A table is named where it is
+/// another than before.
+fn path(steps: &[StepWords]) -> Vec<(String, String)> {
     let width = |of: fn(&StepWords) -> usize| steps.iter().map(of).max().unwrap_or_default();
     let (table, chain) = (width(|step| step.table.len()), width(|step| step.chain.len()));
     let mut before = "";
@@ -257,7 +263,7 @@ fn path(steps: &[StepWords]) -> Vec<String> {
             Ok(step) => step,
             Err(head) => {
                 before = "";
-                lines.push(head);
+                lines.push((String::new(), head));
                 continue;
             }
         };
@@ -265,7 +271,8 @@ fn path(steps: &[StepWords]) -> Vec<String> {
         before = &step.table;
         let why = step.why().map_or_else(String::new, |why| format!("  [{}]", on_one_line(&why)));
         let StepWords { chain: name, rule, does, .. } = step;
-        lines.push(format!("{shown:table$}  {name:chain$} {rule:>3}  {does}{why}"));
+        let before = format!("{shown:table$}  {name:chain$} {rule:>3}  ");
+        lines.push((before, format!("{does}{why}")));
     }
     lines
 }

@@ -14,6 +14,7 @@ use super::subject::{Reading, called};
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Level;
+use crate::explain::Sides;
 use crate::import::rules::{FromRules, Recovered, recover};
 use crate::import::{Finding, Refused};
 use crate::net::{Families, Name};
@@ -112,7 +113,7 @@ impl ImportRules {
                 worst = outcome;
             }
             let level = if self.nearest { Level::Note } else { Level::Error };
-            messages.imported(level, &Sources::default(), &[differs(found)]);
+            messages.imported(level, &Sources::default(), &[differs(found, given)]);
         }
         if worst != Outcome::Good && !self.nearest {
             return Ok(worst);
@@ -138,13 +139,13 @@ impl ImportRules {
 }
 
 /// What a policy does otherwise than the rules that it was read from.
-fn differs(found: &FromRules) -> Finding<String> {
+fn differs(found: &FromRules, given: Families) -> Finding<String> {
     let FromRules { mesh, policy, verdict, .. } = found;
     let what = match verdict.answer {
         Answer::EqualAsFarAsKnown => "may treat packets otherwise than",
         Answer::Equal | Answer::Different => "treats packets otherwise than",
     };
-    let ways = brief(&verdict.ways);
+    let ways = brief(&verdict.ways, Sides::RulesAndPolicy, given);
     let name = &policy.name;
     let what = format!(
         "no policy says exactly that: the nearest, `{name}`, {what} the rules of {mesh}{ways}"

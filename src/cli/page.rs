@@ -2,22 +2,136 @@
 
 use std::fmt::Write as _;
 
-/// Longest line in characters, where it can be broken.
-pub(super) const WIDTH: usize = 80;
+/// Columns where nothing says how many there are.
+const USUAL: usize = 80;
+
+/// Fewest columns for which lines are broken.
+const FEWEST: usize = 40;
+
+/// How many columns lines may take: those of the terminal that standard output is, else as many as
+/// `COLUMNS` says, else 80.
+pub(super) fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    let terminal = terminal.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width > 0);
+    terminal.or_else(said).unwrap_or(USUAL).max(FEWEST)
+}
 
 /// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
-/// spaces.
+/// spaces; what has none is longer than the line.
 pub(super) fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
-    let mut line = first.to_owned();
-    for word in text.split_inclusive(' ') {
-        let is_begun = !line.trim().is_empty();
-        if is_begun && line.chars().count() + word.trim_end().chars().count() > WIDTH {
-            let _ = writeln!(out, "{}", line.trim_end());
-            next.clone_into(&mut line);
-        }
-        line.push_str(word);
+    for line in lines(first, text, next, width()) {
+        let _ = writeln!(out, "{line}");
     }
-    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// The lines of a [`paragraph`].
+pub(super) fn lines(first: &str, text: &str, next: &str, width: usize) -> Vec<String> {
+    let how = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(next)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let text = kept(text);
+    let lines = textwrap::wrap(&text, how).into_iter();
+    lines.map(|line| line.trim_end().replace(NO_BREAK, " ")).collect()
+}
+
+/// A space at which no line is broken.
+const NO_BREAK: char = '\u{a0}';
+
+/// Longest value that stands on the line of its word.
+const LONGEST_KEPT: usize = 24;
+
+/// `text` with each word of a packet kept beside its value: `out eth0`, `port 53`.
+fn kept(text: &str) -> String {
+    const NAMES: [&str; 9] = ["from", "to", "in", "out", "user", "group", "mark", "port", "zone"];
+    let mut kept = String::new();
+    let mut words = text.split_inclusive(' ').peekable();
+    while let Some(word) = words.next() {
+        let is_short = words.peek().is_some_and(|value| value.len() <= LONGEST_KEPT);
+        match word.strip_suffix(' ').filter(|name| is_short && NAMES.contains(name)) {
+            Some(name) => kept.extend(name.chars().chain([NO_BREAK])),
+            None => kept.push_str(word),
+        }
+    }
+    kept
+}
+
+/// How a line looks where there are colours. Nothing is said by one alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ink {
+    /// As it comes.
+    Plain,
+    /// What is to be read first.
+    Strong,
+    /// What can be passed over.
+    Faint,
+    /// Traffic that is captured, and was not.
+    Captured,
+    /// Traffic that is not captured, and was.
+    Lost,
+}
+
+impl Ink {
+    /// Blue and orange are told apart by almost everybody, on light and on dark.
+    fn style(self) -> anstyle::Style {
+        let style = anstyle::Style::new();
+        match self {
+            Self::Plain => style,
+            Self::Strong => style.bold(),
+            Self::Faint => style.dimmed(),
+            Self::Captured => style.fg_color(Some(anstyle::Ansi256Color(33).into())),
+            Self::Lost => style.fg_color(Some(anstyle::Ansi256Color(208).into())),
+        }
+    }
+}
+
+/// Lines that fit the width, with colours or without.
+pub(super) struct Page {
+    text: String,
+    width: usize,
+    paints: bool,
+}
+
+impl Page {
+    pub(super) fn new(paints: bool) -> Self {
+        Self { text: String::new(), width: width(), paints }
+    }
+
+    /// The same as [`paragraph`], of one look. Nothing of an empty text.
+    pub(super) fn paragraph(&mut self, ink: Ink, first: &str, text: &str, next: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let style = if self.paints { ink.style() } else { anstyle::Style::new() };
+        for line in lines(first, text, next, self.width) {
+            let words = line.trim_start();
+            let indent = &line[..line.len() - words.len()];
+            let _ = writeln!(self.text, "{indent}{style}{words}{style:#}");
+        }
+    }
+
+    /// Lines as they are.
+    pub(super) fn lines(&mut self, lines: &str) {
+        self.text += lines;
+    }
+
+    /// An empty line.
+    pub(super) fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    pub(super) fn text(self) -> String {
+        self.text
+    }
+}
+
+/// How many columns a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    textwrap::core::display_width(text)
 }
 
 /// `text` at an indent, with its other lines further in.

@@ -34,7 +34,8 @@ pub(super) struct Messages {
     /// Without it, diagnostics go to standard error, and what `golden` reports to standard output.
     #[arg(long, global = true, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// When diagnostics have colours. `auto`: on a terminal, unless `NO_COLOR` is set.
+    /// When diagnostics and differences have colours. `auto`: on a terminal, or where `CLICOLOR_FORCE` is set,
+    /// unless `NO_COLOR` is.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: When,
     #[arg(skip)]
@@ -390,13 +391,24 @@ impl Messages {
     }
 
     fn colour(&self) -> bool {
-        match self.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => {
-                let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                !forbidden && self.report.is_none() && io::stderr().is_terminal()
-            }
+        self.color.is_now(self.report.is_none() && io::stderr().is_terminal())
+    }
+
+    /// Whether what goes to standard output for people has colours.
+    pub(super) fn paints(&self) -> bool {
+        self.color.is_now(io::stdout().is_terminal())
+    }
+}
+
+impl When {
+    /// Whether there are colours, on a terminal or elsewhere.
+    fn is_now(self, is_terminal: bool) -> bool {
+        let is_set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto if is_set("NO_COLOR").is_some() => false,
+            Self::Auto => is_terminal || is_set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
         }
     }
 }

@@ -152,6 +152,24 @@ impl Subject {
         }
     }
 
+    /// Whether nothing happens to any packet.
+    pub(super) fn has_no_rules(&self) -> bool {
+        let chains = self.ruleset.tables.iter().flat_map(|table| &table.chains);
+        chains.flat_map(|chain| &chain.rules).next().is_none()
+    }
+
+    /// What it is called at the head of a column: with its file, if it is a policy.
+    pub(super) fn heading(&self) -> String {
+        let file = match &self.form {
+            Form::Policy(compilation, _) => compilation.sources.names().next(),
+            Form::Iptables | Form::Nft => None,
+        };
+        file.map_or_else(
+            || self.name.clone(),
+            |file| format!("{}: {}", on_one_line(file), self.name),
+        )
+    }
+
     /// Its policy, if it is one.
     pub(super) fn policy(&self) -> Option<&Policy> {
         match &self.form {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::LayoutName;
-use super::differences::{Answer as How, Compare, between};
+use super::differences::{Answer as How, Asked, Compare, between};
 use super::files::{once, read, read_unpacked};
 use super::loaded::{Loaded, State};
 use super::page::paragraph;
@@ -18,6 +18,7 @@ use super::{Outcome, output};
 use crate::Layout;
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
+use crate::explain::Sides;
 use crate::host::Namespace;
 use crate::host::live::Live;
 use crate::lower::Lowered;
@@ -134,8 +135,7 @@ impl Verify {
         let (says, done) = (&policy.name, &rules.name);
         let head = namespace.map_or("", |(_, head)| head);
         self.answer.print(
-            [policy, rules],
-            self.compare(),
+            Asked { pair: [policy, rules], sides: Sides::PolicyAndRules, compare: self.compare() },
             |families| format!(": every packet of {families} fares under {done} as {says} says"),
             |ways| format!("{head}different in {ways}: what {says} says, and {done}\n"),
             (messages, "verify/different", &self.file),
@@ -268,8 +268,7 @@ impl Verify {
         };
         let (says, done) = (&policy.name, &others.name);
         self.answer.print(
-            [policy, &others],
-            &beside,
+            Asked { pair: [policy, &others], sides: Sides::AloneAndBeside, compare: &beside },
             |families| {
                 format!(
                     ": all traffic of {families} that {says} touches fares as it says beside {done}"

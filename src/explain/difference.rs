@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Explanation, Treatment, explain_as};
 use crate::ir::Ruleset;
+use crate::ir::{Match, Owner, OwnerIs};
 use crate::lower::Owners;
+use crate::net::Families;
 use crate::semantics::{
-    Comparison, Limit, Question, Reached, Region, Traffic, compare_in_full, reached,
+    Among, Comparison, Corner, Limit, Proxies, Question, Reached, Region, Topic, Traffic,
+    compare_in_full, joined, reached,
 };
 
 /// How the treatment of a packet changes from one ruleset to another.
@@ -69,7 +72,7 @@ impl Change {
 }
 
 /// A way in which two rulesets differ, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DifferenceWords {
@@ -77,6 +80,15 @@ pub struct DifferenceWords {
     pub change: Change,
     /// For which packets, in kinds. Both families are meant where none is named.
     pub traffic: Vec<String>,
+    /// The same as values.
+    #[serde(skip)]
+    pub kinds: Vec<Traffic>,
+    /// Why packets among these are not ordinary, of which alone this tells: the ordinary ones that fare so are
+    /// told before. Empty if it tells of ordinary ones.
+    pub corners: Vec<Corner>,
+    /// What the two do with them.
+    #[serde(skip)]
+    pub treatments: [Treatment; 2],
     /// Whether there are more than those.
     pub and_more: bool,
     /// Whether only those send them who are the proxy to one of the two policies, and not to the other.
@@ -108,21 +120,34 @@ pub fn differences(
     (right, right_context): (&Ruleset, &Context<'_>),
     question: Question,
 ) -> Result<Comparison<DifferenceWords>, Limit> {
-    let found = compare_in_full(left, right, question)?;
-    let mut both: Vec<(Vec<Traffic>, DifferenceWords)> = Vec::new();
+    let owners = [left_context.owners(), right_context.owners()];
+    let proxies = match (left_context.policy, right_context.policy) {
+        (None, None) => named(&[left, right]),
+        _ => Proxies {
+            users: owners.iter().flat_map(|owners| owners.users.clone()).collect(),
+            groups: owners.iter().flat_map(|owners| owners.groups.clone()).collect(),
+            are_named: false,
+        },
+    };
+    let found = compare_in_full(left, right, question, &proxies)?;
+    let mut all: Vec<DifferenceWords> = Vec::new();
     let hosts = [left_context.host(), right_context.host()];
     // Rules alone do not say who the proxy is.
     let owners = match (left_context.policy, right_context.policy) {
-        (Some(_), Some(_)) => proxies_of_one(&left_context.owners(), &right_context.owners()),
+        (Some(_), Some(_)) => proxies_of_one(&owners[0], &owners[1]),
         _ => Owners::default(),
     };
-    for Region { difference, traffic, and_more } in found.ways {
+    for Region { difference, traffic, and_more, among } in found.ways {
         let reached = reached([left, right], [&hosts[0], &hosts[1]], &difference);
+        let treatments = [&difference.left, &difference.right].map(Treatment::of);
         let words = DifferenceWords {
-            change: Change::of(&Treatment::of(&difference.left), &Treatment::of(&difference.right)),
-            traffic: traffic.iter().map(ToString::to_string).collect(),
+            change: Change::of(&treatments[0], &treatments[1]),
+            traffic: Vec::new(),
+            corners: if let Among::Corners(corners) = among { corners } else { Vec::new() },
+            treatments,
             and_more,
             of_a_proxy: !and_more && traffic.iter().all(|traffic| only_they_send(&owners, traffic)),
+            kinds: traffic,
             packet: difference.packet.to_string(),
             reached: reached != Reached::NotFound,
             begins: match reached {
@@ -134,38 +159,44 @@ pub fn differences(
             right: explain_as(right, &difference.packet, &difference.right, right_context),
         };
         // What is true of IPv4 and of IPv6 is said once.
-        let same = both.iter_mut().find(|(known, said)| {
-            known.iter().all(|one| traffic.iter().all(|other| one.family != other.family))
-                && said.does_like(&words)
-                && (said.has_rungs_of(&words) || any_family(known) == any_family(&traffic))
-        });
-        match same {
-            Some((known, said)) => {
-                said.traffic = joined(known, &traffic);
-                known.extend(traffic);
+        match all
+            .iter_mut()
+            .find(|said| said.is_of_another_family(&words) && said.does_like(&words))
+        {
+            Some(said) => {
+                said.kinds.extend(words.kinds);
+                said.corners.extend(words.corners);
+                said.corners.sort_unstable();
+                said.corners.dedup();
             }
-            None => both.push((traffic, words)),
+            None => all.push(words),
         }
     }
-    let mut all: Vec<_> = both.into_iter().map(|(_, words)| words).collect();
-    all.sort_by_key(|difference| (difference.of_a_proxy, difference.change));
+    for words in &mut all {
+        words.kinds = joined(std::mem::take(&mut words.kinds));
+        words.traffic = words.kinds.iter().map(ToString::to_string).collect();
+    }
+    all.sort_by_key(|difference| {
+        (difference.of_a_proxy, !difference.corners.is_empty(), difference.change)
+    });
     Ok(Comparison { ways: all, and_more: found.and_more })
 }
 
-fn any_family(traffic: &[Traffic]) -> Vec<String> {
-    traffic.iter().map(Traffic::of_any_family).collect()
-}
-
-/// Kinds of packets of one family and of the other: those that both have without a family.
-fn joined(some: &[Traffic], others: &[Traffic]) -> Vec<String> {
-    let (has, lacks): (Vec<_>, Vec<_>) =
-        others.iter().partition(|other| any_family(some).contains(&other.of_any_family()));
-    let has = any_family(&has.into_iter().cloned().collect::<Vec<_>>());
-    let word = |one: &Traffic| match one.of_any_family() {
-        words if has.contains(&words) => words,
-        _ => one.to_string(),
-    };
-    some.iter().map(word).chain(lacks.into_iter().map(ToString::to_string)).collect()
+/// The users and groups that rules name one by one, who may be the proxy.
+fn named(rulesets: &[&Ruleset]) -> Proxies {
+    let mut proxies = Proxies { are_named: true, ..Proxies::default() };
+    let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
+    let rules = tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    for when in rules.flat_map(|rule| &rule.when) {
+        if let Match::Owner { owner, is: OwnerIs::In(ids) | OwnerIs::NotIn { ids, .. } } = when {
+            let ids = ids.iter().filter(|(first, last)| first == last).map(|(id, _)| *id);
+            match owner {
+                Owner::User => proxies.users.extend(ids),
+                Owner::Group => proxies.groups.extend(ids),
+            }
+        }
+    }
+    proxies
 }
 
 /// Who is the proxy on one side only.
@@ -181,27 +212,43 @@ fn proxies_of_one(left: &Owners, right: &Owners) -> Owners {
 
 /// Whether nobody but the owners sends the traffic.
 fn only_they_send(owners: &Owners, traffic: &Traffic) -> bool {
-    [("user ", &owners.users), ("group ", &owners.groups)].iter().any(|(word, ids)| {
-        let of_one = traffic.words.iter().filter_map(|words| words.strip_prefix(word));
-        of_one.flat_map(str::parse::<u32>).any(|id| ids.contains(&id))
+    [(Topic::User, &owners.users), (Topic::Group, &owners.groups)].iter().any(|(topic, ids)| {
+        let of = traffic.word(*topic).filter(|word| !word.not);
+        let is_one = |value: &String| value.parse().is_ok_and(|id| ids.contains(&id));
+        of.is_some_and(|word| word.values.iter().all(is_one))
     })
 }
 
 impl DifferenceWords {
+    /// Whether it tells of ordinary packets, or of all alike.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
+        self.corners.is_empty()
+    }
+
+    /// Whether these are packets of another family at the same hook.
+    fn is_of_another_family(&self, other: &Self) -> bool {
+        let pairs = self.kinds.iter().flat_map(|one| other.kinds.iter().map(move |two| (one, two)));
+        let mut pairs =
+            pairs.map(|(one, two)| (one.hook == two.hook, (one.families, two.families)));
+        pairs.all(|(is_there, families)| {
+            let is_another = matches!(
+                families,
+                (Families::Ipv4, Families::Ipv6) | (Families::Ipv6, Families::Ipv4)
+            );
+            is_there && is_another
+        })
+    }
+
     /// Whether both sides do here what they do there.
     fn does_like(&self, other: &Self) -> bool {
         let does = |words: &Explanation| (words.outcome.clone(), words.also.clone());
         self.and_more == other.and_more
             && self.of_a_proxy == other.of_a_proxy
+            && self.is_ordinary() == other.is_ordinary()
             && self.reached == other.reached
             && self.supposes == other.supposes
             && does(&self.left) == does(&other.left)
             && does(&self.right) == does(&other.right)
-    }
-
-    /// Whether the rungs that decide here are those that decide there.
-    fn has_rungs_of(&self, other: &Self) -> bool {
-        let rungs = |it: &Self| (it.left.rung.clone(), it.right.rung.clone());
-        rungs(self) == rungs(other) && rungs(self) != (None, None)
     }
 }

@@ -3,6 +3,7 @@
 
 mod difference;
 mod path;
+mod sentence;
 mod treatment;
 mod unless;
 
@@ -17,6 +18,7 @@ use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
 pub use path::{ClauseWords, LocatorWords, RungWords, StepWords};
+pub use sentence::{Sentence, Sides, sentences};
 pub use treatment::Treatment;
 pub use unless::{OpenRule, Unless};
 
@@ -90,6 +92,18 @@ impl Explanation {
     pub fn words(&self) -> String {
         let outcome = self.outcome.trim_start_matches("captured: ");
         let also = self.also.iter().map(String::as_str);
+        std::iter::once(outcome).chain(also).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Explanation {
+    /// The same as [`Explanation::words`], in as few words as will do: `outbound proxy port 15001, zone 2`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let outcome = self.outcome.trim_start_matches("captured: ");
+        let outcome = outcome.strip_prefix("redirected to ").unwrap_or(outcome);
+        let outcome = outcome.strip_prefix("the ").unwrap_or(outcome);
+        let also = self.also.iter().map(|also| also.trim_start_matches("connection tracking "));
         std::iter::once(outcome).chain(also).collect::<Vec<_>>().join(", ")
     }
 }

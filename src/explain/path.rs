@@ -32,7 +32,7 @@ pub struct ClauseWords {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// The clause, or the beginning of its first line.
+    /// The clause on one line, with its block if it has one; of a very long one the ends.
     pub text: String,
 }
 
@@ -114,14 +114,45 @@ impl RungWords {
 impl ClauseWords {
     pub(super) fn of(clause: Span, sources: &Sources) -> Self {
         let place = sources.place(clause);
-        let text = sources.text(clause).lines().next().unwrap_or_default();
+        let text = sources.text(Span { end: end(clause, sources), ..clause });
+        let words: Vec<&str> =
+            text.lines().map(uncommented).flat_map(str::split_whitespace).collect();
         Self {
             file: place.file.to_owned(),
             line: place.line,
             column: place.column,
-            text: shortened(text.trim_end()),
+            text: shortened(&words.join(" ")),
         }
     }
+}
+
+/// Where a clause ends: a word that stands for its block, like `dns`, with the block.
+fn end(clause: Span, sources: &Sources) -> u32 {
+    let file = &sources.file(clause.file).text;
+    let behind = file.get(clause.end as usize..).unwrap_or_default();
+    let is_block = behind.trim_start().starts_with('{') && !sources.text(clause).contains('{');
+    let mut length = 0;
+    let mut depth = 0_usize;
+    for line in behind.split_inclusive('\n').take_while(|_| is_block) {
+        for (at, sign) in uncommented(line).char_indices() {
+            match sign {
+                '{' => depth += 1,
+                '}' if depth <= 1 => {
+                    let end = u32::try_from(length + at + 1).unwrap_or_default();
+                    return clause.end + end;
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+        length += line.len();
+    }
+    clause.end
+}
+
+/// A line without its comment. Texts in quotation marks stand in no clause of a packet.
+fn uncommented(line: &str) -> &str {
+    line.split_once('#').map_or(line, |(before, _)| before)
 }
 
 /// The place in the trace of the rule that is why the packet fares so: of the rules of rungs, the
@@ -186,8 +217,22 @@ pub(super) fn words(
             at = caller;
         }
     }
+    let sets_zone = |step: &Step<'_>| matches!(step.rule.then, Action::SetZone(_));
+    let first_zone = run.trace.iter().position(sets_zone);
     let steps = run.trace.iter().enumerate();
-    steps.map(|(at, step)| step_words(packet.hook, step, matter.contains(&at), context)).collect()
+    let words = steps.map(|(at, step)| {
+        let mut words = step_words(packet.hook, step, matter.contains(&at), context);
+        // The first zone holds; none does of a packet that has its connection or is exempt from tracking.
+        if sets_zone(step) && (run.outcome.zone.is_none() || first_zone != Some(at)) {
+            words.does += match run.outcome.zone {
+                Some(_) => ", but the first zone holds",
+                None => ", without effect",
+            };
+            words.matters = false;
+        }
+        words
+    });
+    words.collect()
 }
 
 fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>) -> StepWords {

@@ -7,12 +7,14 @@ use super::diagram::Function;
 use super::equality::are_built_the_same;
 use super::eval::run_in_order;
 use super::exact::Exact;
-use super::space::{Bits, Space};
+use super::kinds::{Kinds, kinds, usual};
+use super::ordinary::{Among, Corner, Proxies, corners, is_known};
+use super::space::{Bits, NOTHING, Space};
 use super::symbolic::{Fates, fates};
-use super::traffic::{Traffic, kinds};
+use super::traffic::Traffic;
 use super::witness::packet;
 use super::{Limit, Outcome, Packet, Question, Verdict};
-use crate::ir::{Base, Hook, Ruleset};
+use crate::ir::{Base, Hook, Ruleset, Schedule};
 use crate::net::Family;
 
 /// A way in which two rulesets differ.
@@ -35,8 +37,11 @@ pub struct Difference {
 pub struct Region {
     /// The way, with a packet of the first kind.
     pub difference: Difference,
-    /// All packets that are treated differently in this way, in kinds.
+    /// All packets that are treated differently in this way, in kinds; or those of them that are told here.
     pub traffic: Vec<Traffic>,
+    /// Of which of them this tells. The ordinary ones have a region of their own, which goes before, unless
+    /// what is true of them is true of the others alike.
+    pub among: Among,
     /// Whether there are more than those.
     pub and_more: bool,
 }
@@ -62,7 +67,7 @@ const MOST_WAYS: usize = 12;
 ///
 /// If the rulesets are too entangled to tell.
 pub fn compare(left: &Ruleset, right: &Ruleset) -> Result<Vec<Difference>, Limit> {
-    Ok(each(left, right, Scope::Alone, MOST_WAYS, &|_, _, difference| difference)?.ways)
+    Ok(each(left, right, Scope::Alone, MOST_WAYS, &|_, _, found| found.difference)?.ways)
 }
 
 /// A difference that [`compare`] finds, much faster than all of them; none if it finds none.
@@ -74,11 +79,12 @@ pub(crate) fn first_difference(
     left: &Ruleset,
     right: &Ruleset,
 ) -> Result<Option<Difference>, Limit> {
-    let found = each(left, right, Scope::Alone, 1, &|_, _, difference| difference)?;
+    let found = each(left, right, Scope::Alone, 1, &|_, _, found| found.difference)?;
     Ok(found.ways.into_iter().next())
 }
 
-/// The same as [`compare`], with all packets that differ in each way, as far as the question goes.
+/// The same as [`compare`], with all packets that differ in each way, as far as the question goes, the
+/// ordinary ones apart from the others. The proxy's are not ordinary.
 ///
 /// # Errors
 ///
@@ -87,14 +93,107 @@ pub fn compare_in_full(
     left: &Ruleset,
     right: &Ruleset,
     question: Question,
+    proxies: &Proxies,
 ) -> Result<Comparison<Region>, Limit> {
-    each(left, right, Scope::Asked(question), MOST_WAYS, &region)
+    let told = each(left, right, Scope::Asked(question), MOST_WAYS, &|exact, packets, found| {
+        regions(exact, packets, found, proxies)
+    })?;
+    Ok(Comparison { ways: told.ways.into_iter().flatten().collect(), and_more: told.and_more })
 }
 
-fn region(exact: &mut Exact<'_>, packets: Function, difference: Difference) -> Region {
+fn regions(
+    exact: &mut Exact<'_>,
+    packets: Function,
+    found: Found<'_>,
+    proxies: &Proxies,
+) -> Vec<Region> {
     let (space, packets) = exact.packets(packets);
-    let (traffic, is_all) = kinds(space, packets, &difference.packet);
-    Region { difference, traffic, and_more: !is_all }
+    let told = |space: &mut Space, difference: Difference, among| {
+        let Kinds { traffic, are_all, .. } =
+            kinds(space, packets, Function::TRUE, &difference.packet, false);
+        Region { difference, traffic, among, and_more: !are_all }
+    };
+    if !is_known(space.hook) {
+        return vec![told(space, found.difference, Among::All)];
+    }
+    let reasons = corners(space, proxies);
+    let all = space.all();
+    let packets = space.diagrams.and(packets, all);
+    let is_corner = space.diagrams.any(reasons.iter().map(|(_, corner)| *corner).collect());
+    let rest = space.diagrams.and(packets, is_corner);
+    let first = space.diagrams.minus(packets, rest);
+    if first == Function::FALSE {
+        let among = Among::Corners(met(space, packets, &reasons));
+        return vec![told(space, found.difference, among)];
+    }
+    let usual = packet(space, first);
+    let Kinds { traffic, covered, are_all } = kinds(space, packets, is_corner.not(), &usual, true);
+    let usual = found.of(usual);
+    if are_all && are_just(space, covered, packets) {
+        return vec![told(space, usual, Among::All)];
+    }
+    let ordinary =
+        Region { difference: usual, traffic, among: Among::Ordinary, and_more: !are_all };
+    if rest == Function::FALSE {
+        return vec![ordinary];
+    }
+    let among = Among::Corners(met(space, rest, &reasons));
+    // Of all corners, that of a transparent proxy's socket is the least telling.
+    let mut told_first = rest;
+    for (_, corner) in reasons.iter().filter(|(reason, _)| *reason == Corner::Transparent) {
+        told_first = space.diagrams.minus(told_first, *corner);
+    }
+    let shown = if told_first == Function::FALSE { rest } else { told_first };
+    let corner = found.of(packet(space, shown));
+    vec![ordinary, told(space, corner, among)]
+}
+
+/// Whether `packets` are all that are `covered`, or all of those that ask what becomes of their connection.
+fn are_just(space: &mut Space, covered: Function, packets: Function) -> bool {
+    let asks = space.is(space.decided, NOTHING);
+    let asks = space.diagrams.and(asks, covered);
+    let (usual, all) = (usual(space), space.all());
+    let usual = space.diagrams.and(usual, all);
+    let [covered, asks, packets] =
+        [covered, asks, packets].map(|some| space.diagrams.and(some, usual));
+    packets == covered || packets == asks
+}
+
+/// Reasons for which none of `packets` is ordinary, so that each has one.
+fn met(space: &mut Space, packets: Function, reasons: &[(Corner, Function)]) -> Vec<Corner> {
+    let mut rest = packets;
+    let mut met = Vec::new();
+    for (reason, corner) in reasons {
+        if let Some((whole, _)) =
+            reasons.iter().find(|(_, of)| !space.diagrams.meet(rest, of.not()))
+        {
+            met.push(*whole);
+            break;
+        }
+        if space.diagrams.meet(rest, *corner) {
+            rest = space.diagrams.minus(rest, *corner);
+            met.push(*reason);
+        }
+    }
+    met.sort_unstable();
+    met.dedup();
+    met
+}
+
+/// A difference that was found, by which that of other packets is told that fare alike.
+struct Found<'a> {
+    difference: Difference,
+    rulesets: [&'a Ruleset; 2],
+    schedules: [&'a Schedule<'a>; 2],
+}
+
+impl Found<'_> {
+    /// The same of another packet.
+    fn of(&self, packet: Packet) -> Difference {
+        let [left, right] =
+            [0, 1].map(|n| run_in_order(self.rulesets[n], &packet, self.schedules[n]).outcome);
+        Difference { packet, left, right, supposes: self.difference.supposes.clone() }
+    }
 }
 
 /// Ways in which the two rulesets differ chain by chain: none if, whatever other chains are loaded
@@ -124,7 +223,7 @@ pub fn compare_beside(
             continue;
         }
         let scope = Scope::Chain { base, shared };
-        let found = each(left, right, scope, MOST_WAYS, &|_, _, difference| (base, difference))?;
+        let found = each(left, right, scope, MOST_WAYS, &|_, _, found| (base, found.difference))?;
         all.extend(found.ways);
     }
     Ok(all)
@@ -187,7 +286,7 @@ fn computed<T>(
 }
 
 /// What is made of a difference and its packets.
-type Tell<'a, T> = dyn Fn(&mut Exact<'_>, Function, Difference) -> T + 'a;
+type Tell<'a, T> = dyn Fn(&mut Exact<'_>, Function, Found<'_>) -> T + 'a;
 
 fn each<T>(
     left: &Ruleset,
@@ -235,22 +334,24 @@ fn at<T>(
                 count += 1;
                 let space = &mut exact.space;
                 let packet = packet(space, rest);
-                let [left, right] = [(left, 0), (right, 1)]
-                    .map(|(side, n)| run_in_order(side, &packet, &pair.schedules[n]).outcome);
+                let [left, right] =
+                    [0, 1].map(|n| run_in_order(sides[n], &packet, &pair.schedules[n]).outcome);
                 let supposes = if is_supposed { pair.supposes.clone() } else { Vec::new() };
                 let difference = Difference { packet, left, right, supposes };
+                let schedules = [&pair.schedules[0], &pair.schedules[1]];
+                let found = Found { difference, rulesets: sides, schedules };
                 if most == 1 {
-                    all.ways.push(tell(&mut exact, rest, difference));
+                    all.ways.push(tell(&mut exact, rest, found));
                     return Ok(());
                 }
                 let [one, other] = &pair.fates;
-                let region = alike(space, one, &difference.left, rest);
-                let region = alike(space, other, &difference.right, region);
+                let region = alike(space, one, &found.difference.left, rest);
+                let region = alike(space, other, &found.difference.right, region);
                 if space.diagrams.is_full() || region == Function::FALSE {
                     return Err(Limit::Memory);
                 }
                 rest = space.diagrams.minus(rest, region);
-                all.ways.push(tell(&mut exact, region, difference));
+                all.ways.push(tell(&mut exact, region, found));
             }
         }
     }

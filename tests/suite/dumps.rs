@@ -176,7 +176,7 @@ fn rules_are_named_by_line_by_file_and_by_handle() {
     let (words, places_of_save) = places(&[&save]);
     assert!(
         words.starts_with(
-            "captured: redirected to port 15053, unless line 5 takes it, which is not understood\n"
+            "captured: redirected to port 15053, unless line 5 takes it, which is not\n  understood\n"
         ),
         "{words}"
     );

@@ -218,7 +218,7 @@ fn what_cannot_run_is_no_success_in_any_form() {
     let document = sarif(stderr(&in_form(&["diff", old, new], "sarif")));
     let message = document["runs"][0]["results"][0]["message"]["text"].as_str().unwrap();
     assert!(message.contains("kuma `web` differs from sidecar `istio`\n"), "{message}");
-    assert!(message.contains("\n  for example outbound "), "{message}");
+    assert!(message.contains("\n  for example inbound "), "{message}");
     let output = in_form(&["diff", old, old], "junit");
     exits(&output, 0);
     assert_eq!(junit(stderr(&output)).failures, 0);

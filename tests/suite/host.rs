@@ -275,5 +275,5 @@ fn services_that_take_traffic_stand_in_a_policys_way() {
     has_in_order(&said, &["elsewhere, of other traffic, rules drop at input"]);
     // What comes in is dropped behind its capture.
     let said = beside("ufw.v4", 1);
-    has_in_order(&said, &["different in ", "newly dropped"]);
+    has_in_order(&said, &["different in ", "dropped beside the rules", "rules: "]);
 }

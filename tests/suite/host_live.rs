@@ -108,7 +108,7 @@ fn a_set_that_was_emptied_by_hand_is_told() {
         netns.output("nft", &["flush", "set", family, table, name]);
     }
     let said = verify(&netns, NETWORKS, 1, "loaded, but not as policy");
-    assert!(said.contains("newly captured"), "{said}");
+    assert!(said.contains("is captured by the rules and not by the policy"), "{said}");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn rules_of_others_stand_in_the_way_or_do_not() {
     let redirect = "-t nat -A OUTPUT -o eth0 -p tcp -d 10.0.0.0/8 -j REDIRECT --to-ports 4140";
     netns.output("iptables-nft", &redirect.split(' ').collect::<Vec<_>>());
     let said = verify(&netns, DEFAULT, 1, "loaded, but rules of others stand in its way: ");
-    for part in ["port 15001", "redirected to port 4140", "OUTPUT 1", "which no listing tells"] {
+    for part in ["port 15001", "to port 4140 by the rules", "OUTPUT 1", "which no listing tells"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     netns.output("iptables-nft", &["-t", "nat", "-F", "OUTPUT"]);

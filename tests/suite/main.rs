@@ -55,6 +55,7 @@ mod refusal;
 mod routing;
 mod rules_import;
 mod rulesets;
+mod screens;
 mod shortest;
 mod smt;
 mod supply;

@@ -295,8 +295,8 @@ fn what_no_policy_says_is_told_with_packets_and_printed_if_asked_for() {
     for part in [
         "note: Istio (istio): chain ISTIO_INBOUND of nat has a rule in line 22 that is not known of the mesh\n",
         "error: no policy says exactly that: the nearest, `istio`, treats packets otherwise than the rules of \
-         Istio\nnewly captured: dropped → redirected to the inbound proxy port 15006\n  for example inbound \
-         tcp from 192.168.7.1 to 10.0.0.7:8080 in eth0\n",
+         Istio\nInbound TCP to port 8080 from 192.168.7.0/24 is dropped by the rules and goes to port 15006 by \
+         the policy, IPv4\n  for example inbound tcp from 192.168.7.1 to 10.0.0.7:8080 in eth0\n",
     ] {
         assert!(said.contains(part), "{said}");
     }

@@ -1,5 +1,7 @@
 //! Differences of two rulesets, for people and for programs.
 
+mod screen;
+
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
@@ -8,17 +10,16 @@ use clap::Args;
 use serde::Serialize;
 
 use super::loaded::Loaded;
-use super::page::{WIDTH, paragraph};
+use super::page::paragraph;
 use super::question::Form;
 use super::report::Messages;
 use super::subject::Subject;
 use super::{Outcome, output};
 use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
-use crate::explain::{Change, DifferenceWords, Explanation, OpenRule};
-use crate::lower::Owners;
+use crate::explain::{Change, DifferenceWords, OpenRule, Sides};
 use crate::net::{Families, Family};
-use crate::semantics::{Comparison, Difference, Limit};
+use crate::semantics::{Difference, Limit};
 use crate::verify::{self, Apart, Elsewhere, Side, Verdict};
 
 /// What `--json` says of two rulesets.
@@ -48,11 +49,8 @@ pub(super) struct Compared<'a> {
     namespace: Option<&'a Loaded>,
 }
 
-/// Most differences that are told in full.
-const MOST: usize = 8;
-
-/// The same of a host that was asked.
-const MOST_OF_A_HOST: usize = 2;
+pub(super) use screen::brief;
+use screen::{MOST, MOST_OF_A_HOST, Screen};
 
 /// How to say what differs.
 #[derive(Args)]
@@ -60,6 +58,12 @@ pub(super) struct Answer {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Tell also of corners: packets over loopback, of the proxy itself, with marks, within connections.
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
+    /// Show the rules that decide on either side.
+    #[arg(long, conflicts_with = "json")]
+    ways: bool,
     /// Decide nothing, but write the question for a solver.
     #[arg(long, value_name = "FORM", conflicts_with = "json")]
     emit: Option<Form>,
@@ -70,13 +74,12 @@ impl Answer {
         self.json
     }
 
-    /// Prints what differs between the two by `compare`, below `head` if it is given in how many ways. Where
+    /// Prints what differs between the two that are asked about, below `head` if it is given in how many ways. Where
     /// nothing does, `equal` is the rest of a line about these families. That something does
     /// is also a message, by a name, about the file that was `asked` about.
     pub(super) fn print(
         &self,
-        [left, right]: [&Subject; 2],
-        compare: Compare<'_>,
+        Asked { pair: [left, right], sides, compare }: Asked<'_>,
         equal: impl FnOnce(&str) -> String,
         head: impl FnOnce(&str) -> String,
         asked: (&Messages, &'static str, &Path),
@@ -99,11 +102,10 @@ impl Answer {
                 match routing {
                     Outcome::Bad => paragraph(&mut text, "", &format!("{head}equal{line}"), "  "),
                     Outcome::Unknown => {
-                        let _ = writeln!(text, "equal as far as known{line}, but for routing");
+                        let said = format!("equal as far as known{line}, but for routing");
+                        paragraph(&mut text, "", &said, "  ");
                     }
-                    Outcome::Good => {
-                        let _ = writeln!(text, "equal{line}");
-                    }
+                    Outcome::Good => paragraph(&mut text, "", &format!("equal{line}"), "  "),
                 }
                 text += &apart(&verdict.apart);
             } else {
@@ -114,14 +116,38 @@ impl Answer {
             text += &namespace.map(Loaded::routing_words).unwrap_or_default();
             output::print(text.as_bytes())?;
         } else {
-            let ways = match (all.ways.len(), all.and_more) {
+            // Corners are counted apart, where they are not all that there is.
+            let ordinary = all.ways.iter().filter(|way| way.is_ordinary()).count();
+            let count = if ordinary > 0 { ordinary } else { all.ways.len() };
+            let ways = match (count, all.and_more) {
                 (1, false) => "1 way".to_owned(),
                 (count, false) => format!("{count} ways"),
                 (count, true) => format!("more than {count} ways"),
             };
             // Who asks a host wants to know why first, and not all of how.
             let most = if namespace.is_some() { MOST_OF_A_HOST } else { MOST };
-            let mut text = head(&ways) + &words(all, left, right, most);
+            let screen = Screen {
+                pair: [left, right],
+                sides,
+                families,
+                most: if self.all { usize::MAX } else { most },
+                all: self.all,
+                ways: self.ways,
+                paints: asked.0.paints(),
+            };
+            let mut text = if sides == Sides::PolicyAndRules && right.has_no_rules() {
+                let mut text = String::new();
+                let said = format!(
+                    "{} has no rules, so nothing of {} is in force: every packet of {} is untouched",
+                    right.name,
+                    left.name,
+                    families_words(families)
+                );
+                paragraph(&mut text, "", &said, "  ");
+                text
+            } else {
+                screen.text(&head(&ways), all)
+            };
             elsewhere(&mut text, &verdict.elsewhere);
             passed_over(&mut text, [left, right]);
             text += &namespace.map(Loaded::routing_words).unwrap_or_default();
@@ -142,9 +168,18 @@ impl Answer {
             verify::Answer::Different => (Outcome::Bad, "differs from"),
         };
         let said = format!("{} {differs} {}", right.name, left.name);
-        messages.result(name, file, said + &brief(all));
+        messages.result(name, file, said + &brief(all, sides, families));
         Ok(if routing == Outcome::Bad { routing } else { outcome })
     }
+}
+
+/// What is asked about two sides.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) pair: [&'a Subject; 2],
+    /// What they are to each other.
+    pub(super) sides: Sides,
+    pub(super) compare: Compare<'a>,
 }
 
 /// How two sides are compared.
@@ -174,7 +209,7 @@ fn as_far_as_known(head: &str, line: &str, verdict: &Verdict) -> String {
     }
     for difference in verdict.ways.ways.iter().take(2) {
         let example = difference.begins.as_ref().unwrap_or(&difference.packet);
-        let text = format!("for example {example}: perhaps {}", outcomes(difference));
+        let text = format!("for example {example}: perhaps {}", screen::outcomes(difference));
         paragraph(&mut out, "  ", &text, "    ");
     }
     out
@@ -244,10 +279,14 @@ fn apart(apart: &Apart) -> String {
     } else {
         format!("is {one} | {other}")
     };
-    format!(
+    let mut out = String::new();
+    let said = format!(
         "alone only: beside other chains they may differ, as at {hook} in {kind} chains of priority \
-         {priority}\n  `{packet}` {what}\n"
-    )
+         {priority}"
+    );
+    paragraph(&mut out, "", &said, "  ");
+    paragraph(&mut out, "  ", &format!("`{packet}` {what}"), "    ");
+    out
 }
 
 /// Refuses rules that lead into a chain of others, of which nobody knows what it does.
@@ -300,142 +339,4 @@ fn print_json(
         namespace,
     };
     output::print(Message::new("comparison", compared).pretty().as_bytes()).map(drop)
-}
-
-/// The first few in words: for which packets, and an example with both ways.
-fn words(
-    Comparison { ways: all, and_more }: &Comparison<DifferenceWords>,
-    left: &Subject,
-    right: &Subject,
-    most: usize,
-) -> String {
-    let mut out = String::new();
-    let shown = &all[..all.len().min(most)];
-    let rows: Vec<_> = shown
-        .iter()
-        .map(|shown| [way(&left.name, &shown.left), way(&right.name, &shown.right)])
-        .collect();
-    let has_columns = rows.iter().all(fit_side_by_side);
-    for (at, (difference, rows)) in shown.iter().zip(&rows).enumerate() {
-        if difference.of_a_proxy && (at == 0 || !shown[at - 1].of_a_proxy) {
-            out.push('\n');
-            let proxies = format!(
-                "Only the proxy of one of the two sends the rest: {}, and {}",
-                proxy(left),
-                proxy(right)
-            );
-            paragraph(&mut out, "", &proxies, "");
-        }
-        let change = difference.change.words();
-        out.push('\n');
-        let heading = format!("{}. {change}: {}", at + 1, outcomes(difference));
-        paragraph(&mut out, "", &heading, "   ");
-        for traffic in &difference.traffic {
-            paragraph(&mut out, "     ", traffic, "       ");
-        }
-        if difference.and_more {
-            let _ = writeln!(out, "     and more");
-        }
-        for supposed in &difference.supposes {
-            paragraph(&mut out, "   ", &format!("if {supposed}, which no listing tells"), "     ");
-        }
-        let example = difference.begins.as_ref().unwrap_or(&difference.packet);
-        paragraph(&mut out, "   ", &format!("for example {example}"), "     ");
-        if difference.begins.is_some() {
-            paragraph(&mut out, "   ", &format!("which is then {}", difference.packet), "     ");
-        }
-        if !difference.reached {
-            let _ = writeln!(out, "   though none was found that gets there (`explain --hook`)");
-        }
-        if has_columns { side_by_side(&mut out, rows) } else { one_below_the_other(&mut out, rows) }
-    }
-    let more = all.len().saturating_sub(most);
-    let _ = match (more, and_more) {
-        (0, false) => Ok(()),
-        (0, true) => writeln!(out, "\nand more"),
-        (more, false) => writeln!(out, "\nand {more} more"),
-        (more, true) => writeln!(out, "\nand more than {more} more"),
-    };
-    out
-}
-
-/// Who is the proxy to a policy: ``user 5678 of kuma `web` ``.
-fn proxy(subject: &Subject) -> String {
-    let Owners { users, groups } = subject.context().owners();
-    let word = |what, ids: &[u32]| {
-        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        (!ids.is_empty()).then(|| format!("{what} {}", ids.join(", ")))
-    };
-    let who: Vec<_> =
-        [word("user", &users), word("group", &groups)].into_iter().flatten().collect();
-    let who = if who.is_empty() { "nobody".to_owned() } else { who.join(" or ") };
-    format!("{who} of {}", subject.name)
-}
-
-/// The first few, each with an example, in lines behind others.
-pub(super) fn brief(Comparison { ways: all, and_more }: &Comparison<DifferenceWords>) -> String {
-    let mut out = String::new();
-    for difference in all.iter().take(MOST) {
-        let example = difference.begins.as_ref().unwrap_or(&difference.packet);
-        let change = difference.change.words();
-        let _ = write!(out, "\n{change}: {}\n  for example {example}", outcomes(difference));
-    }
-    if all.len() > MOST || *and_more {
-        out += "\nand more";
-    }
-    out
-}
-
-/// `untouched → captured: redirected to port 15001`.
-fn outcomes(difference: &DifferenceWords) -> String {
-    format!("{} → {}", difference.left.words(), difference.right.words())
-}
-
-/// A name, and the rules that matter.
-fn way(name: &str, explanation: &Explanation) -> Vec<String> {
-    let mut lines = vec![name.to_owned()];
-    for step in explanation.path.iter().filter(|step| step.matters && !step.enters) {
-        let why = step.why().map_or_else(String::new, |why| format!(" [{}]", on_one_line(&why)));
-        lines.push(format!("{} {}  {}{why}", step.chain, step.rule, step.does));
-    }
-    if lines.len() == 1 {
-        lines.push("no rule is about it".to_owned());
-    }
-    if let Some(clause) = &explanation.clause {
-        let file = on_one_line(&clause.file);
-        lines.push(format!("{file}:{}  {}", clause.line, clause.text));
-    }
-    lines
-}
-
-/// What stands before a column, and between two.
-const BEFORE: &str = "     ";
-const BETWEEN: &str = " │ ";
-
-fn widest(lines: &[String]) -> usize {
-    lines.iter().map(|line| line.chars().count()).max().unwrap_or_default()
-}
-
-fn fit_side_by_side(rows: &[Vec<String>; 2]) -> bool {
-    let [left, right] = rows;
-    BEFORE.len() + widest(left) + BETWEEN.chars().count() + widest(right) <= WIDTH
-}
-
-fn side_by_side(out: &mut String, [left, right]: &[Vec<String>; 2]) {
-    let width = widest(left);
-    for at in 0..left.len().max(right.len()) {
-        let [one, other] = [left, right].map(|side| side.get(at).map_or("", String::as_str));
-        let padding = width - one.chars().count();
-        let line = format!("{BEFORE}{one}{:padding$}{BETWEEN}{other}", "");
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
-}
-
-fn one_below_the_other(out: &mut String, rows: &[Vec<String>; 2]) {
-    for side in rows {
-        for (at, line) in side.iter().enumerate() {
-            let before = if at == 0 { BEFORE } else { "       " };
-            paragraph(out, before, line, "           ");
-        }
-    }
 }
