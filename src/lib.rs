@@ -59,6 +59,8 @@ pub mod lower;
 pub mod net;
 mod nft;
 pub mod optimise;
+#[cfg(feature = "picture")]
+pub mod picture;
 pub mod policy;
 mod prove;
 pub mod reader;

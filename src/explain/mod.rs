@@ -3,6 +3,7 @@
 
 mod difference;
 mod path;
+mod table;
 mod treatment;
 mod unless;
 
@@ -17,7 +18,10 @@ use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
 pub use path::{ClauseWords, LocatorWords, RungWords, StepWords};
+pub use table::{Fate, Rest, Row, Table, Values, tables};
 pub use treatment::Treatment;
+#[cfg(feature = "picture")]
+pub(crate) use unless::usual;
 pub use unless::{OpenRule, Unless};
 
 pub use crate::lower::Ports;
@@ -187,7 +191,7 @@ impl Context<'_> {
     }
 
     /// The host that the policy asks for.
-    fn host(&self) -> Host {
+    pub(crate) fn host(&self) -> Host {
         let lowered = self.policy.map(lower);
         lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
     }

@@ -53,10 +53,20 @@ const WIDEST_HOLE: u128 = 16;
 /// `packets` in as few kinds as easily found, that of `first` before others; and whether these are
 /// all of them.
 pub(super) fn kinds(space: &mut Space, packets: Function, first: &Packet) -> (Vec<Traffic>, bool) {
+    kinds_of(space, packets, packets, first)
+}
+
+/// The same until all of `wanted` are told, which are among `packets`: all others may be told along.
+pub(super) fn kinds_of(
+    space: &mut Space,
+    packets: Function,
+    wanted: Function,
+    first: &Packet,
+) -> (Vec<Traffic>, bool) {
     let mut kinds = Vec::new();
     let usual = usual(space);
     let packets = space.diagrams.or(packets, usual.not());
-    let mut rest = space.diagrams.and(packets, usual);
+    let mut rest = space.diagrams.and(wanted, usual);
     let mut packet = first.clone();
     let asked = space.diagrams.variables(packets);
     while kinds.len() < MOST_KINDS {
