@@ -39,8 +39,8 @@
 //! ```
 //!
 //! A CNI plugin's use of it is `examples/cni.rs`. The feature `host` adds what loads rules into a
-//! namespace, which runs programs. The feature `cli` (on by default) adds the `weir` command; a library
-//! user turns it off.
+//! namespace, which runs programs, and the feature `picture` what draws rules. The feature `cli` (on by
+//! default) adds the `weir` command; a library user turns it off.
 
 pub mod backend;
 #[cfg(feature = "cli")]

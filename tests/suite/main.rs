@@ -45,6 +45,7 @@ mod mistakes;
 mod mutants;
 mod nft;
 mod nft_host;
+mod pages;
 mod provenance;
 mod random_kernel;
 mod reality;
