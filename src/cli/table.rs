@@ -112,6 +112,12 @@ fn words(Tables { of, tables }: &Tables, columns: usize, all: bool) -> String {
             }
         }
         columns_of(&mut out, &lines, columns);
+        if !table.asks.is_empty() {
+            let asks = table.asks.iter().map(|text| format!("`{}`", on_one_line(text)));
+            let asks = list(&asks.collect::<Vec<_>>(), all);
+            let text = format!("{asks}, which packets do not tell, are answered as usual");
+            paragraph_within(&mut out, "  if ", &text, "     ", columns);
+        }
         for supposed in &table.supposes {
             paragraph_within(
                 &mut out,

@@ -2,6 +2,10 @@
 //!
 //! Rows of a table are apart, and with what stands for all else they are every packet that the table is about.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -30,6 +34,9 @@ pub struct Table {
     pub rest: Vec<Rest>,
     /// What all that supposes about the order of chains that tie, of which no text tells.
     pub supposes: Vec<String>,
+    /// What rules ask that packets do not tell, and on which it may depend what becomes of them: the usual
+    /// answers count, as in an explanation.
+    pub asks: Vec<String>,
 }
 
 /// Packets, and what becomes of them.
@@ -115,10 +122,11 @@ pub fn tables(
         if !chains.clone().any(|chain| chain.base.is_some_and(|base| base.hook == hook)) {
             continue;
         }
+        let told = address(ruleset, hook);
         let mut all: Vec<(Family, Shares)> = Vec::new();
         for family in families.iter() {
             let when = ordinary(hook, family, &owners);
-            if let Some(shares) = shares(ruleset, (hook, family), &when, address(hook))? {
+            if let Some(shares) = shares(ruleset, (hook, family), &when, told)? {
                 all.push((family, shares));
             }
         }
@@ -127,11 +135,13 @@ pub fn tables(
             supposes.extend(shares.supposes.iter().cloned());
         }
         supposes.dedup();
+        let asks = all.iter().flat_map(|(_, shares)| &shares.asks);
+        let asks: BTreeSet<String> = asks.map(ToString::to_string).collect();
         tables.push(Table {
             direction: direction.to_owned(),
             hook: hook.name().to_owned(),
             packets: packets(hook, &owners),
-            address: match address(hook) {
+            address: match told {
                 Direction::Source => "from",
                 Direction::Destination => "to",
             }
@@ -139,16 +149,34 @@ pub fn tables(
             rows: rows(&all, &ports),
             rest: rest(&all, &ports),
             supposes,
+            asks: asks.into_iter().collect(),
         });
     }
     Ok(tables)
 }
 
-/// Which address of packets is told.
-const fn address(hook: Hook) -> Direction {
-    match hook {
+/// Which address of packets is told: the one that more rules ask for there, or else that of the other machine.
+fn address(ruleset: &Ruleset, hook: Hook) -> Direction {
+    let mut counts = [0_usize; 2];
+    for table in &ruleset.tables {
+        let reached = table.reached_from(|base| base.hook == hook);
+        let chains = table.chains.iter().filter(|chain| reached.contains(&chain.name));
+        for when in chains.flat_map(|chain| &chain.rules).flat_map(|rule| &rule.when) {
+            match when {
+                Match::Address { of: Direction::Source, .. } => counts[0] += 1,
+                Match::Address { of: Direction::Destination, .. } => counts[1] += 1,
+                _ => {}
+            }
+        }
+    }
+    let others = match hook {
         Hook::Prerouting | Hook::Input => Direction::Source,
         Hook::Output | Hook::Postrouting | Hook::Forward => Direction::Destination,
+    };
+    match counts[0].cmp(&counts[1]) {
+        Ordering::Less => Direction::Destination,
+        Ordering::Equal => others,
+        Ordering::Greater => Direction::Source,
     }
 }
 
@@ -256,7 +284,10 @@ fn rows(all: &[(Family, Shares)], ports: &Ports) -> Vec<Row> {
     rows.sort_by_cached_key(|row| {
         let tells = |some: &Option<Values>| some.as_ref().is_none_or(|some| some.not);
         let keys = [&row.addresses, &row.ports, &row.protocols].map(tells);
-        (keys, row.becomes.clone(), row.ports.clone(), row.protocols.clone(), row.addresses.clone())
+        let addresses = row.addresses.iter().flat_map(|values| &values.items);
+        let addresses: Vec<IpAddr> =
+            addresses.filter_map(|net| net.split('/').next()?.parse().ok()).collect();
+        (keys, addresses, row.ports.clone(), row.protocols.clone(), row.becomes.clone())
     });
     rows
 }

@@ -85,6 +85,11 @@ pub enum Limit {
     /// The decision diagrams are too large.
     #[error("the rules are too entangled: decision diagrams of more than 16777216 nodes")]
     Memory,
+    /// Packets are shared out by too much.
+    #[error(
+        "what becomes of packets is no table: it would have more than 20000 rows, or depend on too much else"
+    )]
+    Shares,
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 //!
 //! The shares of one question are apart, and together they are all of its packets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::diagram::Function;
-use super::find::{asked, outcomes};
+use super::find::asked;
 use super::space::{PROCESS, Space};
-use super::symbolic::fates;
+use super::symbolic::{Fates, fates};
 use super::traffic::kinds_of;
 use super::witness::{address, packet};
 use super::{Limit, Outcome, Traffic, Verdict};
@@ -51,6 +52,9 @@ pub struct Shares {
     pub rest: Vec<(Outcome, Vec<String>)>,
     /// What that supposes about the order of chains that tie: empty if every order leads to the same.
     pub supposes: Vec<String>,
+    /// What rules ask that packets do not tell, and on which it may depend what becomes of them: the usual
+    /// answers count.
+    pub asks: BTreeSet<Arc<str>>,
 }
 
 /// Most shares of a question.
@@ -93,14 +97,14 @@ pub fn shares(
     }
     let schedules = ruleset.schedules(hook, family)?;
     let mut first: Option<Vec<(Outcome, Function)>> = None;
-    let mut supposes = Vec::new();
+    let (mut supposes, mut asks) = (Vec::new(), BTreeSet::new());
     for schedule in &schedules {
         let fates = fates(&mut space, ruleset, schedule)?;
+        asks.extend(questions(&space, &fates));
         let outcomes = outcomes(&mut space, &fates, all);
-        let summed = summed(&mut space, outcomes);
         match &first {
-            None => first = Some(summed),
-            Some(known) if *known == summed => {}
+            None => first = Some(outcomes),
+            Some(known) if *known == outcomes => {}
             Some(_) => supposes.clone_from(&schedules[0].supposes),
         }
     }
@@ -117,19 +121,22 @@ pub fn shares(
             share.becomes.clone_from(becomes);
             shares.push((place, share));
             if shares.len() > MOST_SHARES {
-                return Err(Limit::Memory);
+                return Err(Limit::Shares);
             }
         }
     }
     if space.diagrams.is_full() {
         return Err(Limit::Memory);
     }
-    let count = |place: usize| shares.iter().filter(|(of, _)| *of == place).count();
+    let mut counts = vec![0_usize; parts.len()];
+    for (place, _) in &shares {
+        counts[*place] += 1;
+    }
     let is_plain = |place: usize| {
         parts[place].1.iter().all(|(outcome, _)| outcome.is_plain()) && parts[place].1.len() == 1
     };
-    let rest =
-        (0..parts.len()).max_by_key(|place| (count(*place), is_plain(*place), parts.len() - place));
+    let rest = (0..parts.len())
+        .max_by_key(|place| (counts[*place], is_plain(*place), parts.len() - place));
     let rest = rest.unwrap_or_default();
     shares.retain(|(place, _)| *place != rest);
     let rest = parts.into_iter().nth(rest).map(|(_, becomes)| becomes).unwrap_or_default();
@@ -137,6 +144,7 @@ pub fn shares(
         shares: shares.into_iter().map(|(_, share)| share).collect(),
         rest,
         supposes,
+        asks,
     }))
 }
 
@@ -147,20 +155,67 @@ impl Outcome {
     }
 }
 
-/// `outcomes` with marks, zones and tracking left out, each once.
-fn summed(space: &mut Space, outcomes: Vec<(Outcome, Function)>) -> Vec<(Outcome, Function)> {
-    let mut summed: Vec<(Outcome, Function)> = Vec::new();
-    for (mut outcome, packets) in outcomes {
-        (outcome.zone, outcome.untracked) = (None, false);
-        if outcome.verdict != Verdict::Taken {
-            outcome.targets.clear();
-        }
-        match summed.iter_mut().find(|(known, _)| *known == outcome) {
-            Some((_, known)) => *known = space.diagrams.or(*known, packets),
-            None => summed.push((outcome, packets)),
-        }
+/// What rules ask that packets do not tell, of all on which `fates` depend.
+fn questions(space: &Space, fates: &Fates) -> BTreeSet<Arc<str>> {
+    let open: HashMap<u32, &Arc<str>> =
+        space.holds.iter().map(|(holds, variable)| (*variable, &holds.condition.text)).collect();
+    if open.is_empty() {
+        return BTreeSet::new();
     }
-    summed
+    let functions = [fates.accepted, fates.taken].into_iter();
+    let functions = functions.chain(fates.translations.values().copied());
+    let functions = functions.chain(fates.proxies.values().copied());
+    let variables: HashSet<u32> = functions.flat_map(|it| space.diagrams.variables(it)).collect();
+    let asked = open.into_iter().filter(|(variable, _)| variables.contains(variable));
+    asked.map(|(_, text)| Arc::clone(text)).collect()
+}
+
+/// What becomes of `packets`, each with those of which it does, marks, zones and tracking aside. What is handed to
+/// a transparent proxy counts as that, whatever else becomes of it.
+fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome, Function)> {
+    let plain = Outcome {
+        verdict: Verdict::Accept,
+        translation: None,
+        tproxy: None,
+        mark: 0,
+        routed: 0,
+        connmark: 0,
+        zone: None,
+        untracked: false,
+        targets: BTreeSet::new(),
+    };
+    let mut all = Vec::new();
+    let mut accepted = space.diagrams.and(packets, fates.accepted);
+    for (port, at) in &fates.proxies {
+        let handed = space.diagrams.and(accepted, *at);
+        accepted = space.diagrams.minus(accepted, *at);
+        all.push((Outcome { tproxy: Some(*port), ..plain.clone() }, handed));
+    }
+    for (to, at) in &fates.translations {
+        let translated = space.diagrams.and(accepted, *at);
+        all.push((Outcome { translation: Some(to.clone()), ..plain.clone() }, translated));
+    }
+    let untranslated = space.diagrams.minus(accepted, fates.translated);
+    all.push((plain.clone(), untranslated));
+    let taken = space.diagrams.and(packets, fates.taken);
+    let mut by_targets = vec![(Outcome { verdict: Verdict::Taken, ..plain.clone() }, taken)];
+    for (text, at) in &fates.targets {
+        let mut parts = Vec::new();
+        for (outcome, packets) in by_targets {
+            let mut met = outcome.clone();
+            met.targets.insert(Arc::clone(text));
+            parts.push((met, space.diagrams.and(packets, *at)));
+            parts.push((outcome, space.diagrams.minus(packets, *at)));
+        }
+        parts.retain(|(_, packets)| *packets != Function::FALSE);
+        by_targets = parts;
+    }
+    all.extend(by_targets);
+    let gone = space.diagrams.or(fates.accepted, fates.taken);
+    let dropped = space.diagrams.minus(packets, gone);
+    all.push((Outcome { verdict: Verdict::Drop, ..plain }, dropped));
+    all.retain(|(_, packets)| *packets != Function::FALSE);
+    all
 }
 
 /// Ports, as inclusive ranges that are sorted and apart.
@@ -227,7 +282,7 @@ impl<'s> Sharing<'s> {
         while rest != Function::FALSE {
             count += 1;
             if count > MOST_PROFILES {
-                return Err(Limit::Rules);
+                return Err(Limit::Shares);
             }
             let (alike, becomes) = self.profile(rest);
             if alike == Function::FALSE {
@@ -388,7 +443,7 @@ impl<'s> Sharing<'s> {
             }
             (Some(has), _) => Among { items: has, not: false },
             (None, Some(lacks)) => Among { items: lacks, not: true },
-            (None, None) => return Err(Limit::Memory),
+            (None, None) => return Err(Limit::Shares),
         }))
     }
 

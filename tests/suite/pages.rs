@@ -64,7 +64,7 @@ fn the_page_of_codes_has_every_code() {
     for code in diag::CODES {
         let text = diag::explain(code).unwrap();
         // The first line of each is its heading.
-        page.push_str(&format!("\n#{}\n", text.trim_end()));
+        page.extend(["\n#", text.trim_end(), "\n"]);
     }
     made_anew(&root().join("docs/codes.md"), &page);
 }

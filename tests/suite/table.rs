@@ -1,6 +1,7 @@
 //! `weir table`: what becomes of ordinary packets, held against packets that are run.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -17,7 +18,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::cli::{exits, stderr, stdout, weir};
 use crate::common::hosts;
-use crate::common::shipped::{compile_file, rulesets};
+use crate::common::shipped::{compile_file, root, rulesets};
 use crate::common::snapshots;
 
 fn table(arguments: &[&str]) -> String {
@@ -226,4 +227,21 @@ fn a_policy_that_is_the_same_for_both_families_has_one_table() {
     let text = table(&["rulesets/istio/default.weir"]);
     assert!(!text.contains("IPv"), "{text}");
     assert_eq!(text.matches("all else").count(), 2, "{text}");
+}
+
+#[test]
+fn json_is_as_the_schema_says() {
+    let schema = fs::read_to_string(root().join("docs/schema/table.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    for subject in ["rulesets/istio/virtual-machine.weir", "tests/hosts/kube-proxy.nft"] {
+        let said = serde_json::from_str(&table(&[subject, "--json"])).unwrap();
+        let wrong: Vec<_> = schema.iter_errors(&said).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{subject}: {wrong:?}");
+    }
+}
+
+#[test]
+fn what_chance_decides_is_told() {
+    let text = table(&["tests/hosts/kube-proxy.nft"]);
+    assert!(text.contains("if `numgen random mod 2 0`, which packets do not tell"), "{text}");
 }
