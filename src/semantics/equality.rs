@@ -1,9 +1,10 @@
 //! Whether two rulesets are alike, which is known much earlier than how they differ.
 //!
-//! What is built the same is not computed at all; of the rest, numbers are only known as one of those
-//! that no rule tells apart.
+//! What is built the same is not computed at all, nor what follows chain by chain; of the rest, numbers are
+//! only known as one of those that no rule tells apart.
 
 use super::Limit;
+use super::chained::are_same_in_a_row;
 use super::compare::{Scope, bases, pairs, places};
 use super::diagram::Function;
 use super::space::Space;
@@ -29,11 +30,22 @@ pub fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, 
         }
         let here: Vec<Base> = bases.iter().filter(|base| base.hook == hook).copied().collect();
         let is_compared = here.len() > 1 || shared;
-        let chains = here.into_iter().map(|base| Scope::Chain { base, shared });
-        for scope in std::iter::once(Scope::Alone).chain(chains.filter(|_| is_compared)) {
-            if !equality.holds(scope)? {
+        let mut computed = Vec::new();
+        for base in here.into_iter().filter(|_| is_compared) {
+            let scope = Scope::Chain { base, shared };
+            if equality.is_built_the_same(scope)? {
+                continue;
+            }
+            if !equality.does_the_same(scope)? {
                 return Ok(false);
             }
+            computed.push(base);
+        }
+        if is_compared && equality.is_same_in_a_row(&computed)? {
+            continue;
+        }
+        if !equality.does_the_same(Scope::Alone)? {
+            return Ok(false);
         }
     }
     Ok(true)
@@ -66,11 +78,8 @@ impl<'a> Equality<'a> {
         Self { sides, place, structure: Structure::of(place.1), space: None }
     }
 
-    /// Whether what is compared does the same in both for every packet.
-    fn holds(&mut self, scope: Scope) -> Result<bool, Limit> {
-        if self.is_built_the_same(scope)? {
-            return Ok(true);
-        }
+    /// Whether what is compared is computed to do the same in both to every packet.
+    fn does_the_same(&mut self, scope: Scope) -> Result<bool, Limit> {
         let ((hook, family), sides) = (self.place, self.sides);
         let space = self.space.get_or_insert_with(|| Space::of_classes(hook, family, &sides, &[]));
         let mut pairs = pairs(space, sides, scope)?;
@@ -86,5 +95,12 @@ impl<'a> Equality<'a> {
         let (hook, family) = self.place;
         let [left, right] = self.sides.map(|side| scope.schedules(side, hook, family));
         Ok(self.structure.is_same([&left?, &right?]))
+    }
+
+    /// Whether all chains do the same in a row, because each does by itself.
+    fn is_same_in_a_row(&self, computed: &[Base]) -> Result<bool, Limit> {
+        let (hook, family) = self.place;
+        let [left, right] = self.sides.map(|side| side.schedules(hook, family));
+        Ok(are_same_in_a_row([&left?, &right?], computed))
     }
 }

@@ -21,6 +21,7 @@
 //!   takes no such ruleset.
 
 mod arrive;
+mod chained;
 mod compare;
 mod diagram;
 mod equality;

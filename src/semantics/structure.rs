@@ -2,23 +2,26 @@
 //! computed for them.
 //!
 //! What is left out of sight changes nothing: rules of the other family, the order of matches, the
-//! names of chains, and whether neighbours that do the same are one rule with a list or several.
+//! names of chains, whether neighbours that do the same are one rule with a list or several, whether what
+//! holds on the way to a chain is asked there again, and whether a chain of one rule is that rule.
 //! Only what can be seen without computing is; everything else is for the comparison.
 
-use std::borrow::Cow;
+mod flat;
+
 use std::collections::HashMap;
 
+use self::flat::{flat, lasts, may_match};
 use super::pool::{List, Pooled, are_of_one_kind, listed as listed_in, pooled};
 use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
-use crate::net::{Family, Interface, Name, OnMiss};
+use crate::net::{Family, Name, OnMiss};
 
 /// Chains of two rulesets, side by side, for packets of one family.
 pub(super) struct Structure {
     family: Family,
-    /// Whether pairs of chains are the same. Of a pair that is being looked at: no, so that chains
-    /// which lead back to themselves are never taken for the same.
-    known: HashMap<[*const Chain; 2], bool>,
+    /// Whether pairs of chains are the same for packets that certain matches hold for. Of a pair that is
+    /// being looked at: no, so that chains which lead back to themselves are never taken for the same.
+    known: HashMap<[*const Chain; 2], Vec<(Vec<Match>, bool)>>,
     /// Whether packets may come back from a chain with other marks.
     marking: HashMap<*const Chain, bool>,
 }
@@ -47,21 +50,31 @@ impl Structure {
         left.len() == right.len()
             && left.iter().zip(right).all(|(left, right)| {
                 left.base == right.base
-                    && self.chains([(left.table, left.chain), (right.table, right.chain)], 0)
+                    && self.chains([(left.table, left.chain), (right.table, right.chain)], &[], 0)
             })
     }
 
-    fn chains(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+    /// Whether two chains do the same to packets that all of `held` hold for, until they have left them.
+    fn chains(&mut self, pair: [Place<'_>; 2], held: &[Match], depth: usize) -> bool {
         let key = pair.map(|(_, chain)| std::ptr::from_ref(chain));
-        if let Some(known) = self.known.get(&key) {
-            return *known;
+        // Most are the same for whatever packets, and need not be looked at on every way there.
+        if !held.is_empty() && self.chains(pair, &[], depth) {
+            return true;
         }
-        if depth > DEEPEST {
+        let known = self.known.entry(key).or_default();
+        if let Some((_, is_same)) = known.iter().find(|(known, _)| known == held) {
+            return *is_same;
+        }
+        if depth > DEEPEST || known.len() > MOST_WAYS {
             return false;
         }
-        self.known.insert(key, false);
-        let is_same = self.are_alike(pair, depth) || self.rules(pair, depth);
-        self.known.insert(key, is_same);
+        let place = known.len();
+        known.push((held.to_vec(), false));
+        let is_same =
+            held.is_empty() && self.are_alike(pair, depth) || self.rules(pair, held, depth);
+        if let Some((_, known)) = self.known.get_mut(&key).and_then(|known| known.get_mut(place)) {
+            *known = is_same;
+        }
         is_same
     }
 
@@ -77,22 +90,23 @@ impl Structure {
                 (None, None) => return true,
                 (Some(one), Some(other))
                     if are_all_same(&one.when, &other.when, pair)
-                        && self.actions(pair, [&one.then, &other.then], depth) => {}
+                        && self.actions(pair, [&one.then, &other.then], &[], depth) => {}
                 _ => return false,
             }
         }
     }
 
-    fn rules(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
-        let sides = pair.map(|place| gathered(unfolded(place, self.family)));
+    fn rules(&mut self, pair: [Place<'_>; 2], held: &[Match], depth: usize) -> bool {
+        let sides = pair.map(|place| flat(place, self.family, held));
         let sides =
             sides.each_ref().map(|rules| rules.iter().map(|rule| &**rule).collect::<Vec<&Rule>>());
         let (mut left, mut right) = (sides[0].as_slice(), sides[1].as_slice());
         while !left.is_empty() && !right.is_empty() {
             let [one, other] =
                 [self.group(pair[0].0, &mut left), self.group(pair[1].0, &mut right)];
-            if !self.actions(pair, [&one.then, &other.then], depth)
-                || !are_cases_same(&one.cases, &other.cases, pair)
+            let held: Vec<Match> = held.iter().chain(one.lasting()).cloned().collect();
+            if !are_cases_same(&one.cases, &other.cases, pair)
+                || !self.actions(pair, [&one.then, &other.then], &held, depth)
             {
                 return false;
             }
@@ -152,7 +166,14 @@ impl Structure {
         })
     }
 
-    fn actions(&mut self, pair: [Place<'_>; 2], then: [&Action; 2], depth: usize) -> bool {
+    /// Whether two actions do the same to packets that all of `held` hold for.
+    fn actions(
+        &mut self,
+        pair: [Place<'_>; 2],
+        then: [&Action; 2],
+        held: &[Match],
+        depth: usize,
+    ) -> bool {
         let targets = match then {
             [Action::Jump(left), Action::Jump(right)]
             | [Action::Goto(left), Action::Goto(right)] => [left, right],
@@ -161,7 +182,7 @@ impl Structure {
         let found = [0, 1].map(|side| pair[side].0.chain(targets[side]));
         match found {
             [Some(left), Some(right)] => {
-                self.chains([(pair[0].0, left), (pair[1].0, right)], depth + 1)
+                self.chains([(pair[0].0, left), (pair[1].0, right)], held, depth + 1)
             }
             // Chains of others are known by their names.
             [None, None] => targets[0] == targets[1],
@@ -169,6 +190,9 @@ impl Structure {
         }
     }
 }
+
+/// Ways to a pair of chains that are looked at, each for its packets.
+const MOST_WAYS: usize = 4;
 
 /// Neighbours of which it is the same whether a packet matches one or several, and in which order.
 struct Group<'r> {
@@ -183,6 +207,13 @@ type Case<'r> = Vec<Condition<'r>>;
 type Condition<'r> = (&'r Match, Option<List>);
 
 impl<'r> Group<'r> {
+    /// What holds for every packet of the group as long as it is in the base chain.
+    fn lasting(&self) -> impl Iterator<Item = &'r Match> {
+        let alone = if let [case] = &self.cases[..] { &case[..] } else { &[] };
+        let asked = alone.iter().filter(|(_, list)| list.is_none()).map(|(when, _)| *when);
+        asked.filter(|when| lasts(when))
+    }
+
     /// What the rules of a `group`, of which `first` is the first one, come to; those of the rules behind
     /// them that belong to it are taken off `rest`.
     fn of(first: &'r Rule, group: &[&'r Rule], rest: &mut &[&'r Rule]) -> Self {
@@ -246,127 +277,6 @@ fn are_opposite(one: &Match, other: &Match) -> bool {
         }
         _ => one.is_opposite_of(other),
     }
-}
-
-/// The rules of a chain that can match a packet of `family`, with those of the chain in which a negated
-/// owner is spelled as `X goto rest, M -> V, goto rest`: that is `M && !X -> V` and the rules of `rest`,
-/// where V leads back, too. Of a base chain it stays as it is: who leaves that early can be asked.
-fn unfolded((table, chain): Place<'_>, family: Family) -> Vec<Cow<'_, Rule>> {
-    let mut all = Vec::with_capacity(chain.rules.len());
-    let mut seen = vec![&chain.name];
-    let mut open = chain;
-    loop {
-        let start = all.len();
-        all.extend(open.rules.iter().filter(|rule| may_match(rule, family)).map(Cow::Borrowed));
-        let folded = if chain.base.is_none() { folded(&all[start..]) } else { None };
-        let next = folded.and_then(|folded| Some((table.chain(&folded.rest)?, folded)));
-        match next {
-            Some((rest, folded)) if !seen.contains(&&rest.name) => {
-                all.truncate(all.len() - folded.rules);
-                all.push(Cow::Owned(folded.rule));
-                seen.push(&rest.name);
-                open = rest;
-            }
-            _ => return all,
-        }
-    }
-}
-
-/// The last rules of a chain, as one of them before a negated owner was taken apart.
-struct Folded {
-    /// How many they are.
-    rules: usize,
-    rule: Rule,
-    /// The chain that goes on.
-    rest: Name,
-}
-
-fn folded(rules: &[Cow<'_, Rule>]) -> Option<Folded> {
-    let goes =
-        |rule: &Rule| if let Action::Goto(to) = &rule.then { Some(to.clone()) } else { None };
-    let leads_back = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
-    let (count, skip, rule) = match rules {
-        [.., skip, rule, last]
-            if leads_back(rule)
-                && last.when.is_empty()
-                && goes(skip).is_some()
-                && goes(last) == goes(skip) =>
-        {
-            (3, skip, rule)
-        }
-        [.., skip, rule] if rule.then == Action::Return && rule.when.is_empty() => (2, skip, rule),
-        _ => return None,
-    };
-    let (Some(rest), [Match::Owner { owner, is: OwnerIs::In(ids) }]) = (goes(skip), &skip.when[..])
-    else {
-        return None;
-    };
-    let (owner, is) = (*owner, OwnerIs::NotIn { ids: ids.clone(), ownerless: true });
-    let mut rule = Rule::clone(rule);
-    rule.when.push(Match::Owner { owner, is });
-    Some(Folded { rules: count, rule, rest })
-}
-
-/// Most rules in a row that are [`gathered`].
-const MOST_GATHERED: usize = 128;
-
-/// `rules`, of which those that do the same stand together where none of those between matches a packet
-/// that they match: to a packet, the order of rules is all the same of which it meets one at most.
-fn gathered(rules: Vec<Cow<'_, Rule>>) -> Vec<Cow<'_, Rule>> {
-    let mut all: Vec<Cow<'_, Rule>> = Vec::with_capacity(rules.len());
-    // Where such rules begin.
-    let mut start = 0;
-    for rule in rules {
-        if !rule.when.iter().any(tells_apart) || all.len() - start >= MOST_GATHERED {
-            start = all.len();
-        }
-        // What a proxy leaves is dropped by the next rule, which has to stay there.
-        let is_alike = |known: &Cow<'_, Rule>| {
-            known.then == rule.then && !matches!(rule.then, Action::Tproxy { .. })
-        };
-        let alike = all[start..].iter().rposition(is_alike);
-        let place = alike.map(|at| start + at + 1);
-        let place = place.filter(|place| all[*place..].iter().all(|known| are_apart(known, &rule)));
-        all.insert(place.unwrap_or(all.len()), rule);
-    }
-    all
-}
-
-/// Whether the match is on something that no action changes, so that rules may be [`are_apart`] by it.
-const fn tells_apart(when: &Match) -> bool {
-    matches!(when, Match::Port { not: false, .. } | Match::Interface { not: false, .. })
-}
-
-/// Whether it can be seen that no packet matches both rules, whatever happens between them.
-fn are_apart(one: &Rule, other: &Rule) -> bool {
-    let are_apart = |one: &Match, other: &Match| match (one, other) {
-        (
-            Match::Port { of, ports, not: false },
-            Match::Port { of: other, ports: others, not: false },
-        ) => {
-            let ports = ports.ranges().iter();
-            of == other
-                && !ports
-                    .clone()
-                    .any(|one| others.ranges().iter().any(|other| one.overlaps(*other)))
-        }
-        (
-            Match::Interface { of, names, not: false },
-            Match::Interface { of: other, names: others, not: false },
-        ) => {
-            let meet = |one: &Interface, other: &Interface| one.covers(other) || other.covers(one);
-            of == other && !names.iter().any(|one| others.iter().any(|other| meet(one, other)))
-        }
-        _ => false,
-    };
-    one.when.iter().any(|one| other.when.iter().any(|other| are_apart(one, other)))
-}
-
-/// Whether the rule can match a packet of `family`.
-fn may_match(rule: &Rule, family: Family) -> bool {
-    let of_other =
-        |when: &Match| matches!(when, Match::Address { nets, .. } if nets.family() != family);
-    rule.families.has(family) && !rule.when.iter().any(of_other)
 }
 
 /// Whether the same packets match one of `left` as match one of `right`.

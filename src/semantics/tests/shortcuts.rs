@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::agreement::{by_item, mutate, mutation, renamed};
 use super::arbitrary::ruleset;
 use crate::ir::{Match, OwnerIs, Ruleset};
+use crate::optimise::optimise;
 use crate::reader::nft;
 use crate::semantics::compare::{Scope, pairs, places};
 use crate::semantics::diagram::Function;
@@ -92,6 +93,55 @@ proptest! {
             prop_assert!(is_equal(&ruleset, &other));
         }
     }
+
+    #[test]
+    fn what_is_optimised_and_built_the_same_is_equal(
+        ruleset in ruleset(),
+        (mutation, at) in (mutation(), 0_usize..100),
+    ) {
+        let other = optimise(mutate(&ruleset, &mutation, at));
+        if is_built_the_same(&ruleset, &other) {
+            prop_assert!(is_equal(&ruleset, &other));
+        }
+    }
+}
+
+/// Two chains of one hook, one behind the other.
+fn in_a_row(first: &str, second: &str) -> Ruleset {
+    let text = format!("table inet t {{\nchain a {{ {first}; }}\nchain b {{ {second}; }}\n}}");
+    nft::script(&text, &nft::Options::default()).unwrap().ruleset
+}
+
+#[test]
+fn what_a_chain_before_does_is_seen_by_the_next() {
+    let tproxy = "type filter hook prerouting priority -150; \
+                  meta l4proto tcp tproxy to :15006 meta mark set 1 accept";
+    let sockets = "type filter hook prerouting priority -50";
+    let notrack = "type filter hook output priority -300; udp dport 53 notrack";
+    let exempt = "type filter hook output priority 0";
+    for (first, second, rule) in
+        [(tproxy, sockets, "meta skuid 7 drop"), (notrack, exempt, "ct state untracked drop")]
+    {
+        let (one, other) = (in_a_row(first, second), in_a_row(first, &format!("{second}; {rule}")));
+        assert!(!is_equal(&one, &other), "{rule}");
+        assert_eq!(are_alike(&one, &other, false), Ok(false), "{rule}");
+    }
+}
+
+#[test]
+fn marks_and_zones_of_a_chain_before_make_no_difference_to_what_is_the_same() {
+    let zone = "type filter hook output priority -300; udp dport 53 ct zone set 1";
+    let marks = "type route hook output priority -150; meta skuid 7 meta mark set 1";
+    let one = "type nat hook output priority -100; \
+               meta mark 1 tcp dport 80 return; meta mark 1 drop";
+    let other = "type nat hook output priority -100; \
+                 meta mark 1 tcp dport != 80 drop; meta mark 1 meta l4proto != tcp drop";
+    for first in [zone, marks] {
+        let (one, other) = (in_a_row(first, one), in_a_row(first, other));
+        assert!(!is_built_the_same(&one, &other));
+        assert_eq!(compare(&one, &other), Ok(vec![]));
+        assert_eq!(are_alike(&one, &other, false), Ok(true));
+    }
 }
 
 /// Chains, of which `y` and `z` are two ways to say one thing, as `lo-y` and `lo-z` are.
@@ -104,6 +154,10 @@ const CHAINS: &str = "\
     chain lo-y { oifname \"lo\" meta skgid != 5 return; tcp dport 80 jump x; }
     chain lo-z { meta skgid 5 goto z-rest; oifname \"lo\" return; goto z-rest; }
     chain no-y { meta skgid 5 goto z-rest; oifname \"lo\" drop; goto z-rest; }
+    chain tcp-only { meta l4proto tcp meta skuid 1 return; meta l4proto tcp meta mark 1 drop; }
+    chain asked { meta skuid 1 return; meta mark 1 drop; }
+    chain tagged { meta mark set 1; tcp dport 80 jump x; }
+    chain back { tcp dport 80 return; drop; }
 ";
 
 /// A chain at output with these rules, beside [`CHAINS`]. Who is not of a group may be nobody.
@@ -183,6 +237,19 @@ fn two_ways_to_say_a_rule_are_built_the_same() {
             &["tcp dport { 80, 443 } ct state new jump m"],
             &["tcp dport 80 ct state new jump m", "tcp dport 443 ct state new jump m"],
         ),
+        // A chain of one rule, and that rule.
+        (&["meta mark 3 jump z-rest"], &["meta mark 3 tcp dport 80 jump x"]),
+        (&["meta mark 3 jump x"], &["meta mark 3 meta l4proto tcp redirect to :15001"]),
+        // What all rules of a chain ask, asked on the way there, or in its place.
+        (&["jump tcp-only"], &["meta l4proto tcp jump tcp-only"]),
+        (&["jump tcp-only"], &["meta l4proto tcp jump asked"]),
+        // Rules, and what all of them ask in front of a chain of their own.
+        (
+            &["oifname \"lo\" meta mark set 1", "oifname \"lo\" tcp dport 80 jump x"],
+            &["oifname \"lo\" jump tagged"],
+        ),
+        // To lead back from a base chain, and to accept.
+        (&["meta skuid 7 return"], &["meta skuid 7 accept"]),
         // Matches in another order, and the family as a match.
         (&["tcp dport 80 meta skuid 7 jump x"], &["meta skuid 7 tcp dport 80 jump x"]),
     ] {
@@ -212,6 +279,19 @@ fn nearly_the_same_is_not_built_the_same() {
             &["oifname \"lo\" return", "meta skgid 7 return"],
         ),
         (&["jump lo-y"], &["jump no-y"]),
+        // What rules ask that may be answered otherwise behind the first of them, and what leads back.
+        (
+            &["meta mark 2 meta mark set 1", "meta mark 2 tcp dport 80 jump x"],
+            &["meta mark 2 jump tagged"],
+        ),
+        (
+            &["oifname \"lo\" tcp dport 80 return", "oifname \"lo\" drop"],
+            &["oifname \"lo\" jump back"],
+        ),
+        // What some rules of a chain ask, and what is asked of others on the way to another one.
+        (&["jump asked"], &["meta l4proto tcp jump asked"]),
+        (&["meta l4proto udp jump tcp-only"], &["meta l4proto udp jump asked"]),
+        (&["meta l4proto tcp goto tcp-only"], &["goto tcp-only"]),
         (&["jump y"], &["jump lo-z"]),
         // A base chain, which packets leave early on one side only.
         (
