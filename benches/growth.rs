@@ -81,6 +81,39 @@ fn policies_together(bencher: Bencher, count: usize) {
         .bench(|| compilation.conflicts(divan::black_box(&all)).len());
 }
 
+/// Policies of eight shapes that take turns, with values of their own, in one file: each is written as a
+/// script and as JSON, and both are proved.
+#[divan::bench(args = [8, 80, 800, 1_600], sample_count = 3)]
+fn policies_of_different_shape(bencher: Bencher, count: usize) {
+    let text = lines(count, |n| {
+        let (port, net, user) = (1 + n * 7 % 9_000, n % 250, 2_000 + n);
+        let clauses = match n % 8 {
+            0 => format!("inbound {{ exclude port {port} }}"),
+            1 => format!("outbound {{ exclude to 10.{net}.0.0/16, fd00:{net}::/32 }}"),
+            2 => format!("mode tproxy\ninbound {{ exclude port {port}, 9090 }}"),
+            3 => "dns { capture * }".to_owned(),
+            4 => format!("family ipv4\nproxy {{ user {user} }}"),
+            5 => {
+                format!("inbound {{ capture port {port}, 9443 }}\ninterface {{ exclude eth{net} }}")
+            }
+            6 => format!("outbound {{ capture to 10.{net}.0.0/16\ncapture port {port} }}"),
+            _ => format!("dns {{ capture * }}\noutbound {{ exclude port {port} }}"),
+        };
+        format!("sidecar p{n} {{\n{clauses}\n}}\n")
+    });
+    bencher.counter(ItemsCount::new(count)).bench(|| {
+        let options = Options::default();
+        let compilation = compile("bench.weir", divan::black_box(&text), &NoIncludes, &options);
+        let compilation = compilation.expect("the policies are good");
+        let written =
+            |policy, view| compilation.emit(policy, view).expect("nft can say this").len();
+        let policies = compilation.policies.iter();
+        policies
+            .map(|policy| written(policy, View::Nft) + written(policy, View::Json))
+            .sum::<usize>()
+    });
+}
+
 #[divan::bench(args = [30_000, 60_000, 120_000, 240_000], sample_count = 3)]
 fn chains_in_a_row(bencher: Bencher, count: usize) {
     let declared = lines(count, |n| format!(":C{n} - [0:0]\n"));

@@ -412,6 +412,16 @@ impl Compilation {
         self.allows.clone()
     }
 
+    /// How nft output is written.
+    pub(crate) const fn nft_options(&self) -> &nft::Options {
+        &self.options.nft
+    }
+
+    /// Whether what is written is proved.
+    pub(crate) const fn verifies(&self) -> bool {
+        self.options.verify
+    }
+
     /// The oldest nft that has to load what is written.
     #[cfg(feature = "host")]
     pub(crate) const fn target(&self) -> nft::Target {

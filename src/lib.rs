@@ -70,6 +70,7 @@ pub mod smt;
 pub mod span;
 pub mod syntax;
 pub mod testing;
+pub mod update;
 mod variants;
 pub mod verify;
 

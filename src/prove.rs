@@ -3,6 +3,7 @@
 pub(crate) mod host;
 mod members;
 mod needs;
+pub(crate) mod update;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::deny::Deny;
-use super::input::Input;
+use super::files::{once, read_unpacked};
+use super::input::{Input, compile_text};
 use super::report::Messages;
+use super::rules::recognised;
+use super::subject::called;
 use super::{Outcome, output};
 use crate::backend::nft;
 use crate::diag::escape::on_one_line;
 use crate::diag::{Diagnostic, Problem};
 use crate::net::Family;
 use crate::policy::Policy;
+use crate::reader::forms::Form as TextForm;
+use crate::update::{Old, update};
 use crate::{Compilation, Layout, Options, View};
 
 /// Compile a policy
@@ -35,12 +40,25 @@ pub(super) struct Compile {
     /// What to write.
     #[arg(long, value_enum, default_value_t, value_name = "VIEW")]
     emit: Emit,
+    /// With `--emit update`, what is loaded: what `nft -a list ruleset` or `nft -j list ruleset` prints, or the
+    /// policy file that was loaded.
+    ///
+    /// From a listing, rules that go are named by their handles: the transaction fails whole where one is gone, and
+    /// nobody else may change the tables between the listing and the update. From a policy, chains that differ are
+    /// flushed and filled again; it was compiled with the same options. Rules that do not change keep their counters,
+    /// and sets that others fill what they hold. Where an update would be longer, the output is the script of
+    /// `--emit nft`, and its first line says so.
+    #[arg(long, value_name = "OLD", required_if_eq("emit", "update"))]
+    from: Option<PathBuf>,
     /// How lists become rules.
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
     /// Oldest nft that must load the output.
     #[arg(long, default_value = "nft=1.0.1", value_parser = target, value_name = "nft=VERSION")]
     target: nft::Target,
+    /// How the commands of the nft script are laid out.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    form: FormName,
     /// Leave the packet counters out.
     #[arg(long)]
     no_counters: bool,
@@ -54,7 +72,7 @@ pub(super) struct Compile {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write every view of every policy into this folder, as POLICY.nft, POLICY.json, and so on.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "emit"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "emit", "from"])]
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     deny: Deny,
@@ -95,6 +113,8 @@ pub(super) enum Emit {
     Routing6Batch,
     /// A POSIX shell script that removes what the others added.
     Teardown,
+    /// A script for `nft -f` that changes what is loaded, which --from says, and nothing that stays as it is.
+    Update,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -106,6 +126,25 @@ pub(super) enum LayoutName {
     Upstream,
 }
 
+/// How the commands of a script are laid out.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormName {
+    /// A block a table, as `nft list ruleset` prints it.
+    #[default]
+    Block,
+    /// One `add`, `delete` or `flush` command a line.
+    Flat,
+}
+
+impl From<FormName> for nft::Form {
+    fn from(name: FormName) -> Self {
+        match name {
+            FormName::Block => Self::Block,
+            FormName::Flat => Self::Flat,
+        }
+    }
+}
+
 impl From<LayoutName> for Layout {
     fn from(name: LayoutName) -> Self {
         match name {
@@ -115,30 +154,36 @@ impl From<LayoutName> for Layout {
     }
 }
 
-impl From<Emit> for View {
-    fn from(emit: Emit) -> Self {
-        match emit {
-            Emit::Nft => Self::Nft,
-            Emit::Json => Self::Json,
-            Emit::Iptables => Self::Iptables(Family::Ipv4),
-            Emit::Ip6tables => Self::Iptables(Family::Ipv6),
-            Emit::IptablesScript => Self::IptablesScript,
-            Emit::Policy => Self::Policy,
-            Emit::Ir => Self::Ir,
-            Emit::Routing => Self::Routing,
-            Emit::RoutingBatch => Self::RoutingBatch(Family::Ipv4),
-            Emit::Routing6Batch => Self::RoutingBatch(Family::Ipv6),
-            Emit::Teardown => Self::Teardown,
-        }
-    }
-}
-
 impl Emit {
+    /// What is written of a policy alone; `None` of what needs to know what is loaded.
+    const fn view(self) -> Option<View> {
+        Some(match self {
+            Self::Nft => View::Nft,
+            Self::Json => View::Json,
+            Self::Iptables => View::Iptables(Family::Ipv4),
+            Self::Ip6tables => View::Iptables(Family::Ipv6),
+            Self::IptablesScript => View::IptablesScript,
+            Self::Policy => View::Policy,
+            Self::Ir => View::Ir,
+            Self::Routing => View::Routing,
+            Self::RoutingBatch => View::RoutingBatch(Family::Ipv4),
+            Self::Routing6Batch => View::RoutingBatch(Family::Ipv6),
+            Self::Teardown => View::Teardown,
+            Self::Update => return None,
+        })
+    }
+
+    /// Every view, as `--emit` calls it.
+    pub(super) fn views() -> impl Iterator<Item = (String, View)> {
+        Self::value_variants().iter().filter_map(|emit| {
+            let name = emit.to_possible_value()?.get_name().to_owned();
+            Some((name, emit.view()?))
+        })
+    }
+
     /// What `--emit` calls a view.
     pub(super) fn name(view: View) -> String {
-        let is_it = |emit: &&Self| View::from(**emit) == view;
-        let value = Self::value_variants().iter().find(is_it).and_then(Self::to_possible_value);
-        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
+        Self::views().find(|(_, known)| *known == view).map(|(name, _)| name).unwrap_or_default()
     }
 }
 
@@ -151,6 +196,7 @@ impl Compile {
                 target: self.target,
                 counters: !self.no_counters,
                 comments: !self.no_comments,
+                form: self.form.into(),
             },
             verify: !self.no_verify,
         };
@@ -171,17 +217,58 @@ impl Compile {
         if self.deny.judge(&conflicts, messages) == Outcome::Bad {
             return Ok(Outcome::Bad);
         }
-        match compilation.emit_together(&policies, self.emit.into()) {
+        let text = match (self.emit.view(), &self.from) {
+            (Some(view), None) => compilation.emit_together(&policies, view),
+            (None, Some(from)) => {
+                match self.update(from, (&compilation, &policies), &options, messages)? {
+                    Some(text) => text,
+                    None => return Ok(Outcome::Bad),
+                }
+            }
+            _ => return Err(io::Error::other("`--from` goes with `--emit update`")),
+        };
+        match text {
             Ok(text) => output::write(self.output.as_deref(), &text),
             Err(problems) => Ok(messages.report(&compilation.sources, &problems)),
         }
+    }
+
+    /// What makes the policies of what is loaded; `None` if that is a policy that is wrong.
+    fn update(
+        &self,
+        from: &Path,
+        (compilation, policies): (&Compilation, &[&Policy]),
+        options: &Options,
+        messages: &Messages,
+    ) -> io::Result<Option<Result<String, Vec<Diagnostic>>>> {
+        once([&*self.input.file, from].into_iter())?;
+        let text = read_unpacked(from)?;
+        Ok(match recognised(from, &text, messages)? {
+            TextForm::NftJson(text) | TextForm::NftScript(text) => {
+                Some(update(Old::Listing(&text), compilation, policies))
+            }
+            TextForm::Iptables(_) => {
+                let why = format!("{} has rules of iptables", called(from));
+                let instead = "give what `nft -a list ruleset` prints, or load the policy with \
+                               `weir compile --emit iptables-script`";
+                Some(Err(vec![Problem::NoUpdate { why, instead }.of(None)]))
+            }
+            TextForm::Nothing | TextForm::Policy => {
+                let includes = &self.input.includes;
+                let Some(old) = compile_text((from, &text), includes, options, messages) else {
+                    return Ok(None);
+                };
+                let loaded = self.selected.together(&old)?;
+                Some(update(Old::Policies(&old, &loaded), compilation, policies))
+            }
+        })
     }
 
     /// Every text is made before the first is written, so that a refusal writes nothing.
     fn write_all(
         &self,
         compilation: &Compilation,
-        folder: &std::path::Path,
+        folder: &Path,
         messages: &Messages,
     ) -> io::Result<Outcome> {
         let mut texts = Vec::new();

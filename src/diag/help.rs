@@ -42,7 +42,8 @@ impl Problem {
             Self::Punctuation { instead, .. }
             | Self::Contradiction { instead, .. }
             | Self::MeshCannot { instead, .. }
-            | Self::MeshFault { instead, .. } => (*instead).to_owned(),
+            | Self::MeshFault { instead, .. }
+            | Self::NoUpdate { instead, .. } => (*instead).to_owned(),
             Self::SurplusBlock { .. } => {
                 "end the clause before the `{`, or remove the braces".to_owned()
             }

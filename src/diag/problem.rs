@@ -480,6 +480,15 @@ pub enum Problem {
         why: String,
     },
 
+    /// `E405`: no transaction turns what is loaded into the new version, and keeps what does not change.
+    #[error("no update can be made: {why}")]
+    NoUpdate {
+        /// Why not.
+        why: String,
+        /// What to do.
+        instead: &'static str,
+    },
+
     /// `E403`: an `expect` that does not hold.
     #[error("expected {expected}, but `{packet}` is {becomes}")]
     Unmet {

@@ -97,10 +97,21 @@ pub(crate) enum Object<'a> {
     Set { table: TableName<'a>, set: Set<'a> },
     /// Elements of a set or a map.
     Elements { table: TableName<'a>, set: Cow<'a, str>, elements: Elements<'a> },
-    /// A rule of a chain, and the rule beside which it is put, counted from 0.
-    Rule { table: TableName<'a>, chain: Cow<'a, str>, index: Option<usize>, rule: Rule<'a> },
+    /// A rule of a chain, and the rule beside which it is put.
+    Rule { table: TableName<'a>, chain: Cow<'a, str>, beside: Option<Beside>, rule: Rule<'a> },
+    /// A rule of a chain that is loaded.
+    Handle { table: TableName<'a>, chain: Cow<'a, str>, handle: u64 },
     /// Something that does nothing unless a rule names it.
     Passive,
+}
+
+/// A rule among those of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// By its place, counted from 0.
+    Index(usize),
+    /// By the number that the kernel knows it by.
+    Handle(u64),
 }
 
 /// Family and name of a table.
@@ -136,7 +147,7 @@ pub(crate) struct Table<'a> {
 }
 
 /// A named set, or a map.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Set<'a> {
     pub(crate) name: Cow<'a, str>,
     /// What its elements, or keys, are.
@@ -150,7 +161,7 @@ pub(crate) struct Set<'a> {
 }
 
 /// A chain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chain<'a> {
     pub(crate) at: At,
     pub(crate) name: Cow<'a, str>,
@@ -163,7 +174,7 @@ pub(crate) struct Chain<'a> {
 }
 
 /// A rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rule<'a> {
     /// Whether the rule before is there for another reason.
     pub(crate) begins_group: bool,
@@ -179,7 +190,7 @@ pub(crate) struct Rule<'a> {
 }
 
 /// One statement of a rule.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Statement<'a> {
     Match {
         left: Expr<'a>,
@@ -223,7 +234,7 @@ pub(crate) enum Statement<'a> {
 }
 
 /// Gives a connection another address or port.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Translate<'a> {
     pub(crate) kind: Translation,
     pub(crate) family: Option<TableFamily>,

@@ -19,13 +19,15 @@ pub(crate) mod keywords;
 mod names;
 mod problem;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod target;
 mod terms;
 pub(crate) mod text;
 mod transaction;
 
 pub(crate) use ast::{
-    At, Chain, Command, Newer, Object, Reads, Rule, Script, Selects, Set, Statement, Table,
+    At, Beside, Chain, Command, Newer, Object, Reads, Rule, Script, Selects, Set, Statement, Table,
     TableFamily, TableName, Translate, Translation, Verb, Verdict,
 };
 pub(crate) use names::Names;

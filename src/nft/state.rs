@@ -4,12 +4,12 @@
 //! among hooks unless it goes; flushing a table takes its rules, and neither chains nor what sets
 //! hold; what something leads to cannot go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::ast::TableName;
 use super::{
-    At, Chain, Command, Elements, Object, Place, ReadError, ReadProblem, Right, Rule, Script, Set,
-    Statement, Table, Value, Verb, Verdict, absent, bad, refused,
+    At, Beside, Chain, Command, Elements, Object, Place, ReadError, ReadProblem, Right, Rule,
+    Script, Set, Statement, Table, Value, Verb, Verdict, absent, bad, refused,
 };
 use crate::ir::Base;
 
@@ -133,10 +133,12 @@ impl<'s> Run<'s> {
             Object::Elements { table, set, elements } => {
                 self.put_elements(verb, (table, set), elements)
             }
-            Object::Rule { table, chain, index, rule } => {
-                self.put_rule(verb, (table, chain), *index, rule)
+            Object::Rule { table, chain, beside, rule } => {
+                self.put_rule(verb, (table, chain), *beside, rule)
             }
-            Object::Remark(_) | Object::Ruleset(_) | Object::Passive => Ok(()),
+            Object::Remark(_) | Object::Ruleset(_) | Object::Handle { .. } | Object::Passive => {
+                Ok(())
+            }
         }
     }
 
@@ -196,7 +198,7 @@ impl<'s> Run<'s> {
         let table = self.table(table)?;
         match table.set_mut(&set.name).ok() {
             Some(_) if verb == Verb::Create => Err(exists("set", &set.name)),
-            Some(known) if !is_like(known.set, set) => Err(exists("set", &set.name)),
+            Some(known) if !known.set.is_like(set) => Err(exists("set", &set.name)),
             Some(known) => {
                 known.add(&set.elements);
                 Ok(())
@@ -225,11 +227,20 @@ impl<'s> Run<'s> {
         (table, set): (&TableName<'_>, &str),
         elements: &'s Elements<'s>,
     ) -> Done {
+        let in_order = self.in_order;
         let set = self.table(table)?.set_mut(set)?;
+        if in_order && verb == Verb::Create && set.is_interval() {
+            // Linux 6.18 takes the end of one for the start of another (nft 1.0.6).
+            return Err(refused("create element", "the kernel has no `create` for intervals"));
+        }
         if verb == Verb::Create
             && let Some(known) = elements.values.iter().find(|value| set.has(value))
         {
             return Err(exists("element", &known.to_string()));
+        }
+        // What is read and not loaded may be long, and come an element a command.
+        if in_order && !set.values.is_empty() && elements.unread.is_none() {
+            return set.add_to_others(&elements.values);
         }
         set.add(elements);
         Ok(())
@@ -239,7 +250,7 @@ impl<'s> Run<'s> {
         &mut self,
         verb: Verb,
         (table, chain): (&TableName<'_>, &str),
-        index: Option<usize>,
+        beside: Option<Beside>,
         rule: &'s Rule<'s>,
     ) -> Done {
         let in_order = self.in_order;
@@ -247,15 +258,14 @@ impl<'s> Run<'s> {
         if in_order {
             table.has_all_of(rule)?;
         }
-        let rules = &mut table.chain_mut(chain)?.rules;
-        let at = match (index, verb) {
-            (None, Verb::Insert) => 0,
-            (None, _) => rules.len(),
-            (Some(index), _) if index >= rules.len() => return Err(absent("rule", &index)),
-            (Some(index), Verb::Insert) => index,
-            (Some(index), _) => index + 1,
-        };
-        rules.insert(at, rule);
+        let chain = table.chain_mut(chain)?;
+        let beside = beside.map(|beside| chain.place(beside)).transpose()?;
+        match (beside, verb) {
+            (None, Verb::Insert) => chain.rules.insert(0, rule),
+            (None, _) => chain.rules.push(rule),
+            (Some(at), Verb::Insert) => chain.rules.insert(at, rule),
+            (Some(at), _) => chain.rules.insert(at + 1, rule),
+        }
         Ok(())
     }
 
@@ -306,8 +316,13 @@ impl<'s> Run<'s> {
                 Ok(())
             }
             Object::Elements { table, set, elements } => {
-                let set = self.table(table)?.set_mut(set)?;
-                elements.values.iter().try_for_each(|value| set.remove(value))
+                self.table(table)?.set_mut(set)?.remove(&elements.values)
+            }
+            Object::Handle { table, chain, handle } => {
+                let chain = self.table(table)?.chain_mut(chain)?;
+                let at = chain.place(Beside::Handle(*handle))?;
+                chain.rules.remove(at);
+                Ok(())
             }
             _ => Err(super::unknown("object", "rule")),
         }
@@ -323,6 +338,13 @@ impl<'s> TableState<'s> {
     fn chain_mut(&mut self, name: &str) -> Result<&mut ChainState<'s>, ReadProblem> {
         let found = self.chain_at.get(name).and_then(|at| self.chains.get_mut(*at));
         found.ok_or_else(|| absent("chain", name))
+    }
+
+    /// The table with the sets of another.
+    pub(crate) fn with_sets_of(&self, other: &Self) -> Self {
+        let mut table = Self { sets: other.sets.clone(), ..self.clone() };
+        table.index();
+        table
     }
 
     /// Notes where chains and sets are.
@@ -390,6 +412,19 @@ impl<'s> TableState<'s> {
     }
 }
 
+impl ChainState<'_> {
+    /// Where among the rules one is.
+    fn place(&self, of: Beside) -> Result<usize, ReadProblem> {
+        let (found, name) = match of {
+            Beside::Index(index) => (Some(index).filter(|at| *at < self.rules.len()), index as u64),
+            Beside::Handle(handle) => {
+                (self.rules.iter().position(|rule| rule.handle == Some(handle)), handle)
+            }
+        };
+        found.ok_or_else(|| absent("rule", &name))
+    }
+}
+
 impl<'s> SetState<'s> {
     /// Whether it holds nothing.
     pub(crate) fn is_empty(&self) -> bool {
@@ -397,6 +432,11 @@ impl<'s> SetState<'s> {
             && self.entries.is_empty()
             && self.pairs.is_empty()
             && self.unread.is_none()
+    }
+
+    /// Whether it holds more than single values.
+    pub(crate) fn is_interval(&self) -> bool {
+        self.set.flags.iter().any(|flag| flag == "interval")
     }
 
     fn add(&mut self, elements: &'s Elements<'s>) {
@@ -419,24 +459,51 @@ impl<'s> SetState<'s> {
         self.values.iter().copied().flatten().any(|known| known == value)
     }
 
-    fn remove(&mut self, value: &Value<'_>) -> Done {
-        if !self.has(value) {
-            return Err(bad("elem", value, "the set does not have it"));
+    /// Adds what the set does not have yet: the kernel passes over what it has, and nft refuses an interval
+    /// that overlaps another (1.0.6).
+    fn add_to_others(&mut self, values: &'s [Value<'s>]) -> Done {
+        let known: HashSet<String> =
+            self.values.iter().copied().flatten().map(Value::key).collect();
+        let new = || values.iter().filter(|value| !known.contains(&value.key()));
+        if self.is_interval() && !self.set.auto_merge {
+            let all = self.values.iter().copied().flatten().chain(new());
+            let mut ends: Vec<_> = all.filter_map(Value::ends).collect();
+            ends.sort_unstable();
+            if ends.windows(2).any(|two| two[1].0 <= two[0].1) {
+                return Err(refused(&self.set.name, "an element overlaps one that is there"));
+            }
         }
-        let others = self.values.iter().copied().flatten().filter(|known| *known != value);
-        self.values = others.map(std::slice::from_ref).collect();
+        self.values.extend(new().map(std::slice::from_ref));
         Ok(())
+    }
+
+    fn remove(&mut self, values: &[Value<'_>]) -> Done {
+        let mut gone: HashMap<String, bool> =
+            values.iter().map(|value| (value.key(), false)).collect();
+        let all = std::mem::take(&mut self.values);
+        for value in all.into_iter().flatten() {
+            match gone.get_mut(&value.key()) {
+                Some(was_there) => *was_there = true,
+                None => self.values.push(std::slice::from_ref(value)),
+            }
+        }
+        match values.iter().find(|value| gone.get(&value.key()) == Some(&false)) {
+            Some(value) => Err(bad("elem", value, "the set does not have it")),
+            None => Ok(()),
+        }
     }
 }
 
-/// Whether one set can be declared as the other.
-fn is_like(one: &Set<'_>, other: &Set<'_>) -> bool {
-    let flags = |set: &Set<'_>| {
-        let mut flags: Vec<_> = set.flags.iter().map(ToString::to_string).collect();
-        flags.sort_unstable();
-        flags
-    };
-    one.of == other.of && one.map == other.map && flags(one) == flags(other)
+impl Set<'_> {
+    /// Whether the set can be declared as the other.
+    pub(crate) fn is_like(&self, other: &Set<'_>) -> bool {
+        let flags = |set: &Set<'_>| {
+            let mut flags: Vec<_> = set.flags.iter().map(ToString::to_string).collect();
+            flags.sort_unstable();
+            flags
+        };
+        self.of == other.of && self.map == other.map && flags(self) == flags(other)
+    }
 }
 
 /// Every verdict of the rule.

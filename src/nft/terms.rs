@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::{ReadError, Verdict};
 
 /// What a set holds.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum SetType<'a> {
     /// `ipv4_addr`; of several values together, with ` . ` between.
     Named(Cow<'a, str>),
@@ -213,6 +215,33 @@ impl Value<'_> {
         match self {
             Self::List(bits) => Self::Bits(bits),
             mask => mask,
+        }
+    }
+
+    /// What tells it from the other elements of a set, in whatever text it stands.
+    pub(crate) fn key(&self) -> String {
+        match self {
+            // Between quotation marks in one spelling, and without in another.
+            Self::Text(text) => text.to_string(),
+            value => value.to_string(),
+        }
+    }
+
+    /// First and last of what the value means, as numbers.
+    pub(crate) fn ends(&self) -> Option<(u128, u128)> {
+        let number = |address: &IpAddr| match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        match self {
+            Self::Number(one) | Self::Hex(one) => Some((u128::from(*one), u128::from(*one))),
+            Self::Address(address) => Some((number(address), number(address))),
+            Self::Prefix(address, len) => {
+                let net = IpNet::new(*address, *len).ok()?;
+                Some((number(&net.network()), number(&net.broadcast())))
+            }
+            Self::Range(both) => Some((both.0.ends()?.0, both.1.ends()?.1)),
+            _ => None,
         }
     }
 

@@ -83,7 +83,8 @@ fn table_of<'o>(object: &'o Object<'_>) -> Option<&'o TableName<'o>> {
         Object::Chain { table, .. }
         | Object::Set { table, .. }
         | Object::Elements { table, .. }
-        | Object::Rule { table, .. } => Some(table),
+        | Object::Rule { table, .. }
+        | Object::Handle { table, .. } => Some(table),
     }
 }
 
@@ -338,8 +339,9 @@ mod tests {
             (&[add, flush, set], "chain `c` is there already"),
             (&[add, flush, set, "flush set inet t s\n", chains], "set s holds something else"),
             (
+                // It is no set that others fill, so that nothing may be left beside it.
                 &[add, flush, set, "add element inet t s { 10.0.0.9 }\n", chains],
-                "set s holds something else",
+                "it has other chains",
             ),
             (
                 &[add, flush, "create set inet t s { type ipv4_addr; }\n", chains],

@@ -15,10 +15,10 @@ pub(super) fn are_same_in_a_row(sides: [&[Schedule<'_>]; 2], computed: &[Base]) 
     sides.into_iter().all(|orders| {
         let [order] = orders else { return false };
         let entries = entries(order);
-        let is_computed = |entry: &&Entry<'_>| computed.contains(&entry.base);
-        let Some(last) = entries.iter().rposition(is_computed) else { return true };
+        let is_computed = |entry: &Entry<'_>| computed.contains(&entry.base);
+        let Some(last) = entries.iter().rposition(|entry| is_computed(entry)) else { return true };
         // Whether a packet can be exempt depends on its zone, which a chain before may have set.
-        let exempts = |entry: &&Entry<'_>| any_action(entry, |then| *then == Action::Notrack);
+        let exempts = |entry: &Entry<'_>| any_action(entry, |then| *then == Action::Notrack);
         let is_told = |then: &Action| {
             !matches!(
                 then,

@@ -145,6 +145,7 @@ fn a_golden_is_what_compile_prints_with_the_same_options() {
     check("layout = \"upstream\"", &["--layout", "upstream"]);
     check("counters = false", &["--no-counters"]);
     check("comments = false", &["--no-comments"]);
+    check("form = \"flat\"", &["--form", "flat"]);
     check("target = \"nft=1.0.8\"", &["--target", "nft=1.0.8"]);
 }
 

@@ -95,6 +95,7 @@ const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
     ("E401", "depends on the target"),
     ("E402", "is a mistake in weir"),
     ("E404", "nobody has written one"),
+    ("E405", "depends on what is loaded: tests/suite/update.rs"),
     ("E601", "is about weir.toml: tests/suite/golden.rs"),
     ("E602", "is about weir.toml: tests/suite/golden.rs"),
     ("E603", "is about weir.toml: tests/suite/golden.rs"),

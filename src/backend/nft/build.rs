@@ -22,7 +22,7 @@ use crate::nft::{
 const MISS: &str = "no transparent proxy listens: dropped";
 
 /// The transaction that makes `legal` the policy's ruleset.
-pub(super) fn build<'a>(legal: &'a Legal, context: &Context<'a>, options: &Options) -> Script<'a> {
+pub(crate) fn build<'a>(legal: &'a Legal, context: &Context<'a>, options: &Options) -> Script<'a> {
     let tables = &legal.ruleset().tables;
     let mut names: Vec<&Name> = Vec::new();
     for name in context.owned.iter().chain(tables.iter().map(|table| &table.name)) {

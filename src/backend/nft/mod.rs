@@ -61,11 +61,23 @@ pub struct Options {
     /// Whether the kernel keeps with every rule what it is for and which clause asked for it, for
     /// `nft list` to show. Default: yes.
     pub comments: bool,
+    /// How the commands of a script are laid out; JSON has one form. Default: in blocks.
+    pub form: Form,
+}
+
+/// How the commands of a script are laid out. Either form is the same transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A block a table, with its sets, chains and rules, as `nft list ruleset` prints them.
+    #[default]
+    Block,
+    /// One `add`, `delete` or `flush` command a line, as programs write that change single objects.
+    Flat,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { target: Target::default(), counters: true, comments: true }
+        Self { target: Target::default(), counters: true, comments: true, form: Form::default() }
     }
 }
 
@@ -81,13 +93,19 @@ pub struct Context<'a> {
     pub clauses: &'a Clauses,
 }
 
+pub(crate) use build::build as commands;
+
 /// The script that makes `legal` the policy's ruleset, in one transaction.
 ///
 /// A table with sets that others fill stays, with their contents, as long as its family does; what
 /// the policy no longer has of it is left empty.
 #[must_use]
 pub fn script(legal: &Legal, context: &Context<'_>, options: &Options) -> String {
-    text::print(&build::build(legal, context, options))
+    let script = build::build(legal, context, options);
+    match options.form {
+        Form::Block => text::print(&script),
+        Form::Flat => text::print_flat(&script),
+    }
 }
 
 /// The same as [`script`], as libnftables JSON, one command a line.

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::backend::nft;
-use crate::cli::compile::{Emit, LayoutName};
+use crate::cli::compile::{Emit, FormName, LayoutName};
 use crate::diag::{Diagnostic, Hint, Problem, in_order};
 use crate::import::nearest;
 use crate::span::{FileId, Sources, Span};
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) views: Vec<View>,
     /// `golden.layout`; default: compact.
     pub(in crate::cli) layout: Layout,
-    /// `golden.target`, `golden.counters`, `golden.comments`.
+    /// `golden.target`, `golden.form`, `golden.counters`, `golden.comments`.
     pub(in crate::cli) nft: nft::Options,
     /// Where goldens stand. `golden.folder` or `golden.root`.
     pub(in crate::cli) place: Place,
@@ -111,7 +111,7 @@ impl Settings {
 
 const KEYS: &[&str] = &["policies", "group-file", "golden"];
 const GOLDEN_KEYS: &[&str] =
-    &["views", "layout", "target", "counters", "comments", "folder", "root"];
+    &["views", "layout", "target", "form", "counters", "comments", "folder", "root"];
 
 /// A `weir.toml` while it is read.
 struct Reading {
@@ -149,6 +149,10 @@ impl Reading {
                     settings.layout = name.map_or(settings.layout, Layout::from);
                 }
                 "target" => self.target(value, settings),
+                "form" => {
+                    let name = self.choice::<FormName>("form", value);
+                    settings.nft.form = name.map_or(settings.nft.form, nft::Form::from);
+                }
                 "counters" => self.yes_or_no("counters", value, &mut settings.nft.counters),
                 "comments" => self.yes_or_no("comments", value, &mut settings.nft.comments),
                 "folder" => {
@@ -209,16 +213,17 @@ impl Reading {
     }
 
     fn views(&mut self, value: Value<'_, '_>, settings: &mut Settings) {
-        let instead = format!("write some of {}", names::<Emit>(", "));
+        let names: Vec<_> = Emit::views().map(|(name, _)| format!("`\"{name}\"`")).collect();
+        let instead = format!("write some of {}", names.join(", "));
         let Some(texts) = self.texts("views", value, &instead) else { return };
         let mut views = Vec::new();
         for (text, value) in texts {
-            match Emit::from_str(text, false).map(View::from) {
-                Ok(view) if views.contains(&view) => {
+            match Emit::views().find(|(name, _)| name == text) {
+                Some((_, view)) if views.contains(&view) => {
                     self.wrong("views", value, "name each view once");
                 }
-                Ok(view) => views.push(view),
-                Err(_) => self.wrong("views", value, &instead),
+                Some((_, view)) => views.push(view),
+                None => self.wrong("views", value, &instead),
             }
         }
         if views.is_empty() {

@@ -6,8 +6,8 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::{
-    Chain, Elements, Expr, Object, Right, Rule, Script, Set, SetType, Statement, TableFamily,
-    Translate, Value, Verb, Verdict, hook_name, kind_name,
+    Beside, Chain, Elements, Expr, Object, Right, Rule, Script, Set, SetType, Statement,
+    TableFamily, Translate, Value, Verb, Verdict, hook_name, kind_name,
 };
 
 /// `script` as JSON.
@@ -35,8 +35,14 @@ pub(crate) fn print(script: &Script<'_>) -> String {
                 let body = ElementsBody { of: Within(table), name: set, elem: elements };
                 write(&mut out, &One(verb, One("element", body)));
             }
-            Object::Rule { table, chain, rule, .. } => {
-                write(&mut out, &One(verb, One("rule", RuleBody { table, chain, rule })));
+            Object::Rule { table, chain, beside, rule } => {
+                let body = RuleBody { table, chain, beside: *beside, rule: Some(rule) };
+                write(&mut out, &One(verb, One("rule", body)));
+            }
+            Object::Handle { table, chain, handle } => {
+                let beside = Some(Beside::Handle(*handle));
+                let body = RuleBody { table, chain, beside, rule: None };
+                write(&mut out, &One(verb, One("rule", body)));
             }
             Object::Block(table) => {
                 let name = &table.name;
@@ -49,7 +55,8 @@ pub(crate) fn print(script: &Script<'_>) -> String {
                 }
                 for chain in &table.chains {
                     for rule in &chain.rules {
-                        let body = RuleBody { table: name, chain: &chain.name, rule };
+                        let (chain, rule) = (&chain.name, Some(rule));
+                        let body = RuleBody { table: name, chain, beside: None, rule };
                         write(&mut out, &One(verb, One("rule", body)));
                     }
                 }
@@ -168,7 +175,8 @@ struct ElementsBody<'t> {
 struct RuleBody<'t> {
     table: &'t TableName<'t>,
     chain: &'t str,
-    rule: &'t Rule<'t>,
+    beside: Option<Beside>,
+    rule: Option<&'t Rule<'t>>,
 }
 
 impl Serialize for RuleBody<'_> {
@@ -177,9 +185,16 @@ impl Serialize for RuleBody<'_> {
         map.serialize_entry("family", &self.table.family)?;
         map.serialize_entry("table", &self.table.name)?;
         map.serialize_entry("chain", self.chain)?;
-        map.serialize_entry("expr", &Statements(self.rule))?;
-        if let Some(comment) = &self.rule.comment {
-            map.serialize_entry("comment", comment)?;
+        match self.beside {
+            Some(Beside::Handle(handle)) => map.serialize_entry("handle", &handle)?,
+            Some(Beside::Index(index)) => map.serialize_entry("index", &index)?,
+            None => {}
+        }
+        if let Some(rule) = self.rule {
+            map.serialize_entry("expr", &Statements(rule))?;
+            if let Some(comment) = &rule.comment {
+                map.serialize_entry("comment", comment)?;
+            }
         }
         map.end()
     }

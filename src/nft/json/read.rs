@@ -11,8 +11,8 @@ use crate::ir::Base;
 use crate::nft::ast::TableName;
 use crate::nft::problem::{self, brief};
 use crate::nft::{
-    At, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem, Reads,
-    Rule, Script, Selects, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
+    At, Beside, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem,
+    Reads, Rule, Script, Selects, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
     unknown,
 };
 
@@ -254,6 +254,7 @@ impl Reader<'_, '_> {
                 return Err(bad("index", &other, "not a number of at most 32 bits"));
             }
         };
+        let beside = index.map(Beside::Index);
         let (chain, statements) = (fields.text("chain")?, fields.need("expr")?);
         let comment = fields.get("comment").map(|comment| text("comment", comment)).transpose()?;
         let statements = rule::statements(statements, self.at)
@@ -263,7 +264,7 @@ impl Reader<'_, '_> {
             _ => None,
         });
         let rule = Rule::read(statements, comment, handle);
-        Ok(Subject::Rule { table: within(fields)?, chain, index, rule })
+        Ok(Subject::Rule { table: within(fields)?, chain, beside, rule })
     }
 
     fn set<'a>(&self, is_map: bool, body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {

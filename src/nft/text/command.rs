@@ -6,8 +6,8 @@ use super::lexer::Token;
 use super::parser::{Parser, error_at};
 use crate::nft::ast::TableName;
 use crate::nft::{
-    At, Chain, Command, Object, ReadError, ReadProblem, Reads, Rule, Script, Selects, Set, Table,
-    TableFamily, Verb, refused, unknown,
+    At, Beside, Chain, Command, Object, ReadError, ReadProblem, Reads, Rule, Script, Selects, Set,
+    Table, TableFamily, Verb, refused, unknown,
 };
 
 /// Kinds of objects that do nothing unless a rule names them.
@@ -16,7 +16,17 @@ pub(super) const PASSIVE: [&str; 8] =
 
 /// Reads a script, and what of it cannot be: of each table what `selects` says.
 pub(crate) fn read<'a>(text: &'a str, selects: &Selects<'_>) -> (Script<'a>, Vec<ReadError>) {
+    commands(Parser::new(text), selects)
+}
+
+/// Reads a script all of which is for what is loaded, so that it may name rules by their handles.
+pub(crate) fn read_update(text: &str) -> (Script<'_>, Vec<ReadError>) {
     let mut parser = Parser::new(text);
+    parser.knows_handles = true;
+    commands(parser, &|_, _| Reads::All)
+}
+
+fn commands<'a>(mut parser: Parser<'a>, selects: &Selects<'_>) -> (Script<'a>, Vec<ReadError>) {
     let mut commands = Vec::new();
     loop {
         parser.skip_ends();
@@ -108,12 +118,20 @@ impl<'a> Parser<'a> {
         let unknown_kind = || error_at(kind_at, unknown("command or object", kind));
         let object = match (kind, verb) {
             ("rule", Verb::Add | Verb::Insert) => self.rule_command(table)?,
+            ("rule", Verb::Delete) if self.knows_handles => {
+                let chain = self.name("a chain")?;
+                self.word("handle")?;
+                let handle = self.number("a handle")?.into();
+                Object::Handle { table, chain, handle }
+            }
             ("rule", _) => {
                 let why = "rules are taken away by handles that the text does not show";
                 let word = kind.to_owned();
                 return Err(error_at(kind_at, ReadProblem::Inexact { word, why }));
             }
-            (_, Verb::Insert) | ("element", Verb::Flush) => return Err(unknown_kind()),
+            (_, Verb::Insert) | ("element", Verb::Flush) => {
+                return Err(unknown_kind());
+            }
             ("table", _) => self.table_command(verb, table)?,
             ("chain", _) => self.chain_command(table)?,
             ("element", _) => {
@@ -207,11 +225,15 @@ impl<'a> Parser<'a> {
 
     fn rule_command(&mut self, table: TableName<'a>) -> Result<Object<'a>, ReadError> {
         let chain = self.name("a chain")?;
-        let mut index = None;
+        let mut beside = None;
         match self.peek() {
             Token::Word("index") => {
                 self.take();
-                index = Some(self.number("the place of a rule")? as usize);
+                beside = Some(Beside::Index(self.number("the place of a rule")? as usize));
+            }
+            Token::Word("handle") if self.knows_handles => {
+                self.take();
+                beside = Some(Beside::Handle(self.number("a handle")?.into()));
             }
             Token::Word(word @ ("handle" | "position")) => {
                 let why = "it stands for a place among rules that the text does not show";
@@ -220,7 +242,7 @@ impl<'a> Parser<'a> {
             _ => {}
         }
         let rule = self.rule();
-        Ok(Object::Rule { table, chain, index, rule })
+        Ok(Object::Rule { table, chain, beside, rule })
     }
 
     /// A rule, up to its end. One that cannot be read is passed over.

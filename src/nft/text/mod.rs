@@ -1,7 +1,7 @@
 //! nft scripts, and what `nft list ruleset` prints.
 //!
 //! ```text
-//! script ──lexer──▶ tokens ──command, block, rule, statement, field, value──▶ Script ──print──▶ script
+//! script ──lexer──▶ tokens ──command, block, rule, statement, field, value──▶ Script ──print, flat──▶ script
 //! ```
 //!
 //! The reader is written by hand, because what a token of nft is depends on what stands before it
@@ -12,6 +12,7 @@
 mod block;
 mod command;
 mod field;
+mod flat;
 mod lexer;
 mod parser;
 mod print;
@@ -19,6 +20,7 @@ mod rule;
 mod statement;
 mod value;
 
-pub(crate) use command::read;
+pub(crate) use command::{read, read_update};
+pub(crate) use flat::print_flat;
 pub(crate) use print::{comparison, print};
 pub(crate) use statement::{DEFAULT_BURST, rejected, statements};

@@ -16,6 +16,8 @@ pub(super) struct Parser<'a> {
     pub(super) newer: Vec<Newer>,
     /// What no IP packet meets at a hook that can be read.
     pub(super) elsewhere: BTreeSet<String>,
+    /// Whether rules may be named by their handles: it is known what is loaded.
+    pub(super) knows_handles: bool,
 }
 
 /// Deepest nesting of parentheses and brackets in a rule.
@@ -25,7 +27,15 @@ impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let (at, token) = lexer.next();
-        Self { lexer, at, token, errors: Vec::new(), newer: Vec::new(), elsewhere: BTreeSet::new() }
+        Self {
+            lexer,
+            at,
+            token,
+            errors: Vec::new(),
+            newer: Vec::new(),
+            elsewhere: BTreeSet::new(),
+            knows_handles: false,
+        }
     }
 
     /// Where the next token stands.

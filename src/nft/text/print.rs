@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::ir::Base;
 use crate::nft::{
-    Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
+    Beside, Chain, Command, Comparison, Elements, Expr, Object, Operator, Right, Rule, Script, Set,
     SetType, Statement, Table, TableFamily, Translate, Value, Verb, Verdict, hook_name, kind_name,
 };
 
@@ -60,7 +60,7 @@ fn is_same(one: &Object<'_>, other: &Object<'_>) -> bool {
     }
 }
 
-fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Result {
+pub(super) fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Result {
     let verb = match command.verb {
         Verb::Add => "add",
         Verb::Create => "create",
@@ -72,14 +72,26 @@ fn write_command(out: &mut String, command: &Command<'_>) -> fmt::Result {
     match &command.object {
         Object::Table(table) => writeln!(out, "{verb} table {}", table.name),
         Object::Chain { table, chain } => writeln!(out, "{verb} chain {table} {}", chain.name),
+        Object::Set { table, set } if matches!(command.verb, Verb::Delete | Verb::Flush) => {
+            writeln!(out, "{verb} set {table} {}", set.name)
+        }
         Object::Set { table, set } => {
             writeln!(out, "{verb} set {table} {} {{ type {}; }}", set.name, set.of)
         }
         Object::Elements { table, set, elements } => {
             writeln!(out, "{verb} element {table} {set} {elements}")
         }
-        Object::Rule { table, chain, rule, .. } => {
-            writeln!(out, "{verb} rule {table} {chain} {rule}")
+        Object::Rule { table, chain, beside, rule } => {
+            write!(out, "{verb} rule {table} {chain} ")?;
+            match beside {
+                Some(Beside::Handle(handle)) => write!(out, "handle {handle} ")?,
+                Some(Beside::Index(index)) => write!(out, "index {index} ")?,
+                None => {}
+            }
+            writeln!(out, "{rule}")
+        }
+        Object::Handle { table, chain, handle } => {
+            writeln!(out, "{verb} rule {table} {chain} handle {handle}")
         }
         Object::Ruleset(_) => writeln!(out, "{verb} ruleset"),
         Object::Remark(_) | Object::Block(_) | Object::Passive => Ok(()),

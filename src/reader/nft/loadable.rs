@@ -1,9 +1,6 @@
 //! What the kernel, or some nft from a version on, would refuse although it can be read.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-
-use ipnet::IpNet;
 
 use super::{Place, ReadError, ReadProblem, Target};
 use crate::ir::{Action, Base, ChainKind, Hook, Table};
@@ -107,7 +104,7 @@ fn check_comments(chain: &ChainState<'_>) -> Result<(), ReadProblem> {
 }
 
 fn check_set(set: &SetState<'_>, target: Target) -> Result<(), ReadProblem> {
-    let is_interval = set.set.flags.iter().any(|flag| flag == "interval");
+    let is_interval = set.is_interval();
     let values = || set.values.iter().copied().flatten();
     let keys = set.entries.iter().copied().flatten().map(|(key, _)| key);
     for value in values().chain(keys) {
@@ -117,7 +114,7 @@ fn check_set(set: &SetState<'_>, target: Target) -> Result<(), ReadProblem> {
         check_value(value, target)?;
     }
     if is_interval && !set.set.auto_merge {
-        let mut ends: Vec<_> = values().filter_map(ends).collect();
+        let mut ends: Vec<_> = values().filter_map(Value::ends).collect();
         if !ends.is_sorted() {
             ends.sort_unstable();
         }
@@ -196,24 +193,6 @@ pub(super) fn check_range(value: &Value<'_>, target: Target) -> Result<(), ReadP
             Err(refused(value, "nft before 1.0.3 has no range of one value"))
         }
         _ => Ok(()),
-    }
-}
-
-/// First and last of what the value means, as numbers.
-fn ends(value: &Value<'_>) -> Option<(u128, u128)> {
-    let number = |address: &IpAddr| match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    match value {
-        Value::Number(one) | Value::Hex(one) => Some((u128::from(*one), u128::from(*one))),
-        Value::Address(address) => Some((number(address), number(address))),
-        Value::Prefix(address, len) => {
-            let net = IpNet::new(*address, *len).ok()?;
-            Some((number(&net.network()), number(&net.broadcast())))
-        }
-        Value::Range(both) => Some((ends(&both.0)?.0, ends(&both.1)?.1)),
-        _ => None,
     }
 }
 

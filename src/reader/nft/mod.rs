@@ -35,9 +35,9 @@ use std::collections::BTreeSet;
 
 pub use crate::nft::{Place, ReadError, ReadProblem, Target};
 
-use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Ruleset, Table};
+use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Rule, Ruleset, Table};
 use crate::net::Name;
-use crate::nft::{Reads, Script, Selects, State, json as nft_json, text as nft_text};
+use crate::nft::{Reads, Script, Selects, State, TableState, json as nft_json, text as nft_text};
 use crate::reader::{Found, is_among};
 
 pub(super) use form::{is_script, opens_table, within};
@@ -194,6 +194,11 @@ pub(crate) fn loaded<'s>(
     let state = script.apply(before, true, &mut errors);
     loadable::check(script, &state, target, &mut errors);
     errors.first().map_or(Ok(state), |error| Err(error.to_string()))
+}
+
+/// What each rule of a table comes to, chain by chain; `None` of one that the IR has no words for.
+pub(crate) fn each_rule(table: &TableState<'_>) -> Vec<Vec<Option<Vec<Rule>>>> {
+    table::each_rule(table, &Options::default())
 }
 
 /// A statement that the IR has no words for.

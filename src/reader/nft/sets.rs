@@ -190,12 +190,7 @@ pub(super) fn filled(set: &SetState<'_>, options: &Options) -> Option<Family> {
     let is_named = options.filled.contains(&*set.set.name);
     // Prefixes that others fill in cannot be said, so that what is empty is read as that.
     let may_be_empty =
-        options.target.is_none() && (options.empty_sets == EmptySets::Empty || is_interval(set));
+        options.target.is_none() && (options.empty_sets == EmptySets::Empty || set.is_interval());
     let is_filled = is_named || set.is_empty() && !may_be_empty;
     if is_filled && set.set.map.is_none() { address_family(&set.set.of) } else { None }
-}
-
-/// Whether the set holds more than single values.
-pub(super) fn is_interval(set: &SetState<'_>) -> bool {
-    set.set.flags.iter().any(|flag| flag == "interval")
 }

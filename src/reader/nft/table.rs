@@ -6,7 +6,7 @@ use super::loadable::{check_actions, check_depth};
 use super::managed::is_of_iptables;
 use super::opaque::{Asker, Changed};
 use super::rule::{self, Spec};
-use super::sets::{Sets, filled, is_interval};
+use super::sets::{Sets, filled};
 use super::{OfIptables, Options, Place, ReadError, ReadProblem};
 use crate::ir::{Action, AddressSet, Base, Chain, Hook, Locator, Rule, Ruleset, TRACKING, Table};
 use crate::net::Name;
@@ -32,6 +32,47 @@ pub(super) fn ruleset(
         }
     }
     Ruleset { tables: read }
+}
+
+/// What each rule of the table comes to, chain by chain; `None` of one that cannot be read, or needs a chain
+/// of its own.
+pub(super) fn each_rule(table: &TableState<'_>, options: &Options) -> Vec<Vec<Option<Vec<Rule>>>> {
+    let changed = Changed::of(&State { tables: vec![table.clone()] });
+    let mut errors = Vec::new();
+    let sets = Reader { table, options, changed: &changed, errors: &mut errors }.sets();
+    let names = table.chains.iter().map(|chain| Some((Name::foreign(chain.name).ok()?, chain)));
+    let names: Vec<_> = names.collect::<Option<_>>().unwrap_or_default();
+    let (targets, known) = (targets_of(&names), Sets::of(table, &sets, options));
+    let place = rule::Place {
+        families: table.name.family.families(),
+        sets: &known,
+        targets: &targets,
+        target: options.target,
+        of: table.name.to_string(),
+        changed: &changed,
+    };
+    let fresh = Names::of(table.chains.iter().map(|chain| chain.name));
+    let mut found = Found { names: fresh, chains: Vec::new(), connections: Vec::new() };
+    let mut each = |chain: &ChainState<'_>, index: usize, rule| {
+        let mut helpers = Vec::new();
+        let asker = place.asker(chain.name, index + 1);
+        let (rules, _) = read_rule(rule, &place, &asker, &mut found, &mut helpers).ok()?;
+        helpers.is_empty().then_some(rules)
+    };
+    let chains = table.chains.iter().map(|chain| {
+        let rules = chain.rules.iter().enumerate();
+        rules.map(|(index, rule)| each(chain, index, *rule)).collect()
+    });
+    chains.collect()
+}
+
+/// The chains that rules may jump to.
+fn targets_of<'a>(names: &[(Name, &ChainState<'a>)]) -> HashMap<&'a str, Name> {
+    names
+        .iter()
+        .filter(|(_, chain)| chain.base.is_none() && !chain.is_elsewhere)
+        .map(|(name, chain)| (chain.name, name.clone()))
+        .collect()
 }
 
 /// What chains come to.
@@ -76,11 +117,7 @@ impl Reader<'_, '_> {
             .collect();
         let name = name?;
         let names = names.into_iter().collect::<Option<Vec<_>>>()?;
-        let targets: HashMap<&str, Name> = names
-            .iter()
-            .filter(|(_, chain)| chain.base.is_none() && !chain.is_elsewhere)
-            .map(|(name, chain)| (chain.name, name.clone()))
-            .collect();
+        let targets = targets_of(&names);
         let fresh = Names::of(self.table.chains.iter().map(|chain| chain.name));
         let families = self.table.name.family.families();
         let known = Sets::of(self.table, &sets, self.options);
@@ -170,7 +207,7 @@ impl Reader<'_, '_> {
         let mut sets = Vec::new();
         for set in &self.table.sets {
             let Some(family) = filled(set, self.options) else { continue };
-            if !is_interval(set)
+            if !set.is_interval()
                 && let Some(name) = self.name("set", &set.set.name)
             {
                 sets.push(AddressSet { name, family });

@@ -8,6 +8,7 @@ pub(crate) mod machine;
 pub(crate) mod mutants;
 pub(crate) mod netns;
 pub(crate) mod node;
+pub(crate) mod pairs;
 pub(crate) mod pod;
 pub(crate) mod policies;
 pub(crate) mod repository;

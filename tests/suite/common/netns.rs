@@ -211,10 +211,7 @@ impl Netns {
     /// The ruleset that is loaded, without handles, counts and versions, and with sets in order:
     /// equal for equal rulesets.
     pub(crate) fn ruleset(&self) -> Value {
-        let mut list =
-            serde_json::from_str(&self.output("nft", &["-j", "list", "ruleset"])).unwrap();
-        normalise(&mut list);
-        list
+        normalised(&self.output("nft", &["-j", "list", "ruleset"]))
     }
 
     /// Takes every rule, chain, set and table away.
@@ -285,6 +282,13 @@ fn assert_same(script_list: &Value, json_list: &Value, script: &str, json: &str)
         assert_eq!(one, other, "script and JSON differ\n{script:.20000}\n{json:.20000}");
     }
     assert_eq!(left.len(), right.len(), "script and JSON differ\n{script:.20000}\n{json:.20000}");
+}
+
+/// What `nft -j list ruleset` printed, without handles, counts and versions, and with sets in order.
+pub(crate) fn normalised(list: &str) -> Value {
+    let mut list = serde_json::from_str(list).unwrap();
+    normalise(&mut list);
+    list
 }
 
 fn normalise(value: &mut Value) {

@@ -348,7 +348,7 @@ fn inbounds() -> impl Strategy<Value = Inbound> {
     })
 }
 
-fn net() -> impl Strategy<Value = IpNet> {
+pub(crate) fn net() -> impl Strategy<Value = IpNet> {
     let texts = ["10.0.0.0/8", "10.96.0.0/12", "127.0.0.0/8", "169.254.169.254/32", "fd00::/8"];
     let few: Vec<IpNet> = texts.iter().map(|net| net.parse().unwrap()).collect();
     let ipv4 = (any::<[u8; 4]>(), 0_u8..=32)

@@ -9,12 +9,13 @@
 mod host;
 mod nft;
 mod same;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
-use netweir::backend::nft::{MemberChange, Members};
+use netweir::backend::nft::{Form, MemberChange, Members};
 use netweir::ir::Ruleset;
 use netweir::net::Family;
 use netweir::policy::Policy;
@@ -77,6 +78,7 @@ impl<'a> Subject<'a> {
 
     fn kinds(&self) -> &'static [Kind] {
         match self.output {
+            Output::Policy(View::Nft) if self.text.contains("\nadd rule ") => nft::FLAT,
             Output::Policy(View::Json) => nft::JSON,
             Output::Policy(View::Iptables(_)) => host::IPTABLES,
             Output::Policy(View::IptablesScript) => host::IPTABLES_SCRIPT,
@@ -208,8 +210,9 @@ fn seed(subject: &Subject<'_>, density: Density, netns: Option<&Netns>, tallies:
     }
 }
 
-fn compiled(path: &Path, layout: Layout) -> Compilation {
-    compile_file(path, &Options { layout, ..Options::default() })
+fn compiled(path: &Path, layout: Layout, form: Form) -> Compilation {
+    let nft = netweir::backend::nft::Options { form, ..Default::default() };
+    compile_file(path, &Options { layout, nft, ..Options::default() })
 }
 
 /// Says what became of the faults; asserts that none slipped through, how many kinds there were, and that
@@ -252,17 +255,33 @@ fn beside_rules() -> Vec<Output> {
     views.into_iter().map(Output::Policy).chain(members).collect()
 }
 
+/// What a policy is written as, in which layout and form.
+#[derive(Clone, Copy)]
+struct Written {
+    layout: Layout,
+    form: Form,
+}
+
+const COMPACT: Written = Written { layout: Layout::Compact, form: Form::Block };
+const UPSTREAM: Written = Written { layout: Layout::Upstream, ..COMPACT };
+const FLAT: Written = Written { form: Form::Flat, ..COMPACT };
+
 const FOR_NFT: [Output; 2] = [Output::Policy(View::Nft), Output::Policy(View::Json)];
 
 /// Seeds faults into all that is written of some policies.
-fn seed_all(paths: &[&Path], layouts: &[Layout], outputs: &[Output], density: Density) -> Tallies {
+fn seed_all(
+    paths: &[&Path],
+    writings: &[Written],
+    outputs: &[Output],
+    density: Density,
+) -> Tallies {
     let netns = netns::available().then(Netns::new);
     let mut tallies = BTreeMap::new();
     // A text that is like another but for its remarks has the same faults.
     let mut seen = BTreeSet::new();
     for path in paths {
-        for layout in layouts {
-            let compilation = compiled(path, *layout);
+        for Written { layout, form } in writings {
+            let compilation = compiled(path, *layout, *form);
             let name = path.display().to_string();
             for output in outputs {
                 if let Some(subject) = Subject::new(&compilation, &name, *output)
@@ -277,45 +296,51 @@ fn seed_all(paths: &[&Path], layouts: &[Layout], outputs: &[Output], density: De
 }
 
 /// Seeds a sample.
-fn sample(names: &[&str], outputs: &[Output]) -> Tallies {
+fn sample(names: &[&str], writing: Written, outputs: &[Output]) -> Tallies {
     let paths: Vec<_> =
         names.iter().map(|name| root().join(format!("rulesets/{name}.weir"))).collect();
     let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
-    seed_all(&paths, &[Layout::Compact], outputs, Density { most: 1, one_in: 10 })
+    seed_all(&paths, &[writing], outputs, Density { most: 1, one_in: 10 })
 }
 
 #[test]
 fn a_sample_of_faults_is_stopped() {
-    report(&sample(&["istio/default", "istio/tproxy", "ambient/host"], &FOR_NFT), 120, 9);
+    report(&sample(&["istio/default", "istio/tproxy", "ambient/host"], COMPACT, &FOR_NFT), 120, 9);
+}
+
+#[test]
+fn a_sample_of_faults_in_the_flat_form_is_stopped() {
+    let names = ["istio/tproxy", "istio/many-networks", "ambient/host"];
+    report(&sample(&names, FLAT, &FOR_NFT[..1]), 70, 5);
 }
 
 #[test]
 fn a_sample_of_faults_beside_nft_is_stopped() {
     let names = ["istio/tproxy", "ambient/pod", "ambient/host"];
-    report(&sample(&names, &[&FOR_IPTABLES[..], &beside_rules()].concat()), 200, 12);
+    report(&sample(&names, COMPACT, &[&FOR_IPTABLES[..], &beside_rules()].concat()), 200, 12);
 }
 
 /// Seeds everything into all that is written of the policies that ship.
-fn seed_every(layouts: &[Layout], outputs: &[Output]) -> Tallies {
+fn seed_every(writings: &[Written], outputs: &[Output]) -> Tallies {
     let paths = rulesets();
     let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
-    seed_all(&paths, layouts, outputs, Density { most: 8, one_in: 1 })
+    seed_all(&paths, writings, outputs, Density { most: 8, one_in: 1 })
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_is_stopped() {
-    report(&seed_every(&[Layout::Compact, Layout::Upstream], &FOR_NFT), 180, 5);
+    report(&seed_every(&[COMPACT, UPSTREAM, FLAT], &FOR_NFT), 180, 5);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_for_iptables_is_stopped() {
-    report(&seed_every(&[Layout::Compact], &FOR_IPTABLES), 115, 9);
+    report(&seed_every(&[COMPACT], &FOR_IPTABLES), 115, 9);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_beside_rules_is_stopped() {
-    report(&seed_every(&[Layout::Compact], &beside_rules()), 240, 12);
+    report(&seed_every(&[COMPACT], &beside_rules()), 240, 12);
 }
