@@ -50,6 +50,7 @@
 //! |---|---|
 //! | `host` | [`host`]: loads rules into a namespace, for which it runs programs |
 //! | `import-pod` | imports of manifests in YAML |
+//! | `picture` | [`picture`]: draws what packets meet |
 //! | `miette` | [`diag::render`]: diagnostics as the command draws them |
 //! | `cli` (default) | the command `weir`, and all of these |
 
@@ -71,6 +72,8 @@ pub mod lower;
 pub mod net;
 mod nft;
 pub mod optimise;
+#[cfg(feature = "picture")]
+pub mod picture;
 pub mod policy;
 mod prove;
 mod questions;

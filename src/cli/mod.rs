@@ -16,6 +16,7 @@ mod fix;
 mod format;
 mod forms;
 mod golden;
+mod graph;
 mod import;
 mod import_rules;
 mod input;
@@ -39,6 +40,7 @@ mod rules;
 mod schema;
 mod show;
 mod subject;
+mod table;
 mod test;
 mod usage;
 mod verify;
@@ -102,6 +104,8 @@ Examples:
                                                 what becomes of a packet, and why
   weir verify policy.weir --live                whether what is loaded means the policy
   weir diff old.weir new.weir                   which traffic changes
+  weir graph policy.weir                        what packets meet, drawn
+  weir table policy.weir                        which traffic is captured, in a table
   weir golden policies                          whether committed outputs are current
   weir lint policies                            what is probably not meant
   weir test policies                            whether policies do what they expect
@@ -170,6 +174,14 @@ Examples:
     weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
     weir verify policy.weir --live
 
+  What packets meet, drawn; and the way of one of them, for a document:
+    weir graph policy.weir
+    weir graph policy.weir --packet 'outbound tcp to 10.96.0.1:443' --format svg -o way.svg
+
+  What becomes of which destinations and ports, of a policy or of what is loaded:
+    weir table policy.weir
+    nft list ruleset | weir table -
+
   Which traffic is newly captured, no longer captured, or captured elsewhere:
     weir diff old.weir new.weir
 
@@ -200,7 +212,9 @@ enum Command {
     #[command(visible_alias = "fmt")]
     Format(format::Format),
     Golden(golden::Golden),
+    Graph(graph::Graph),
     Lint(lint::Lint),
+    Table(table::TableOf),
     Test(test::Test),
     Import(import::Import),
     Doctor(doctor::Doctor),
@@ -326,7 +340,9 @@ impl Weir {
             Command::Diff(diff) => diff.run(&messages),
             Command::Format(format) => format.run(&messages),
             Command::Golden(golden) => golden.run(&messages),
+            Command::Graph(graph) => graph.run(&messages),
             Command::Lint(lint) => lint.run(&messages),
+            Command::Table(table) => table.run(&messages),
             Command::Test(test) => test.run(&messages),
             Command::Import(import) => import.run(&messages),
             Command::Doctor(doctor) => doctor.run(&messages),
@@ -378,7 +394,9 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Format(_) => "format",
             Self::Golden(_) => "golden",
+            Self::Graph(_) => "graph",
             Self::Lint(_) => "lint",
+            Self::Table(_) => "table",
             Self::Test(_) => "test",
             Self::Import(_) => "import",
             Self::Doctor(_) => "doctor",

@@ -20,7 +20,18 @@ pub(super) fn width() -> usize {
 /// `text` behind `first`, in lines that fit the width, each further one behind `next`. It is broken at
 /// spaces; what has none is longer than the line.
 pub(super) fn paragraph(out: &mut String, first: &str, text: &str, next: &str) {
-    for line in lines(first, text, next, width()) {
+    paragraph_within(out, first, text, next, width());
+}
+
+/// The same in lines of at most `width` columns.
+pub(super) fn paragraph_within(
+    out: &mut String,
+    first: &str,
+    text: &str,
+    next: &str,
+    width: usize,
+) {
+    for line in lines(first, text, next, width) {
         let _ = writeln!(out, "{line}");
     }
 }

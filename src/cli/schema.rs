@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::differences::Compared;
 use super::golden::report::Report;
 use super::report::ImportRecord;
+use super::table::Tables;
 use super::{doctor, lint, test};
 use crate::diag::render::{Message, Record};
 use crate::explain::Explanation;
@@ -152,6 +153,7 @@ fn schemas_are_those_of_what_is_printed() {
             ),
         ),
         ("policy", policy()),
+        ("table", schema::<Message<Tables>>("What `weir table --json` says", &[("", &["table"])])),
         (
             "comparison",
             schema::<Message<Compared<'static>>>(

@@ -170,6 +170,14 @@ impl Subject {
         )
     }
 
+    /// Its policy, if it is one, and what that was compiled in.
+    pub(super) fn compiled(&self) -> Option<(&Compilation, &Policy)> {
+        match &self.form {
+            Form::Policy(compilation, _) => Some((compilation, self.policy()?)),
+            Form::Iptables | Form::Nft => None,
+        }
+    }
+
     /// Its policy, if it is one.
     pub(super) fn policy(&self) -> Option<&Policy> {
         match &self.form {

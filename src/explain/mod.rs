@@ -4,6 +4,7 @@
 mod difference;
 mod path;
 mod sentence;
+mod table;
 mod treatment;
 mod unless;
 
@@ -19,7 +20,10 @@ use crate::span::Sources;
 pub use difference::{Change, DifferenceWords, differences};
 pub use path::{ClauseWords, LocatorWords, RungWords, StepWords};
 pub use sentence::{Sentence, Sides, sentences};
+pub use table::{Fate, Rest, Row, Table, Values, tables};
 pub use treatment::Treatment;
+#[cfg(feature = "picture")]
+pub(crate) use unless::usual;
 pub use unless::{OpenRule, Unless};
 
 pub use crate::lower::Ports;
@@ -214,7 +218,7 @@ impl Context<'_> {
     }
 
     /// The host that the policy asks for.
-    fn host(&self) -> Host {
+    pub(crate) fn host(&self) -> Host {
         let lowered = self.policy.map(lower);
         lowered.map_or_else(Host::default, |lowered| Host::with(&lowered.host))
     }

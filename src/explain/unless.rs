@@ -61,7 +61,7 @@ const MOST_WAYS: usize = 256;
 pub(super) type Told<'a> = (Vec<Leg<'a>>, Explanation);
 
 /// `packet` with the usual answers to what `ruleset` asks.
-pub(super) fn usual(ruleset: &Ruleset, packet: &Packet) -> Packet {
+pub(crate) fn usual(ruleset: &Ruleset, packet: &Packet) -> Packet {
     let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|it| &it.rules);
     let usual = rules.flat_map(Rule::conditions).filter(|condition| condition.is_usual);
     let mut packet = packet.clone();

@@ -69,10 +69,13 @@ fn found<'a>(
 /// connections, and every transparent proxy listens.
 pub(super) fn asked(space: &mut Space, ruleset: &Ruleset, when: &[Match]) -> Function {
     let mut asked = super::symbolic::arriving(space, ruleset, when);
-    let new = space.new_connections();
-    let first = space.is(space.decided, NOTHING);
-    let later = space.diagrams.minus(new, first);
-    asked = space.diagrams.minus(asked, later);
+    // Where nothing is translated, nothing is asked of a connection's first packet either.
+    if space.hook.translates().is_some() {
+        let new = space.new_connections();
+        let first = space.is(space.decided, NOTHING);
+        let later = space.diagrams.minus(new, first);
+        asked = space.diagrams.minus(asked, later);
+    }
     for (_, listens) in space.listeners.clone() {
         let listens = space.diagrams.variable(listens);
         asked = space.diagrams.and(asked, listens);
@@ -81,7 +84,11 @@ pub(super) fn asked(space: &mut Space, ruleset: &Ruleset, when: &[Match]) -> Fun
 }
 
 /// What becomes of `packets`, marks aside, each with those of which it does.
-fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome, Function)> {
+pub(super) fn outcomes(
+    space: &mut Space,
+    fates: &Fates,
+    packets: Function,
+) -> Vec<(Outcome, Function)> {
     let outcome = |verdict| Outcome {
         verdict,
         translation: None,

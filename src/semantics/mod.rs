@@ -39,6 +39,7 @@ mod outcome;
 mod packet;
 mod pool;
 mod possible;
+mod shares;
 mod space;
 mod spell;
 mod structure;
@@ -61,6 +62,7 @@ pub use find::find;
 pub use ordinary::{Among, Corner, Proxies};
 pub use outcome::{Outcome, Translation, Verdict};
 pub use packet::{Decided, End, Holds, InSet, Packet, Sender};
+pub use shares::{Listed, Share, Shares, shares};
 pub(crate) use symbolic::{changes_marks, is_once_enough};
 pub use touched::touched;
 pub use traffic::{Topic, Traffic, Word, joined};
@@ -92,6 +94,11 @@ pub enum Limit {
     /// The decision diagrams are too large.
     #[error("the rules are too entangled: decision diagrams of more than 16777216 nodes")]
     Memory,
+    /// Packets are shared out by too much.
+    #[error(
+        "what becomes of packets is no table: it would have more than 20000 rows, or depend on too much else"
+    )]
+    Shares,
 }
 
 #[cfg(test)]
