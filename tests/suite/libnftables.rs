@@ -55,8 +55,7 @@ fn the_schema_of_nfts_module_for_python_takes_it() {
     let schema = jsonschema::options().with_draft(Draft::Draft7).build(&schema).unwrap();
     for (name, text) in documents() {
         let written = serde_json::from_str(&text).unwrap();
-        let errors: Vec<_> =
-            schema.iter_errors(&written).map(|error| error.to_string()).collect();
+        let errors: Vec<_> = schema.iter_errors(&written).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{name}: {errors:#?}");
     }
     // It says little, but not nothing.
