@@ -215,6 +215,7 @@ impl Sources {
 
 /// A place in a source, for people. Displays as `file:line:column`, without control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place<'a> {
     /// The name of the file.
     pub file: &'a str,

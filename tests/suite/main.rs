@@ -43,6 +43,7 @@ mod iptables_corpus;
 mod kernel;
 mod kernel_facts;
 mod kuma_import;
+mod libnftables;
 mod lint;
 mod loads;
 mod mistakes;
