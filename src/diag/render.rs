@@ -65,7 +65,7 @@ fn drawn(
     if width.is_some() { text.replace(NO_BREAK, " ") } else { text }
 }
 
-/// Stands for a space at which no line is broken, one column wide: no text has this private character.
+/// Stands for a space at which no line is broken, one column wide. In a source, this private character is shown as a space.
 const NO_BREAK: char = '\u{e000}';
 
 /// `text` with what is between backticks in one piece where that is shorter than half of `width`.
