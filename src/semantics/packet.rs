@@ -58,7 +58,6 @@ pub struct Packet {
 /// The answer to a [`Condition`] is yes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub struct Holds {
     /// The question.
     pub condition: Condition,
@@ -120,7 +119,6 @@ impl From<Direction> for End {
 
 /// One of a packet's addresses is in a set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub struct InSet {
     /// Which address.
     pub end: End,

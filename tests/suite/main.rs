@@ -52,6 +52,7 @@ mod nft;
 mod nft_host;
 mod pages;
 mod provenance;
+mod public_api;
 mod random_kernel;
 mod reality;
 mod refusal;
