@@ -42,9 +42,8 @@ pub(crate) fn commands(bytes: &[u8]) {
         fs::create_dir_all(folder.join("golden")).expect("the folder can be written to");
         fs::write(file, content).expect("the folder can be written to");
     }
-    let status = netweir::cli::run(
-        std::iter::once("weir").chain(arguments.iter().copied()).map(OsString::from).collect(),
-    );
+    let words = std::iter::once("weir").chain(arguments.iter().copied());
+    let status = netweir::cli::run(&words.map(OsString::from).collect::<Vec<_>>());
     assert!(status < 3, "{arguments:?} ended with {status}");
     let is_temporary = |path: &Path| path.to_string_lossy().contains("/.weir-");
     for entry in fs::read_dir(folder).expect("the folder is there").flatten() {

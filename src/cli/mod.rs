@@ -299,12 +299,12 @@ impl Man {
 /// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::from(run(env::args_os().collect()))
+    ExitCode::from(run(&env::args_os().collect::<Vec<_>>()))
 }
 
 /// The same for any arguments, of which the first is what the command is called; its exit status.
 #[must_use]
-pub fn run(arguments: Vec<OsString>) -> u8 {
+pub fn run(arguments: &[OsString]) -> u8 {
     // Their arguments are not clap's.
     if let Some(status) = drop_in::run(arguments.iter().cloned()) {
         return status;
@@ -312,7 +312,7 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
     let own = || arguments.iter().skip(1);
     let refusal = Refusal::of(&Weir::command(), own().cloned());
     refusal.write_on_panic();
-    let status = match Weir::try_parse_from(&arguments) {
+    let status = match Weir::try_parse_from(arguments) {
         Ok(weir) => weir.run(),
         Err(error) => {
             // Nobody may be reading; the exit status says it all the same.

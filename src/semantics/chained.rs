@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::by_name::ByName;
 use crate::ir::{Action, Base, Chain, Entry, Schedule, Step};
 
 /// Whether two rulesets, of which these are the orders at a hook, do the same there if they do chain by
@@ -53,6 +54,8 @@ fn entries<'s>(order: &'s Schedule<'_>) -> Vec<&'s Entry<'s>> {
 fn any_action(entry: &Entry<'_>, is_one: impl Fn(&Action) -> bool) -> bool {
     let mut seen: HashSet<*const Chain> = HashSet::new();
     let mut open = vec![entry.chain];
+    let mut by_name = ByName::default();
+    let chains = by_name.of(entry.table);
     while let Some(chain) = open.pop() {
         if !seen.insert(chain) {
             continue;
@@ -60,7 +63,7 @@ fn any_action(entry: &Entry<'_>, is_one: impl Fn(&Action) -> bool) -> bool {
         if chain.rules.iter().any(|rule| is_one(&rule.then)) {
             return true;
         }
-        open.extend(chain.targets().filter_map(|target| entry.table.chain(target)));
+        open.extend(chain.targets().filter_map(|target| chains.get(target).copied()));
     }
     false
 }

@@ -68,7 +68,7 @@ pub(super) fn are_built_the_same(
 struct Equality<'a> {
     sides: [&'a Ruleset; 2],
     place: (Hook, Family),
-    structure: Structure,
+    structure: Structure<'a>,
     /// The packets in classes, once they are asked for.
     space: Option<Space>,
 }

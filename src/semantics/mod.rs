@@ -22,6 +22,7 @@
 
 mod arrive;
 mod bad_packet;
+mod by_name;
 mod chained;
 mod compare;
 mod diagram;

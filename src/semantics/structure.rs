@@ -11,14 +11,16 @@ mod flat;
 use std::collections::HashMap;
 
 use self::flat::{flat, lasts, may_match};
+use super::by_name::ByName;
 use super::pool::{List, Pooled, are_of_one_kind, listed as listed_in, pooled};
 use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
 use crate::net::{Family, Name, OnMiss};
 
 /// Chains of two rulesets, side by side, for packets of one family.
-pub(super) struct Structure {
+pub(super) struct Structure<'a> {
     family: Family,
+    chains: ByName<'a>,
     /// Whether pairs of chains are the same for packets that certain matches hold for. Of a pair that is
     /// being looked at: no, so that chains which lead back to themselves are never taken for the same.
     known: HashMap<[*const Chain; 2], Vec<(Vec<Match>, bool)>>,
@@ -29,13 +31,13 @@ pub(super) struct Structure {
 /// A chain and its table.
 type Place<'a> = (&'a Table, &'a Chain);
 
-impl Structure {
+impl<'a> Structure<'a> {
     pub(super) fn of(family: Family) -> Self {
-        Self { family, known: HashMap::new(), marking: HashMap::new() }
+        Self { family, chains: ByName::default(), known: HashMap::new(), marking: HashMap::new() }
     }
 
     /// Whether two orders run the same chains from the same places, and nothing ties.
-    pub(super) fn is_same(&mut self, sides: [&[Schedule<'_>]; 2]) -> bool {
+    pub(super) fn is_same(&mut self, sides: [&[Schedule<'a>]; 2]) -> bool {
         let ([left], [right]) = (sides[0], sides[1]) else { return false };
         left.steps.len() == right.steps.len()
             && left.steps.iter().zip(&right.steps).all(|pair| match pair {
@@ -46,7 +48,7 @@ impl Structure {
             })
     }
 
-    fn are_same(&mut self, left: &[Entry<'_>], right: &[Entry<'_>]) -> bool {
+    fn are_same(&mut self, left: &[Entry<'a>], right: &[Entry<'a>]) -> bool {
         left.len() == right.len()
             && left.iter().zip(right).all(|(left, right)| {
                 left.base == right.base
@@ -55,7 +57,7 @@ impl Structure {
     }
 
     /// Whether two chains do the same to packets that all of `held` hold for, until they have left them.
-    fn chains(&mut self, pair: [Place<'_>; 2], held: &[Match], depth: usize) -> bool {
+    fn chains(&mut self, pair: [Place<'a>; 2], held: &[Match], depth: usize) -> bool {
         let key = pair.map(|(_, chain)| std::ptr::from_ref(chain));
         // Most are the same for whatever packets, and need not be looked at on every way there.
         if !held.is_empty() && self.chains(pair, &[], depth) {
@@ -79,7 +81,7 @@ impl Structure {
     }
 
     /// Whether the rules are alike one by one, which most are.
-    fn are_alike(&mut self, pair: [Place<'_>; 2], depth: usize) -> bool {
+    fn are_alike(&mut self, pair: [Place<'a>; 2], depth: usize) -> bool {
         let family = self.family;
         let [mut left, mut right] = pair.map(|(_, chain)| {
             let rules = chain.rules.iter();
@@ -96,8 +98,8 @@ impl Structure {
         }
     }
 
-    fn rules(&mut self, pair: [Place<'_>; 2], held: &[Match], depth: usize) -> bool {
-        let sides = pair.map(|place| flat(place, self.family, held));
+    fn rules(&mut self, pair: [Place<'a>; 2], held: &[Match], depth: usize) -> bool {
+        let sides = pair.map(|place| flat(place, self.chains.of(place.0), self.family, held));
         let sides =
             sides.each_ref().map(|rules| rules.iter().map(|rule| &**rule).collect::<Vec<&Rule>>());
         let (mut left, mut right) = (sides[0].as_slice(), sides[1].as_slice());
@@ -115,10 +117,10 @@ impl Structure {
     }
 
     /// Takes the first group off `rules`, which are of `table`, and of which there is one.
-    fn group<'r>(&mut self, table: &Table, rules: &mut &[&'r Rule]) -> Group<'r> {
+    fn group<'r>(&mut self, table: &'a Table, rules: &mut &[&'r Rule]) -> Group<'r> {
         let first = rules[0];
         let is_marking = |to: &Name| {
-            let target = table.chain(to);
+            let target = self.chains.find(table, to);
             target.is_some_and(|target| self.is_marking((table, target), 0))
         };
         let count = if is_once_enough(&first.then, is_marking) {
@@ -131,7 +133,7 @@ impl Structure {
         Group::of(first, group, rules)
     }
 
-    fn is_marking(&mut self, (table, chain): Place<'_>, depth: usize) -> bool {
+    fn is_marking(&mut self, (table, chain): Place<'a>, depth: usize) -> bool {
         let key = std::ptr::from_ref(chain);
         if let Some(known) = self.marking.get(&key) {
             return *known;
@@ -142,7 +144,7 @@ impl Structure {
             depth > DEEPEST
                 || chain.rules.iter().any(changes_marks)
                 || chain.targets().any(|target| {
-                    let target = table.chain(target);
+                    let target = self.chains.find(table, target);
                     target.is_some_and(|target| self.is_marking((table, target), depth + 1))
                 })
         };
@@ -169,7 +171,7 @@ impl Structure {
     /// Whether two actions do the same to packets that all of `held` hold for.
     fn actions(
         &mut self,
-        pair: [Place<'_>; 2],
+        pair: [Place<'a>; 2],
         then: [&Action; 2],
         held: &[Match],
         depth: usize,
@@ -179,7 +181,7 @@ impl Structure {
             | [Action::Goto(left), Action::Goto(right)] => [left, right],
             [left, right] => return left == right,
         };
-        let found = [0, 1].map(|side| pair[side].0.chain(targets[side]));
+        let found = [0, 1].map(|side| self.chains.find(pair[side].0, targets[side]));
         match found {
             [Some(left), Some(right)] => {
                 self.chains([(pair[0].0, left), (pair[1].0, right)], held, depth + 1)

@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 
 use super::Place;
-use crate::ir::{Action, Match, OwnerIs, Rule, Table};
+use crate::ir::{Action, Chain, Match, OwnerIs, Rule};
 use crate::net::{Family, Interface, Name};
+use crate::semantics::by_name::Chains;
 
 /// The rules of a chain as packets of `family` meet them that all of `held` hold for; those that do the
 /// same stand together where that is all the same.
 pub(super) fn flat<'r>(
-    (table, chain): Place<'r>,
+    (_, chain): Place<'r>,
+    chains: &Chains<'r>,
     family: Family,
     held: &[Match],
 ) -> Vec<Cow<'r, Rule>> {
-    let rules = unfolded((table, chain), family);
-    let way = Way { table, family, held };
+    let rules = unfolded(chain, chains, family);
+    let way = Way { chains, family, held };
     let mut flat = Vec::with_capacity(rules.len());
     for mut rule in rules {
         // To lead back from a base chain is to accept.
@@ -28,22 +30,23 @@ pub(super) fn flat<'r>(
 
 /// Where rules are met.
 struct Way<'r, 'h> {
-    table: &'r Table,
+    /// The chains of the table.
+    chains: &'h Chains<'r>,
     family: Family,
     /// What holds for every packet there.
     held: &'h [Match],
 }
 
 impl<'r> Way<'r, '_> {
-    /// Adds `rule` of `table` to `flat`: it does not ask for what is `held`; a jump to rules that stay on
+    /// Adds `rule` to `flat`: it does not ask for what is `held`; a jump to rules that stay on
     /// the way is these rules; another asks for what all rules there ask for.
     fn lay_flat(&self, mut rule: Cow<'r, Rule>, flat: &mut Vec<Cow<'r, Rule>>, depth: usize) {
-        let Self { table, held, .. } = *self;
+        let Self { chains, held, .. } = *self;
         if rule.when.iter().any(|when| held.contains(when)) {
             rule.to_mut().when.retain(|when| !held.contains(when));
         }
         let Action::Jump(to) = &rule.then else { return flat.push(rule) };
-        let target = table.chain(to).filter(|_| depth < DEEPEST_FLAT);
+        let target = chains.get(to).copied().filter(|_| depth < DEEPEST_FLAT);
         let inside = target.into_iter().flat_map(|chain| &chain.rules);
         let inside = inside.filter(|rule| may_match(rule, self.family)).take(MOST_FLAT + 1);
         let inside: Vec<&'r Rule> = inside.collect();
@@ -86,7 +89,7 @@ pub(super) const fn lasts(when: &Match) -> bool {
 /// The rules of a chain that can match a packet of `family`, with those of the chain in which a negated
 /// owner is spelled as `X goto rest, M -> V, goto rest`: that is `M && !X -> V` and the rules of `rest`,
 /// where V leads back, too. Of a base chain it stays as it is: who leaves that early can be asked.
-fn unfolded((table, chain): Place<'_>, family: Family) -> Vec<Cow<'_, Rule>> {
+fn unfolded<'r>(chain: &'r Chain, chains: &Chains<'r>, family: Family) -> Vec<Cow<'r, Rule>> {
     let mut all = Vec::with_capacity(chain.rules.len());
     let mut seen = vec![&chain.name];
     let mut open = chain;
@@ -94,7 +97,7 @@ fn unfolded((table, chain): Place<'_>, family: Family) -> Vec<Cow<'_, Rule>> {
         let start = all.len();
         all.extend(open.rules.iter().filter(|rule| may_match(rule, family)).map(Cow::Borrowed));
         let folded = if chain.base.is_none() { folded(&all[start..]) } else { None };
-        let next = folded.and_then(|folded| Some((table.chain(&folded.rest)?, folded)));
+        let next = folded.and_then(|folded| Some((*chains.get(&folded.rest)?, folded)));
         match next {
             Some((rest, folded)) if !seen.contains(&&rest.name) => {
                 all.truncate(all.len() - folded.rules);

@@ -336,7 +336,7 @@ fn names() -> impl Strategy<Value = Name> {
 fn interface() -> impl Strategy<Value = Interface> {
     let names = ["eth0", "eth1", "eth*", "net*", "lo", "virt0", "a.b", "1-_"];
     let few: Vec<_> = names.iter().map(|name| Interface::new(name).unwrap()).collect();
-    often(&few, "[a-z0-9_-][a-z0-9._-]{0,10}".prop_map(|name| Interface::new(&name).unwrap()))
+    often(&few, "[a-z0-9_][a-z0-9._-]{0,10}".prop_map(|name| Interface::new(&name).unwrap()))
 }
 
 fn proxies() -> impl Strategy<Value = Proxy> {
