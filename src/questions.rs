@@ -91,7 +91,7 @@ impl Policy {
     /// let loaded = nft::script(&other, &nft::Options::default())?;
     /// let verdict = policy.verify(&loaded.ruleset)?;
     /// let words: Vec<_> = verdict.ways.ways.iter().map(|way| way.change.words()).collect();
-    /// assert_eq!(words, ["captured elsewhere"; 2]); // of each family
+    /// assert_eq!(words, ["captured elsewhere"; 2]); // of ordinary packets, and of corners
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn verify(&self, ruleset: &Ruleset) -> Result<Verdict, Limit> {
@@ -112,7 +112,7 @@ impl Policy {
     /// let new = Sidecar::new("web").exclude_outbound_ports([25]).check()?;
     /// let verdict = old.diff(&new)?;
     /// let ways: Vec<_> = verdict.ways.ways.iter().map(|way| way.change.words()).collect();
-    /// assert_eq!(ways, ["no longer captured"; 2]); // of each family
+    /// assert_eq!(ways, ["no longer captured"; 3]); // of ordinary packets, and of two corners
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn diff(&self, other: &Self) -> Result<Verdict, Limit> {

@@ -38,7 +38,12 @@ fn versions() -> impl Strategy<Value = [Sidecar; 2]> {
         match part {
             0 => new.inbound = other.inbound,
             1 => new.outbound.exclude_ports = other.outbound.exclude_ports,
-            2 => new.proxy = other.proxy,
+            2 => {
+                // What is of a family that the other does not govern stays.
+                let passthrough = new.proxy.passthrough;
+                new.proxy = other.proxy;
+                new.proxy.passthrough = passthrough;
+            }
             3 => new.drop_invalid = other.drop_invalid,
             4 => new.interfaces = other.interfaces,
             _ => new = other,
