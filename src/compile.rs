@@ -1,9 +1,12 @@
 //! The phases in one call.
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
+mod failure;
+mod view;
 
+use std::collections::BTreeMap;
+
+pub use self::failure::Failure;
+pub use self::view::View;
 use crate::backend::routing::Form;
 use crate::backend::{dump, iptables, nft, routing, teardown};
 use crate::diag::{Diagnostic, Problem, Severity, in_order};
@@ -64,96 +67,6 @@ pub struct Compilation {
     /// Warnings that are no news.
     allows: Allows,
     proved: prove::Proved,
-}
-
-/// Why there is nothing: no policy, or no text of one.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Failure {
-    /// Every file that was read.
-    pub sources: Sources,
-    /// Errors, at least one, and warnings, in source order.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-/// What a policy can be written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum View {
-    /// A script for `nft -f`.
-    Nft,
-    /// libnftables JSON for `nft -j -f`.
-    Json,
-    /// Text for `iptables-restore --noflush` (IPv4) or `ip6tables-restore --noflush` (IPv6), in
-    /// upstream's layout; empty if the family is left untouched.
-    Iptables(Family),
-    /// A shell script that loads both of these texts in the place of every other version of the policy.
-    IptablesScript,
-    /// The policy itself, formatted, with every default written out.
-    Policy,
-    /// The ruleset in words.
-    Ir,
-    /// A shell script with the `ip` commands that the ruleset needs beside it.
-    Routing,
-    /// The same commands for `ip -batch` (IPv4) or `ip -6 -batch` (IPv6).
-    RoutingBatch(Family),
-    /// A shell script that removes what loading and routing added.
-    Teardown,
-}
-
-/// A line for each diagnostic: `web.weir:2:24: E301: port 0 is out of range`.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, diagnostic) in self.diagnostics.iter().enumerate() {
-            let end = if at == 0 { "" } else { "\n" };
-            write!(f, "{end}{}", diagnostic.line(&self.sources))?;
-        }
-        Ok(())
-    }
-}
-
-/// The same lines: `main` and `unwrap` show an error so.
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error for Failure {}
-
-impl View {
-    /// Every view.
-    pub const ALL: &[Self] = &[
-        Self::Nft,
-        Self::Json,
-        Self::Iptables(Family::Ipv4),
-        Self::Iptables(Family::Ipv6),
-        Self::IptablesScript,
-        Self::Policy,
-        Self::Ir,
-        Self::Routing,
-        Self::RoutingBatch(Family::Ipv4),
-        Self::RoutingBatch(Family::Ipv6),
-        Self::Teardown,
-    ];
-
-    /// How a file of this view is called behind the policy's name: `nft`, `routing.sh`.
-    #[must_use]
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Nft => "nft",
-            Self::Json => "json",
-            Self::Iptables(Family::Ipv4) => "iptables",
-            Self::Iptables(Family::Ipv6) => "ip6tables",
-            Self::IptablesScript => "iptables.sh",
-            Self::Policy => "policy.weir",
-            Self::Ir => "ir.txt",
-            Self::Routing => "routing.sh",
-            Self::RoutingBatch(Family::Ipv4) => "routing.batch",
-            Self::RoutingBatch(Family::Ipv6) => "routing6.batch",
-            Self::Teardown => "teardown.sh",
-        }
-    }
 }
 
 /// Reads and checks policies. `name` is what diagnostics call the file, and what paths of includes

@@ -67,6 +67,8 @@ pub mod host;
 pub mod import;
 mod ip;
 pub mod ir;
+#[cfg(any(feature = "miette", feature = "picture"))]
+mod lines;
 mod lint;
 pub mod lower;
 pub mod net;

@@ -40,7 +40,7 @@ impl Policy {
     /// # Ok::<(), netweir::Failure>(())
     /// ```
     pub fn emit(&self, view: View, options: &Options) -> Result<String, Failure> {
-        let (_, compilation) = Unchecked::from(self.clone()).compiled(options)?;
+        let compilation = self.compiled(options)?;
         let policy = compilation.policies.first().unwrap_or(self);
         compilation.emit(policy, view)
     }

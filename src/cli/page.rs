@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::lines::at_spaces;
+
 /// Columns where nothing says how many there are.
 const USUAL: usize = 80;
 
@@ -47,13 +49,7 @@ pub(super) fn paragraph_within(
 
 /// The lines of a [`paragraph`].
 pub(super) fn lines(first: &str, text: &str, next: &str, width: usize) -> Vec<String> {
-    let how = textwrap::Options::new(width)
-        .initial_indent(first)
-        .subsequent_indent(next)
-        .break_words(false)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let how = at_spaces(width).initial_indent(first).subsequent_indent(next);
     let text = kept(text);
     let lines = textwrap::wrap(&text, how).into_iter();
     lines.map(|line| line.trim_end().replace(NO_BREAK, " ")).collect()

@@ -14,6 +14,7 @@ use super::escape::{harmless, is_harmful};
 pub use super::record::{Extent, Level, Record, RecordLabel, RecordSuggestion};
 use super::{Diagnostic, Label, Severity};
 use crate::compile::Failure;
+use crate::lines::at_spaces;
 use crate::span::{FileId, Source, Sources, Span, beginning};
 
 /// The diagnostics with the lines that they are about, for people.
@@ -407,12 +408,7 @@ impl Excerpt {
 
 /// `text` in lines of at most `width` columns, broken at spaces.
 fn broken(text: &str, width: usize) -> String {
-    let how = textwrap::Options::new(width)
-        .break_words(false)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
-    textwrap::fill(text, how)
+    textwrap::fill(text, at_spaces(width))
 }
 
 /// `c`, or something to see that has as many bytes.

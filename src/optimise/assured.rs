@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::ir::{Action, Match, Rule, Table};
 use crate::net::Name;
+use crate::semantics::lasts;
 
 /// Drops it from the rules.
 pub(super) fn drop(table: &mut Table) {
@@ -57,11 +58,6 @@ pub(super) fn assured(table: &Table) -> BTreeMap<Name, Vec<Match>> {
         assured = next;
     }
     assured
-}
-
-/// Whether the match holds for the rest of the base chain.
-const fn lasts(when: &Match) -> bool {
-    matches!(when, Match::Protocol { .. } | Match::Interface { .. } | Match::Owner { .. })
 }
 
 /// Whether the rule has to say which protocol it is about.

@@ -1,54 +1,20 @@
 //! Words in lines of a width, as a terminal counts it.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use std::borrow::Cow;
 
-/// How many columns `text` takes.
-pub(super) fn width(text: &str) -> usize {
-    text.width()
-}
+pub(super) use textwrap::core::display_width as width;
+
+use crate::lines::at_spaces;
+
+/// Fewest columns of a line.
+const FEWEST: usize = 8;
 
 /// `text` in lines of at most `columns`, broken at spaces, and within a word only where the word alone is
 /// longer. At least one line.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(8);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut word = word;
-        loop {
-            let line = lines.last_mut().expect("there is a line");
-            let used = width(line);
-            let space = usize::from(used > 0);
-            if used + space + width(word) <= columns {
-                line.push_str(&" ".repeat(space));
-                line.push_str(word);
-                break;
-            }
-            if used > 0 {
-                lines.push(String::new());
-                continue;
-            }
-            let (head, tail) = word.split_at(fitting(word, columns));
-            line.push_str(head);
-            if tail.is_empty() {
-                break;
-            }
-            word = tail;
-            lines.push(String::new());
-        }
-    }
-    lines
-}
-
-/// How many bytes of `word` fit into `columns`, at least one character.
-fn fitting(word: &str, columns: usize) -> usize {
-    let mut used = 0;
-    for (at, c) in word.char_indices() {
-        used += c.width().unwrap_or_default();
-        if used > columns && at > 0 {
-            return at;
-        }
-    }
-    word.len()
+    let words: Vec<_> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    let how = at_spaces(columns.max(FEWEST)).break_words(true);
+    textwrap::wrap(&words.join(" "), how).into_iter().map(Cow::into_owned).collect()
 }
 
 /// `text` with spaces behind it up to `columns`.

@@ -96,12 +96,16 @@ impl Kind {
 
 /// Whether a policy or a list begins with `word`, as text of other programs hardly does.
 pub(crate) fn begins_policy(word: &str) -> bool {
-    word == "let" || KINDS.iter().any(|kind| kind.keyword == word)
+    word == "let" || is_kind(word)
 }
 
 /// Whether something at the top level of a file begins with `word`.
 pub(crate) fn begins_top_level(word: &str) -> bool {
-    NO_POLICY.contains(&word) || KINDS.iter().any(|kind| kind.keyword == word)
+    NO_POLICY.contains(&word) || is_kind(word)
+}
+
+fn is_kind(word: &str) -> bool {
+    KINDS.iter().any(|kind| kind.keyword == word)
 }
 
 /// A kind, for those who read policies and know none.

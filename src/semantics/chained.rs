@@ -20,7 +20,7 @@ pub(super) fn are_same_in_a_row(sides: [&[Schedule<'_>]; 2], computed: &[Base]) 
         let Some(last) = entries.iter().rposition(|entry| is_computed(entry)) else { return true };
         // Whether a packet can be exempt depends on its zone, which a chain before may have set.
         let exempts = |entry: &Entry<'_>| any_action(entry, |then| *then == Action::Notrack);
-        let is_told = |then: &Action| {
+        let shows = |then: &Action| {
             !matches!(
                 then,
                 Action::Accept
@@ -37,7 +37,7 @@ pub(super) fn are_same_in_a_row(sides: [&[Schedule<'_>]; 2], computed: &[Base]) 
             )
         };
         !entries.iter().any(|entry| is_computed(entry) && exempts(entry))
-            && !entries[..last].iter().any(|entry| any_action(entry, is_told))
+            && !entries[..last].iter().any(|entry| any_action(entry, shows))
     })
 }
 

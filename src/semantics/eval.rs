@@ -1,6 +1,6 @@
 //! One packet, with its trace.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -90,15 +90,10 @@ pub(super) fn run_in_order<'a>(
     schedule: &Schedule<'a>,
 ) -> Run<'a> {
     let outcome = Outcome {
-        verdict: Verdict::Accept,
-        translation: None,
-        tproxy: None,
         mark: packet.mark,
         routed: packet.mark,
         connmark: packet.connmark,
-        zone: None,
-        untracked: false,
-        targets: BTreeSet::new(),
+        ..Outcome::of(Verdict::Accept)
     };
     let after = packet.clone();
     let is_tracked = !packet.hook.tracks() || is_looped(packet);
@@ -455,15 +450,10 @@ impl<'a> Walk<'a, '_> {
         let outcome = &mut self.run.outcome;
         let began = self.packet.state == CtState::New;
         *outcome = Outcome {
-            verdict: Verdict::Drop,
-            translation: None,
-            tproxy: None,
             mark: self.packet.mark,
             routed: self.packet.mark,
             connmark: if began { self.packet.connmark } else { outcome.connmark },
-            zone: None,
-            untracked: false,
-            targets: BTreeSet::new(),
+            ..Outcome::of(Verdict::Drop)
         };
     }
 

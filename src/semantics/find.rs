@@ -1,6 +1,5 @@
 //! A packet of which something becomes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::diagram::Function;
@@ -89,22 +88,12 @@ pub(super) fn outcomes(
     fates: &Fates,
     packets: Function,
 ) -> Vec<(Outcome, Function)> {
-    let outcome = |verdict| Outcome {
-        verdict,
-        translation: None,
-        tproxy: None,
-        mark: 0,
-        routed: 0,
-        connmark: 0,
-        zone: None,
-        untracked: false,
-        targets: BTreeSet::new(),
-    };
     let accepted = space.diagrams.and(packets, fates.accepted);
     let taken = space.diagrams.and(packets, fates.taken);
     let dropped = space.diagrams.minus(packets, fates.accepted);
     let dropped = space.diagrams.minus(dropped, taken);
-    let mut all = vec![(outcome(Verdict::Accept), accepted), (outcome(Verdict::Taken), taken)];
+    let mut all =
+        vec![(Outcome::of(Verdict::Accept), accepted), (Outcome::of(Verdict::Taken), taken)];
     let split = |space: &mut Space,
                  all: Vec<(Outcome, Function)>,
                  at: Function,
@@ -136,7 +125,7 @@ pub(super) fn outcomes(
         all = split(space, all, *at, &|outcome| outcome.zone = Some(*to));
     }
     all = split(space, all, fates.exempt, &|outcome| outcome.untracked = true);
-    all.push((outcome(Verdict::Drop), dropped));
+    all.push((Outcome::of(Verdict::Drop), dropped));
     all.retain(|(_, packets)| *packets != Function::FALSE);
     all
 }

@@ -64,7 +64,7 @@ pub use ordinary::{Among, Corner, Proxies};
 pub use outcome::{Outcome, Translation, Verdict};
 pub use packet::{Decided, End, Holds, InSet, Packet, Sender};
 pub use shares::{Listed, Share, Shares, shares};
-pub(crate) use symbolic::{changes_marks, is_once_enough};
+pub(crate) use symbolic::{changes_marks, is_once_enough, lasts};
 pub use touched::touched;
 pub use traffic::{Topic, Traffic, Word, joined};
 pub use way::{Arrival, Host, Impossible, Leg, Way, follow};

@@ -37,6 +37,23 @@ pub struct Outcome {
     pub targets: BTreeSet<Arc<str>>,
 }
 
+impl Outcome {
+    /// The verdict, and nothing else: no marks, no zone, no translation.
+    pub(super) const fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            translation: None,
+            tproxy: None,
+            mark: 0,
+            routed: 0,
+            connmark: 0,
+            zone: None,
+            untracked: false,
+            targets: BTreeSet::new(),
+        }
+    }
+}
+
 /// Whether a packet goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]

@@ -177,17 +177,7 @@ fn questions(space: &Space, fates: &Fates) -> BTreeSet<Arc<str>> {
 /// What becomes of `packets`, each with those of which it does, marks, zones and tracking aside. What is handed to
 /// a transparent proxy counts as that, whatever else becomes of it.
 fn outcomes(space: &mut Space, fates: &Fates, packets: Function) -> Vec<(Outcome, Function)> {
-    let plain = Outcome {
-        verdict: Verdict::Accept,
-        translation: None,
-        tproxy: None,
-        mark: 0,
-        routed: 0,
-        connmark: 0,
-        zone: None,
-        untracked: false,
-        targets: BTreeSet::new(),
-    };
+    let plain = Outcome::of(Verdict::Accept);
     let mut all = Vec::new();
     let mut accepted = space.diagrams.and(packets, fates.accepted);
     for (port, at) in &fates.proxies {

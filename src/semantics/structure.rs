@@ -10,10 +10,10 @@ mod flat;
 
 use std::collections::HashMap;
 
-use self::flat::{flat, lasts, may_match};
+use self::flat::{flat, may_match};
 use super::by_name::ByName;
 use super::pool::{List, Pooled, are_of_one_kind, listed as listed_in, pooled};
-use super::symbolic::{DEEPEST, changes_marks, is_once_enough};
+use super::symbolic::{DEEPEST, changes_marks, is_once_enough, lasts};
 use crate::ir::{Action, Chain, Entry, Match, OwnerIs, Rule, Schedule, Step, Table};
 use crate::net::{Family, Name, OnMiss};
 

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::alike::marking_chains;
-pub(crate) use self::alike::{changes_marks, is_once_enough};
+pub(crate) use self::alike::{changes_marks, is_once_enough, lasts};
 pub(super) use self::matching::arriving;
 use super::diagram::Function;
 use super::space::{BECOMES, Bits, NOTHING, Space, number};

@@ -6,6 +6,7 @@ use super::Place;
 use crate::ir::{Action, Chain, Match, OwnerIs, Rule};
 use crate::net::{Family, Interface, Name};
 use crate::semantics::by_name::Chains;
+use crate::semantics::symbolic::lasts;
 
 /// The rules of a chain as packets of `family` meet them that all of `held` hold for; those that do the
 /// same stand together where that is all the same.
@@ -78,12 +79,6 @@ impl<'r> Way<'r, '_> {
         }
         flat.push(rule);
     }
-}
-
-/// Whether the match holds for a packet for the rest of a base chain, or does not: no action changes what
-/// it is about, but one that ends the chain.
-pub(super) const fn lasts(when: &Match) -> bool {
-    matches!(when, Match::Protocol { .. } | Match::Interface { .. } | Match::Owner { .. })
 }
 
 /// The rules of a chain that can match a packet of `family`, with those of the chain in which a negated

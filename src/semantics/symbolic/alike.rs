@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Walk;
-use crate::ir::{Action, Chain, Rule, Ruleset, Table};
+use crate::ir::{Action, Chain, Match, Rule, Ruleset, Table};
 use crate::net::Name;
 
 impl Walk<'_> {
@@ -57,6 +57,12 @@ pub(crate) const fn changes_marks(rule: &Rule) -> bool {
         rule.then,
         Action::SetMark(_) | Action::SetConnmark(_) | Action::SaveMark(_) | Action::RestoreMark(_)
     )
+}
+
+/// Whether the match holds for a packet for the rest of a base chain, or does not: no action changes what
+/// it is about, but one that ends the chain.
+pub(crate) const fn lasts(when: &Match) -> bool {
+    matches!(when, Match::Protocol { .. } | Match::Interface { .. } | Match::Owner { .. })
 }
 
 /// The chains that change marks, or lead to one that does.
