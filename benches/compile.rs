@@ -2,7 +2,7 @@
 //! they mean the policy, which `benches/prove.rs` measures.
 //!
 //! `cargo bench --bench compile`. Compare figures of one run with each other, never across runs or
-//! machines; the figures in the README say which run they are from.
+//! machines; the figures in `docs/benchmarks.md` say which run they are from.
 
 use divan::counter::ItemsCount;
 use netweir::lower::lower;

@@ -125,8 +125,11 @@ impl Sources {
     pub fn add(&mut self, name: impl Into<String>, text: &str) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("fewer files than 2^32"));
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        let ends = (0..).zip(text.bytes()).filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0).chain(ends.map(|(at, _): (u32, u8)| at + 1)).collect();
+        let is_end = |byte: &u8| *byte == b'\n';
+        // A file may be nothing but line ends, and a list that grows is there twice while it does.
+        let mut lines = Vec::with_capacity(text.bytes().filter(is_end).count() + 1);
+        let ends = (0..).zip(text.bytes()).filter(|(_, byte)| is_end(byte));
+        lines.extend(std::iter::once(0).chain(ends.map(|(at, _): (u32, u8)| at + 1)));
         self.files.push(Source { name: name.into(), text, lines });
         id
     }
@@ -212,6 +215,7 @@ impl Sources {
 
 /// A place in a source, for people. Displays as `file:line:column`, without control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place<'a> {
     /// The name of the file.
     pub file: &'a str,

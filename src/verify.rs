@@ -79,6 +79,7 @@ pub enum Apart {
 /// Something that rules do to packets at a hook that is not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Elsewhere {
     /// The hook.
     pub hook: Hook,

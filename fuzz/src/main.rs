@@ -4,6 +4,7 @@
 /// Random rulesets and packets, as the library's own tests make them.
 #[path = "../../src/semantics/tests/arbitrary.rs"]
 mod arbitrary;
+mod commands;
 mod differential;
 /// Random policies, as its integration tests make them.
 #[path = "../../tests/suite/common/policies.rs"]

@@ -10,13 +10,14 @@ use netweir::span::Sources;
 use netweir::syntax::{self, NoIncludes, Parsed};
 use netweir::{Compilation, Failure, Options, View, compile};
 
-use crate::differential;
+use crate::{commands, differential};
 
 /// What is done with the bytes that the fuzzer made.
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target, by name.
-pub(crate) const TARGETS: [(&str, Target); 15] = [
+pub(crate) const TARGETS: [(&str, Target); 16] = [
+    ("commands", commands::commands),
     ("compile", |bytes| text(bytes, compiles)),
     ("edits", edits),
     ("explain", |bytes| text(bytes, explains)),

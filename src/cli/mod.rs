@@ -46,6 +46,7 @@ mod usage;
 mod verify;
 
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -298,18 +299,26 @@ impl Man {
 /// output for every other end than success.
 #[must_use]
 pub fn main() -> ExitCode {
+    ExitCode::from(run(&env::args_os().collect::<Vec<_>>()))
+}
+
+/// The same for any arguments, of which the first is what the command is called; its exit status.
+#[must_use]
+pub fn run(arguments: &[OsString]) -> u8 {
     // Their arguments are not clap's.
-    if let Some(status) = drop_in::run(env::args_os()) {
-        return ExitCode::from(status);
+    if let Some(status) = drop_in::run(arguments.iter().cloned()) {
+        return status;
     }
-    let refusal = Refusal::of(&Weir::command(), env::args_os().skip(1));
+    let own = || arguments.iter().skip(1);
+    let refusal = Refusal::of(&Weir::command(), own().cloned());
     refusal.write_on_panic();
-    let status = match Weir::try_parse() {
+    let status = match Weir::try_parse_from(arguments) {
         Ok(weir) => weir.run(),
         Err(error) => {
             // Nobody may be reading; the exit status says it all the same.
             let _ = error.print();
-            if let Some(tip) = usage::tip(env::args().skip(1)) {
+            let words = own().map(|argument| argument.to_string_lossy().into_owned());
+            if let Some(tip) = usage::tip(words) {
                 eprintln!("\n{tip}");
             }
             u8::try_from(error.exit_code()).unwrap_or(2)
@@ -318,7 +327,7 @@ pub fn main() -> ExitCode {
     if status != 0 {
         refusal.write();
     }
-    ExitCode::from(status)
+    status
 }
 
 impl Weir {

@@ -11,7 +11,16 @@ const FEWEST: usize = 40;
 /// How many columns lines may take: those of the terminal that standard output is, else as many as
 /// `COLUMNS` says, else 80.
 pub(super) fn width() -> usize {
-    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    within(terminal_size::terminal_size_of(std::io::stdout()))
+}
+
+/// The same of messages, which go to standard error where standard output is somebody else's.
+pub(super) fn width_of_messages() -> usize {
+    let terminal = terminal_size::terminal_size_of(std::io::stderr());
+    within(terminal.or_else(|| terminal_size::terminal_size_of(std::io::stdout())))
+}
+
+fn within(terminal: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
     let terminal = terminal.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
     let said = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width > 0);
     terminal.or_else(said).unwrap_or(USUAL).max(FEWEST)

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::files::{is_standard, name, shown};
 use super::forms::{Case, Findings, Form, Report, Verdict, github, junit, sarif};
-use super::page::counted;
+use super::page::{counted, width_of_messages};
 use super::project::{self, Scope};
 use super::{Outcome, output};
 use crate::diag::escape::harmless;
@@ -133,7 +133,7 @@ impl Messages {
     fn human(&self, sources: &Sources, diagnostics: &[Diagnostic]) -> String {
         let Some(first) = diagnostics.first() else { return String::new() };
         let shown = &diagnostics[..diagnostics.len().min(MOST)];
-        let text = render::human(sources, shown, self.colour());
+        let text = render::human_within(sources, shown, self.colour(), width_of_messages());
         let total =
             [(Severity::Error, "error", "errors"), (Severity::Warning, "warning", "warnings")];
         let total = total.map(|(severity, one, more)| (count(diagnostics, severity), one, more));

@@ -86,6 +86,7 @@ pub struct RecordSuggestion {
 /// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Extent {
     /// Of the first character, from 1.
     pub line: usize,

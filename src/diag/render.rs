@@ -21,20 +21,64 @@ use crate::span::{FileId, Source, Sources, Span, beginning};
 /// A line of the source that is very long is cut, and so is a label at the end of its first line.
 #[must_use]
 pub fn human(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> String {
+    drawn(sources, diagnostics, colour, None)
+}
+
+/// The same in lines of at most `width` columns, except for lines of the source and words that are longer.
+#[must_use]
+pub fn human_within(
+    sources: &Sources,
+    diagnostics: &[Diagnostic],
+    colour: bool,
+    width: usize,
+) -> String {
+    drawn(sources, diagnostics, colour, Some(width))
+}
+
+fn drawn(
+    sources: &Sources,
+    diagnostics: &[Diagnostic],
+    colour: bool,
+    width: Option<usize>,
+) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_context_lines(1)
-        .with_wrap_lines(false)
+        .with_wrap_lines(width.is_some())
+        // miette leaves two columns free.
+        .with_width(width.unwrap_or_default() + 2)
+        .with_break_words(false)
+        .with_word_separator(textwrap::WordSeparator::AsciiSpace)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
         .with_links(false);
     let mut text = String::new();
     for (at, diagnostic) in diagnostics.iter().enumerate() {
         if at > 0 {
             text.push('\n');
         }
-        let report = Report::of(sources, diagnostic);
+        let mut report = Report::of(sources, diagnostic);
+        if let Some(width) = width {
+            report.wrap(width);
+        }
         handler.render_report(&mut text, &report).expect("a String accepts every write");
     }
-    text
+    if width.is_some() { text.replace(NO_BREAK, " ") } else { text }
+}
+
+/// Stands for a space at which no line is broken, one column wide. In a source, this private character is shown as a space.
+const NO_BREAK: char = '\u{e000}';
+
+/// `text` with what is between backticks in one piece where that is shorter than half of `width`.
+fn kept(text: &str, width: usize) -> String {
+    let pieces = text.split('`').enumerate().map(|(at, piece)| {
+        let is_kept = at % 2 == 1 && piece.chars().count() < width / 2;
+        if is_kept {
+            piece.replace(' ', NO_BREAK.encode_utf8(&mut [0; 4]))
+        } else {
+            piece.to_owned()
+        }
+    });
+    pieces.collect::<Vec<_>>().join("`")
 }
 
 /// One line for each diagnostic: `file:line:column: error[E301]: message (label); help: …`.
@@ -162,6 +206,15 @@ impl Report {
             message: harmless(&diagnostic.problem.to_string()),
             help,
             excerpt: file.map(|file| Excerpt::new(sources, file, &near)),
+        }
+    }
+
+    /// Prepares it for lines of at most `width` columns.
+    fn wrap(&mut self, width: usize) {
+        self.message = kept(&self.message, width);
+        self.help = self.help.as_ref().map(|help| kept(help, width));
+        if let Some(excerpt) = &mut self.excerpt {
+            excerpt.wrap_labels(width);
         }
     }
 }
@@ -326,6 +379,21 @@ impl Excerpt {
         excerpt
     }
 
+    /// Breaks labels into lines that end before `width`, which miette does not.
+    fn wrap_labels(&mut self, width: usize) {
+        /// Columns of the number of a line and of the arrow to a label, at most.
+        const AROUND: usize = 12;
+        /// Fewest columns in which a label is still read.
+        const FEWEST: usize = 24;
+        for label in &mut self.labels {
+            let before = &self.text[..label.at.offset()];
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            let middle = line.chars().count() + label.at.len() / 2;
+            let room = width.saturating_sub(middle + AROUND).max(FEWEST);
+            label.text = broken(&kept(&label.text, width), room);
+        }
+    }
+
     /// The part of `line` that is shown, around `first`.
     fn window(line: &str, first: usize) -> std::ops::Range<usize> {
         if line.len() <= Self::LONGEST {
@@ -335,6 +403,16 @@ impl Excerpt {
         let start = beginning(line, start).len();
         start..beginning(line, start + Self::WINDOW).len()
     }
+}
+
+/// `text` in lines of at most `width` columns, broken at spaces.
+fn broken(text: &str, width: usize) -> String {
+    let how = textwrap::Options::new(width)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    textwrap::fill(text, how)
 }
 
 /// `c`, or something to see that has as many bytes.

@@ -19,6 +19,7 @@ pub struct Suggestion {
 
 /// What a place has to do with a problem, and what was meant there, if that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hint {
     /// What the label says.
     pub(super) text: String,

@@ -15,6 +15,7 @@ use crate::span::{Sources, Span};
 /// A rung of the ladder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RungWords {
     /// Its number in the language reference: `O10`.
     pub number: String,
@@ -25,6 +26,7 @@ pub struct RungWords {
 /// A clause of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ClauseWords {
     /// The file.
     pub file: String,
@@ -66,6 +68,7 @@ impl fmt::Display for LocatorWords {
 /// A rule that a packet matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StepWords {
     /// The hook: `output`.
     pub hook: String,

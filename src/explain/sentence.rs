@@ -20,6 +20,7 @@ pub enum Sides {
 
 /// Something that the two do differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sentence {
     /// The sentence, without an end: `DNS (TCP and UDP 53) of the workload now goes to port 15053, both
     /// families`.

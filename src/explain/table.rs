@@ -19,6 +19,7 @@ use crate::semantics::{Limit, Listed, Outcome, Share, Shares, shares};
 /// What becomes of ordinary packets at one hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Table {
     /// `outbound`, `inbound` or `forwarded`.
     pub direction: String,
@@ -42,6 +43,7 @@ pub struct Table {
 /// Packets, and what becomes of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Row {
     /// Their families: `ipv4`, `ipv6`.
     pub families: Vec<String>,
@@ -58,6 +60,7 @@ pub struct Row {
 /// Some values: these, or all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Values {
     /// The values.
     pub items: Vec<String>,
@@ -68,6 +71,7 @@ pub struct Values {
 /// All packets that are in no row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Rest {
     /// Their families: `ipv4`, `ipv6`.
     pub families: Vec<String>,

@@ -11,6 +11,7 @@ use crate::semantics::{Holds, Leg, Limit, Packet, Step};
 /// Another end of a packet, and what it supposes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Unless {
     /// The rules that decide otherwise than usual, in the order in which they are asked.
     pub rules: Vec<OpenRule>,
@@ -23,6 +24,7 @@ pub struct Unless {
 /// A rule of which it is open whether it matches, or what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct OpenRule {
     /// The table.
     pub table: String,

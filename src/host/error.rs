@@ -52,6 +52,7 @@ impl fmt::Display for Step {
 
 /// What a namespace is behind a change that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Left {
     /// Nothing was changed.
     Unchanged,

@@ -20,6 +20,7 @@ impl std::fmt::Display for Words {
 
 /// What is wrong with a manifest, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Advice {
     /// Which fault it is.
     pub fault: Fault,

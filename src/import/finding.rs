@@ -22,6 +22,7 @@ pub enum Source {
 ///
 /// Displays as they were written, too: `-d 15090`, `ISTIO_INBOUND_PORTS=80`, `PROXY_UID: 1337`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Given {
     /// The flag, variable, annotation or field.
     pub option: String,
@@ -54,6 +55,7 @@ impl fmt::Display for Given {
 
 /// Something to know about what was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding<T> {
     /// The pod or configuration concerned, if the input holds several.
     pub about: Option<String>,

@@ -15,6 +15,7 @@ pub const IMPORTERS: &[Importer] = &[
 
 /// A mesh whose configuration can be imported, for those who import and know none.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Importer {
     /// `istio`: what the command calls it, and policies that have no other name.
     pub name: &'static str,
@@ -52,6 +53,7 @@ impl Importer {
 
 /// A form in which configuration is read.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Form {
     /// What the command calls it: `pod`, for `--pod`.
     pub flag: &'static str,

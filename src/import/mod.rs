@@ -80,6 +80,7 @@ pub struct Context {
 
 /// What was imported, with remarks `R`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Imported<R> {
     /// The policies, in the order of the input. No two have the same name.
     pub policies: Vec<Policy>,
@@ -94,6 +95,7 @@ pub struct Imported<R> {
 /// Why nothing was imported: everything that is wrong with the input, with remarks `R` and reasons
 /// `M`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused<R, M> {
     /// What is wrong. Never empty.
     pub mistakes: Vec<Finding<M>>,

@@ -10,16 +10,15 @@ use crate::policy::{Expectation, Expected, Transport, Way};
 
 /// Packets that an expectation is about: those at a hook that all conditions hold for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub(crate) struct Question {
     /// Where.
-    pub hook: Hook,
+    pub(crate) hook: Hook,
     /// The conditions, as the packets arrive there.
-    pub when: Vec<Match>,
+    pub(crate) when: Vec<Match>,
 }
 
 /// What `expectation` of the policy that came to `lowered` is about: the first packets of connections, without marks.
-#[must_use]
-pub fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> {
+pub(crate) fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> {
     let hooks: &[Hook] = match (expectation.way, expectation.becomes) {
         (Way::Inbound, _) => &[Hook::Prerouting],
         // A source that is translated is not untouched. One that must not be untouched has to be
@@ -47,8 +46,7 @@ pub fn questions(lowered: &Lowered, expectation: &Expectation) -> Vec<Question> 
 
 /// What any expectation could be about: the first packets of
 /// connections, without marks, whoever opens them.
-#[must_use]
-pub fn every_question() -> Vec<Question> {
+pub(crate) fn every_question() -> Vec<Question> {
     let hooks = [Hook::Prerouting, Hook::Output, Hook::Postrouting];
     hooks.into_iter().map(|hook| Question { hook, when: first().into() }).collect()
 }

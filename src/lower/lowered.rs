@@ -8,6 +8,7 @@ use crate::span::Span;
 
 /// What a policy comes to. Nothing behind this knows of which kind the policy is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lowered {
     /// The families that it governs; the other is left untouched.
     pub families: Families,
@@ -24,7 +25,7 @@ pub struct Lowered {
     /// version of it, so that those of an older version are found by it; `None` if no version has any.
     pub protocol: Option<u8>,
     /// What no other policy of the namespace may use.
-    pub claims: Vec<Claim>,
+    pub(crate) claims: Vec<Claim>,
     /// What the ports of the proxy are for.
     pub ports: Ports,
     /// Who the proxy is.
@@ -33,16 +34,16 @@ pub struct Lowered {
 
 /// Something that a policy takes for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// What it takes.
-    pub what: Claimed,
+    pub(crate) what: Claimed,
     /// The clause that asked for it; `None` if a default did.
-    pub clause: Option<Span>,
+    pub(crate) clause: Option<Span>,
 }
 
 /// What a policy takes for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claimed {
+pub(crate) enum Claimed {
     /// Bits of the mark of packets, which get a meaning. The marks of connections are among them:
     /// each is copied to packets or from them, so that what meets there meets here.
     Mark {
@@ -102,6 +103,7 @@ impl Ports {
 
 /// Whose processes are the proxy. Both lists are empty if the proxy is not in the namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Owners {
     /// Users.
     pub users: Vec<u32>,

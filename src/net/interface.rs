@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The kernel allows more than this type does: up to 15 bytes of anything but `/`, `:` and white
 /// space ([`dev_valid_name`]). But a `*` at the end is a wildcard to nft, a `+` at the end is one
 /// to iptables, and nft has no escape for `"`. Such a name would mean other packets in one backend
-/// than in another, so only `A-Z a-z 0-9 . _ -` remain, and `*` at the end, which every backend
+/// than in another, so only `A-Z a-z 0-9 . _ -` remain, no `-` at the beginning, and `*` at the end, which every backend
 /// writes as its own wildcard.
 ///
 /// [`dev_valid_name`]: https://elixir.bootlin.com/linux/v6.12/source/net/core/dev.c
@@ -52,6 +52,9 @@ pub enum BadInterface {
     /// `.` or `..`, which the kernel refuses.
     #[error("the kernel refuses the names `.` and `..`")]
     Dots,
+    /// A `-` at the beginning, with which iptables takes the name for an option.
+    #[error("a name that begins with `-` is an option to iptables")]
+    Option,
     /// `*` alone, which nft refuses: leave the match out instead.
     #[error("`*` alone is every interface")]
     Everything,
@@ -72,6 +75,7 @@ impl Interface {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         match stem.chars().find(|c| !allowed(*c)) {
             Some(character) => Err(BadInterface::Forbidden { character }),
+            None if stem.starts_with('-') => Err(BadInterface::Option),
             None if stem.is_empty() && wildcard => Err(BadInterface::Everything),
             None if stem.is_empty() => Err(BadInterface::Empty),
             None if stem.len() > most => Err(BadInterface::TooLong { len: stem.len(), most }),
@@ -158,6 +162,8 @@ mod tests {
             ("..", BadInterface::Dots),
             ("abcdefghijklmnop", BadInterface::TooLong { len: 16, most: 15 }),
             ("abcdefghijklmno*", BadInterface::TooLong { len: 15, most: 14 }),
+            ("-j", BadInterface::Option),
+            ("-*", BadInterface::Option),
             ("e*h", BadInterface::Forbidden { character: '*' }),
             ("eth+", BadInterface::Forbidden { character: '+' }),
             ("eth0; flush ruleset", BadInterface::Forbidden { character: ';' }),

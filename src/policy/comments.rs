@@ -7,6 +7,7 @@ pub type ClauseKey = (&'static str, &'static str);
 
 /// What is said of a policy, line by line, without `#`. Clauses that are not printed say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Comments {
     /// Of the policy.
     pub policy: Vec<String>,

@@ -15,6 +15,7 @@ use crate::net::{Interface, PortRange, written_net};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Expectation {
     /// Whether they arrive or leave.
     pub way: Way,

@@ -9,6 +9,7 @@ use crate::policy::json;
 
 /// A text, as what its content shows it to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recognised<'a> {
     /// Its form.
     pub form: Form<'a>,
@@ -18,6 +19,7 @@ pub struct Recognised<'a> {
 
 /// The forms in which rules are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Form<'a> {
     /// Nothing but comments.
     Nothing,

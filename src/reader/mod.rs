@@ -56,6 +56,7 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for ReadErrors<E> {}
 
 /// Rules that were read, and what was passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// The rules. Where something was left out, a rule stands of which only is known that it may take
     /// packets.

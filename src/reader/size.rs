@@ -13,10 +13,10 @@ pub const MOST_JSON: usize = 5_000_000;
 /// What a line counts beside its words: an empty rule takes memory, too.
 const LINE: usize = 4;
 
-/// The terms of a line of iptables.
+/// The terms of a line of iptables. An empty one is one, for its place is kept.
 pub(super) fn of_line(line: &str) -> usize {
     match line.split_whitespace().count() {
-        0 => 0,
+        0 => 1,
         words => words + LINE,
     }
 }
@@ -77,8 +77,8 @@ mod tests {
     use super::{LINE, MOST_JSON, MOST_NFT, of_line, past_json, past_nft};
 
     #[test]
-    fn lines_without_words_count_nothing() {
-        assert_eq!(of_line(" "), 0);
+    fn lines_of_iptables_count_beside_their_words() {
+        assert_eq!(of_line(" "), 1);
         assert_eq!(of_line("-A OUTPUT  -j ACCEPT"), 4 + LINE);
     }
 

@@ -14,6 +14,7 @@ use crate::net::{Name, OnMiss};
 
 /// A packet's way through a ruleset.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Run<'a> {
     /// What became of it.
     pub outcome: Outcome,
@@ -31,6 +32,7 @@ pub struct Run<'a> {
 
 /// A rule that matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step<'a> {
     /// The table.
     pub table: &'a Name,

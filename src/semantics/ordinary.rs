@@ -37,6 +37,7 @@ pub enum Among {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Corner {
     /// It comes or goes over loopback, or is from or to one of its addresses, or is sent from this machine
     /// to itself.

@@ -21,6 +21,7 @@ use crate::net::{Family, PortRange, PortSet, aggregate};
 
 /// Packets of which one thing becomes, or of which it depends on more than protocol, port and address.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Share {
     /// Their protocols.
     pub protocols: Listed<Option<Protocol>>,
@@ -37,6 +38,7 @@ pub struct Share {
 
 /// Some values of a kind: these, or all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listed<T> {
     /// The values, sorted.
     pub items: Vec<T>,
@@ -46,6 +48,7 @@ pub struct Listed<T> {
 
 /// How all packets of a question are shared out.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Shares {
     /// Each share; in `rest`, those that are left.
     pub shares: Vec<Share>,

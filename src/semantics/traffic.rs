@@ -9,6 +9,7 @@ use crate::net::Families;
 /// A kind of packets: all that have something in common. Displays as `outbound IPv4 tcp to 10.96.0.0/12
 /// user not 1337`; if it is of ordinary packets only, as `outbound tcp port 53 of the workload`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Traffic {
     /// Where they are.
     pub hook: Hook,
@@ -34,6 +35,7 @@ pub struct Word {
 
 /// In which respect packets are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Topic {
     /// The protocol.
     Protocol,

@@ -32,6 +32,7 @@ impl Host {
 
 /// A packet's way: the hooks that it passes, and its end.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Way<'a> {
     /// The hooks, in order; at least one.
     pub legs: Vec<Leg<'a>>,
@@ -41,6 +42,7 @@ pub struct Way<'a> {
 
 /// A packet at a hook.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Leg<'a> {
     /// The packet as it comes to the hook.
     pub packet: Packet,

@@ -20,6 +20,7 @@ use crate::net::Family;
 /// A way in which two rulesets differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Difference {
     /// A packet that they treat differently.
     pub packet: Packet,
@@ -34,6 +35,7 @@ pub struct Difference {
 
 /// A way in which two rulesets differ, and for which packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Region {
     /// The way, with a packet of the first kind.
     pub difference: Difference,
@@ -49,6 +51,7 @@ pub struct Region {
 /// What a comparison found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Comparison<T> {
     /// The ways in which the two differ. Empty if they treat all packets alike.
     pub ways: Vec<T>,

@@ -26,6 +26,7 @@ pub use model::{BadModel, packet};
 
 /// Why there is no question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoQuestion {
     /// Chains tie in too many ways.
     #[error(transparent)]

@@ -10,6 +10,7 @@ use crate::semantics::{DECIDED_PORT, Decided, End, InSet, Packet, Sender};
 /// A model that is none of a question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the model gives `{variable}` the value `{value}`")]
+#[non_exhaustive]
 pub struct BadModel {
     /// The variable.
     pub variable: String,

@@ -12,11 +12,13 @@ pub const MOST_INCLUDES: usize = 16;
 
 /// Everything that was read for one compilation.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Loaded {
     /// The texts.
     pub sources: Sources,
     /// What is in them: the file asked for first, then those it includes, as they were read; nothing
     /// for one that is no text or too large.
+    #[doc(hidden)]
     pub files: Vec<(FileId, File)>,
     /// Problems of reading and parsing, in source order.
     pub diagnostics: Vec<Diagnostic>,

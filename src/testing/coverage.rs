@@ -13,6 +13,7 @@ use crate::span::Span;
 /// An expectation touches a rule if one of the packets that it is about meets the rule and matches
 /// it, and with the rule its rung and its clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Coverage {
     /// The rungs of which the policy has rules, in the order in which these run.
     pub rungs: Vec<Covered<Rung>>,
@@ -23,6 +24,7 @@ pub struct Coverage {
 
 /// How often expectations touch a part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Covered<T> {
     /// The part.
     pub part: T,

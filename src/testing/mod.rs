@@ -17,6 +17,7 @@ pub use mutants::{Fate, Mutant};
 
 /// What has become of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tested {
     /// The clause; `None` if the policy came from no text.
     pub clause: Option<Span>,

@@ -24,6 +24,7 @@ const MOST_VALUES: usize = 16;
 
 /// A policy with one clause left out or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mutant {
     /// The clause.
     pub clause: Span,

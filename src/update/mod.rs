@@ -48,6 +48,7 @@ pub(crate) use same::{Same, ties};
 
 /// What is loaded.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Old<'a> {
     /// Text that `nft -a list ruleset` or `nft -j list ruleset` printed. Tables of others are passed over.
     Listing(&'a str),

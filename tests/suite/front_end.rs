@@ -32,7 +32,7 @@ fn checked(text: &str) -> Checked {
 
 /// The only policy of a text that is right.
 fn policy(text: &str) -> Policy {
-    let Checked { mut policies, diagnostics } = checked(text);
+    let Checked { mut policies, diagnostics, .. } = checked(text);
     let errors: Vec<_> = diagnostics.iter().filter(|found| found.is_error()).collect();
     assert_eq!(errors, Vec::<&Diagnostic>::new(), "{text}");
     assert_eq!(policies.len(), 1, "{text}");
@@ -179,7 +179,7 @@ fn hostile_texts_are_read() {
         explosion("$nothing"),
         explosion("$a15"),
     ] {
-        let Checked { policies, diagnostics } = checked(&text);
+        let Checked { policies, diagnostics, .. } = checked(&text);
         assert_eq!(policies, [], "{}", &text[..40]);
         assert!(!diagnostics.is_empty(), "{}", &text[..40]);
     }
@@ -204,7 +204,7 @@ fn a_mistake_spoils_its_own_policy_only() {
 fn a_mistake_in_a_list_spoils_every_policy_that_uses_it() {
     let text = "let a = 80, 0, 80\nlet b = $a, $a\nsidecar a { inbound { exclude port $b } }\n\
                 sidecar b { inbound { exclude port $a } }\nsidecar c {}";
-    let Checked { policies, diagnostics } = checked(text);
+    let Checked { policies, diagnostics, .. } = checked(text);
     assert_eq!(policies.len(), 1);
     assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
     let text = text.replace(" 0,", "");
@@ -226,7 +226,7 @@ fn files_are_read_once_and_names_are_shared() {
     .into();
     let loaded = load("main.weir", "include \"lib/all.weir\"\nsidecar c extends b {}", &files);
     assert_eq!(loaded.files.len(), 4);
-    let Checked { policies, diagnostics } = check(&loaded, &GroupIds::new());
+    let Checked { policies, diagnostics, .. } = check(&loaded, &GroupIds::new());
     assert_eq!(diagnostics, []);
     let excluded =
         |policy: &Policy| print(policy, Detail::Differences).lines().nth(2).map(str::to_owned);
@@ -237,7 +237,7 @@ fn files_are_read_once_and_names_are_shared() {
 
 /// What differs from the defaults in the policy that is written last, without its braces.
 fn differences(text: &str) -> String {
-    let Checked { policies, diagnostics } = checked(text);
+    let Checked { policies, diagnostics, .. } = checked(text);
     let errors: Vec<_> = diagnostics.iter().filter(|found| found.is_error()).collect();
     assert_eq!(errors, Vec::<&Diagnostic>::new(), "{text}");
     let printed = print(&policies.last().unwrap().node, Detail::Differences);

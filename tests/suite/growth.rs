@@ -41,7 +41,7 @@ fn unknown_names_among_many_lists() {
 #[test]
 fn policies_that_extend_unknown_ones() {
     let text = lines(40_000, |n| format!("sidecar policy-{n} extends unknown-{n} {{}}\n"));
-    let Checked { policies, diagnostics } = checked(&text);
+    let Checked { policies, diagnostics, .. } = checked(&text);
     assert_eq!(codes(&diagnostics), BTreeMap::from([("E317", MOST_REPORTED), ("E112", 1)]));
     assert_eq!(policies, []);
 }
@@ -51,7 +51,7 @@ fn a_circle_of_many_lists_is_one_mistake_with_a_few_places() {
     let count = 100_000;
     let text = lines(count, |n| format!("let a{n} = $a{}, $a{}\n", (n + 1) % count, n / 2))
         + "sidecar b { inbound { exclude port $a0 } }\n";
-    let Checked { policies, diagnostics } = checked(&text);
+    let Checked { policies, diagnostics, .. } = checked(&text);
     // The shortest way from the first list back to it is the list itself.
     let [only] = &diagnostics[..] else { panic!("{:?}", codes(&diagnostics)) };
     assert_eq!((only.problem.code(), only.labels.len()), ("E315", 1));
@@ -67,7 +67,7 @@ fn a_circle_of_many_lists_is_one_mistake_with_a_few_places() {
 fn a_circle_of_many_policies_is_one_mistake_with_a_few_places() {
     let count = 20_000;
     let text = lines(count, |n| format!("sidecar a{n} extends a{} {{}}\n", (n + 1) % count));
-    let Checked { policies, diagnostics } = checked(&text);
+    let Checked { policies, diagnostics, .. } = checked(&text);
     assert_eq!(codes(&diagnostics), BTreeMap::from([("E319", 1)]));
     assert_eq!(diagnostics[0].labels.len(), 10);
     assert_eq!(policies, []);
@@ -94,7 +94,7 @@ fn policies_that_inherit_long_lists_have_them_and_their_own() {
             1 => format!("sidecar p{n} extends base {{ inbound {{ also exclude port {own} }} }}\n"),
             _ => format!("sidecar p{n} extends base {{ inbound {{ exclude port {own} }} }}\n"),
         });
-    let Checked { policies, diagnostics } = checked(&text);
+    let Checked { policies, diagnostics, .. } = checked(&text);
     assert_eq!(diagnostics, []);
     let excluded = |at: usize| match &policies[at].node.kind {
         Kind::Sidecar(sidecar) => sidecar.inbound.exclude_ports.len(),
@@ -113,7 +113,7 @@ fn values_of_all_policies_have_a_limit() {
         + &lines(fit + 4, |n| format!("sidecar p{n} extends base {{}}\n"))
         + &format!("sidecar last extends p{} {{}}\n", fit + 3)
         + "sidecar own { inbound { exclude port $many } }\n";
-    let Checked { policies, diagnostics } = checked(&text);
+    let Checked { policies, diagnostics, .. } = checked(&text);
     assert_eq!(codes(&diagnostics), BTreeMap::from([("E333", 7)]));
     assert_eq!(policies.len(), fit);
 }
@@ -122,7 +122,7 @@ fn values_of_all_policies_have_a_limit() {
 fn policies_have_a_limit() {
     let text = lines(MOST_POLICIES, |n| format!("ambient-host p{n} {{}}\n"))
         + "ambient-host one-more {}\nlet unused = 1\n";
-    let Checked { policies, diagnostics } = checked(&text);
+    let Checked { policies, diagnostics, .. } = checked(&text);
     assert_eq!(policies.len(), MOST_POLICIES);
     assert_eq!(codes(&diagnostics), BTreeMap::from([("E333", 1)]));
     let most = MOST_POLICIES;

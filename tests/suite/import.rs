@@ -173,13 +173,13 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
             format!("{TRAFFIC}/includeInboundPorts: '80,443'"),
             String::new(),
             "/inbound/capture-ports",
-            r#"[80,443]"#,
+            r"[80,443]",
         ),
         (
             format!("{TRAFFIC}/includeInboundPorts: ''"),
             String::new(),
             "/inbound/capture-ports",
-            r#"[]"#,
+            r"[]",
         ),
         (
             format!("{TRAFFIC}/excludeOutboundPorts: ''"),
@@ -234,7 +234,7 @@ fn annotations_are_read_as_the_cni_plugin_reads_them() {
             String::new(),
             init("{name: istio-init, args: [istio-iptables, -u, '1337', -b, '*']}"),
             "/outbound/capture-to",
-            r#"[]"#,
+            r"[]",
         ),
         (
             String::new(),

@@ -38,19 +38,18 @@ fn script(ruleset: &Ruleset) -> String {
 /// A policy of each kind, and sidecars with each kind of rule.
 fn policies() -> Vec<Policy> {
     let tproxy = |on_miss| {
-        let mode = Mode::Tproxy(Tproxy { on_miss, ..Tproxy::default() });
-        Sidecar { mode: Setting::default_to(mode), ..Sidecar::default() }
+        let mut sidecar = Sidecar::default();
+        sidecar.mode = Setting::default_to(Mode::Tproxy(Tproxy { on_miss, ..Tproxy::default() }));
+        sidecar
     };
     let mut ipv4 = tproxy(OnMiss::Drop);
     ipv4.families = Setting::default_to(Families::Ipv4);
     let mut groups = Sidecar::default();
     groups.outbound.groups = Setting::default_to(Groups::Only(vec![202, 888]));
     groups.proxy.users = Setting::default_to(vec![1337, 1338]);
-    let dns = Sidecar {
-        dns: Setting::default_to(Some(Dns { servers: Selection::All, port: 15053 })),
-        drop_invalid: Setting::default_to(true),
-        ..Sidecar::default()
-    };
+    let mut dns = Sidecar::default();
+    dns.dns = Setting::default_to(Some(Dns { servers: Selection::All, port: 15053 }));
+    dns.drop_invalid = Setting::default_to(true);
     let sidecars =
         [Sidecar::default(), tproxy(OnMiss::Drop), tproxy(OnMiss::Continue), ipv4, groups, dns];
     let mut kinds: Vec<_> =

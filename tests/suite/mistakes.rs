@@ -286,6 +286,52 @@ fn mistakes_are_shown_in_lines_of_bearable_length() {
     snapshots::of("mistakes").bind(|| insta::assert_snapshot!("long-line", shown));
 }
 
+/// Whether a line is a line of the source, or the mark below or before one, with nothing to break.
+fn is_of_the_source(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with(|c: char| c.is_ascii_digit())
+        || line.starts_with('╭')
+        || line.starts_with('·') && !line.contains(char::is_alphabetic)
+}
+
+#[test]
+fn mistakes_fit_the_width_and_say_the_same() {
+    /// Fewest columns that a label is given, whatever stands before it.
+    const LABEL: usize = 24;
+    let files = files();
+    let words = |text: &str| -> String {
+        text.chars().filter(|c| !c.is_whitespace() && !"·│┤├╰─".contains(*c)).collect()
+    };
+    let mut broken = 0;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let (sources, diagnostics) = compiled(name, &text, &files, groups());
+        let whole = render::human(&sources, &diagnostics, false);
+        for width in [60, 80] {
+            let shown = render::human_within(&sources, &diagnostics, false, width);
+            assert_eq!(words(&shown), words(&whole), "{name} at {width}");
+            broken += shown.lines().count() - whole.lines().count();
+            for line in shown.lines().filter(|line| !is_of_the_source(line)) {
+                let text = line.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '`');
+                let can_be_broken = text.contains(' ') && text.chars().count() > LABEL;
+                let columns = line.chars().count();
+                assert!(columns <= width || !can_be_broken, "{name} at {width}:\n{shown}");
+            }
+        }
+    }
+    assert!(broken > 100, "only {broken} lines were broken");
+    let text = "workload shop { }\nsidecar shop { outbound { exclude owner 0 } }\n";
+    let (sources, diagnostics) = compiled("shop.weir", text, &files, groups());
+    snapshots::of("mistakes").bind(|| {
+        for width in [60, 80] {
+            let shown = render::human_within(&sources, &diagnostics, false, width);
+            insta::assert_snapshot!(format!("within-{width}"), shown);
+        }
+    });
+}
+
 #[test]
 fn editors_and_programs_get_the_same() {
     let text = "sidecar a {\n\tfamily é, ipx; inbound { exclude port 0, $x }\n}\nlet y = 1\n";

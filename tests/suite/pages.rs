@@ -197,6 +197,10 @@ fn pages_about_a_task_begin_with_a_command() {
                 "rules",
                 "pictures",
                 "codes",
+                "benchmarks",
+                "library",
+                "language",
+                "meshes",
             ]
             .iter()
             .any(|task| name == format!("{task}.md"));

@@ -61,6 +61,16 @@ fn the_stated_rust_version_is_enough_for_all_that_is_built() {
     assert!(built.len() > 50, "{}", built.len());
 }
 
+/// Neither the library nor the command: who cross-compiles needs Rust alone.
+#[test]
+fn nothing_that_is_built_needs_a_c_compiler() {
+    let metadata = metadata();
+    let call_one = ["bindgen", "cc", "cmake", "pkg-config", "vcpkg"];
+    let names = built(&metadata).into_iter().filter_map(|package| package["name"].as_str());
+    let found: Vec<_> = names.filter(|name| call_one.contains(name)).collect();
+    assert_eq!(found, Vec::<&str>::new());
+}
+
 #[test]
 fn the_package_has_what_it_is_built_and_tested_from_and_no_more() {
     let mut cargo = Command::new(env!("CARGO"));

@@ -22,6 +22,7 @@ pub enum MemberChange {
 /// An address that no set of the ruleset can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no set holds {} addresses such as `{address}`", Family::of(*.address))]
+#[non_exhaustive]
 pub struct NoSet {
     /// The address.
     pub address: IpAddr,

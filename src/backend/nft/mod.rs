@@ -67,6 +67,7 @@ pub struct Options {
 
 /// How the commands of a script are laid out. Either form is the same transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Form {
     /// A block a table, with its sets, chains and rules, as `nft list ruleset` prints them.
     #[default]

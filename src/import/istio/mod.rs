@@ -145,6 +145,7 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
 
 /// A run of `istio-iptables`, as its command line and its variables ask for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommandLine {
     /// What is done.
     pub run: Run,

@@ -9,6 +9,7 @@ use crate::import::{GeneralReason, GeneralRemark, Given, Level, Source, go};
 
 /// What `istio-iptables` is asked to do (istio 1.29, `tools/istio-iptables/pkg/cmd/root.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Run {
     /// `--dry-run`: nothing is changed.
     pub dry_run: bool,
@@ -38,6 +39,7 @@ pub enum Rules {
 
 /// How rules are tried: a connection from the passthrough address must come to the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Validation {
     /// `--iptables-probe-port`: the port that is connected to. Default: 15002.
     pub port: u16,
@@ -47,6 +49,7 @@ pub struct Validation {
 
 /// What the log of an Istio command looks like (`pkg/log/options.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Log {
     /// `--log_as_json`.
     pub as_json: bool,

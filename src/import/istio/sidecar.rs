@@ -300,19 +300,19 @@ mod tests {
         for (text, pointer, expected) in [
             ("", "/families", r#""ipv4""#),
             ("ENABLE_INBOUND_IPV6=true", "/families", r#""both""#),
-            ("", "/inbound/capture-ports", r#"{"only":[]}"#),
-            ("INBOUND_PORTS_INCLUDE=,", "/inbound/capture-ports", r#"{"only":[]}"#),
-            ("INBOUND_PORTS_INCLUDE=*", "/inbound/capture-ports", r#""all""#),
+            ("", "/inbound/capture-ports", "[]"),
+            ("INBOUND_PORTS_INCLUDE=,", "/inbound/capture-ports", "[]"),
+            ("INBOUND_PORTS_INCLUDE=*", "/inbound/capture-ports", r#""*""#),
             (
                 "INBOUND_PORTS_INCLUDE=*; INBOUND_PORTS_EXCLUDE=22,22",
                 "/inbound/exclude-ports",
-                "[[22,22]]",
+                "[22]",
             ),
-            ("", "/outbound/capture-to", r#"{"only":[]}"#),
-            ("OUTBOUND_IPRANGES_INCLUDE=*", "/outbound/capture-to", r#""all""#),
+            ("", "/outbound/capture-to", "[]"),
+            ("OUTBOUND_IPRANGES_INCLUDE=*", "/outbound/capture-to", r#""*""#),
             ("OUTBOUND_IPRANGES_EXCLUDE=10.0.0.0/8", "/outbound/exclude-to", r#"["10.0.0.0/8"]"#),
-            ("OUTBOUND_PORTS_INCLUDE=25", "/outbound/capture-ports", "[[25,25]]"),
-            ("OUTBOUND_PORTS_EXCLUDE=25", "/outbound/exclude-ports", "[[25,25]]"),
+            ("OUTBOUND_PORTS_INCLUDE=25", "/outbound/capture-ports", "[25]"),
+            ("OUTBOUND_PORTS_EXCLUDE=25", "/outbound/exclude-ports", "[25]"),
             ("PROXY_UID=1,2", "/proxy/groups", "[1,2]"),
             ("PROXY_UID=1; PROXY_GID=2", "/proxy/groups", "[2]"),
             ("PROXY_GID=2", "/proxy/users", "[1337]"),
@@ -330,13 +330,13 @@ mod tests {
             ("OUTBOUND_OWNER_GROUPS_EXCLUDE=java", "/outbound/groups", r#"{"except":[202]}"#),
             ("KUBE_VIRT_INTERFACES=virt0", "/interfaces/reroute", r#"["virt0"]"#),
             ("EXCLUDE_INTERFACES=eth+", "/interfaces/exclude", r#"["eth*"]"#),
-            ("DROP_INVALID=true", "/drop_invalid", "true"),
-            ("REDIRECT_DNS=true; CAPTURE_ALL_DNS=true", "/dns/servers", r#""all""#),
+            ("DROP_INVALID=true", "/drop-invalid", "true"),
+            ("REDIRECT_DNS=true; CAPTURE_ALL_DNS=true", "/dns/servers", r#""*""#),
             (
                 "REDIRECT_DNS=true; DNS_SERVERS_V4=1.1.1.1; DNS_SERVERS_V6=::1; \
                  ENABLE_INBOUND_IPV6=true",
                 "/dns/servers",
-                r#"{"only":["1.1.1.1","::1"]}"#,
+                r#"["1.1.1.1","::1"]"#,
             ),
         ] {
             let (policy, said) = read(text);
@@ -365,7 +365,7 @@ mod tests {
             (
                 "OUTBOUND_IPRANGES_INCLUDE=10.1.0.0/16,fd00::/8",
                 "/outbound/capture-to",
-                r#"{"only":["10.1.0.0/16"]}"#,
+                r#"["10.1.0.0/16"]"#,
                 "`OUTBOUND_IPRANGES_INCLUDE: 10.1.0.0/16,fd00::/8`: `fd00::/8`: no effect, \
                  because IPv6 is not captured",
             ),
@@ -405,7 +405,7 @@ mod tests {
             (
                 "REDIRECT_DNS=true; DNS_SERVERS_V6=::1,fd00::a",
                 "/dns/servers",
-                r#"{"only":[]}"#,
+                "[]",
                 "`DNS_SERVERS_V6: ::1,fd00::a`: `::1`, `fd00::a`: no effect, because IPv6 is not \
                  captured",
             ),

@@ -115,6 +115,7 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
 /// A run of `kumactl install transparent-proxy`, as its command line, its configuration and its variables ask
 /// for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommandLine {
     /// `--dry-run`: nothing is changed.
     pub dry_run: bool,

@@ -90,6 +90,7 @@ pub fn arguments(arguments: &[String], context: &Context) -> Result<Imported, Re
 
 /// A run of `linkerd-init`, as its command line asks for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommandLine {
     /// What is done.
     pub run: Run,

@@ -5,6 +5,7 @@ use crate::import::Level;
 
 /// What `proxy-init` is asked to do (linkerd2-proxy-init 183e791, `proxy-init/cmd/root.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Run {
     /// `--simulate`: nothing is changed.
     pub simulate: bool,

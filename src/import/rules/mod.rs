@@ -37,6 +37,7 @@ use crate::verify::{Answer, Verdict};
 
 /// What was read of all that was given.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Recovered {
     /// The policies. No two have the same name.
     pub policies: Vec<FromRules>,
@@ -46,6 +47,7 @@ pub struct Recovered {
 
 /// A policy that was read from rules.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct FromRules {
     /// What messages call the mesh.
     pub mesh: &'static str,

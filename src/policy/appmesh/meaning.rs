@@ -15,6 +15,7 @@ use crate::policy::setting::Setting;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct AppMesh {
     /// The families governed: IPv4, or both. `family`; default: IPv4.
     pub families: Setting<Families>,
@@ -30,6 +31,7 @@ pub struct AppMesh {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294; none only with a group. `user`; default:
     /// 1337.
@@ -46,6 +48,7 @@ pub struct Proxy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inbound {
     /// TCP ports captured, 0 to 65535, at most [`MOST_CAPTURED_PORTS`], of which a range counts two.
     /// `capture port`; default: none.
@@ -56,6 +59,7 @@ pub struct Inbound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535, beside [`AppMesh::SSH`]. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,

@@ -88,7 +88,8 @@ impl<'a> Headers<'a> {
         }
         // Where nothing is a policy, and nothing is nearly one, this is some other text.
         let is_other = list.is_empty() && unknown.iter().all(Diagnostic::is_without_way_out);
-        report.extend(unknown.into_iter().take(if is_other { 1 } else { usize::MAX }));
+        let unknown = unknown.into_iter().take(if is_other { 1 } else { usize::MAX });
+        report.extend(unknown.map(with_example));
         let mut headers = Self { list };
         headers.resolve(lists, report);
         headers
@@ -240,6 +241,7 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
                 report.push(problem.at(name.span, ""));
             }
             Ok(found) => header.name = Some(Spanned::new(found, name.span)),
+            Err(_) if in_parentheses(&name.text).is_some() => report.push(as_a_base(kind, name)),
             Err(reason) => {
                 let found = shown(&name.text);
                 let label = reason.to_string();
@@ -274,6 +276,10 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
             let problem = Problem::Unknown { what: "keyword", found, instead: None };
             report.push(problem.at(surplus.span, "expected `{` before it"));
         }
+        [own, base] if in_parentheses(&format!("{}{}", own.text, base.text)).is_some() => {
+            let own = Term { text: format!("{}{}", own.text, base.text).into(), ..base.clone() };
+            report.push(as_a_base(kind, &own));
+        }
         [_, surplus, ..] => {
             let found = shown(&surplus.text);
             let problem = Problem::Unknown { what: "keyword", found, instead: None };
@@ -292,6 +298,20 @@ fn header<'a>(entry: &'static Entry, clause: &'a Clause, report: &mut Report) ->
     }
     header.is_sound = report.errors() == before;
     header
+}
+
+/// The two names of `reviews(istio)`.
+fn in_parentheses(text: &str) -> Option<(&str, &str)> {
+    let (name, base) = text.strip_suffix(')')?.split_once('(')?;
+    (Name::new(name).is_ok() && Name::new(base).is_ok()).then_some((name, base))
+}
+
+/// The report on `reviews(istio)`, as other languages name what something builds on.
+fn as_a_base(kind: &str, word: &Term) -> Diagnostic {
+    let (name, base) = in_parentheses(&word.text).unwrap_or(("NAME", "NAME"));
+    let instead = format!("write `{kind} {name} extends {base} {{`");
+    Problem::Punctuation { what: "a policy in parentheses", instead: instead.into() }
+        .at(word.span, "")
 }
 
 /// The report on a clause that is nothing at the top level.
@@ -349,4 +369,15 @@ fn unknown(clause: &Clause, first: &Term, spellings: &Spellings) -> Diagnostic {
         second.is_some_and(|name| Name::new(&name.text).is_ok() || name.kind == TermKind::Text);
     let label = if is_complete { label } else { label.said() };
     Problem::Unknown { what: "keyword", found: word, instead: None }.at(first.span, label)
+}
+
+/// `found` with a policy to write, where nothing in it says what to write.
+fn with_example(mut found: Diagnostic) -> Diagnostic {
+    if found.is_without_way_out()
+        && let Problem::Unknown { instead, .. } = &mut found.problem
+    {
+        *instead =
+            Some("write a policy: `sidecar NAME { outbound { exclude port 5432 } }`".to_owned());
+    }
+    found
 }

@@ -24,6 +24,7 @@ use crate::syntax::Loaded;
 
 /// What [`check`] found.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Checked {
     /// Every policy without an error, of every file, in the order in which they were read.
     pub policies: Vec<WrittenPolicy>,

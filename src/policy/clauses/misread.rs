@@ -107,9 +107,9 @@ impl Misread<'_> {
         let words: Vec<_> = own.iter().map(|s| s.words).collect();
         let meant =
             suggest(&first.text, &words).filter(|_| suggest(&first.text, here).is_none())?;
-        let values = match (meant, shown(&text_of(&self.words[1..]))) {
-            ("user" | "group", name) if name == "root" => "0".to_owned(),
-            (_, values) => values,
+        let values = match meant {
+            "user" | "group" => number_of(&self.words[1..]),
+            _ => shown(&text_of(&self.words[1..])),
         };
         let fits = own.iter().filter(|s| s.words == meant);
         let ways: Vec<_> = fits
@@ -211,6 +211,10 @@ impl Misread<'_> {
                         "if it is an interface, write `interface {{ {} {rest} }}`",
                         first.text
                     ))
+                } else if text == "owner" && kinds.contains(&"group") {
+                    let there_is = what_there_is(first, kinds).unwrap_or_default();
+                    let group = format!("{} group {}", first.text, number_of(&self.words[2..]));
+                    Some(format!("{there_is}; for processes, write `{}`", group.trim_end()))
                 } else {
                     what_there_is(first, kinds).filter(|_| suggest(text, kinds).is_none())
                 };
@@ -311,6 +315,14 @@ impl Misread<'_> {
             .collect();
         ways.dedup();
         Some(wrong(fits[0].words, place, format!("write {}", alternatives(&ways)), count))
+    }
+}
+
+/// `values`, users or groups, with the number that `root` has everywhere.
+fn number_of(values: &[Term]) -> String {
+    match shown(&text_of(values)) {
+        name if name == "root" => "0".to_owned(),
+        values => values,
     }
 }
 

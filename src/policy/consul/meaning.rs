@@ -16,6 +16,7 @@ use crate::policy::setting::Setting;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Consul {
     /// The families governed: IPv4, or both. `family`; default: IPv4.
     pub families: Setting<Families>,
@@ -33,6 +34,7 @@ pub struct Consul {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 5995.
     pub user: Setting<u32>,
@@ -58,6 +60,7 @@ pub struct Dns {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -67,6 +70,7 @@ pub struct Inbound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,

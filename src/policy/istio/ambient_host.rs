@@ -21,6 +21,7 @@ use crate::policy::setting::Setting;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct AmbientHost {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,

@@ -24,6 +24,7 @@ use crate::policy::setting::Setting;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct AmbientPod {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -45,6 +46,7 @@ pub struct AmbientPod {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct AmbientProxy {
     /// Packet mark that the proxy sets on its own. `mark`; default: 0x539/0xfff.
     pub mark: Setting<Mark>,

@@ -17,6 +17,7 @@ use crate::policy::setting::{Selection, Setting};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Kuma {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -40,6 +41,7 @@ pub struct Kuma {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 5678.
     pub user: Setting<u32>,
@@ -63,6 +65,7 @@ impl Proxy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inbound {
     /// Ports captured. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -77,6 +80,7 @@ pub struct Inbound {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outbound {
     /// TCP ports captured. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,

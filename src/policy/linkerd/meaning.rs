@@ -14,6 +14,7 @@ use crate::policy::setting::{Selection, Setting};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Linkerd {
     /// The families governed: IPv4, or both. `family`; default: both.
     pub families: Setting<Families>,
@@ -29,6 +30,7 @@ pub struct Linkerd {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Proxy {
     /// The user that the proxy runs as, 1 to 4294967294. `user`; default: 2102.
     pub user: Setting<Option<u32>>,
@@ -44,6 +46,7 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inbound {
     /// TCP ports captured, 0 to 65535; never none. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -59,6 +62,7 @@ pub struct Inbound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outbound {
     /// TCP ports not captured, 0 to 65535. `exclude port`; default: 4567 and 4568.
     pub exclude_ports: Setting<Vec<PortRange>>,

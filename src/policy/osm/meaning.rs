@@ -15,6 +15,7 @@ use crate::policy::setting::{Selection, Setting};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Osm {
     /// Who and where the proxy is.
     pub proxy: Proxy,
@@ -30,6 +31,7 @@ pub struct Osm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Proxy {
     /// The user that the proxy runs as, 0 to 4294967294. `user`; default: 1500.
     pub user: Setting<u32>,
@@ -56,6 +58,7 @@ pub enum LocalMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inbound {
     /// TCP ports not captured, at most [`MOST_EXCLUDED_PORTS`]. `exclude port`; default: none.
     pub exclude_ports: Setting<Vec<PortRange>>,
@@ -65,6 +68,7 @@ pub struct Inbound {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outbound {
     /// Destinations captured. Never none. `capture to`; default: `*`.
     #[cfg_attr(test, schemars(with = "Setting<Selection<String>>"))]

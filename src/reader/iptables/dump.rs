@@ -6,6 +6,7 @@ use crate::reader::forms::FormError;
 
 /// Rules of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dump<'a> {
     /// The family, if the text says so: in a comment, by the line above, or with an address.
     pub family: Option<Family>,
@@ -15,6 +16,7 @@ pub struct Dump<'a> {
 
 /// A line of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Line<'a> {
     /// The place, from 1. What is added to the text has that of its neighbour.
     pub number: usize,

@@ -193,9 +193,6 @@ impl<'a> Scanner<'a> {
             self.advance();
             // What is not behind the prefix is left as it is, for the reader of rules to refuse.
             let text = prefix.cut(line).unwrap_or(line);
-            if text.is_empty() {
-                continue;
-            }
             self.count(text)?;
             lines.push(Line { number: self.at, text });
             if text == "COMMIT" {

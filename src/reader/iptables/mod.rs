@@ -53,6 +53,7 @@ pub struct Options {
 /// A line that cannot be read exactly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{family} line {line}: {problem}")]
+#[non_exhaustive]
 pub struct ReadError {
     /// Whose text.
     pub family: Family,

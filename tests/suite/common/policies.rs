@@ -17,6 +17,18 @@ use netweir::policy::{
 use proptest::prelude::*;
 use proptest::{collection::vec, option, strategy::Union};
 
+/// What a clause or a policy says, field by field. It may get fields that are not named here, for which reason it is
+/// no expression of Rust's.
+macro_rules! with {
+    ($type:path { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
+        let mut it = <$type>::default();
+        $(it.$field = with!(@ $field $($value)?);)*
+        it
+    }};
+    (@ $field:ident) => { $field };
+    (@ $field:ident $value:expr) => { $value };
+}
+
 /// Any policy.
 pub(crate) fn policies() -> impl Strategy<Value = Policy> {
     let kind = prop_oneof![
@@ -56,7 +68,12 @@ fn expectations() -> impl Strategy<Value = Expectation> {
             let way = if is_inbound { Way::Inbound } else { Way::Outbound };
             let sent = |ids| if is_inbound { Vec::new() } else { ids };
             let (users, groups) = (sent(users), sent(groups));
-            Expectation { way, protocol, from, to, ports, users, groups, interfaces, not, becomes }
+            let mut expectation = Expectation::of(way, becomes);
+            (expectation.protocol, expectation.ports, expectation.not) = (protocol, ports, not);
+            (expectation.from, expectation.to) = (from, to);
+            (expectation.users, expectation.groups) = (users, groups);
+            expectation.interfaces = interfaces;
+            expectation
         },
     )
 }
@@ -65,7 +82,7 @@ fn expectations() -> impl Strategy<Value = Expectation> {
 pub(crate) fn sidecars() -> impl Strategy<Value = Sidecar> {
     (families(), modes(), proxies(), inbounds(), outbounds(), dns(), interfaces(), any::<bool>())
         .prop_map(|(families, mode, proxy, inbound, outbound, dns, interfaces, drop_invalid)| {
-            let mut sidecar = Sidecar {
+            let mut sidecar = with!(Sidecar {
                 families: set(families),
                 mode: set(mode),
                 proxy,
@@ -74,7 +91,7 @@ pub(crate) fn sidecars() -> impl Strategy<Value = Sidecar> {
                 dns: set(dns),
                 interfaces,
                 drop_invalid: set(drop_invalid),
-            };
+            });
             govern(&mut sidecar, families);
             sidecar
         })
@@ -83,12 +100,14 @@ pub(crate) fn sidecars() -> impl Strategy<Value = Sidecar> {
 /// Any ambient pod.
 pub(crate) fn ambient_pods() -> impl Strategy<Value = AmbientPod> {
     let proxy = (marks(), marks(), port(), port(), port()).prop_map(
-        |(mark, connmark, outbound, inbound, tunnel)| AmbientProxy {
-            mark: set(mark),
-            connmark: set(connmark),
-            outbound_port: set(outbound),
-            inbound_port: set(inbound),
-            tunnel_port: set(tunnel),
+        |(mark, connmark, outbound, inbound, tunnel)| {
+            with!(AmbientProxy {
+                mark: set(mark),
+                connmark: set(connmark),
+                outbound_port: set(outbound),
+                inbound_port: set(inbound),
+                tunnel_port: set(tunnel),
+            })
         },
     );
     let route = (tables(), 1_u32..)
@@ -96,14 +115,16 @@ pub(crate) fn ambient_pods() -> impl Strategy<Value = AmbientPod> {
     let dns = option::of(port());
     let reroute = vec(interface(), 0..3);
     (families(), proxy, addresses(), dns, any::<bool>(), reroute, route).prop_map(
-        |(families, proxy, probe_from, dns, capture_inbound, reroute, route)| AmbientPod {
-            families: set(families),
-            proxy,
-            probe_from: set(of(families, probe_from, *AmbientPod::default().probe_from)),
-            dns: set(dns),
-            capture_inbound: set(capture_inbound),
-            reroute: set(reroute),
-            route,
+        |(families, proxy, probe_from, dns, capture_inbound, reroute, route)| {
+            with!(AmbientPod {
+                families: set(families),
+                proxy,
+                probe_from: set(of(families, probe_from, *AmbientPod::default().probe_from)),
+                dns: set(dns),
+                capture_inbound: set(capture_inbound),
+                reroute: set(reroute),
+                route,
+            })
         },
     )
 }
@@ -112,14 +133,14 @@ pub(crate) fn ambient_pods() -> impl Strategy<Value = AmbientPod> {
 pub(crate) fn ambient_hosts() -> impl Strategy<Value = AmbientHost> {
     let owner = prop_oneof![Just(ProbeOwner::Any), owner().prop_map(ProbeOwner::User)];
     (families(), addresses(), owner, names()).prop_map(|(families, from, owner, pods)| {
-        AmbientHost {
+        with!(AmbientHost {
             families: set(families),
             probe: HostProbe {
                 from: set(of(families, from, *AmbientHost::default().probe.from)),
                 owner: set(owner),
                 pods: set(pods),
             },
-        }
+        })
     })
 }
 
@@ -131,10 +152,12 @@ pub(crate) fn consuls() -> impl Strategy<Value = Consul> {
         };
         users.into_iter().map(range).collect::<Vec<_>>()
     });
-    let proxy = (owner(), port(), port()).prop_map(|(user, inbound, outbound)| consul::Proxy {
-        user: set(user),
-        inbound_port: set(inbound),
-        outbound_port: set(outbound),
+    let proxy = (owner(), port(), port()).prop_map(|(user, inbound, outbound)| {
+        with!(consul::Proxy {
+            user: set(user),
+            inbound_port: set(inbound),
+            outbound_port: set(outbound),
+        })
     });
     let dns = option::of((address(), option::of(1_u16..)));
     (any::<bool>(), proxy, dns, (ports(), ports()), vec(net(), 0..4), users).prop_map(
@@ -143,17 +166,17 @@ pub(crate) fn consuls() -> impl Strategy<Value = Consul> {
             exclude_to.retain(|net| is_dual || net.addr().is_ipv4());
             // In dual stack, Consul takes an IPv6 address for DNS, otherwise one of IPv4.
             let dns = dns.filter(|(to, _)| to.is_ipv6() == is_dual);
-            Consul {
+            with!(Consul {
                 families: set(families),
                 proxy,
                 dns: set(dns.map(|(to, port)| consul::Dns { to, port })),
-                inbound: consul::Inbound { exclude_ports: set(inbound) },
-                outbound: consul::Outbound {
+                inbound: with!(consul::Inbound { exclude_ports: set(inbound) }),
+                outbound: with!(consul::Outbound {
                     exclude_ports: set(outbound),
                     exclude_to: set(exclude_to),
                     exclude_users: set(users),
-                },
-            }
+                }),
+            })
         },
     )
 }
@@ -161,29 +184,30 @@ pub(crate) fn consuls() -> impl Strategy<Value = Consul> {
 /// Any policy for Linkerd.
 pub(crate) fn linkerds() -> impl Strategy<Value = Linkerd> {
     let id = || option::of(often(&[2102], 1..u32::MAX));
-    let proxy =
-        (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| linkerd::Proxy {
+    let proxy = (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| {
+        with!(linkerd::Proxy {
             user: set(user),
             group: set(group),
             inbound_port: set(inbound),
             outbound_port: set(outbound),
-        });
+        })
+    });
     (any::<bool>(), proxy, inbounds(), vec(net(), 0..3), ports()).prop_map(
-        |(is_dual, proxy, Inbound { capture_ports, exclude_ports }, mut sources, ports)| {
+        |(is_dual, proxy, Inbound { capture_ports, exclude_ports, .. }, mut sources, ports)| {
             // Linkerd captures something inbound, and tells sources apart without IPv6 only.
             let capture_ports =
                 if capture_ports.is_none() { set(Selection::All) } else { capture_ports };
             sources.retain(|net| !is_dual && net.addr().is_ipv4());
-            Linkerd {
+            with!(Linkerd {
                 families: set(if is_dual { Families::Both } else { Families::Ipv4 }),
                 proxy,
-                inbound: linkerd::Inbound {
+                inbound: with!(linkerd::Inbound {
                     capture_ports,
                     exclude_ports,
                     exclude_from: set(sources),
-                },
-                outbound: linkerd::Outbound { exclude_ports: set(ports) },
-            }
+                }),
+                outbound: with!(linkerd::Outbound { exclude_ports: set(ports) }),
+            })
         },
     )
 }
@@ -194,13 +218,14 @@ pub(crate) fn osms() -> impl Strategy<Value = Osm> {
         Just(LocalMode::Localhost),
         (1..u32::MAX).prop_map(|address| LocalMode::PodIp(address.into())),
     ];
-    let proxy =
-        (owner(), port(), port(), mode).prop_map(|(user, inbound, outbound, mode)| osm::Proxy {
+    let proxy = (owner(), port(), port(), mode).prop_map(|(user, inbound, outbound, mode)| {
+        with!(osm::Proxy {
             user: set(user),
             inbound_port: set(inbound),
             outbound_port: set(outbound),
             local_mode: set(mode),
-        });
+        })
+    });
     // Both directions have a rule for few ports only.
     let few = || vec((1_u16..).prop_map(PortRange::one), 0..5);
     let nets = || {
@@ -210,19 +235,21 @@ pub(crate) fn osms() -> impl Strategy<Value = Osm> {
         })
     };
     (proxy, few(), nets(), nets(), few(), vec(interface(), 0..3)).prop_map(
-        |(proxy, inbound, capture, exclude_to, outbound, interfaces)| Osm {
-            proxy,
-            inbound: osm::Inbound { exclude_ports: set(inbound) },
-            outbound: osm::Outbound {
-                capture_to: set(if capture.is_empty() {
-                    Selection::All
-                } else {
-                    Selection::Only(capture)
+        |(proxy, inbound, capture, exclude_to, outbound, interfaces)| {
+            with!(Osm {
+                proxy,
+                inbound: with!(osm::Inbound { exclude_ports: set(inbound) }),
+                outbound: with!(osm::Outbound {
+                    capture_to: set(if capture.is_empty() {
+                        Selection::All
+                    } else {
+                        Selection::Only(capture)
+                    }),
+                    exclude_to: set(exclude_to),
+                    exclude_ports: set(outbound),
                 }),
-                exclude_to: set(exclude_to),
-                exclude_ports: set(outbound),
-            },
-            exclude_interfaces: set(interfaces),
+                exclude_interfaces: set(interfaces),
+            })
         },
     )
 }
@@ -230,27 +257,28 @@ pub(crate) fn osms() -> impl Strategy<Value = Osm> {
 /// Any policy for App Mesh.
 pub(crate) fn appmeshes() -> impl Strategy<Value = AppMesh> {
     let id = || option::of(often(&[1337], 0..u32::MAX));
-    let proxy =
-        (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| appmesh::Proxy {
+    let proxy = (id(), id(), port(), port()).prop_map(|(user, group, inbound, outbound)| {
+        with!(appmesh::Proxy {
             // The script wants one of them.
             user: set(user.or(group.is_none().then_some(1337))),
             group: set(group),
             inbound_port: set(inbound),
             outbound_port: set(outbound),
-        });
+        })
+    });
     let few = vec((0_u16..).prop_map(PortRange::one), 0..5);
     (any::<bool>(), proxy, few, ports(), vec(net(), 0..4)).prop_map(
         |(is_dual, proxy, captured, excluded, mut exclude_to)| {
             exclude_to.retain(|net| is_dual || net.addr().is_ipv4());
-            AppMesh {
+            with!(AppMesh {
                 families: set(if is_dual { Families::Both } else { Families::Ipv4 }),
                 proxy,
-                inbound: appmesh::Inbound { capture_ports: set(captured) },
-                outbound: appmesh::Outbound {
+                inbound: with!(appmesh::Inbound { capture_ports: set(captured) }),
+                outbound: with!(appmesh::Outbound {
                     exclude_ports: set(excluded),
                     exclude_to: set(exclude_to),
-                },
-            }
+                }),
+            })
         },
     )
 }
@@ -308,7 +336,7 @@ fn names() -> impl Strategy<Value = Name> {
 fn interface() -> impl Strategy<Value = Interface> {
     let names = ["eth0", "eth1", "eth*", "net*", "lo", "virt0", "a.b", "1-_"];
     let few: Vec<_> = names.iter().map(|name| Interface::new(name).unwrap()).collect();
-    often(&few, "[a-z0-9_-][a-z0-9._-]{0,10}".prop_map(|name| Interface::new(&name).unwrap()))
+    often(&few, "[a-z0-9_][a-z0-9._-]{0,10}".prop_map(|name| Interface::new(&name).unwrap()))
 }
 
 fn proxies() -> impl Strategy<Value = Proxy> {
@@ -318,14 +346,14 @@ fn proxies() -> impl Strategy<Value = Proxy> {
         |(users, groups, outbound, inbound, tunnel, passthrough)| {
             let groups = groups.unwrap_or_else(|| users.clone());
             let nobody = users.is_empty() && groups.is_empty();
-            Proxy {
+            with!(Proxy {
                 users: set(if nobody { vec![1337] } else { users }),
                 groups: set(groups),
                 outbound_port: set(outbound),
                 inbound_port: set(inbound),
                 tunnel_port: set(tunnel),
                 passthrough: set(passthrough),
-            }
+            })
         },
     )
 }
@@ -348,7 +376,7 @@ fn inbounds() -> impl Strategy<Value = Inbound> {
                 .any(|range| range.first() <= exclude.last() && exclude.first() <= range.last()),
         };
         let exclude = exclude.into_iter().filter(captured).collect();
-        Inbound { capture_ports: set(capture), exclude_ports: set(exclude) }
+        with!(Inbound { capture_ports: set(capture), exclude_ports: set(exclude) })
     })
 }
 
@@ -387,7 +415,7 @@ fn outbounds() -> impl Strategy<Value = Outbound> {
                 loopback,
                 capture_loopback,
             )| {
-                let mut outbound = Outbound {
+                let mut outbound = with!(Outbound {
                     capture_to: set(capture.map_or(Selection::All, Selection::Only)),
                     exclude_to: set(exclude),
                     capture_ports: set(capture_ports),
@@ -395,7 +423,7 @@ fn outbounds() -> impl Strategy<Value = Outbound> {
                     groups: set(groups),
                     loopback: set(loopback),
                     capture_loopback: set(false),
-                };
+                });
                 let implied = outbound.names_loopback();
                 outbound.capture_loopback = set(capture_loopback.unwrap_or(implied));
                 outbound
@@ -420,8 +448,9 @@ fn dns() -> impl Strategy<Value = Option<Dns>> {
 }
 
 fn interfaces() -> impl Strategy<Value = Interfaces> {
-    (vec(interface(), 0..3), vec(interface(), 0..3))
-        .prop_map(|(exclude, reroute)| Interfaces { exclude: set(exclude), reroute: set(reroute) })
+    (vec(interface(), 0..3), vec(interface(), 0..3)).prop_map(|(exclude, reroute)| {
+        with!(Interfaces { exclude: set(exclude), reroute: set(reroute) })
+    })
 }
 
 fn addresses() -> impl Strategy<Value = PerFamily<Ipv4Addr, Ipv6Addr>> {

@@ -15,6 +15,7 @@ use crate::policy::setting::{Selection, Setting};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Sidecar {
     /// The families governed. `family`; default: both.
     pub families: Setting<Families>,
@@ -74,6 +75,7 @@ impl Default for Tproxy {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(!from, default, deny_unknown_fields))]
 #[serde(from = "super::written::Proxy", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Proxy {
     /// Users the proxy runs as, 0 to 4294967294. `user`; default: 1337.
     pub users: Setting<Vec<u32>>,
@@ -94,6 +96,7 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inbound {
     /// TCP ports captured. `capture port`; default: `*`.
     pub capture_ports: Setting<Selection<PortRange>>,
@@ -106,6 +109,7 @@ pub struct Inbound {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(!from, default, deny_unknown_fields))]
 #[serde(from = "super::written::Outbound", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Outbound {
     /// Destinations captured (TCP). `capture to`; default: `*`.
     #[cfg_attr(test, schemars(with = "Setting<Selection<String>>"))]
@@ -156,6 +160,7 @@ pub struct Dns {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Interfaces {
     /// Nothing is captured on these, in either direction. `exclude`; default: none.
     pub exclude: Setting<Vec<Interface>>,
