@@ -21,7 +21,7 @@ pub(crate) fn values(text: &str) -> Result<Vec<Value>, GeneralReason> {
 }
 
 /// Most values of a text: what is made of them takes less than 1 GiB.
-const MOST_NODES: usize = 8_000_000;
+const MOST_NODES: usize = 5_000_000;
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, GeneralReason> {
     // Room for every pod of a large cluster, but little for what aliases repeat.
