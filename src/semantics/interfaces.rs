@@ -101,7 +101,7 @@ fn endings(stem: &str) -> impl Iterator<Item = String> {
     let letters = || ('0'..='9').chain('a'..='z').chain('A'..='Z');
     let one = letters().map(String::from);
     let two = letters().flat_map(move |a| letters().map(move |b| format!("{a}{b}")));
-    let rare = ["_", "-", "_0", "-0", LAST].map(str::to_owned);
+    let rare = ["_", "_0", LAST].map(str::to_owned);
     one.chain(two)
         .chain(rare)
         .map(move |ending| format!("{stem}{ending}"))
@@ -141,7 +141,7 @@ mod tests {
         let mut wildcards: Vec<_> = letters.map(|letter| format!("{letter}*")).collect();
         let all: Vec<&str> = wildcards.iter().map(String::as_str).collect();
         assert_eq!(classes(&all)[1], "_");
-        wildcards.extend(["_*", "-*", ".*"].map(str::to_owned));
+        wildcards.extend(["_*", ".*"].map(str::to_owned));
         let all: Vec<&str> = wildcards.iter().map(String::as_str).collect();
         assert_eq!(classes(&all)[1], "~");
     }

@@ -1,7 +1,7 @@
 //! Text to syntax tree, and back.
 //!
-//! [`load`] reads a file and what it includes, [`parse`] one file; [`format()`] writes a tree, and
-//! [`clauses`] says how outputs name its clauses.
+//! [`load()`] reads a file and what it includes, `parse` one file; `format` writes a tree, and `clauses` says
+//! how outputs name its clauses.
 //!
 //! Trees are no part of the interface, and hidden from the documentation.
 

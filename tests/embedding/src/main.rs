@@ -95,8 +95,7 @@ fn asked(policy: &Policy) -> Result<(), Box<dyn Error>> {
 
     let verdict = policy.diff(&Sidecar::new("web").check()?)?;
     ensure!(verdict.answer == Answer::Different);
-    let told: netweir::verify::Verdict = serde_json::from_value(serde_json::to_value(&verdict)?)?;
-    ensure!(told == verdict);
+    ensure!(serde_json::to_value(&verdict)?["answer"] == "different");
     Ok(())
 }
 
