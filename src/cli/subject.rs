@@ -468,15 +468,18 @@ fn chains(errors: &[iptables::ReadError]) -> BTreeSet<String> {
 
 /// The tables in which errors of an nft script or listing stand.
 fn tables(text: &str, errors: &[nft::ReadError]) -> BTreeSet<String> {
-    let lines: Vec<&str> = text.lines().collect();
-    let table = |line: &&str| {
+    let table = |line: &str| {
         let mut words = line.strip_prefix("table ")?.split_whitespace();
         words.nth(1).map(str::to_owned)
     };
+    // The lines with which tables begin, from 1, with their names.
+    let begins: Vec<(usize, String)> =
+        (1..).zip(text.lines()).filter_map(|(at, line)| Some((at, table(line)?))).collect();
     let above = |error: &nft::ReadError| match &error.at {
         Place::Line { line, .. } => {
             let line = usize::try_from(*line).ok()?;
-            lines.get(..line)?.iter().rev().find_map(table)
+            let before = begins.partition_point(|(at, _)| *at <= line);
+            begins[..before].last().map(|(_, name)| name.clone())
         }
         Place::Table(table) | Place::Chain { table, .. } | Place::Rule { table, .. } => {
             table.split(' ').next_back().map(str::to_owned)

@@ -1,6 +1,6 @@
 //! A packet's way through the chains, in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -179,9 +179,10 @@ pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
         run.trace.iter().rposition(stops)
     }?;
     // A chain that only sends to the proxy says nothing; the rule that leads there does.
+    let callers = callers(run);
     let mut at = end;
     while run.trace[at].rule.origin.rung == Rung::TO_PROXY {
-        match caller(run, at) {
+        match callers[at] {
             Some(caller) => at = caller,
             None => return Some(end),
         }
@@ -189,13 +190,18 @@ pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
     Some(at)
 }
 
-/// The place in the trace of the jump that led to the chain of the step at `at`.
-fn caller(run: &Run<'_>, at: usize) -> Option<usize> {
-    let step = &run.trace[at];
-    run.trace[..at].iter().rposition(|before| {
-        before.table == step.table
-            && matches!(&before.rule.then, Action::Jump(to) | Action::Goto(to) if to == step.chain)
-    })
+/// Of each step of the trace, the place there of the jump that led to its chain.
+fn callers(run: &Run<'_>) -> Vec<Option<usize>> {
+    let mut last = HashMap::new();
+    let steps = run.trace.iter().enumerate();
+    let callers = steps.map(|(at, step)| {
+        let caller = last.get(&(step.table, step.chain)).copied();
+        if let Action::Jump(to) | Action::Goto(to) = &step.rule.then {
+            last.insert((step.table, to), at);
+        }
+        caller
+    });
+    callers.collect()
 }
 
 /// The trace in words.
@@ -214,8 +220,9 @@ pub(super) fn words(
             matter.insert(at);
         }
     }
+    let callers = callers(run);
     for mut at in matter.clone() {
-        while let Some(caller) = caller(run, at) {
+        while let Some(caller) = callers[at] {
             matter.insert(caller);
             at = caller;
         }

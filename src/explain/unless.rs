@@ -119,6 +119,10 @@ fn push(
     for leg in legs {
         for step in &leg.run.open {
             let matched = leg.run.trace.contains(step);
+            // One more than is tried tells that there are more.
+            if tried.len() > MOST_WAYS + 1 {
+                return;
+            }
             for (rule, change) in otherwise(step, matched, context) {
                 let mut other = packet.clone();
                 for (holds, is) in &change {

@@ -154,6 +154,14 @@ pub enum ReadProblem {
         "iptables-nft keeps this table, and nft does not show all that it means: read what `iptables-save` prints"
     )]
     OfIptables,
+    /// More than is read of one text: see [`size`](crate::reader::size).
+    #[error(
+        "more than {most} words and signs: give less at once, such as the tables in question alone"
+    )]
+    TooLarge {
+        /// The most.
+        most: usize,
+    },
     /// Something that nft, or the kernel, would refuse.
     #[error("`{word}` would be refused: {why}")]
     Refused {

@@ -110,6 +110,16 @@ pub enum FormError {
         /// The line with which the table begins.
         line: usize,
     },
+    /// More than is read of one text: see [`size`](super::size).
+    #[error(
+        "line {line}: more than {} words of iptables, of which a line counts four more: give less at once, such \
+         as the table in question alone",
+        super::size::MOST_IPTABLES
+    )]
+    TooLarge {
+        /// The line with the first too many.
+        line: usize,
+    },
     /// Rules of nft beside those of iptables.
     #[error("line {line}: rules of nft beside those of iptables: give each in a file of its own")]
     Several {

@@ -4,6 +4,7 @@ pub mod forms;
 pub mod iptables;
 mod lossy;
 pub mod nft;
+pub mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -8,6 +8,7 @@
 mod apply;
 mod apply_killed;
 mod apply_traffic;
+mod bounds;
 mod ci;
 mod cli;
 mod common;

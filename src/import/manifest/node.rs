@@ -20,13 +20,16 @@ pub(crate) fn values(text: &str) -> Result<Vec<Value>, GeneralReason> {
     read(text)
 }
 
+/// Most values of a text: what is made of them takes less than 1 GiB.
+const MOST_NODES: usize = 5_000_000;
+
 fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, GeneralReason> {
     // Room for every pod of a large cluster, but little for what aliases repeat.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_documents: 100_000,
-            max_nodes: 20_000_000,
-            max_events: 40_000_000,
+            max_nodes: MOST_NODES,
+            max_events: 2 * MOST_NODES,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 100_000,

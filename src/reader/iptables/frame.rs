@@ -9,7 +9,7 @@ use super::words::Words;
 use crate::ir::{BuiltInTable, Hook};
 use crate::net::Family;
 use crate::reader::forms::FormError;
-use crate::reader::nft;
+use crate::reader::{nft, size};
 
 /// What stands in a text.
 #[derive(Default)]
@@ -68,6 +68,7 @@ pub(in crate::reader) fn scan(text: &str) -> Result<Scan<'_>, FormError> {
         prefix: Prefix::NONE,
         heading: Vec::new(),
         has_foreign_heading: false,
+        terms: 0,
         found: Scan::default(),
     };
     while let Some(line) = scanner.peek() {
@@ -87,6 +88,8 @@ struct Scanner<'a> {
     heading: Vec<&'a str>,
     /// Whether the first of them was counted as one of others.
     has_foreign_heading: bool,
+    /// How many terms the frames have.
+    terms: usize,
     found: Scan<'a>,
 }
 
@@ -190,6 +193,7 @@ impl<'a> Scanner<'a> {
             self.advance();
             // What is not behind the prefix is left as it is, for the reader of rules to refuse.
             let text = prefix.cut(line).unwrap_or(line);
+            self.count(text)?;
             lines.push(Line { number: self.at, text });
             if text == "COMMIT" {
                 break;
@@ -215,6 +219,7 @@ impl<'a> Scanner<'a> {
                 _ => break,
             }
             self.advance();
+            self.count(text)?;
             lines.push(Line { number: self.at, text });
         }
         let table = table_of(&chains).ok_or(FormError::NoTable { line: first })?;
@@ -222,6 +227,15 @@ impl<'a> Scanner<'a> {
         lines.insert(0, Line { number: first, text: opening(table) });
         lines.push(Line { number: last, text: "COMMIT" });
         self.close(prefix, table.name(), lines, true)
+    }
+
+    /// Counts a line of a frame, which has to fit.
+    fn count(&mut self, text: &str) -> Result<(), FormError> {
+        self.terms += size::of_line(text);
+        if self.terms > size::MOST_IPTABLES {
+            return Err(FormError::TooLarge { line: self.at });
+        }
+        Ok(())
     }
 
     fn close(

@@ -21,7 +21,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, ReadErrors};
+use super::{Found, ReadErrors, size};
 use crate::net::Family;
 
 pub use dump::{Dump, Line};
@@ -148,6 +148,12 @@ pub enum ReadProblem {
         /// The policy.
         policy: String,
     },
+    /// More than is read of one text: see [`size`](super::size).
+    #[error("more than {most} words, of which a line counts four more: give less at once")]
+    TooLarge {
+        /// The most.
+        most: usize,
+    },
     /// A set of addresses that the other family's text uses as well.
     #[error("set `{set}` holds addresses of one family, but both use it")]
     SetFamily {
@@ -181,12 +187,30 @@ pub fn read_dumps(
     options: &Options,
 ) -> Result<Found, ReadErrors<ReadError>> {
     let mut errors = Vec::new();
+    for (family, dump) in [(Family::Ipv4, v4), (Family::Ipv6, v6)] {
+        let past = dump.and_then(|dump| past_limit(&dump.lines));
+        let problem = ReadProblem::TooLarge { most: size::MOST_IPTABLES };
+        errors.extend(past.map(|line| ReadError { family, line, chain: None, problem }));
+    }
+    if !errors.is_empty() {
+        return Err(ReadErrors(errors));
+    }
     let texts = [(Family::Ipv4, v4), (Family::Ipv6, v6)].map(|(family, dump)| {
         dump.map(|dump| chains::parse(&dump.lines, family, options, &mut errors))
             .unwrap_or_default()
     });
     let found = tables::join(texts, options, &mut errors);
     ReadErrors::unless(found, errors)
+}
+
+/// The line with the first word past [`size::MOST_IPTABLES`].
+fn past_limit(lines: &[Line<'_>]) -> Option<usize> {
+    let mut terms = 0;
+    let past = lines.iter().find(|line| {
+        terms += size::of_line(line.text);
+        terms > size::MOST_IPTABLES
+    });
+    past.map(|line| line.number)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub use crate::nft::{Place, ReadError, ReadProblem, Target};
 use crate::ir::{Base, ChainKind, Direction, Hook, Match, Protocol, Rule, Ruleset, Table};
 use crate::net::Name;
 use crate::nft::{Reads, Script, Selects, State, TableState, json as nft_json, text as nft_text};
-use crate::reader::{Found, ReadErrors, is_among};
+use crate::reader::{Found, ReadErrors, is_among, size};
 
 pub(super) use form::{is_script, opens_table, within};
 
@@ -95,6 +95,7 @@ pub enum OfIptables {
 ///
 /// Everything that cannot be read: what the text says in its order, then what rules say.
 pub fn script(text: &str, options: &Options) -> Result<Found, ReadErrors<ReadError>> {
+    is_within(size::past_nft(text), size::MOST_NFT)?;
     let (script, errors) = nft_text::read(text, &|family, table| options.reads(family, table));
     found(&script, errors, options)
 }
@@ -105,8 +106,16 @@ pub fn script(text: &str, options: &Options) -> Result<Found, ReadErrors<ReadErr
 ///
 /// Everything that cannot be read: commands in the order of the text, then what rules say.
 pub fn json(text: &str, options: &Options) -> Result<Found, ReadErrors<ReadError>> {
+    is_within(size::past_json(text), size::MOST_JSON)?;
     let (script, errors) = nft_json::read(text, &|family, table| options.reads(family, table));
     found(&script, errors, options)
+}
+
+/// Refuses a text that has more than `most` terms, of which the first too many is in a line.
+fn is_within(past: Option<u32>, most: usize) -> Result<(), ReadErrors<ReadError>> {
+    let at = |line| Place::Line { line, column: 1 };
+    let error = |line| ReadError { at: at(line), problem: ReadProblem::TooLarge { most } };
+    ReadErrors::unless((), past.map(error).into_iter().collect())
 }
 
 fn found(
