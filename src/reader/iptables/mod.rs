@@ -148,7 +148,7 @@ pub enum ReadProblem {
         /// The policy.
         policy: String,
     },
-    /// More than is read of one text: see [`size`](super::size).
+    /// More than is read of one text: see [`size`].
     #[error("more than {most} words, of which a line counts four more: give less at once")]
     TooLarge {
         /// The most.
