@@ -17,14 +17,14 @@ use crate::verify::Answer;
 /// Which namespace is changed, and how.
 #[derive(Args)]
 pub(super) struct Target {
-    /// Change another namespace than this: of a name (`ip netns list`), or that of a process.
+    /// Change another namespace, given by name (`ip netns list`) or by the PID of a process.
     #[arg(long, value_name = "NAME|PID")]
     netns: Option<String>,
-    /// Do not read what is someone else's: a chain of iptables, or a table of nft. It may take any
-    /// packet then, and the answer says so. A `*` at the end stands for any rest. May be repeated.
+    /// Do not read this iptables chain or nft table, because it is someone else's. It is then assumed
+    /// to take any packet, and the answer says so. A final `*` stands for any ending. May be repeated.
     #[arg(long, value_name = "NAME")]
     leave_out: Vec<String>,
-    /// How long to wait while another change of the namespace is made: `500ms`, `10s`, `2m`.
+    /// How long to wait if another change of the namespace is in progress: `500ms`, `10s`, `2m`.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     wait: Duration,
 }

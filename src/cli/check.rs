@@ -17,17 +17,17 @@ use crate::{Options, compile};
 
 /// Say what is wrong with a policy, and write nothing
 ///
-/// Also what is right and probably not meant, as `weir lint` finds it.
+/// Also says what is valid but probably not intended, as `weir lint` does.
 #[derive(Args)]
 pub(super) struct Check {
     #[command(flatten)]
     input: Input,
-    /// More policies, and folders of them; settings are then those of the nearest weir.toml.
+    /// More policies, and folders of policies; the settings are then those of the nearest weir.toml.
     #[arg(value_name = "PATH")]
     others: Vec<PathBuf>,
-    /// First write into the file what can only have been meant, as long as it has fewer errors by that.
+    /// First fix in the file what can only mean one thing, if the file then has fewer errors.
     ///
-    /// The rest is shown. Includes are not written to.
+    /// Everything else is reported. Included files are not changed.
     #[arg(long)]
     fix: bool,
     #[command(flatten)]

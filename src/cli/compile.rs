@@ -24,13 +24,13 @@ use crate::{Compilation, Failure, Layout, Options, View};
 
 /// Compile a policy
 ///
-/// Writes an nft script to standard output unless told otherwise. The script is one transaction
-/// that replaces exactly the tables of this kind of policy; load it with `nft -f`. With several
-/// --policy, it loads them all into one namespace, and it is an error if two of them claim the same
-/// tables, marks or routing table.
+/// By default, writes an nft script to standard output. The script is one transaction that replaces
+/// exactly the tables of this kind of policy; load it with `nft -f`. If --policy is given several
+/// times, the script loads all of these policies into one namespace, and it is an error if two of
+/// them claim the same tables, marks or routing table.
 ///
-/// If anything fails, standard output gets one line that nothing loads, unless it is a terminal; a
-/// file is not touched.
+/// If anything fails, standard output gets one line that nothing loads, unless it is a terminal.
+/// Files are not touched then.
 #[derive(Args)]
 pub(super) struct Compile {
     #[command(flatten)]
@@ -40,35 +40,35 @@ pub(super) struct Compile {
     /// What to write.
     #[arg(long, value_enum, default_value_t, value_name = "VIEW")]
     emit: Emit,
-    /// With `--emit update`, what is loaded: what `nft -a list ruleset` or `nft -j list ruleset` prints, or the
+    /// With `--emit update`, what is loaded: the output of `nft -a list ruleset` or `nft -j list ruleset`, or the
     /// policy file that was loaded.
     ///
-    /// From a listing, rules that go are named by their handles: the transaction fails whole where one is gone, and
-    /// nobody else may change the tables between the listing and the update. From a policy, chains that differ are
-    /// flushed and filled again; it was compiled with the same options. Rules that do not change keep their counters,
-    /// and sets that others fill what they hold. Where an update would be longer, the output is the script of
-    /// `--emit nft`, and its first line says so.
+    /// From a listing, rules are deleted by their handles. The transaction fails as a whole if one of them is gone,
+    /// and nobody else may change the tables between the listing and the update. From a policy, which must have been
+    /// compiled with the same options, chains that differ are flushed and filled again. Rules that do not change keep
+    /// their counters, and sets that others fill keep their content. If an update would be longer, the output is the
+    /// script of `--emit nft`, and its first line says so.
     #[arg(long, value_name = "OLD", required_if_eq("emit", "update"))]
     from: Option<PathBuf>,
     /// How lists become rules.
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
-    /// Oldest nft that must load the output.
+    /// Oldest version of nft that must be able to load the output.
     #[arg(long, default_value = "nft=1.0.1", value_parser = target, value_name = "nft=VERSION")]
     target: nft::Target,
     /// How the commands of the nft script are laid out.
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     form: FormName,
-    /// Leave the packet counters out.
+    /// Leave out packet counters.
     #[arg(long)]
     no_counters: bool,
-    /// Leave the comments on rules out, which name the rung of the ladder and the clause.
+    /// Leave out the comments on rules, which name the rung of the ladder and the clause.
     #[arg(long)]
     no_comments: bool,
-    /// Write without the proof that the text does what the policy says, and nothing else.
+    /// Write without proving that the text does what the policy says, and nothing else.
     #[arg(long)]
     no_verify: bool,
-    /// Write here instead of to standard output; whole or not at all.
+    /// Write to this file instead of standard output, as a whole or not at all.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write every view of every policy into this folder, as POLICY.nft, POLICY.json, and so on.
@@ -81,7 +81,7 @@ pub(super) struct Compile {
 /// Which policies of the file.
 #[derive(Default, Args)]
 pub(super) struct Selected {
-    /// The policy, where the file has several; may be given several times.
+    /// The policy to use, if the file has several. May be repeated.
     #[arg(long = "policy", value_name = "NAME")]
     policies: Vec<String>,
 }
@@ -94,11 +94,11 @@ pub(super) enum Emit {
     Nft,
     /// libnftables JSON for `nft -j -f`.
     Json,
-    /// Text for `iptables-restore --noflush`, in upstream's chains and order, where none is loaded.
+    /// Text for `iptables-restore --noflush`, in upstream's chains and order, if no version is loaded.
     Iptables,
     /// The same for `ip6tables-restore --noflush`.
     Ip6tables,
-    /// A POSIX shell script that loads both with iptables, in the place of every other version.
+    /// A POSIX shell script that loads both with iptables, and replaces every other version.
     IptablesScript,
     /// The policy, formatted, with every default written out.
     Policy,
@@ -113,26 +113,26 @@ pub(super) enum Emit {
     Routing6Batch,
     /// A POSIX shell script that removes what the others added.
     Teardown,
-    /// A script for `nft -f` that changes what is loaded, which --from says, and nothing that stays as it is.
+    /// A script for `nft -f` that changes what is loaded, as given with --from, only where it differs.
     Update,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum LayoutName {
-    /// A list is one rule with a set; its length costs packets nothing.
+    /// A list becomes one rule with a set; packets do not pay for its length.
     #[default]
     Compact,
-    /// One rule an item, in upstream's order.
+    /// One rule per item, in upstream's order.
     Upstream,
 }
 
 /// How the commands of a script are laid out.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum FormName {
-    /// A block a table, as `nft list ruleset` prints it.
+    /// One block per table, as `nft list ruleset` prints it.
     #[default]
     Block,
-    /// One `add`, `delete` or `flush` command a line.
+    /// One `add`, `delete` or `flush` command per line.
     Flat,
 }
 

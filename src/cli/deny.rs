@@ -9,8 +9,8 @@ use crate::diag::{CODES, Diagnostic, Problem, Severity};
 /// Which warnings are as bad as errors.
 #[derive(Args)]
 pub(super) struct Deny {
-    /// Exit with 1, and write nothing, for warnings of this code, or `warnings` for all; may be given
-    /// several times.
+    /// Treat warnings with this code as failures, or all with `warnings`: exit with 1, and write
+    /// nothing. May be repeated.
     #[arg(long, value_name = "CODE", value_parser = denied)]
     deny: Vec<String>,
 }

@@ -15,24 +15,24 @@ use crate::explain::Sides;
 use crate::policy::Policy;
 use crate::verify::compared;
 
-/// Say which traffic two policies, or rules, treat differently
+/// Say which traffic two policies or rulesets treat differently
 ///
-/// Either can be a policy, or rules in any form: what iptables-save, iptables -S or nft list ruleset prints,
-/// or a log with that in it; the content tells which. What iptables-save and ip6tables-save print can be
-/// one side together, in one file or two, so that both families are compared.
+/// Each side can be a policy, or rules in any form: the output of iptables-save, iptables -S or nft list
+/// ruleset, or a log that contains it; weir recognises which. The output of iptables-save and of
+/// ip6tables-save can form one side together, in one file or two, to compare both families.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Diff {
-    /// What was.
+    /// The old side.
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// What will be; not needed where two policies of OLD are compared.
+    /// The new side; not needed to compare two policies of OLD.
     #[arg(value_name = "NEW")]
     new: Option<PathBuf>,
-    /// What ip6tables-save prints, beside OLD, which is what iptables-save prints.
+    /// Output of ip6tables-save that belongs to OLD, which is output of iptables-save.
     #[arg(long, value_name = "FILE")]
     old_ip6tables: Option<PathBuf>,
-    /// What ip6tables-save prints, beside NEW, which is what iptables-save prints.
+    /// Output of ip6tables-save that belongs to NEW, which is output of iptables-save.
     #[arg(long, value_name = "FILE")]
     new_ip6tables: Option<PathBuf>,
     #[command(flatten)]
@@ -49,15 +49,15 @@ Examples:
   weir diff policies.weir --policy web --policy batch
                                                 two policies of one file
   weir diff old.weir new.weir --policy shop --policy store
-                                                a policy that has another name now
+                                                a policy that has been renamed
   iptables-save | weir diff - policy.weir       IPv4 only: the dump says nothing about IPv6
   weir diff v4.txt rules.nft --old-ip6tables v6.txt
                                                 both families of one backend, and another
   weir diff v4.txt new-v4.txt --old-ip6tables v6.txt --new-ip6tables new-v6.txt
 
-A family is compared if both sides say something about it: a policy, JSON and a script do about
-both, and an empty file of iptables means that its family is untouched.
-Exit status, as of diff(1) but for a wrong policy: 0 equal, 1 different or a policy is wrong,
+A family is compared if both sides say something about it. A policy, JSON and a script say something
+about both; an empty iptables file means that its family is untouched.
+Exit status, like diff(1)'s except for a wrong policy: 0 equal, 1 different or a policy is wrong,
 2 bad usage or I/O, 3 equal as far as known.";
 
 impl Diff {

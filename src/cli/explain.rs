@@ -23,15 +23,15 @@ use crate::explain::{Explanation, OpenRule, StepWords, Unless, explain_hook, exp
 use crate::host::live::Live;
 use crate::semantics::Packet;
 
-/// Say what becomes of a packet, and why
+/// Say what happens to a packet, and why
 ///
 /// Names the rung of the ladder and the clause that decide, and the rules that the packet meets.
 #[derive(Args)]
 #[command(after_help = EXAMPLES, override_usage = "weir explain [OPTIONS] [POLICY] PACKET")]
 pub(super) struct Explain {
-    /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
-    /// a log with that in it; not where an option names rules or a namespace. Then the packet, in one
-    /// argument or several: where it is, its protocol, and what is not as usual.
+    /// A policy, or rules in any form: the output of `iptables-save`, `iptables -S` or `nft list ruleset`,
+    /// or a log that contains it; leave it out if an option names rules or a namespace. Then the packet, in
+    /// one argument or several: its direction, its protocol, and what differs from the defaults.
     #[arg(value_name = "POLICY] [PACKET", required = true)]
     words: Vec<OsString>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(super) struct Explain {
     /// The layout of the rules that are shown.
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
-    /// Look at the packet's first hook only, at which also packets are that never get there.
+    /// Consider the packet's first hook only, even for a packet that could never get there.
     #[arg(long)]
     hook: bool,
     /// Print JSON.
@@ -53,16 +53,16 @@ pub(super) struct Explain {
 
 const EXAMPLES: &str = "\
 Packets:
-  outbound tcp to 10.96.0.1:443                 of user 1000, out on eth0, a new connection
+  outbound tcp to 10.96.0.1:443                 from user 1000, out on eth0, a new connection
   outbound udp from 10.0.0.7 to 10.96.0.10:53 user 1337 group 1337
   outbound tcp to [fd00::1]:443 out lo kernel-socket
   inbound tcp from 10.0.0.9 to 10.0.0.7:8080 in eth0 state established mark 0x539
   inbound tcp to 10.0.0.7:8080 no-listener 15006    while the transparent proxy is down
   inbound tcp to 10.1.2.3:80 to-foreign             for another machine, to be forwarded
 
-This machine's addresses are where outbound packets come from and where inbound packets go to, and
-loopback; `from-local`, `to-local`, `from-foreign` and `to-foreign` say otherwise. What is to this
-machine leaves over lo and comes in again.
+The source of an outbound packet, the destination of an inbound packet, and loopback addresses are
+taken to be this machine's; `from-local`, `to-local`, `from-foreign` and `to-foreign` override that.
+A packet to this machine leaves over lo and comes in again.
 
 Examples:
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'

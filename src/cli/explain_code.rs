@@ -8,7 +8,7 @@ use super::{Outcome, output};
 use crate::diag;
 use crate::diag::escape::on_one_line;
 
-/// Print what the code of a diagnostic means, with a wrong and a right example
+/// Say what the code of a diagnostic means, with a wrong and a right example
 #[derive(Args)]
 pub(super) struct ExplainCode {
     /// The code, for example E301. Without one, all codes are listed.

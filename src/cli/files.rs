@@ -182,10 +182,10 @@ fn utf8(bytes: Vec<u8>) -> io::Result<String> {
 /// Includes, from the file system. `-` is a file of that name.
 #[derive(Args, Clone, Default)]
 pub(super) struct Includes {
-    /// Include nothing that is not below this folder.
+    /// Include only files below this folder.
     ///
-    /// An `include` may name any file that the caller may read, if this is not given. For policies of others,
-    /// give the folder that is theirs. Links are followed, and lead nowhere else.
+    /// Without it, an `include` may name any file that the caller may read. For other people's policies, give
+    /// the folder that is theirs. Symbolic links are followed, but cannot lead outside it.
     #[arg(long, value_name = "FOLDER")]
     include_root: Option<PathBuf>,
 }

@@ -18,16 +18,16 @@ use crate::syntax;
 
 /// Format policy files
 ///
-/// Rewrites the files; `-` formats standard input to standard output. Of a folder, all policies are
-/// formatted that `weir golden` would look at: what weir.toml names, else every file that ends in
-/// `.weir`, and no goldens.
+/// Rewrites the files; `-` formats standard input to standard output. In a folder, formats the policies
+/// that `weir golden` would look at: those that weir.toml names, or else every file that ends in `.weir`,
+/// but no goldens.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Format {
-    /// Policy files, folders of them, or `-`.
+    /// Policy files, folders of policies, or `-`.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Write nothing; show what would change, as a unified diff.
+    /// Write nothing, and show what would change, as a unified diff.
     #[arg(long)]
     check: bool,
 }
@@ -37,7 +37,7 @@ Examples:
   weir format policies                    rewrite every policy in a folder
   weir format --check policies            for CI: what would change
 
-Exit status: 0 formatted, or nothing to change; 1 something would change, or a policy is no policy;
+Exit status: 0 formatted, or nothing to change; 1 something would change, or a file is not a policy;
 2 bad usage or I/O.";
 
 impl Format {

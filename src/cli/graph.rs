@@ -13,36 +13,36 @@ use crate::diag::escape::on_one_line;
 use crate::picture::{Overlay, chains, dot, ladder, mermaid, svg, text};
 use crate::semantics::Packet;
 
-/// Draw what packets meet
+/// Draw what a packet meets
 ///
-/// Of a policy, its ladder with its own values: what is asked first, what becomes of a packet that fits, and
-/// what falls through. With --chains, and of rules in any form, the chains: by hook in the order in which
-/// the kernel enters them, and where their rules lead.
+/// Draws the ladder of a policy with its own values: which conditions come first, what happens to a packet
+/// that matches, and what falls through. With --chains, and for rules in any form, draws the chains of each
+/// hook, in the order in which the kernel enters them, and where their rules lead.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Graph {
-    /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
-    /// a log with that in it.
+    /// A policy, or rules in any form: the output of `iptables-save`, `iptables -S` or `nft list ruleset`,
+    /// or a log that contains it.
     #[arg(value_name = "POLICY")]
     file: PathBuf,
     /// What to draw for.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
-    /// Draw chains and jumps of a policy's rules, not its ladder.
+    /// Draw the chains and jumps of a policy's rules instead of its ladder.
     #[arg(long)]
     chains: bool,
-    /// Show the way of this packet: see `weir explain --help`.
+    /// Highlight the path of this packet: see `weir explain --help`.
     #[arg(long, value_name = "PACKET")]
     packet: Option<String>,
     /// Show which rungs the policy's expectations touch.
     #[arg(long, conflicts_with = "chains")]
     coverage: bool,
-    /// The layout of the rules of which chains are drawn.
+    /// The layout of the rules whose chains are drawn.
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
     #[command(flatten)]
     reading: Reading,
-    /// Write here instead of to standard output; whole or not at all.
+    /// Write to this file instead of standard output, as a whole or not at all.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -50,10 +50,10 @@ pub(super) struct Graph {
 /// What a picture is drawn for.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A terminal, in the width that it has.
+    /// A terminal, as wide as it is.
     #[default]
     Text,
-    /// Documents and browsers, light and dark.
+    /// Documents and browsers, in light and dark themes.
     Svg,
     /// Graphviz.
     Dot,
@@ -65,11 +65,11 @@ const EXAMPLES: &str = "\
 Examples:
   weir graph policy.weir
   weir graph policy.weir --packet 'outbound tcp to 10.96.0.1:443'
-  weir graph policy.weir --coverage             which rungs nobody expects anything of
+  weir graph policy.weir --coverage             which rungs no expectation reaches
   weir graph policy.weir --format svg -o ladder.svg
   nft list ruleset | weir graph - --format dot | dot -Tsvg
 
-Text is as wide as the terminal; where there is none, as COLUMNS says, else 80 columns.
+Text is as wide as the terminal; without one, as COLUMNS says, or else 80 columns.
 Exit status: 0 drawn, 1 the policy is wrong, 2 bad usage, packet or I/O.";
 
 impl Graph {

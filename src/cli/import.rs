@@ -215,7 +215,7 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
 fn subcommand(importer: &'static Importer) -> Command {
     let mut forms = importer.forms.iter();
     let name = format!(
-        "Name of the policy [default: namespace and owner of the pod, or that of the configuration, or \
+        "Name of the policy [default: the pod's namespace and owner, or the name in the configuration, or \
          else `{}`]",
         importer.name
     );
@@ -244,7 +244,7 @@ fn subcommand(importer: &'static Importer) -> Command {
         .arg(
             file(OUTPUT)
                 .short('o')
-                .help("Write here instead of to standard output; whole or not at all"),
+                .help("Write to this file instead of standard output, as a whole or not at all"),
         )
         .arg(
             Arg::new(OUT_DIR)
@@ -252,7 +252,7 @@ fn subcommand(importer: &'static Importer) -> Command {
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .conflicts_with(OUTPUT)
-                .help("Write each policy to a file of its own in this folder, NAME.weir"),
+                .help("Write each policy to a file of its own, NAME.weir, in this folder"),
         )
         .arg(Arg::new(NO_COMMENTS).long(NO_COMMENTS).action(ArgAction::SetTrue).help(
             "Leave out the comments, which say where each clause comes from and whose rules these are",

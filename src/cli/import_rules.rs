@@ -22,34 +22,35 @@ use crate::policy::{Detail, print};
 use crate::span::Sources;
 use crate::verify::Answer;
 
-/// Turn rules of a mesh back into the policy that says the same
+/// Turn a mesh's rules back into the policy that says the same
 ///
-/// Reads what iptables-save, iptables -S or nft list ruleset prints, of any mesh that weir knows, also of a
-/// whole host and in several files: one of each family, for example. Every value is read from a rule, and
-/// the policy is proved to do to every packet what the rules do. Rules of others are left aside, and
-/// counted. A family of which no rules are given is not governed.
+/// Reads the output of iptables-save, iptables -S or nft list ruleset, for any mesh that weir knows. The
+/// rules may be those of a whole host, and in several files, such as one for each family. Every value is
+/// read from a rule, and the policy is proved to do to every packet what the rules do. Other rules are set
+/// aside, and counted. A family without rules is not governed.
 ///
-/// Where no policy says exactly what the rules say, nothing is printed, and what the nearest one would do
-/// otherwise is told on standard error, with packets; `--nearest` prints it.
+/// If no policy says exactly what the rules say, nothing is printed. Standard error then says what the
+/// nearest policy would do differently, with packets; `--nearest` prints that policy.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ImportRules {
-    /// Rules, in any form, which the content tells; `-` is standard input. Several are of one place.
+    /// Rules in any form, which is recognised by content; `-` is standard input. Several files are taken to
+    /// be from one place.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Print the nearest policy where none is equal. Its first line says that it is not.
+    /// Print the nearest policy if none is equal. Its first line says that it is not.
     #[arg(long)]
     nearest: bool,
-    /// Do not read what is someone else's: a chain of iptables, or a table of nft. A `*` at the end stands
-    /// for any rest. May be repeated.
+    /// Do not read this iptables chain or nft table, because it is someone else's. A final `*` stands for
+    /// any ending. May be repeated.
     #[arg(long, value_name = "NAME")]
     leave_out: Vec<String>,
     #[command(flatten)]
     groups: GroupFile,
-    /// Name of the policy [default: that of the mesh]
+    /// Name of the policy [default: the name of the mesh]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<Name>,
-    /// Write here instead of to standard output; whole or not at all
+    /// Write to this file instead of standard output, as a whole or not at all
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

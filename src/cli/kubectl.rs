@@ -24,13 +24,13 @@ const CONFIGURATION: [&str; 3] = ["istio", "istio-sidecar-injector", "istio-cni-
 #[derive(Args)]
 #[command(next_help_heading = "Cluster")]
 pub(super) struct Cluster {
-    /// Read what runs in this namespace, as kubectl gets it.
+    /// Read what runs in this namespace, by means of kubectl.
     #[arg(short, long, value_name = "NAME", conflicts_with = "files")]
     namespace: Option<String>,
     /// Read what runs in every namespace.
     #[arg(short = 'A', long, conflicts_with_all = ["files", "namespace"])]
     all_namespaces: bool,
-    /// The context of kubectl's configuration.
+    /// The context in kubectl's configuration.
     #[arg(long, value_name = "NAME", conflicts_with = "files")]
     context: Option<String>,
     /// The namespace of the mesh's own configuration.

@@ -70,7 +70,7 @@ enum Outcome {
 /// Compiles interception policies to Linux packet-filter rules.
 ///
 /// A policy says which traffic of a network namespace goes through a service-mesh proxy. weir
-/// compiles it to an nft script or to libnftables JSON that mean, for every packet, what Istio's
+/// compiles it to an nft script or to libnftables JSON that means, for every packet, what Istio's
 /// iptables rules mean.
 #[derive(Parser)]
 #[command(
@@ -86,7 +86,7 @@ struct Weir {
     command: Command,
     #[command(flatten)]
     messages: Messages,
-    /// What standard input is called where it is `-`: messages name it, and includes are relative to it.
+    /// Name for standard input, where it is given as `-`: messages use it, and includes are relative to it.
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     stdin_name: Option<String>,
 }
@@ -100,30 +100,30 @@ Examples:
   weir explain-code E301                        what a code means
   weir import istio --pod pod.yaml              a policy from what Istio has
   weir doctor deployment.yaml                   what is wrong with a manifest for a mesh
-  weir istio-iptables -u 1337 -b '*' -i '*'     in the place of Istio's init container
+  weir istio-iptables -u 1337 -b '*' -i '*'     replace Istio's init container
   weir explain policy.weir 'outbound tcp to 10.96.0.1:443'
-                                                what becomes of a packet, and why
-  weir verify policy.weir --live                whether what is loaded means the policy
+                                                what happens to a packet, and why
+  weir verify policy.weir --live                whether the loaded rules are the policy's
   weir diff old.weir new.weir                   which traffic changes
   weir graph policy.weir                        what packets meet, drawn
   weir table policy.weir                        which traffic is captured, in a table
   weir golden policies                          whether committed outputs are current
-  weir lint policies                            what is probably not meant
-  weir test policies                            whether policies do what they expect
+  weir lint policies                            what is probably not intended
+  weir test policies                            whether policies meet their expectations
 
-Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; others as the
-command's --help says.";
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; for others, see
+the command's --help.";
 
 const LONG_EXAMPLES: &str = "\
 Examples:
-  Compile a policy and load it, in one transaction that replaces the last version:
+  Compile a policy and load it, in one transaction that replaces the previous version:
     weir compile policy.weir -o policy.nft && nft -f policy.nft
 
-  The same in one line, which fails where weir refuses the policy: it leaves a line there that
-  nothing loads. If weir is missing or killed there is no line, so that a shell needs this too:
+  The same as a pipe, which fails if weir refuses the policy: it writes a line that nothing loads.
+  If weir is missing or killed, there is no such line, so the shell needs pipefail, too:
     set -o pipefail; weir compile policy.weir | nft -f -
 
-  Load it with its routing and prove what the kernel holds, or leave everything as it was:
+  Load it with its routing, and prove what the kernel holds, or leave everything as it was:
     weir apply policy.weir
     weir apply policy.weir --netns 4711 --confirm 30s
     weir remove policy.weir
@@ -131,76 +131,78 @@ Examples:
   The same ruleset as libnftables JSON, for a program:
     weir compile --emit json policy.weir -o policy.json
 
-  One rule for every item of a list, to compare with upstream line by line:
+  One rule for each item of a list, to compare with upstream line by line:
     weir compile --layout upstream policy.weir
 
-  Routing rules that TPROXY and IPv6 need, and a script that removes everything again:
+  The routing rules that TPROXY and IPv6 need, and a script that removes everything again:
     weir compile --emit routing policy.weir | sh
     weir compile --emit teardown policy.weir | sh
 
   Two policies for one namespace, in one transaction:
     weir compile --policy node --policy gateway policies.weir
 
-  The pods whose probes an ambient-host policy is about, as they come and go:
+  Keep the addresses of the pods that an ambient-host policy is about:
     weir pod-address add node.weir 10.0.1.2 fd00:1::2 | nft -f -
 
-  Whether committed outputs are those of their policies, and which traffic changes:
+  Check whether committed outputs match their policies, and which traffic changes:
     weir golden policies
     weir golden --bless policies
 
-  What policies do that is probably not meant, and that as a failure:
+  Find what is probably not intended, and make that a failure:
     weir lint --deny warnings policies
 
-  Whether policies do what they expect, and which changes of them nobody would notice:
+  Check whether policies meet their expectations, and which changes these would not notice:
     weir test --coverage --mutants policies
 
-  The policy that says what Istio does to a pod:
+  Get the policy that says what Istio does to a pod:
     kubectl get pod reviews -o yaml | weir import istio --pod - -o reviews.weir
 
-  What is wrong with manifests for a mesh, or does nothing; of files, or of a namespace by kubectl:
+  Find what is wrong with manifests for a mesh, or has no effect; in files, or in a namespace:
     weir doctor deployment.yaml namespace.yaml --mesh-config values.yaml
     kubectl weir doctor -n shop
-  A pod, set up in the place of Istio's init container, with its arguments, log and exit status:
+
+  Set up a pod in place of Istio's init container, with its arguments, log and exit status:
     weir istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i '*' -b '*' -d 15090,15021,15020
 
-  The same ruleset for iptables, in the place of whatever version is loaded; or where none is:
+  The same ruleset for iptables, replacing any loaded version; or where none is loaded:
     weir compile --emit iptables-script policy.weir -o load.sh && sh load.sh
     weir compile --emit iptables policy.weir | iptables-restore --noflush
     weir compile --emit ip6tables policy.weir | ip6tables-restore --noflush
 
-  What becomes of a packet, and which clause decides:
+  Ask what happens to a packet, and which clause decides:
     weir explain policy.weir 'outbound tcp to 10.96.0.1:443 user 1000'
 
-  Whether rules treat every packet as the policy says:
+  Check whether rules treat every packet as the policy says:
     weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
     weir verify policy.weir --live
 
-  What packets meet, drawn; and the way of one of them, for a document:
+  Draw what a packet meets; or, for a document, the path of one packet:
     weir graph policy.weir
     weir graph policy.weir --packet 'outbound tcp to 10.96.0.1:443' --format svg -o way.svg
 
-  What becomes of which destinations and ports, of a policy or of what is loaded:
+  List what happens to which destinations and ports, by a policy or by the loaded rules:
     weir table policy.weir
     nft list ruleset | weir table -
 
-  Which traffic is newly captured, no longer captured, or captured elsewhere:
+  Find which traffic is newly captured, no longer captured, or captured elsewhere:
     weir diff old.weir new.weir
 
-  Formatted policies, and what can only have been meant written into one:
+  Check the format of policies, and fix what can only mean one thing:
     weir format --check policies
     weir check --fix policy.weir
 
-  What is found, for a code host or a CI system:
+  Report findings to a code host or a CI system:
     weir golden policies --message-format sarif --report weir.sarif
     weir golden policies --message-format junit --report weir.xml
 
-  A policy on standard input:
+  Compile a policy from standard input:
     echo 'sidecar s {}' | weir compile -
 
-Diagnostics go to standard error; standard output is only ever the product, or, where compile,
-pod-address or import fails and nobody looks on, one line that makes whatever loads it fail.
-Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; others as the
-command's --help says.";
+Diagnostics go to standard error, and standard output has nothing but the product. If compile,
+pod-address or import fails, and standard output is not a terminal, it gets one line that makes
+whatever loads it fail.
+Exit status: 0 good or equal, 1 the policy is wrong or differs, 2 bad usage or I/O; for others, see
+the command's --help.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -232,7 +234,7 @@ enum Command {
     ExplainCode(explain_code::ExplainCode),
     Completions(Completions),
     Man(Man),
-    /// Print the version, and those of the meshes whose rules are known
+    /// Print the version, and the versions of the meshes whose rules weir has
     Version,
 }
 
@@ -250,7 +252,7 @@ struct Completions {
 /// For example: weir man | man -l -
 #[derive(Args)]
 struct Man {
-    /// The command to describe, with those of its own: `man import istio`; without one, weir itself.
+    /// The command to describe, followed by its subcommand: `man import istio`. Without one, weir itself.
     #[arg(value_name = "COMMAND")]
     commands: Vec<String>,
 }

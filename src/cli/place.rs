@@ -9,10 +9,10 @@ use crate::host::Namespace;
 /// Which network namespace is asked.
 #[derive(Args)]
 pub(super) struct Where {
-    /// Ask what is loaded in this namespace: nft, both variants of iptables, and routing.
+    /// Use what is loaded in this namespace: nft, both variants of iptables, and routing.
     #[arg(long)]
     live: bool,
-    /// Ask the same of another namespace: of a name (`ip netns list`), or that of a process.
+    /// Use what is loaded in another namespace, given by name (`ip netns list`) or by the PID of a process.
     #[arg(long, value_name = "NAME|PID")]
     netns: Option<String>,
 }

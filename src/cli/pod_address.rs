@@ -15,12 +15,12 @@ use crate::lower::lower;
 use crate::policy::{Kind, Policy};
 use crate::{Compilation, Options, View};
 
-/// Print what adds or deletes addresses of pods on the node
+/// Print commands that add or delete addresses of the node's pods
 ///
-/// An ambient-host policy knows the node's pods by their addresses, which stand in sets that are
-/// empty at first and keep their contents when the policy is loaded again. This prints a script for
-/// `nft -f` that adds addresses to them or deletes them, in one transaction. Adding an address that
-/// is there, and deleting one that is not, changes nothing; the policy has to be loaded.
+/// An ambient-host policy recognises the node's pods by their addresses. These are in sets that are
+/// empty at first, and that keep their content when the policy is loaded again. This command prints a
+/// script for `nft -f` that adds addresses to the sets or deletes them, in one transaction. Adding an
+/// address that is there, or deleting one that is not, changes nothing. The policy has to be loaded.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PodAddress {
@@ -29,7 +29,7 @@ pub(super) struct PodAddress {
     change: Change,
     #[command(flatten)]
     input: Input,
-    /// The addresses, of any family that the policy governs.
+    /// The addresses, of the families that the policy governs.
     #[arg(value_name = "ADDRESS", required = true, value_parser = of_a_pod)]
     addresses: Vec<IpAddr>,
     #[command(flatten)]
@@ -37,14 +37,14 @@ pub(super) struct PodAddress {
     /// Print libnftables JSON, for `nft -j -f`.
     #[arg(long)]
     json: bool,
-    /// Write here instead of to standard output; whole or not at all.
+    /// Write to this file instead of standard output, as a whole or not at all.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Change {
-    /// A pod has begun.
+    /// A pod has started.
     Add,
     /// A pod has ended.
     #[value(alias = "remove")]

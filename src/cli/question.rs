@@ -10,8 +10,8 @@ use crate::smt;
 /// A form of the question.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(super) enum Form {
-    /// SMT-LIB 2, in bit-vectors: `unsat` if no packet is treated differently, `sat` with one in
-    /// the model if one is.
+    /// SMT-LIB 2, with bit-vectors: `unsat` if no packet is treated differently, or else `sat`, with
+    /// such a packet in the model.
     Smt2,
 }
 

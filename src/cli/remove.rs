@@ -12,10 +12,10 @@ use super::report::Messages;
 use crate::Options;
 use crate::host::{Owned, Session};
 
-/// Take away what a policy has in a network namespace, in any version of it, and nothing else
+/// Remove what any version of a policy has added to a network namespace, and nothing else
 ///
-/// Its tables of nft, in one transaction; its chains and rules in both variants of iptables; and the
-/// routing that it needed, or that an older version did. It does nothing where nothing is there.
+/// Removes its nft tables, in one transaction; its chains and rules in both variants of iptables; and the
+/// routing that it or an older version needed. If there is nothing to remove, it does nothing.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Remove {
@@ -25,8 +25,8 @@ pub(super) struct Remove {
     selected: Selected,
     #[command(flatten)]
     target: Target,
-    /// Take away also what Istio's own tool leaves in chains of iptables that are not its own, known by
-    /// its form: for DNS, TPROXY, virtual interfaces and invalid packets.
+    /// Also remove the rules that Istio's own tool leaves in iptables' built-in chains, which are
+    /// recognised by their form: for DNS, TPROXY, virtual interfaces and invalid packets.
     #[arg(long)]
     istio: bool,
     /// Say what would be done, and change nothing.
@@ -40,9 +40,9 @@ Examples:
   weir remove policy.weir --netns 4711          from that of a process
   weir remove policy.weir --istio               also what Istio's own tool has left
 
-Exit status: 0 nothing of it is there, 1 the policy is wrong, 2 bad usage or I/O. The step that
-failed: 10 preflight, 11 lock, 12 read, 13 routing, 14 rules, 15 verify, with everything as it
-was before; 16 undo, with what could not be put back.";
+Exit status: 0 nothing of the policy is left, 1 the policy is wrong, 2 bad usage or I/O. If a step
+failed: 10 preflight, 11 lock, 12 read, 13 routing, 14 rules, 15 verify, and everything is as it
+was before; 16 undo, and a message says what could not be restored.";
 
 impl Remove {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {

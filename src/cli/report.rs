@@ -26,16 +26,16 @@ use crate::span::Sources;
 #[derive(Args)]
 #[command(next_help_heading = "Messages")]
 pub(super) struct Messages {
-    /// Form of diagnostics, and of what `golden` reports.
+    /// Form of diagnostics, and of the report of `golden`.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     message_format: Form,
-    /// Write what is found to this file, or `-` for standard output; whole or not at all.
+    /// Write everything that is reported to this file, or to standard output with `-`, as a whole or not at all.
     ///
-    /// Without it, diagnostics go to standard error, and what `golden` reports to standard output.
+    /// Without it, diagnostics go to standard error, and the report of `golden` to standard output.
     #[arg(long, global = true, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// When diagnostics and differences have colours. `auto`: on a terminal, or where `CLICOLOR_FORCE` is set,
-    /// unless `NO_COLOR` is.
+    /// When to colour diagnostics and differences. `auto`: on a terminal, or if `CLICOLOR_FORCE` is set, unless
+    /// `NO_COLOR` is set.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: When,
     #[arg(skip)]

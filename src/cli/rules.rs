@@ -24,12 +24,12 @@ pub(super) struct Rules {
     /// IPv6 rules, as `ip6tables-save` prints them.
     #[arg(long, value_name = "FILE")]
     ip6tables: Option<PathBuf>,
-    /// Rules as `nft list ruleset` prints them, with `-j` or without, or as weir writes them.
+    /// Rules as `nft list ruleset` prints them, with or without `-j`, or as weir writes them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["iptables", "ip6tables"])]
     nft_json: Option<PathBuf>,
-    /// Rules in any form, which the content tells: what `iptables-save`, `iptables -S` or `nft list
-    /// ruleset` prints, one or both families, in a log or packed with gzip. May be repeated: then all
-    /// are loaded together.
+    /// Rules in any form, which is recognised by content: the output of `iptables-save`, `iptables -S`
+    /// or `nft list ruleset`, of one family or both, in a log, or packed with gzip. May be repeated: all
+    /// files are then taken to be loaded together.
     #[arg(
         id = "rules",
         long,

@@ -21,7 +21,7 @@ pub(super) struct Show {
     /// Leave out the clauses that only restate defaults.
     #[arg(long)]
     brief: bool,
-    /// Print JSON: an object, or a list of them where there are several policies. Commands take it as a policy.
+    /// Print JSON: an object, or a list of objects for several policies. Commands accept it as a policy.
     #[arg(long, conflicts_with = "brief")]
     json: bool,
 }

@@ -31,8 +31,8 @@ use crate::{Compilation, Options};
 pub(super) struct Reading {
     #[command(flatten)]
     selected: Selected,
-    /// Do not read what is someone else's: a chain of iptables, or a table of nft. It may take any
-    /// packet then, and the answer says so. A `*` at the end stands for any rest. May be repeated.
+    /// Do not read this iptables chain or nft table, because it is someone else's. It is then assumed
+    /// to take any packet, and the answer says so. A final `*` stands for any ending. May be repeated.
     #[arg(long, value_name = "NAME")]
     leave_out: Vec<String>,
     #[command(flatten)]

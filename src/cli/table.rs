@@ -16,17 +16,17 @@ use crate::diag::escape::on_one_line;
 use crate::diag::render::Message;
 use crate::explain::{Fate, Rest, Row, Table, Values, tables};
 
-/// Say what becomes of ordinary packets, in a table
+/// Say what happens to ordinary packets, in a table
 ///
-/// Destinations and ports, and what becomes of the first packets of new connections there, which are
-/// ordinary: without marks, not over loopback, and not the proxy's; the heading says exactly which. A table
-/// is computed from what the rules mean, for every such packet: its rows are apart, and `all else` is
-/// everything that is in no row.
+/// Lists destinations and ports, and what happens there to the first packets of new connections. These are
+/// ordinary packets: without marks, not over loopback, and not the proxy's; the heading says exactly which.
+/// A table is computed from what the rules mean, for every such packet. No packet is in two rows, and
+/// `all else` is every packet that is in none.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TableOf {
-    /// A policy, or rules in any form: what `iptables-save`, `iptables -S` or `nft list ruleset` prints, or
-    /// a log with that in it.
+    /// A policy, or rules in any form: the output of `iptables-save`, `iptables -S` or `nft list ruleset`,
+    /// or a log that contains it.
     #[arg(value_name = "POLICY")]
     file: PathBuf,
     #[command(flatten)]
@@ -45,9 +45,9 @@ Examples:
   nft list ruleset | weir table -
   weir table --json policy.weir | jq '.tables[].rows[] | select(.becomes[].captured)'
 
-There is a table for each hook at which packets meet chains, families together where they are equal.
-Marks, zones and what connection tracking does are left aside: `weir explain` tells all of one packet.
-Exit status: 0 told, 1 the policy is wrong, 2 bad usage or I/O.";
+There is a table for each hook at which packets meet chains, for both families together if they are
+equal. Marks, zones and connection tracking are left out: `weir explain` says all about one packet.
+Exit status: 0 printed, 1 the policy is wrong, 2 bad usage or I/O.";
 
 /// What is printed with `--json`.
 #[derive(Serialize)]

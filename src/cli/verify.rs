@@ -27,27 +27,27 @@ use crate::verify::{Answer, beside, compared, verified};
 
 /// Prove that rules treat every packet as a policy says, or show packets that they do not
 ///
-/// The rules are compared for all packets of the families that are given, at the hooks where the policy
-/// has rules and on the way of what it captures: what is captured and by which port, what is dropped,
-/// marks, and connection-tracking zones. What rules of others do elsewhere is told in a line.
+/// Compares the rules for all packets of the given families, at the hooks where the policy has rules, and
+/// along the path of what it captures: what is captured and by which port, what is dropped, marks, and
+/// connection-tracking zones. One line says what other rules do elsewhere.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
     /// The policy file, or `-` for standard input.
     #[arg(value_name = "POLICY")]
     file: PathBuf,
-    /// Rules in any form, which the content tells, as behind `--rules`.
+    /// Rules in any form, which is recognised by content, as with `--rules`.
     #[arg(value_name = "RULES", conflicts_with_all = ["iptables", "ip6tables", "nft_json", "beside"])]
     given: Vec<PathBuf>,
     #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
     place: Where,
-    /// Ask every namespace of this machine that has a name or a process, and say a line of each.
+    /// Verify every namespace of this machine that has a name or a process, and print a line for each.
     #[arg(long, conflicts_with_all = ["live", "netns", "beside", "json", "emit"])]
     all_netns: bool,
-    /// Prove instead that the policy's traffic fares as the policy says while these rules are loaded, too:
-    /// of others in any form, or, with --live, those of this namespace.
+    /// Instead, prove that the policy's traffic is still treated as the policy says while other rules are
+    /// loaded as well: those in these files, in any form, or, with --live, those of this namespace.
     #[arg(
         long,
         value_name = "FILE",
@@ -57,7 +57,7 @@ pub(super) struct Verify {
     beside: Option<Vec<PathBuf>>,
     #[command(flatten)]
     reading: Reading,
-    /// Compare at every hook, and not only where the policy has rules and on the way of what it
+    /// Compare at every hook, not only where the policy has rules and along the path of what it
     /// captures.
     #[arg(long, conflicts_with = "beside")]
     all_hooks: bool,
@@ -67,20 +67,20 @@ pub(super) struct Verify {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir verify policy.weir rules.txt             rules in any form, which the content tells
+  weir verify policy.weir rules.txt             rules in any form
   weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
   nft -j list ruleset | weir verify policy.weir --nft-json -
   weir verify policy.weir --netns 4711        in the namespace of that process
   weir verify policy.weir --live --leave-out 'KUBE-*' --leave-out docker
   weir verify policy.weir --beside cni.nft node-iptables.txt
-                                                whether its traffic fares the same beside them
+                                                whether other rules change what happens
   weir verify policy.weir --beside --live
   weir verify policy.weir --nft-json rules.json --emit smt2 | z3 -in
                                                 a second opinion: `unsat` if they are equal
 
 Without --ip6tables, only IPv4 is compared; an empty file means that IPv6 is untouched.
 Exit status: 0 equal, 1 different or the policy is wrong, 2 bad usage or I/O, 3 equal as far as
-known: unless rules that are not understood, or were left out, decide otherwise.";
+known: rules that are not understood, or were left out, could still make a difference.";
 
 impl Verify {
     pub(super) fn run(&self, messages: &Messages) -> io::Result<Outcome> {

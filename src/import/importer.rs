@@ -43,10 +43,10 @@ impl Importer {
     pub fn details(&self) -> String {
         let Self { mesh, rules, .. } = self;
         format!(
-            "Prints the policy that does to packets what {rules} do, formatted, and without the \
-             clauses that only restate defaults. What it does not carry over, and why, goes to \
-             standard error; what {mesh} refuses, or a policy cannot say, is an error, and nothing \
-             is printed then."
+            "Prints the policy that does to packets what {rules} do, formatted, without clauses that \
+             only restate defaults. Notes on standard error say what is not carried over, and why. If \
+             {mesh} would refuse the input, or a policy cannot express it, that is an error, and \
+             nothing is printed."
         )
     }
 }
@@ -96,9 +96,9 @@ impl Form {
         extras: &'static [Extra],
         read: fn(&Sources, &Context) -> Told,
     ) -> Self {
-        let help = "Manifests in YAML or JSON, of pods, of anything with a pod template, and of what \
-                    else decides about them, such as namespaces; several files are read together, and \
-                    `-` is standard input";
+        let help = "Manifests in YAML or JSON: pods, anything with a pod template, and what else \
+                    matters for them, such as namespaces; several files are read together, and `-` is \
+                    standard input";
         Self { flag: "pod", help, given: GivenAs::Files(read), extras }
     }
 

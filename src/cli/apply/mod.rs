@@ -21,12 +21,12 @@ use confirm::{Decided, Guard, confirm};
 
 pub(super) use confirm::{GUARD, wait};
 
-/// Load a policy into a network namespace, and prove that it is what the kernel does
+/// Load a policy into a network namespace, and prove that the kernel does what it says
 ///
-/// Compiles and proves the policy, adds the routing that it needs, replaces every older version of it in one
-/// transaction of nft, takes away the routing of older versions, reads back what the kernel holds, and
-/// proves that traffic fares as the policy says beside whatever else is loaded. If anything fails, the
-/// namespace is as it was before. What is loaded already is left alone, counters too.
+/// Compiles and proves the policy, adds the routing that it needs, replaces every older version in one nft
+/// transaction, and removes the routing of older versions. It then reads back what the kernel holds, and
+/// proves that traffic is treated as the policy says, alongside whatever else is loaded. If anything fails,
+/// the namespace is as it was before. What is already loaded is left alone, including counters.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Apply {
@@ -41,21 +41,21 @@ pub(super) struct Apply {
     includes: Includes,
     #[command(flatten)]
     target: Target,
-    /// In which form nft gets the rules.
+    /// The form in which nft gets the rules.
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     form: FormName,
-    /// Take away rules of iptables that Istio's own tool or weir left, once the new ones are proved to be
-    /// there: in both variants and both families.
+    /// Remove iptables rules that Istio's own tool or weir left, in both variants and both families, once
+    /// the new rules are proved to be in force.
     #[arg(long)]
     replace_istio: bool,
-    /// Do everything but change something: say what would be done, and prove what would come of it.
+    /// Change nothing: say what would be done, and prove what the result would be.
     #[arg(long)]
     dry_run: bool,
-    /// Undo the change after this time, unless Enter is pressed, or `weir apply --confirmed` is run: `30s`.
-    /// That is done even if the connection to the machine is lost meanwhile.
+    /// Undo the change after this time, such as `30s`, unless you press Enter or run `weir apply
+    /// --confirmed`. It is undone even if the connection to the machine is lost meanwhile.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "dry_run")]
     confirm: Option<Duration>,
-    /// Keep the change that waits to be confirmed.
+    /// Confirm the change that is waiting for it.
     #[arg(long, conflicts_with_all = ["file", "confirm", "dry_run"])]
     confirmed: bool,
 }
@@ -69,11 +69,11 @@ Examples:
   weir apply policy.weir --confirm 30s          undone unless Enter is pressed
   weir apply --confirmed                        or unless this is run, in the same namespace
 
-Exit status: 0 loaded and proved, or it was already; 1 the policy is wrong; 2 bad usage or I/O;
-3 loaded, and equal as far as known: unless rules that are not understood, or were left out,
-decide otherwise. The step that failed: 10 preflight, 11 lock, 12 read, 13 routing, 14 rules,
-15 verify, with everything as it was before; 16 undo, with what could not be put back; 17 not
-confirmed in time, and undone.";
+Exit status: 0 loaded and proved, now or already before; 1 the policy is wrong; 2 bad usage or I/O;
+3 loaded, and equal as far as known: rules that are not understood, or were left out, could still
+make a difference. If a step failed: 10 preflight, 11 lock, 12 read, 13 routing, 14 rules,
+15 verify, and everything is as it was before; 16 undo, and a message says what could not be
+restored. 17: not confirmed in time, and undone.";
 
 /// A form of rules.
 #[derive(Clone, Copy, Default, ValueEnum)]

@@ -58,13 +58,13 @@ pub(super) struct Answer {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Tell also of corners: packets over loopback, of the proxy itself, with marks, within connections.
+    /// Also show corners: packets over loopback, of the proxy itself, with marks, within connections.
     #[arg(long, conflicts_with = "json")]
     all: bool,
-    /// Show the rules that decide on either side.
+    /// Show the rules that decide on each side.
     #[arg(long, conflicts_with = "json")]
     ways: bool,
-    /// Decide nothing, but write the question for a solver.
+    /// Write the question for a solver instead of deciding it.
     #[arg(long, value_name = "FORM", conflicts_with = "json")]
     emit: Option<Form>,
 }

@@ -18,25 +18,26 @@ use crate::diag::Diagnostic;
 use crate::import::{Context, Examined, examine};
 use crate::span::Sources;
 
-/// Say what is wrong with manifests for a service mesh, or does nothing
+/// Say what is wrong with manifests for a service mesh, or has no effect
 ///
-/// Annotations and labels that are misspelt, on the wrong object or of the wrong sort, values that the mesh
-/// refuses or that have no effect, opt-outs that do not opt out, workloads that run as the proxy's user, what
-/// captures nothing or leaves IPv6 open: with file, line and what to write. Manifests are those that `weir
-/// import --pod` reads, of every mesh that it knows; several files are one picture.
+/// Finds annotations and labels that are misspelt, on the wrong object, or of the wrong sort; values that the
+/// mesh refuses or that have no effect; opt-outs that do not opt out; workloads that run as the proxy's user;
+/// and settings that capture nothing or leave IPv6 open. Each is reported with file, line and what to write
+/// instead. Reads the manifests that `weir import --pod` reads, for every mesh that it knows, and several
+/// files together.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Doctor {
     /// Manifests in YAML or JSON: pods, anything with a pod template, namespaces, the mesh's configuration;
-    /// `-` is standard input. Without one, what kubectl gets from the cluster.
+    /// `-` is standard input. Without files, reads what kubectl gets from the cluster.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     cluster: Cluster,
-    /// The mesh's own configuration, where it is in no manifest: Helm values, for example.
+    /// The mesh's own configuration, such as Helm values, if it is not among the manifests.
     #[arg(long, value_name = "FILE")]
     mesh_config: Option<PathBuf>,
-    /// Whether workloads have IPv6, where their addresses are in no manifest [default: they may].
+    /// Whether workloads have IPv6, if no manifest has their addresses [default: they may].
     #[arg(long, value_name = "SWITCH", value_parser = ["on", "off"])]
     ipv6: Option<String>,
     /// User file (the form of /etc/passwd) that resolves the names of users.
@@ -52,8 +53,8 @@ pub(super) struct Doctor {
 const EXAMPLES: &str = "\
 Examples:
   weir doctor deployment.yaml namespace.yaml        what is wrong, with file and line
-  weir doctor --mesh-config values.yaml k8s/*.yaml  and what the mesh says of every pod
-  weir doctor -n shop                               of what runs in a namespace, by kubectl
+  weir doctor --mesh-config values.yaml k8s/*.yaml  also with the mesh's own settings
+  weir doctor -n shop                               what runs in a namespace, by kubectl
   kubectl weir doctor -n shop                       the same, as a plugin of kubectl
   weir explain-code W704                            what a code means
 

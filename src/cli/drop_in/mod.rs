@@ -31,55 +31,55 @@ use crate::import::{Finding, Imported, Refused};
 use crate::policy::{Detail, Policy, print};
 use log::Log;
 
-/// Set a pod up in the place of Istio's `istio-iptables`
+/// Set up a pod in place of Istio's `istio-iptables`
 ///
 /// Takes every flag and every variable of `istio-iptables` (Istio 1.29), and looks up what that looks up: the
 /// user `istio-proxy`, groups, addresses, and DNS servers. The rules are those of the policy that `weir import
-/// istio` makes of the same arguments, proved and loaded as `weir apply` loads them: with nft, or with iptables
-/// where only that is there. The first line of its log is the policy.
+/// istio` makes from the same arguments. They are proved and loaded as `weir apply` loads them: with nft, or
+/// with iptables if only that is installed. The first line of the log is the policy.
 ///
-/// Needs the capabilities `NET_ADMIN` and `NET_RAW`, `nft` or iptables, and `ip`; no shell and nothing to write
-/// to. The same happens where the binary is called `istio-iptables`, or `pilot-agent` with `istio-iptables` as
-/// its first argument.
+/// Needs the capabilities `NET_ADMIN` and `NET_RAW`, `nft` or iptables, and `ip`, but no shell and no writable
+/// file system. The same happens if the binary is called `istio-iptables`, or `pilot-agent` with
+/// `istio-iptables` as its first argument.
 #[derive(Args)]
 #[command(after_help = "Examples:
   weir istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i '*' -x '' -b '*' -d 15090,15021,15020
   weir istio-iptables -u 1337 --run-validation --skip-rule-apply
 
-Exit status: 0 done, 1 the configuration is wrong or rules could not be loaded, 126 the rules do not stand the
-validation, 255 the arguments are wrong.")]
+Exit status: 0 done, 1 the configuration is wrong or the rules could not be loaded, 126 the rules
+fail validation, 255 the arguments are wrong.")]
 pub(super) struct IstioIptables {
     #[command(flatten)]
     given: Given,
 }
 
-/// Set a pod up in the place of Linkerd's `proxy-init`
+/// Set up a pod in place of Linkerd's `proxy-init`
 ///
 /// Takes every flag of `linkerd2-proxy-init`. The rules are those of the policy that `weir import linkerd` makes
-/// of the same arguments, proved and loaded as `weir apply` loads them. The same happens where the binary is
+/// from the same arguments, proved and loaded as `weir apply` loads them. The same happens if the binary is
 /// called `linkerd2-proxy-init` or `proxy-init`.
 #[derive(Args)]
 #[command(visible_alias = "proxy-init")]
 #[command(after_help = "Examples:
   weir linkerd2-proxy-init -p 4143 -o 4140 -u 2102 --inbound-ports-to-ignore 4190,4191
 
-Exit status: 0 done, 1 the configuration is wrong or rules could not be loaded.")]
+Exit status: 0 done, 1 the configuration is wrong or the rules could not be loaded.")]
 pub(super) struct ProxyInit {
     #[command(flatten)]
     given: Given,
 }
 
-/// Set a pod up in the place of Kuma's `kumactl install transparent-proxy`
+/// Set up a pod in place of Kuma's `kumactl install transparent-proxy`
 ///
-/// Takes `install transparent-proxy`, every flag of it, configuration files and variables, with Kuma's
-/// precedence. The rules are those of the policy that `weir import kuma` makes of the same configuration, proved
-/// and loaded as `weir apply` loads them. The same happens where the binary is called `kumactl`.
+/// Takes `install transparent-proxy` with every flag, configuration files and variables, with Kuma's
+/// precedence. The rules are those of the policy that `weir import kuma` makes from the same configuration,
+/// proved and loaded as `weir apply` loads them. The same happens if the binary is called `kumactl`.
 #[derive(Args)]
 #[command(after_help = "Examples:
   weir kumactl install transparent-proxy --kuma-dp-user 5678 --exclude-inbound-ports 22
   weir kumactl install transparent-proxy --config /tmp/transparent-proxy/base/config.yaml
 
-Exit status: 0 done, 1 the configuration is wrong or rules could not be loaded.")]
+Exit status: 0 done, 1 the configuration is wrong or the rules could not be loaded.")]
 pub(super) struct Kumactl {
     #[command(flatten)]
     given: Given,

@@ -23,13 +23,13 @@ pub(in crate::cli) enum Form {
     Human,
     /// One line each: `file:line:column: error[E301]: message`.
     Short,
-    /// One JSON object a line: docs/schema.
+    /// One JSON object per line: see docs/schema.
     Json,
-    /// Workflow commands, by which GitHub annotates the lines of a pull request.
+    /// Workflow commands, with which GitHub annotates the lines of a pull request.
     Github,
-    /// One document of SARIF 2.1.0.
+    /// A SARIF 2.1.0 document.
     Sarif,
-    /// One document of JUnit's XML.
+    /// A JUnit XML document.
     Junit,
 }
 

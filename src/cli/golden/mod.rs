@@ -24,32 +24,32 @@ use super::report::Messages;
 use super::{Outcome, output};
 use crate::Telling;
 
-/// Say whether committed outputs are those of their policies, and which traffic changes
+/// Say whether committed outputs match their policies, and which traffic changes
 ///
-/// Compiles every policy in memory, proves it, and compares it with its goldens: files beside it that are,
-/// byte for byte, what `weir compile` prints. A golden with another text is read back: either it is
-/// proved to mean the same for every packet, or the packets are told that fare otherwise. `weir.toml`
-/// says what is compiled, and where goldens stand: docs/ci.md.
+/// Compiles and proves every policy in memory, and compares it with its goldens: files next to it that
+/// are, byte for byte, what `weir compile` prints. If a golden differs, it is read back. Either it is
+/// proved to mean the same for every packet, or the report says which packets are treated differently.
+/// `weir.toml` says what is compiled, and where goldens are: docs/ci.md.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Golden {
-    /// Policies, and folders of them; without one, what the nearest weir.toml names.
+    /// Policies, and folders of policies. Default: what the nearest weir.toml names.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Write the goldens that are not current, and remove those that weir wrote and no policy makes.
+    /// Write the goldens that are not current, and remove those that weir wrote but no policy produces.
     ///
-    /// Nothing is written while a policy is refused, or two would be written to one file.
+    /// Nothing is written if a policy is refused, or if two would be written to the same file.
     #[arg(long, conflicts_with = "base")]
     bless: bool,
-    /// Compare with the goldens of this revision of the repository, not with those of the working tree.
+    /// Compare with the goldens of this revision of the repository instead of the working tree's.
     #[arg(long, value_name = "REV")]
     base: Option<String>,
     /// Write a summary in Markdown to this file, for a job or a pull request.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// First write into the policies what can only have been meant, as `weir check --fix` does.
+    /// First fix in the policies what can only mean one thing, as `weir check --fix` does.
     ///
-    /// The rest is shown. Includes are not written to.
+    /// Everything else is reported. Included files are not changed.
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
@@ -61,16 +61,16 @@ Examples:
   weir golden policies              are the goldens in policies/golden current?
   weir golden --bless               write them, as weir.toml says
   weir golden --base origin/main    which traffic does this branch change?
-  weir golden --summary a.md        the same as a table in Markdown, too
+  weir golden --summary a.md        also write a table in Markdown
 
 States:
-  current            what the policy comes to
-  same meaning       another text, proved to mean the same for every packet
-  text changed       another text, of which not all is known; what is, is said
-  meaning changed    for which packets, and an example
-  missing            not there
-  orphaned           no policy comes to it any longer
-  collision          two policies come to one file: an error
+  current            what the policy compiles to
+  same meaning       a different text, proved to mean the same for every packet
+  text changed       a different text that weir cannot fully analyse
+  meaning changed    says for which packets, with an example
+  missing            does not exist
+  orphaned           no policy compiles to it any longer
+  collision          two policies have the same file: an error
 
 Exit status: 0 all are current, or were made so; 1 anything else; 2 bad usage
 or I/O.";

@@ -23,21 +23,21 @@ use crate::diag::render::{Level, Record, short_line};
 use crate::diag::{Diagnostic, Problem, in_order};
 use crate::span::Sources;
 
-/// Say what policies do that is probably not meant
+/// Say what is valid in policies but probably not intended
 ///
-/// Clauses and values without effect, policies that capture nothing, a family that is open where the
-/// other is captured, DNS capture that no query reaches, marks that others use: decided by what the rules
-/// do to packets. Notes, once for all policies, say which well-known programs translate at the same
-/// priority. `allow W509 "why"` in the source says which warnings are no news.
+/// Finds clauses and values without effect, policies that capture nothing, a family that is open while
+/// the other is captured, DNS capture that no query reaches, and marks that other programs use. What the
+/// rules do to packets decides. Notes, once for all policies, say which well-known programs translate at
+/// the same priority. `allow W509 "why"` in the source silences a warning that is intended.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Lint {
-    /// Policies, and folders of them; without one, what the nearest weir.toml names.
+    /// Policies, and folders of policies. Default: what the nearest weir.toml names.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// First write into the policies what can only have been meant, as `weir check --fix` does.
+    /// First fix in the policies what can only mean one thing, as `weir check --fix` does.
     ///
-    /// The rest is shown. Includes are not written to.
+    /// Everything else is reported. Included files are not changed.
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
@@ -46,8 +46,8 @@ pub(super) struct Lint {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir lint policies                      what is probably not meant
-  weir lint --deny warnings policies      and that is a failure
+  weir lint policies                      what is probably not intended
+  weir lint --deny warnings policies      and make that a failure
   weir explain-code W509                  what a code means
 
 Exit status: 0 nothing is wrong, though there may be warnings; 1 a policy is wrong, or a warning is

@@ -17,27 +17,27 @@ use super::project::Scope;
 use super::report::Messages;
 use super::{Outcome, output};
 
-/// Say whether policies do what they expect, and what nobody expects of them
+/// Say whether policies meet their expectations, and what these leave out
 ///
-/// Every `expect` of every policy is proved for all packets that it is about. `--coverage` says which
-/// rungs and clauses none of these packets meets, and `--mutants` which changes of a policy would break
-/// no expectation.
+/// Proves every `expect` of every policy, for all packets that it is about. `--coverage` says which
+/// rungs and clauses none of these packets reaches, and `--mutants` which changes to a policy would
+/// break no expectation.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Test {
-    /// Policies, and folders of them; without one, what the nearest weir.toml names.
+    /// Policies, and folders of policies. Default: what the nearest weir.toml names.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Say how many expectations touch each rung and each clause that has rules of its own.
     #[arg(long)]
     coverage: bool,
-    /// Write how many expectations touch each clause to this file, in the form of lcov.
+    /// Write to this file how many expectations touch each clause, in the format of lcov.
     #[arg(long, value_name = "FILE")]
     lcov: Option<PathBuf>,
-    /// Leave out each clause and each value, or change it, and say which changes no expectation notices.
+    /// Leave out or change each clause and each value, and say which changes no expectation notices.
     ///
-    /// Of a list, the first 16 values are left out and changed. A change that nothing notices is no
-    /// failure.
+    /// In a list, only the first 16 values are left out and changed. A change that no expectation
+    /// notices is not a failure.
     #[arg(long)]
     mutants: bool,
 }
@@ -45,11 +45,11 @@ pub(super) struct Test {
 const EXAMPLES: &str = "\
 Examples:
   weir test policies                      whether each expectation holds
-  weir test --coverage policies           and what none is about
+  weir test --coverage policies           and what no expectation covers
   weir test --mutants policies            and which changes none would notice
-  weir test --lcov weir.info policies     for a host of code that shows coverage
+  weir test --lcov weir.info policies     for a code host that shows coverage
 
-An expectation: holds · is broken (with a packet) · is idle (about no packet at all).
+An expectation holds, is broken (shown with a packet), or is idle (about no packet at all).
 
 Exit status: 0 all expectations hold; 1 one is broken or idle, or a policy is refused; 2 bad usage or I/O.";
 

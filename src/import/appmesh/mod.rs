@@ -74,7 +74,7 @@ pub(super) const IMPORTER: Importer = Importer {
         (Extra::Users, "Lines of /etc/passwd, for a user that is given by name"),
         (Extra::Groups, "Lines of /etc/group, for a group that is given by name"),
         #[cfg(feature = "import-pod")]
-        (Extra::Ipv6, "Whether IPv6 is captured, where the controller's flag decides"),
+        (Extra::Ipv6, "Whether IPv6 is captured, as the controller's flag would decide"),
     ],
 };
 

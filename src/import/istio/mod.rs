@@ -83,7 +83,7 @@ pub(super) const IMPORTER: Importer = Importer {
     ],
     forms: &[
         Form::arguments(
-            "Arguments of istio-iptables, in one text that is split as a shell splits it",
+            "Arguments of istio-iptables, in a single string that is split as a shell would split it",
             &[Extra::Environment, Extra::Users, Extra::Groups, Extra::Ipv6, Extra::ResolvConf],
             |text, context| told_arguments(text, context, arguments),
         ),
@@ -101,18 +101,18 @@ pub(super) const IMPORTER: Importer = Importer {
     extras: &[
         (
             Extra::Environment,
-            "Environment beside --args: lines of `NAME=value`, as a shell reads them",
+            "Environment for --args: lines of `NAME=value`, as a shell reads them",
         ),
         #[cfg(feature = "import-pod")]
         (
             Extra::MeshConfig,
             "The mesh's own configuration in YAML or JSON: Helm values, an IstioOperator, a MeshConfig, \
-             or the ConfigMaps of istiod and of the CNI agent; among the manifests it is read, too",
+             or the ConfigMaps of istiod and of the CNI agent; it may also be among the manifests",
         ),
         (
             Extra::Users,
-            "User file (the form of /etc/passwd) of where the rules are made: without `-u`, Istio looks \
-             the user `istio-proxy` up there",
+            "User file (the form of /etc/passwd) of the machine where the rules are made: without `-u`, \
+             Istio looks up the user `istio-proxy` there",
         ),
         (
             Extra::Groups,
@@ -121,11 +121,11 @@ pub(super) const IMPORTER: Importer = Importer {
         ),
         (
             Extra::Ipv6,
-            "Whether IPv6 is captured, where Istio would look at the workload's addresses",
+            "Whether IPv6 is captured, in place of the workload's addresses, which Istio would look at",
         ),
         (
             Extra::ResolvConf,
-            "The workload's /etc/resolv.conf, where Istio would read it for DNS servers",
+            "The workload's /etc/resolv.conf, which Istio would read for DNS servers",
         ),
     ],
 };

@@ -59,8 +59,8 @@ pub(super) const IMPORTER: Importer = Importer {
     ],
     forms: &[
         Form::arguments(
-            "Arguments of `kumactl install transparent-proxy`, in one text that is split as \
-             a shell splits it",
+            "Arguments of `kumactl install transparent-proxy`, in a single string that is \
+             split as a shell would split it",
             &[Extra::Users, Extra::Ipv6, Extra::ResolvConf],
             |text, context| told_arguments(text, context, arguments),
         ),
@@ -78,7 +78,7 @@ pub(super) const IMPORTER: Importer = Importer {
     extras: &[
         (
             Extra::Environment,
-            "Environment beside --config: lines of `NAME=value`, as a shell reads them",
+            "Environment for --config: lines of `NAME=value`, as a shell reads them",
         ),
         (
             Extra::Users,

@@ -59,7 +59,7 @@ pub(super) const IMPORTER: Importer = Importer {
     ],
     forms: &[
         Form::arguments(
-            "Arguments of linkerd-init, in one text that is split as a shell splits it",
+            "Arguments of linkerd-init, in a single string that is split as a shell would split it",
             &[],
             |text, context| told_arguments(text, context, arguments),
         ),
@@ -74,7 +74,7 @@ pub(super) const IMPORTER: Importer = Importer {
     ],
     extras: &[
         #[cfg(feature = "import-pod")]
-        (Extra::Ipv6, "Whether IPv6 is captured, where the chart's `disableIPv6` decides"),
+        (Extra::Ipv6, "Whether IPv6 is captured, as the chart's `disableIPv6` would decide"),
     ],
 };
 

@@ -64,6 +64,6 @@ pub(super) const IMPORTER: Importer = Importer {
     ],
     extras: &[
         #[cfg(feature = "import-pod")]
-        (Extra::MeshConfig, "The mesh's MeshConfig in YAML or JSON, where OSM would read it"),
+        (Extra::MeshConfig, "The mesh's MeshConfig in YAML or JSON, which OSM would read in the cluster"),
     ],
 };
