@@ -64,6 +64,9 @@ pub(super) const IMPORTER: Importer = Importer {
     ],
     extras: &[
         #[cfg(feature = "import-pod")]
-        (Extra::MeshConfig, "The mesh's MeshConfig in YAML or JSON, which OSM would read in the cluster"),
+        (
+            Extra::MeshConfig,
+            "The mesh's MeshConfig in YAML or JSON, which OSM would read in the cluster",
+        ),
     ],
 };
