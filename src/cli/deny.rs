@@ -9,8 +9,8 @@ use crate::diag::{CODES, Diagnostic, Problem, Severity};
 /// Which warnings are as bad as errors.
 #[derive(Args)]
 pub(super) struct Deny {
-    /// Treat warnings with this code as failures, or all with `warnings`: exit with 1, and write
-    /// nothing. May be repeated.
+    /// Treat warnings with this code, or all of them with `warnings`, as failures: exit with 1, and
+    /// write nothing. May be repeated.
     #[arg(long, value_name = "CODE", value_parser = denied)]
     deny: Vec<String>,
 }

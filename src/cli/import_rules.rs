@@ -61,8 +61,8 @@ Examples:
   weir import rules v4.txt v6.txt -o reviews.weir
   nft list ruleset | weir import rules --name reviews -
 
-Exit status: 0 equal, 1 no policy is equal or there are no rules of a mesh, 2 bad usage or I/O, 3 equal as
-far as known.";
+Exit status: 0 equal, 1 no policy is equal or there are no rules of a mesh, 2 bad usage or I/O,
+3 equal as far as known.";
 
 fn name(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|bad| bad.to_string())

@@ -86,7 +86,7 @@ struct Weir {
     command: Command,
     #[command(flatten)]
     messages: Messages,
-    /// Name for standard input, where it is given as `-`: messages use it, and includes are relative to it.
+    /// Name for standard input, if it is given as `-`: messages use it, and includes are relative to it.
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     stdin_name: Option<String>,
 }
@@ -141,7 +141,7 @@ Examples:
   Two policies for one namespace, in one transaction:
     weir compile --policy node --policy gateway policies.weir
 
-  Keep the addresses of the pods that an ambient-host policy is about:
+  Update the set of pods that an ambient-host policy is about:
     weir pod-address add node.weir 10.0.1.2 fd00:1::2 | nft -f -
 
   Check whether committed outputs match their policies, and which traffic changes:

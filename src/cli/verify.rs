@@ -70,7 +70,7 @@ Examples:
   weir verify policy.weir rules.txt             rules in any form
   weir verify policy.weir --iptables v4.txt --ip6tables v6.txt
   nft -j list ruleset | weir verify policy.weir --nft-json -
-  weir verify policy.weir --netns 4711        in the namespace of that process
+  weir verify policy.weir --netns 4711          in the namespace of that process
   weir verify policy.weir --live --leave-out 'KUBE-*' --leave-out docker
   weir verify policy.weir --beside cni.nft node-iptables.txt
                                                 whether other rules change what happens

@@ -21,7 +21,7 @@ use confirm::{Decided, Guard, confirm};
 
 pub(super) use confirm::{GUARD, wait};
 
-/// Load a policy into a network namespace, and prove that the kernel does what it says
+/// Load a policy into a network namespace, and prove that the kernel does what the policy says
 ///
 /// Compiles and proves the policy, adds the routing that it needs, replaces every older version in one nft
 /// transaction, and removes the routing of older versions. It then reads back what the kernel holds, and
