@@ -56,7 +56,7 @@ impl<'a> Structure<'a> {
             })
     }
 
-    /// Whether two chains do the same to packets that all of `held` hold for, until they have left them.
+    /// Whether two chains do the same to packets that all of `held` hold for when they enter them.
     fn chains(&mut self, pair: [Place<'a>; 2], held: &[Match], depth: usize) -> bool {
         let key = pair.map(|(_, chain)| std::ptr::from_ref(chain));
         // Most are the same for whatever packets, and need not be looked at on every way there.
@@ -106,7 +106,8 @@ impl<'a> Structure<'a> {
         while !left.is_empty() && !right.is_empty() {
             let [one, other] =
                 [self.group(pair[0].0, &mut left), self.group(pair[1].0, &mut right)];
-            let held: Vec<Match> = held.iter().chain(one.lasting()).cloned().collect();
+            let held = held.iter().filter(|when| lasts(when)).chain(one.held());
+            let held: Vec<Match> = held.cloned().collect();
             if !are_cases_same(&one.cases, &other.cases, pair)
                 || !self.actions(pair, [&one.then, &other.then], &held, depth)
             {
@@ -209,11 +210,12 @@ type Case<'r> = Vec<Condition<'r>>;
 type Condition<'r> = (&'r Match, Option<List>);
 
 impl<'r> Group<'r> {
-    /// What holds for every packet of the group as long as it is in the base chain.
-    fn lasting(&self) -> impl Iterator<Item = &'r Match> {
+    /// What holds for every packet of the group as long as it is in the base chain, and for marks, when
+    /// it is matched.
+    fn held(&self) -> impl Iterator<Item = &'r Match> {
         let alone = if let [case] = &self.cases[..] { &case[..] } else { &[] };
         let asked = alone.iter().filter(|(_, list)| list.is_none()).map(|(when, _)| *when);
-        asked.filter(|when| lasts(when))
+        asked.filter(|when| lasts(when) || matches!(when, Match::Mark { .. }))
     }
 
     /// What the rules of a `group`, of which `first` is the first one, come to; those of the rules behind

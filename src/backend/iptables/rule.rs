@@ -345,6 +345,7 @@ fn action(then: &Action, kernel: BuiltInTable) -> Result<String, &'static str> {
             only(BuiltInTable::Mangle, "a change of the mark outside of table mangle")?;
             format!("-j MARK --set-xmark {}", xmark(*change))
         }
+        Action::MarkAndAccept(_) => return Err("a change of the mark that accepts as well"),
         Action::SetConnmark(change) => {
             tracked(kernel)?;
             format!("-j CONNMARK --set-xmark {}", xmark(*change))

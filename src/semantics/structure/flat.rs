@@ -6,20 +6,27 @@ use super::Place;
 use crate::ir::{Action, Chain, Match, OwnerIs, Rule};
 use crate::net::{Family, Interface, Name};
 use crate::semantics::by_name::Chains;
-use crate::semantics::symbolic::lasts;
+use crate::semantics::symbolic::{changes_marks, lasts};
 
-/// The rules of a chain as packets of `family` meet them that all of `held` hold for; those that do the
-/// same stand together where that is all the same.
+/// The rules of a chain as packets of `family` meet them that all of `held` hold for when they enter it;
+/// those that do the same stand together where that is all the same.
 pub(super) fn flat<'r>(
     (_, chain): Place<'r>,
     chains: &Chains<'r>,
     family: Family,
     held: &[Match],
 ) -> Vec<Cow<'r, Rule>> {
-    let rules = unfolded(chain, chains, family);
+    let rules = together(unfolded(chain, chains, family));
+    let (held, mut marks): (Vec<&Match>, Vec<&Match>) = held.iter().partition(|when| lasts(when));
     let way = Way { chains, family, held };
     let mut flat = Vec::with_capacity(rules.len());
     for mut rule in rules {
+        if rule.when.iter().any(|when| marks.iter().any(|mark| mark.is_opposite_of(when))) {
+            continue;
+        }
+        if changes_marks(&rule) || matches!(rule.then, Action::Jump(_)) {
+            marks.clear();
+        }
         // To lead back from a base chain is to accept.
         if chain.base.is_some() && rule.then == Action::Return {
             rule.to_mut().then = Action::Accept;
@@ -34,31 +41,31 @@ struct Way<'r, 'h> {
     /// The chains of the table.
     chains: &'h Chains<'r>,
     family: Family,
-    /// What holds for every packet there.
-    held: &'h [Match],
+    /// What holds for every packet there, as long as it is.
+    held: Vec<&'h Match>,
 }
 
 impl<'r> Way<'r, '_> {
     /// Adds `rule` to `flat`: it does not ask for what is `held`; a jump to rules that stay on
     /// the way is these rules; another asks for what all rules there ask for.
     fn lay_flat(&self, mut rule: Cow<'r, Rule>, flat: &mut Vec<Cow<'r, Rule>>, depth: usize) {
-        let Self { chains, held, .. } = *self;
-        if rule.when.iter().any(|when| held.contains(when)) {
-            rule.to_mut().when.retain(|when| !held.contains(when));
+        let Self { chains, held, .. } = self;
+        if rule.when.iter().any(|when| held.contains(&when)) {
+            rule.to_mut().when.retain(|when| !held.contains(&when));
         }
         let Action::Jump(to) = &rule.then else { return flat.push(rule) };
         let target = chains.get(to).copied().filter(|_| depth < DEEPEST_FLAT);
         let inside = target.into_iter().flat_map(|chain| &chain.rules);
         let inside = inside.filter(|rule| may_match(rule, self.family)).take(MOST_FLAT + 1);
-        let inside: Vec<&'r Rule> = inside.collect();
-        let stays = |rule: &&Rule| !matches!(rule.then, Action::Return | Action::Goto(_));
+        let inside = together(inside.map(Cow::Borrowed).collect());
+        let stays = |rule: &Cow<'_, Rule>| !matches!(rule.then, Action::Return | Action::Goto(_));
         // What may change on the way must be asked once only.
         let is_once = inside.len() == 1 || rule.when.iter().all(lasts);
         if is_once && inside.len() <= MOST_FLAT && !inside.is_empty() && inside.iter().all(stays) {
             for inner in inside {
                 let more = inner.when.iter().filter(|when| !rule.when.contains(when));
                 let when = rule.when.iter().chain(more).cloned().collect();
-                let inner = Rule { when, ..inner.clone() };
+                let inner = Rule { when, ..inner.into_owned() };
                 self.lay_flat(Cow::Owned(inner), flat, depth + 1);
             }
             return;
@@ -76,9 +83,36 @@ impl<'r> Way<'r, '_> {
             if !common.is_empty() {
                 rule.to_mut().when.extend(common);
             }
+            // Whom the first rule leads back for its mark need not go there.
+            if let (Action::Return, [Match::Mark { mark, not }]) = (&first.then, &first.when[..]) {
+                let others = Match::Mark { mark: *mark, not: !not };
+                if !rule.when.contains(&others) {
+                    rule.to_mut().when.push(others);
+                }
+            }
         }
         flat.push(rule);
     }
+}
+
+/// `rules`, of which a change of the mark, and an accept behind it for the same packets, are one.
+fn together(rules: Vec<Cow<'_, Rule>>) -> Vec<Cow<'_, Rule>> {
+    let mut all: Vec<Cow<'_, Rule>> = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let is_mark = |when: &Match| matches!(when, Match::Mark { .. } | Match::Opaque { .. });
+        match all.last_mut() {
+            Some(before)
+                if rule.then == Action::Accept
+                    && rule.when == before.when
+                    && !rule.when.iter().any(is_mark)
+                    && let Action::SetMark(change) = before.then =>
+            {
+                before.to_mut().then = Action::MarkAndAccept(change);
+            }
+            _ => all.push(rule),
+        }
+    }
+    all
 }
 
 /// The rules of a chain that can match a packet of `family`, with those of the chain in which a negated

@@ -158,6 +158,9 @@ const CHAINS: &str = "\
     chain asked { meta skuid 1 return; meta mark 1 drop; }
     chain tagged { meta mark set 1; tcp dport 80 jump x; }
     chain back { tcp dport 80 return; drop; }
+    chain past { meta mark 1 return; tcp dport 80 meta mark set 1; meta mark 1 drop; }
+    chain rest { tcp dport 80 meta mark set 1; meta mark 1 drop; }
+    chain less { tcp dport 80 meta mark set 1; }
 ";
 
 /// A chain at output with these rules, beside [`CHAINS`]. Who is not of a group may be nobody.
@@ -240,6 +243,10 @@ fn two_ways_to_say_a_rule_are_built_the_same() {
         // A chain of one rule, and that rule.
         (&["meta mark 3 jump z-rest"], &["meta mark 3 tcp dport 80 jump x"]),
         (&["meta mark 3 jump x"], &["meta mark 3 meta l4proto tcp redirect to :15001"]),
+        // A change of the mark and an accept, and a rule that does both.
+        (&["ct state new jump m"], &["ct state new meta mark set 1 accept"]),
+        // Whom the first rule of a chain leads back for their mark, and who go past it.
+        (&["meta skuid 7 jump past"], &["meta skuid 7 meta mark != 1 jump rest"]),
         // What all rules of a chain ask, asked on the way there, or in its place.
         (&["jump tcp-only"], &["meta l4proto tcp jump tcp-only"]),
         (&["jump tcp-only"], &["meta l4proto tcp jump asked"]),
@@ -288,6 +295,12 @@ fn nearly_the_same_is_not_built_the_same() {
             &["oifname \"lo\" tcp dport 80 return", "oifname \"lo\" drop"],
             &["oifname \"lo\" jump back"],
         ),
+        // Other marks, and no way back.
+        (&["meta skuid 7 jump past"], &["meta skuid 7 meta mark != 2 jump rest"]),
+        (&["meta skuid 7 jump past"], &["meta skuid 7 jump rest"]),
+        (&["meta skuid 7 jump past"], &["meta skuid 7 meta mark != 1 jump less"]),
+        (&["meta skuid 7 goto past"], &["meta skuid 7 meta mark != 1 goto rest"]),
+        (&["ct state new jump m"], &["ct state new meta mark set 2 accept"]),
         // What some rules of a chain ask, and what is asked of others on the way to another one.
         (&["jump asked"], &["meta l4proto tcp jump asked"]),
         (&["meta l4proto udp jump tcp-only"], &["meta l4proto udp jump asked"]),
