@@ -99,4 +99,4 @@ pub fn listed(policy: &Policy) -> Lowered {
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

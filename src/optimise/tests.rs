@@ -134,7 +134,7 @@ fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
 }
 
 /// One table at output, with chains that lead to each other as those of a ladder do.
-fn ladder() -> impl Strategy<Value = Ruleset> {
+pub(crate) fn ladder() -> impl Strategy<Value = Ruleset> {
     let kernel = select(&[BuiltInTable::Nat, BuiltInTable::Mangle]);
     (kernel, rules(0), rules(1), rules(2), rules(3)).prop_map(|(kernel, a, b, c, d)| {
         let chain = |at: usize, rules| Chain {
