@@ -215,8 +215,7 @@ pub enum Action {
     },
     /// Changes the packet mark.
     SetMark(MarkChange),
-    /// Changes the packet mark and accepts: final. One rule of nft, and two of iptables, so
-    /// that no iptables backend writes it.
+    /// Changes the packet mark and accepts: final. One rule of nft, and two of iptables.
     MarkAndAccept(MarkChange),
     /// Changes the mark of the packet's connection; nothing, if it has none.
     SetConnmark(MarkChange),
