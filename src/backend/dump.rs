@@ -207,6 +207,7 @@ impl fmt::Display for Words<'_, Action> {
                 )
             }
             Action::SetMark(change) => write!(f, "set mark {}", Words(change)),
+            Action::MarkAndAccept(change) => write!(f, "set mark {} and accept", Words(change)),
             Action::SetConnmark(change) => write!(f, "set connection mark {}", Words(change)),
             Action::SaveMark(masks) => write!(
                 f,

@@ -175,7 +175,9 @@ pub(super) fn deciding(run: &Run<'_>) -> Option<usize> {
     } else if run.outcome.translation.is_some() || run.outcome.tproxy.is_some() {
         run.trace.iter().rposition(ends)
     } else {
-        let stops = |step: &Step<'_>| matches!(step.rule.then, Action::Return | Action::Accept);
+        let stops = |step: &Step<'_>| {
+            matches!(step.rule.then, Action::Return | Action::Accept | Action::MarkAndAccept(_))
+        };
         run.trace.iter().rposition(stops)
     }?;
     // A chain that only sends to the proxy says nothing; the rule that leads there does.

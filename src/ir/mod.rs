@@ -215,6 +215,8 @@ pub enum Action {
     },
     /// Changes the packet mark.
     SetMark(MarkChange),
+    /// Changes the packet mark and accepts: final. One rule of nft, and two of iptables.
+    MarkAndAccept(MarkChange),
     /// Changes the mark of the packet's connection; nothing, if it has none.
     SetConnmark(MarkChange),
     /// Copies packet mark to connection mark: `ct = (ct & !ct_mask) ^ (packet & packet_mask)`.
@@ -248,6 +250,7 @@ impl Action {
         match self {
             Self::Accept
             | Self::Drop
+            | Self::MarkAndAccept(_)
             | Self::Redirect { .. }
             | Self::Snat { .. }
             | Self::Dnat { .. } => true,

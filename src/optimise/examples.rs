@@ -1,6 +1,6 @@
 //! What each pass makes of a few rules.
 
-use super::{assured, complement, hoist, inline, join, once, prune, unreached};
+use super::{assured, complement, hoist, inline, join, once, past, prune, together, unreached};
 use crate::backend::dump::Words;
 use crate::ir::{
     Action, Also, Base, BuiltInTable, Chain, Direction, Hook, MarkChange, Match, Origin, Owner,
@@ -149,6 +149,37 @@ fn what_no_packet_takes_is_left_out() {
     let set = rule(&[], Action::SetMark(MarkChange::set(1)));
     let changed = [rule(&[marked(1)], Action::Return), set, rule(&[marked(1)], Action::Drop)];
     assert_eq!(after(unreached::drop, &[&changed])[0].matches(" | ").count(), 2);
+}
+
+#[test]
+fn a_change_of_the_mark_accepts_where_the_next_rule_would() {
+    let set = || Action::SetMark(MarkChange::set(1));
+    let both = [rule(&[TCP], set()), rule(&[TCP], Action::Accept)];
+    assert_eq!(after(together::neighbours, &[&both]), ["output: tcp: set mark 0x1 and accept"]);
+    // It accepts others, too, or not all, or asks for what has changed.
+    for accepted in [&[][..], &[TCP, port(80)], &[TCP, marked(2)]] {
+        let apart = [rule(&[TCP], set()), rule(accepted, Action::Accept)];
+        assert_eq!(after(together::neighbours, &[&apart])[0].matches(" | ").count(), 1);
+    }
+    let asked = [rule(&[marked(2)], set()), rule(&[marked(2)], Action::Accept)];
+    assert_eq!(after(together::neighbours, &[&asked])[0].matches(" | ").count(), 1);
+}
+
+#[test]
+fn whom_a_chain_leads_back_for_their_mark_go_past_it() {
+    let inside = [rule(&[marked(1)], Action::Return), rule(&[TCP], TO_PROXY)];
+    let jumps = [rule(&[out("lo")], jump("a"))];
+    assert_eq!(
+        after(past::chains, &[&jumps, &inside]),
+        ["output: out lo, not mark 0x1: jump a", "a: tcp: redirect to port 15001"]
+    );
+    // Behind a goto, they would go on where that leads back to.
+    let goes = [rule(&[out("lo")], jump("a")), rule(&[TCP], Action::Goto(name("a")))];
+    let kept = after(past::chains, &[&goes, &inside]);
+    assert_eq!(kept[1], "a: mark 0x1: return | tcp: redirect to port 15001");
+    // A base chain is entered with any mark, and no other rule takes its packets out.
+    let base = after(past::chains, &[&inside]);
+    assert_eq!(base, ["output: mark 0x1: return | tcp: redirect to port 15001"]);
 }
 
 #[test]

@@ -10,10 +10,12 @@
 //! | `join` | neighbours that differ in one list only are one rule, with a set |
 //! | `complement` | "X without Y" beside Y is X |
 //! | `unreached` | rules that no packet takes are left out |
+//! | `together` | a change of the mark and an accept behind it are one rule |
 //! | `inline` | a jump to a chain of one rule is that rule |
 //! | `assured` | what each jump to a chain asks is not asked there again |
 //! | `once` | what several rules of a chain ask is asked once, on the way to a chain of their own |
 //! | `hoist` | what all rules of a chain ask is asked on the way there |
+//! | `past` | packets that the first rule of a chain leads back go past it |
 //! | `prune` | chains and tables that do nothing are left out |
 
 mod assured;
@@ -23,7 +25,9 @@ mod hoist;
 mod inline;
 mod join;
 mod once;
+mod past;
 mod prune;
+mod together;
 mod unreached;
 
 use crate::ir::{Ruleset, Table};
@@ -65,12 +69,14 @@ pub fn optimise(ruleset: Ruleset) -> Ruleset {
         complement::drop(&mut table);
         unreached::drop(&mut table);
         join::neighbours(&mut table, join::Of::Any);
+        together::neighbours(&mut table);
         inline::chains(&mut table);
         unreached::drop(&mut table);
         join::neighbours(&mut table, join::Of::Any);
         assured::drop(&mut table);
         once::ask(&mut table);
         hoist::conditions(&mut table);
+        past::chains(&mut table);
         prune::idle(&mut table);
         table
     };
@@ -93,4 +99,4 @@ pub fn listed(policy: &Policy) -> Lowered {
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{assured, complement, hoist, inline, join, once, optimise, prune, unreached};
+use super::{
+    assured, complement, hoist, inline, join, once, optimise, past, prune, together, unreached,
+};
 use crate::ir::{
     Action, Also, BuiltInTable, Chain, Direction, Hook, MarkChange, Match, Origin, Owner, OwnerIs,
     Protocol, Rule, Ruleset, Table,
@@ -16,15 +18,17 @@ use crate::semantics::tests::arbitrary::ruleset;
 /// A pass, by its name.
 type Pass = (&'static str, fn(&mut Table));
 
-const PASSES: [Pass; 9] = [
+const PASSES: [Pass; 11] = [
     ("join of one origin", |table| join::neighbours(table, join::Of::OneOrigin)),
     ("join", |table| join::neighbours(table, join::Of::Any)),
     ("complement", complement::drop),
     ("unreached", unreached::drop),
+    ("together", together::neighbours),
     ("inline", inline::chains),
     ("assured", assured::drop),
     ("once", once::ask),
     ("hoist", hoist::conditions),
+    ("past", past::chains),
     ("prune", prune::idle),
 ];
 
@@ -82,6 +86,7 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
         1 => Just(Action::Drop),
         3 => Just(Action::Redirect { port: 15001 }),
         1 => select(&[1, 2]).prop_map(|mark| Action::SetMark(MarkChange::set(mark))),
+        1 => select(&[1, 2]).prop_map(|mark| Action::MarkAndAccept(MarkChange::set(mark))),
         4 => select(ways),
     ]
 }
@@ -96,8 +101,9 @@ fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
             when.sort_by_key(super::facts::place);
             Rule { families, when, then, origin: Origin::ENTRY, also: Also::NOTHING }
         });
-    // At times the same again, asked for loopback, as ladders have it.
-    vec((rule, 0..4_usize), 0..6).prop_map(|rules| {
+    // At times the same again, asked for loopback, as ladders have it, or an accept behind it; and marked
+    // packets first.
+    (vec((rule, 0..5_usize), 0..6), 0..6_usize).prop_map(|(rules, first)| {
         let lo = || Match::Interface {
             of: Direction::Destination,
             names: vec![Interface::lo()],
@@ -108,14 +114,27 @@ fn rules(place: usize) -> impl Strategy<Value = Vec<Rule>> {
                 when: std::iter::once(lo()).chain(rule.when.clone()).collect(),
                 ..rule.clone()
             };
-            if times > 2 { vec![over_lo, rule] } else { vec![rule] }
+            let accepts = Rule { then: Action::Accept, ..rule.clone() };
+            match times {
+                3 => vec![over_lo, rule],
+                4 => vec![rule, accepts],
+                _ => vec![rule],
+            }
         };
-        rules.into_iter().flat_map(again).collect()
+        let past = |then| Rule {
+            families: Families::Both,
+            when: vec![Match::Mark { mark: Mark::exactly(1), not: false }],
+            then,
+            origin: Origin::ENTRY,
+            also: Also::NOTHING,
+        };
+        let past = [Action::Return, Action::Return, Action::Accept].map(past);
+        past.into_iter().skip(first).take(1).chain(rules.into_iter().flat_map(again)).collect()
     })
 }
 
 /// One table at output, with chains that lead to each other as those of a ladder do.
-fn ladder() -> impl Strategy<Value = Ruleset> {
+pub(crate) fn ladder() -> impl Strategy<Value = Ruleset> {
     let kernel = select(&[BuiltInTable::Nat, BuiltInTable::Mangle]);
     (kernel, rules(0), rules(1), rules(2), rules(3)).prop_map(|(kernel, a, b, c, d)| {
         let chain = |at: usize, rules| Chain {

@@ -30,6 +30,7 @@ pub(super) fn are_same_in_a_row(sides: [&[Schedule<'_>]; 2], computed: &[Base]) 
                     | Action::Goto(_)
                     | Action::Log
                     | Action::SetMark(_)
+                    | Action::MarkAndAccept(_)
                     | Action::SetConnmark(_)
                     | Action::SaveMark(_)
                     | Action::RestoreMark(_)

@@ -23,7 +23,7 @@ pub fn are_alike(left: &Ruleset, right: &Ruleset, shared: bool) -> Result<bool, 
     let sides = [left, right];
     let bases = bases(&sides);
     for (hook, family) in places(&sides) {
-        let mut equality = Equality::at(sides, (hook, family));
+        let mut equality = Equality::at(sides, (hook, family), shared);
         // What is built the same as a whole is so chain by chain.
         if equality.is_built_the_same(Scope::Alone)? {
             continue;
@@ -61,7 +61,8 @@ pub(super) fn are_built_the_same(
     place: (Hook, Family),
     scope: Scope,
 ) -> Result<bool, Limit> {
-    Equality::at(sides, place).is_built_the_same(scope)
+    let is_shared = matches!(scope, Scope::Chain { shared: true, .. });
+    Equality::at(sides, place, is_shared).is_built_the_same(scope)
 }
 
 /// Two rulesets for packets of a family at a hook.
@@ -74,8 +75,8 @@ struct Equality<'a> {
 }
 
 impl<'a> Equality<'a> {
-    fn at(sides: [&'a Ruleset; 2], place: (Hook, Family)) -> Self {
-        Self { sides, place, structure: Structure::of(place.1), space: None }
+    fn at(sides: [&'a Ruleset; 2], place: (Hook, Family), is_shared: bool) -> Self {
+        Self { sides, place, structure: Structure::of(place.1, is_shared), space: None }
     }
 
     /// Whether what is compared is computed to do the same in both to every packet.

@@ -323,6 +323,10 @@ impl<'a> Walk<'a, '_> {
                 }
                 return (*on_miss == OnMiss::Drop).then_some(Flow::Drop);
             }
+            Action::MarkAndAccept(change) => {
+                outcome.mark = change.apply(outcome.mark);
+                return Some(Flow::Accept);
+            }
             Action::SetMark(change) => outcome.mark = change.apply(outcome.mark),
             Action::SetConnmark(change) if connection => {
                 outcome.connmark = change.apply(outcome.connmark);

@@ -74,7 +74,9 @@ impl Marks {
     pub(super) fn note(&mut self, rule: &Rule) {
         rule.when.iter().for_each(|when| self.note_match(when));
         match rule.then {
-            Action::SetMark(change) | Action::SetConnmark(change) => self.note_change(change),
+            Action::SetMark(change)
+            | Action::MarkAndAccept(change)
+            | Action::SetConnmark(change) => self.note_change(change),
             Action::Tproxy { mark, .. } => self.note_change(mark),
             Action::SaveMark(MaskPair { packet: from, connection: to })
             | Action::RestoreMark(MaskPair { connection: from, packet: to }) => {

@@ -124,6 +124,7 @@ pub(super) fn action(then: &Action) -> String {
             format!("(ite |listens on {port}| {taken} {miss})")
         }
         Action::SetMark(to) => format!("(set-mark w {})", change(*to)),
+        Action::MarkAndAccept(to) => format!("(accept (set-mark w {}))", change(*to)),
         Action::SetConnmark(to) => format!("(set-connmark w {})", change(*to)),
         Action::SaveMark(masks) => {
             format!("(save-mark w #x{:08x} #x{:08x})", masks.packet, masks.connection)

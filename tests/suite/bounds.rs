@@ -4,6 +4,7 @@
 //! What is built for debugging is some ten times slower than what is shipped, and gets files that are only
 //! just too large: `cargo test --release --test suite bounds` has those as large as may be.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -60,6 +61,42 @@ fn hold(cases: impl IntoIterator<Item = Case>) {
     }
 }
 
+/// Chains of which each calls the next twice, and one mark is set at the end of all 2^59 ways.
+fn doubling() -> String {
+    let mut text = String::from("*mangle\n");
+    for at in 0..60 {
+        writeln!(text, ":C{at} - [0:0]").unwrap();
+    }
+    text.push_str("-A OUTPUT -j C0\n");
+    for at in 1..60 {
+        write!(text, "-A C{0} -j C{at}\n-A C{0} -p tcp -j C{at}\n", at - 1).unwrap();
+    }
+    text + "-A C59 -p udp -j MARK --set-xmark 0x1/0x1\nCOMMIT\n"
+}
+
+/// Rules of which each has one bit of the mark decide about another.
+fn tangled_bits() -> String {
+    let rule = |bit: u32| {
+        let (asked, set) = (1_u32 << bit, 1_u32 << (bit * 7 % 31 + 1));
+        format!(
+            "-A OUTPUT -m mark --mark {asked:#x}/{asked:#x} -j MARK --set-xmark {set:#x}/{set:#x}\n"
+        )
+    };
+    format!("*mangle\n{}COMMIT\n", (0..31).map(rule).collect::<String>())
+}
+
+/// A thousand rules for as many networks, of which the `step`th comes next; 1,000 and `step` have no
+/// common divisor.
+fn rules_in_order(step: usize) -> String {
+    let rule = |at: usize| {
+        let at = at * step % 1000;
+        let then = if at.is_multiple_of(3) { "DROP" } else { "ACCEPT" };
+        let network = format!("10.{}.{}.0/24", at / 250, at % 250);
+        format!("-A OUTPUT -d {network} -p tcp --dport {} -j {then}\n", 1000 + at)
+    };
+    format!("*filter\n{}COMMIT\n", (0..1000).map(rule).collect::<String>())
+}
+
 const EXPLAIN: &[&str] = &["explain", "given", "outbound tcp to 192.0.2.1:80"];
 
 #[test]
@@ -111,5 +148,87 @@ fn nodes_of_many_services_are_compared() {
         let output = bounded(folder.path(), arguments);
         exits(&output, 1);
         assert!(stdout(&output).contains("10.96.0.1"), "{arguments:?}: {}", stdout(&output));
+    }
+}
+
+#[test]
+fn entangled_rules_are_compared() {
+    let case = |name, text, arguments, status, says: &str| Case {
+        name,
+        text,
+        arguments,
+        status,
+        says: says.to_owned(),
+    };
+    let verify = &["verify", "web.weir", "given"][..];
+    hold([
+        case("chains that call each other twice", doubling(), verify, 1, "different in"),
+        case("a packet in such chains", doubling(), EXPLAIN, 0, "jump C59"),
+        case("bits that decide about bits", tangled_bits(), verify, 1, "different in"),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one"), rules_in_order(1)).unwrap();
+    fs::write(folder.path().join("other"), rules_in_order(617)).unwrap();
+    let output = bounded(folder.path(), &["diff", "one", "other"]);
+    exits(&output, 0);
+    assert!(stdout(&output).contains("equal"), "{}", stdout(&output));
+}
+
+#[test]
+fn whatever_reads_a_policy_is_bounded() {
+    let policy = || filled(";", 3_000_000);
+    let case = |name, arguments: &'static [&'static str], (status, says): (i32, &str)| Case {
+        name,
+        text: policy(),
+        arguments,
+        status,
+        says: says.to_owned(),
+    };
+    hold([
+        case("compile", &["compile", "given"], (1, "E207")),
+        case("format", &["format", "given"], (1, "E207")),
+        case("lint", &["lint", "given"], (1, "E207")),
+        case("diff", &["diff", "given", "web.weir"], (1, "E207")),
+        case("graph", &["graph", "given"], (1, "E207")),
+        case("test", &["test", "given"], (1, "E207")),
+    ]);
+}
+
+#[test]
+fn many_policies_are_chosen() {
+    let count = 5_000;
+    let name = |at: usize| format!("p{at}");
+    let text: String = (0..count).map(|at| format!("sidecar {} {{}}\n", name(at))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("many.weir"), text).unwrap();
+    let chosen: Vec<String> = (0..count).map(|at| format!("--policy={}", name(at))).collect();
+    let mut arguments = vec!["compile", "many.weir"];
+    arguments.extend(chosen.iter().map(String::as_str));
+    let output = bounded(folder.path(), &arguments);
+    exits(&output, 1);
+    assert!(stderr(&output).contains("1001 errors"), "{}", stderr(&output));
+}
+
+#[test]
+fn pods_of_very_many_values_name_the_limit() {
+    // What is not optimised takes too long for as many as there may be.
+    let says = if cfg!(debug_assertions) { "no pod in this document" } else { "is not YAML" };
+    hold([Case {
+        name: "a pod",
+        text: filled("- a\n", 1_000_000),
+        arguments: &["import", "istio", "--pod", "given"],
+        status: 1,
+        says: says.to_owned(),
+    }]);
+}
+
+#[test]
+fn a_folder_of_goldens_with_a_large_manifest_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("weir.toml"), filled("[[policy]]\n", 3_000_000)).unwrap();
+    for command in ["golden", "lint", "test"] {
+        let output = bounded(folder.path(), &[command]);
+        exits(&output, 1);
+        assert!(stderr(&output).contains("E602"), "{command}: {}", stderr(&output));
     }
 }

@@ -14,6 +14,7 @@ use netweir::syntax::NoIncludes;
 use netweir::{Options, compile};
 
 use crate::cli::snapshot;
+use crate::common::corpus;
 use crate::common::shipped::root;
 
 const DEFAULT: &str = "rulesets/istio/default.weir";
@@ -57,6 +58,78 @@ fn differences_fit_on_a_screen() {
                 assert!(widest <= columns, "{name} {more:?} {columns}: {text}");
             }
         }
+    }
+}
+
+/// A configuration of a corpus, as the mesh's iptables or nft backend writes it.
+type Written = (&'static str, &'static str, &'static str);
+
+/// Ten differences of the corpora: of the two backends of a mesh, of two configurations, and of two meshes.
+const OF_CORPORA: [(&str, Written, Written); 10] = {
+    const fn backends(
+        screen: &'static str,
+        mesh: &'static str,
+        entry: &'static str,
+    ) -> (&'static str, Written, Written) {
+        (screen, (mesh, entry, "iptables"), (mesh, entry, "nft"))
+    }
+    const fn two(
+        screen: &'static str,
+        [(mesh, entry), (other, another)]: [(&'static str, &'static str); 2],
+    ) -> (&'static str, Written, Written) {
+        (screen, (mesh, entry, "iptables"), (other, another, "iptables"))
+    }
+    const EMPTY: (&str, &str) = ("istio", "upstream/sidecar/empty");
+    [
+        backends("istio-backends-networks", "istio", "upstream/sidecar/ip-range"),
+        backends("istio-backends-ports", "istio", "upstream/sidecar/ipv6-outbound-ports"),
+        backends("istio-backends-tproxy", "istio", "upstream/sidecar/inbound-ports-tproxy"),
+        backends("istio-backends-invalid", "istio", "upstream/sidecar/drop-invalid"),
+        backends("consul-backends-dns", "consul", "consul/golden/dual-dns-port"),
+        two("istio-dns", [EMPTY, ("istio", "upstream/sidecar/dns-uid-gid")]),
+        two("istio-tproxy", [EMPTY, ("istio", "upstream/sidecar/tproxy")]),
+        two(
+            "linkerd-ports",
+            [
+                ("linkerd", "linkerd/golden/inject_emojivoto_deployment_overridden"),
+                ("linkerd", "linkerd/golden/install_gid_output"),
+            ],
+        ),
+        two("kuma-users", [("kuma", "kuma/s-empty"), ("kuma", "kuma/s-uid-ports-15")]),
+        two("istio-to-osm", [EMPTY, ("osm", "osm/golden/no-exclusions-or-inclusions")]),
+    ]
+};
+
+/// The text, and that for IPv6 if it is another; `None`, with a printed note, without a corpus.
+fn written((mesh, name, backend): Written) -> Option<[String; 2]> {
+    let text = corpus::text(mesh)?;
+    let entries = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let entry = entries.into_iter().find(|entry| entry["name"] == name);
+    let entry = entry.unwrap_or_else(|| panic!("no {name} in the corpus"));
+    let said = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    let ipv6 = if backend == "iptables" { said("ip6tables") } else { String::new() };
+    Some([said(backend), ipv6])
+}
+
+#[test]
+fn differences_of_the_corpora_fit_on_a_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for (name, old, new) in OF_CORPORA {
+        let Some(texts) = written(old).zip(written(new)) else { return };
+        let mut arguments = vec!["diff".to_owned(), path("old"), path("new")];
+        for ([text, ipv6], side) in [(texts.0, "old"), (texts.1, "new")] {
+            std::fs::write(path(side), text).unwrap();
+            if !ipv6.is_empty() {
+                std::fs::write(path(&format!("{side}6")), ipv6).unwrap();
+                arguments.extend([format!("--{side}-ip6tables"), path(&format!("{side}6"))]);
+            }
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let text = screen(&arguments, "80");
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 80 && text.lines().count() <= 40, "{name}: {text}");
+        snapshot("screens", name, &text.replace(&path(""), ""));
     }
 }
 

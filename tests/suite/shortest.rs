@@ -104,8 +104,19 @@ fn a_packet_of_a_connection_of_tproxy_meets_few_rules() {
         "outbound tcp from 10.0.0.7 to 10.0.0.9:40000 user 1337 state established connmark 0x539",
         "outbound tcp from fd00::7 to [fd00::9]:40000 user 1337 state established connmark 0x539",
     ];
-    assert_eq!(both("istio/tproxy", arrives), [[11, 11], [7, 7]]);
+    assert_eq!(both("istio/tproxy", arrives), [[11, 11], [4, 4]]);
     assert_eq!(both("istio/tproxy", leaves), [[6, 6], [2, 2]]);
+    // From the proxy to the workload, over loopback, where it leaves and where it arrives.
+    let leaves_over_lo = [
+        "outbound tcp from 10.0.0.9 to 10.0.0.7:8080 out lo user 1337 state established",
+        "outbound tcp from fd00::9 to [fd00::7]:8080 out lo user 1337 state established",
+    ];
+    let arrives_over_lo = [
+        "inbound tcp from 10.0.0.9 to 10.0.0.7:8080 in lo state established mark 0x53a",
+        "inbound tcp from fd00::9 to [fd00::7]:8080 in lo state established mark 0x53a",
+    ];
+    assert_eq!(both("istio/tproxy", leaves_over_lo), [[6, 6], [7, 7]]);
+    assert_eq!(both("istio/tproxy", arrives_over_lo), [[11, 11], [7, 7]]);
 }
 
 #[test]

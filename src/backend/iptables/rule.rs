@@ -14,7 +14,8 @@ use super::chain_name;
 const MULTIPORT: usize = 15;
 
 /// What stands behind `-A CHAIN`: a text for every item where iptables has no sets. Their matches
-/// exclude each other, so that at most one of them sees a packet.
+/// exclude each other, so that at most one of them sees a packet; of an action that iptables needs two
+/// targets for, one of each.
 ///
 /// # Errors
 ///
@@ -25,6 +26,15 @@ pub(super) fn texts(
     kernel: BuiltInTable,
     family: Family,
 ) -> Result<Vec<String>, &'static str> {
+    // The second of two rules asks again, for what the first must not have changed.
+    let asks_mark = || rule.when.iter().any(|when| matches!(when, Match::Mark { .. }));
+    if let Action::MarkAndAccept(change) = rule.then
+        && !asks_mark()
+    {
+        let then = [Action::SetMark(change), Action::Accept];
+        let both = then.map(|then| texts(&Rule { then, ..rule.clone() }, table, kernel, family));
+        return Ok(both.into_iter().collect::<Result<Vec<_>, _>>()?.concat());
+    }
     let sees = |when: &Match| match when {
         Match::Address { nets, .. } => nets.family() == family,
         Match::InSet { set, .. } => {
@@ -344,6 +354,9 @@ fn action(then: &Action, kernel: BuiltInTable) -> Result<String, &'static str> {
         Action::SetMark(change) => {
             only(BuiltInTable::Mangle, "a change of the mark outside of table mangle")?;
             format!("-j MARK --set-xmark {}", xmark(*change))
+        }
+        Action::MarkAndAccept(_) => {
+            return Err("a change of a mark that is asked for, which accepts as well");
         }
         Action::SetConnmark(change) => {
             tracked(kernel)?;

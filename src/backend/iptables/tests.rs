@@ -144,6 +144,10 @@ fn actions() {
     ] {
         assert_eq!(lines(Family::Ipv6, kernel, Vec::new(), then), [text]);
     }
+    assert_eq!(
+        lines(Family::Ipv6, BuiltInTable::Mangle, Vec::new(), Action::MarkAndAccept(change)),
+        ["-j MARK --set-xmark 0x11/0xff", "-j ACCEPT"]
+    );
     let redirect = Action::Redirect { port: 15001 };
     assert_eq!(
         lines(Family::Ipv4, BuiltInTable::Nat, Vec::new(), redirect),
@@ -188,6 +192,7 @@ fn what_iptables_cannot_say_is_said_beforehand() {
         not,
     };
     let tproxy = |on_miss| Action::Tproxy { port: 1, mark: MarkChange::set(1), on_miss };
+    let marks = || Action::MarkAndAccept(MarkChange::set(1));
     let neither =
         [Protocol::Tcp, Protocol::Udp].map(|protocol| Match::Protocol { protocol, not: true });
     for (rule, problems) in [
@@ -196,6 +201,8 @@ fn what_iptables_cannot_say_is_said_beforehand() {
         (rule(Vec::new(), tproxy(OnMiss::Drop)), 0),
         (rule(Vec::new(), tproxy(OnMiss::Continue)), 1),
         (rule(Vec::new(), Action::SetZone(1)), 1),
+        (rule(Vec::new(), marks()), 0),
+        (rule(vec![Match::Mark { mark: Mark::exactly(2), not: false }], marks()), 1),
         (rule(neither.to_vec(), Action::Drop), 1),
         (rule(Vec::new(), Action::Jump(name("istio-test"))), 0),
     ] {

@@ -305,6 +305,10 @@ impl<'a> Statements<'a, '_> {
                 Statement::Verdict(Verdict::Accept)
             }
             Action::SetMark(change) => set(packet_mark(), changed(packet_mark(), *change)),
+            Action::MarkAndAccept(change) => {
+                statements.push(set(packet_mark(), changed(packet_mark(), *change)));
+                Statement::Verdict(Verdict::Accept)
+            }
             Action::SetConnmark(change) => set(connmark(), changed(connmark(), *change)),
             Action::SaveMark(MaskPair { packet, connection }) => {
                 set(connmark(), copied((connmark(), *connection), (packet_mark(), *packet)))

@@ -126,6 +126,7 @@ fn leaves_to_caller(action: &Action) -> bool {
         | Action::Dnat { .. }
         | Action::Tproxy { on_miss: OnMiss::Drop | OnMiss::Continue, .. }
         | Action::SetMark(_)
+        | Action::MarkAndAccept(_)
         | Action::SetConnmark(_)
         | Action::SaveMark(_)
         | Action::RestoreMark(_)

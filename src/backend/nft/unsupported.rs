@@ -118,6 +118,7 @@ fn combines_marks(action: &Action) -> bool {
         | Action::Dnat { .. }
         | Action::Tproxy { .. }
         | Action::SetMark(_)
+        | Action::MarkAndAccept(_)
         | Action::SetConnmark(_)
         | Action::SetZone(_)
         | Action::Notrack

@@ -398,6 +398,13 @@ impl<'a> Walk<'a> {
             let mut leaves = ends;
             if let Some(next) = next {
                 via.push((&next.name, index));
+                let mut narrowed = narrowed;
+                if let Some((marked, all)) = past(rule, when, &narrowed) {
+                    let met = Met { index, rule, when: marked, then: Then::Leaves };
+                    let asked = Came { when, gone: gone.clone(), is_nobody };
+                    self.leaves.push(met.leaf(way, &asked, via));
+                    narrowed = all;
+                }
                 let came = Came { when: &narrowed, gone: gone.clone(), is_nobody };
                 ends = self.chain(way, next, came, via)?;
                 via.pop();
@@ -410,19 +417,9 @@ impl<'a> Walk<'a> {
                     action => Some(Then::Does(action)),
                 };
                 if let Some(then) = then {
-                    let place = via.first().map_or(index, |(_, index)| *index);
-                    self.leaves.push(Leaf {
-                        family: way.family,
-                        base: way.base,
-                        via: via.iter().map(|(name, _)| name.as_str()).collect(),
-                        root: (way.place.0, way.place.1, place),
-                        when: narrowed,
-                        asked: when.parts.keys().copied().collect(),
-                        gone: gone.clone(),
-                        is_dead: is_nobody,
-                        then,
-                        locator: rule.origin.locator,
-                    });
+                    let met = Met { index, rule, when: narrowed, then };
+                    let asked = Came { when, gone: gone.clone(), is_nobody };
+                    self.leaves.push(met.leaf(way, &asked, via));
                 }
             }
             if !leaves {
@@ -445,4 +442,44 @@ impl<'a> Walk<'a> {
         }
         Some(false)
     }
+}
+
+/// A rule that does something, and to which packets.
+struct Met<'a> {
+    index: usize,
+    rule: &'a Rule,
+    when: When,
+    then: Then<'a>,
+}
+
+impl<'a> Met<'a> {
+    /// What it does, to packets that came so.
+    fn leaf(self, way: &Way<'a>, came: &Came<'_>, via: &[(&'a Name, usize)]) -> Leaf<'a> {
+        let place = via.first().map_or(self.index, |(_, index)| *index);
+        Leaf {
+            family: way.family,
+            base: way.base,
+            via: via.iter().map(|(name, _)| name.as_str()).collect(),
+            root: (way.place.0, way.place.1, place),
+            when: self.when,
+            asked: came.when.parts.keys().copied().collect(),
+            gone: came.gone.clone(),
+            is_dead: came.is_nobody,
+            then: self.then,
+            locator: self.rule.origin.locator,
+        }
+    }
+}
+
+/// What a jump for packets without a mark says besides: those with the mark go past the chain, as if its
+/// first rule led them back. They, and all that come to the jump; `None` if it asks for no mark.
+fn past(rule: &Rule, when: &When, narrowed: &When) -> Option<(When, When)> {
+    let Some(Match::Mark { mark, .. }) = narrowed.parts.get(&Part::NotMark) else { return None };
+    if !matches!(rule.then, Action::Jump(_)) || when.parts.contains_key(&Part::NotMark) {
+        return None;
+    }
+    let all = narrowed.without(Part::NotMark);
+    let mut marked = all.clone();
+    marked.add(&Match::Mark { mark: *mark, not: false })?;
+    Some((marked, all))
 }

@@ -186,10 +186,12 @@ impl Facts {
             }
             (Then::Leaves, [Part::Port]) => self.inbound_excluded.add(&when.ports(Part::Port)),
             (
-                Then::Leaves | Then::Does(Action::SetMark(_)),
+                Then::Leaves | Then::Does(Action::SetMark(_) | Action::MarkAndAccept(_)),
                 [Part::State] | [Part::Port, Part::State],
             ) if is_state(&[CtState::Related, CtState::Established]) => {
-                if let Then::Does(Action::SetMark(change)) = leaf.then {
+                if let Then::Does(Action::SetMark(change) | Action::MarkAndAccept(change)) =
+                    leaf.then
+                {
                     self.marks.push(change.flip);
                 }
             }

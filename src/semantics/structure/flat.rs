@@ -1,31 +1,43 @@
 //! A chain as a flat list of rules, whatever chains it is spelled with.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::VecDeque;
 
 use super::Place;
 use crate::ir::{Action, Chain, Match, OwnerIs, Rule};
-use crate::net::{Family, Interface, Name};
+use crate::net::{Family, Interface, Name, OnMiss};
 use crate::semantics::by_name::Chains;
-use crate::semantics::symbolic::lasts;
+use crate::semantics::symbolic::{changes_marks, lasts};
 
-/// The rules of a chain as packets of `family` meet them that all of `held` hold for; those that do the
-/// same stand together where that is all the same.
+/// How packets come to a chain.
+#[derive(Clone, Copy)]
+pub(super) struct Entered<'h> {
+    /// What holds for all of them when they enter it.
+    pub(super) held: &'h [Match],
+    /// Whether nothing is behind it, so that to lead back is to accept.
+    pub(super) is_last: bool,
+}
+
+/// The rules of a chain as packets of `family` meet them that enter it so; those that do the same stand
+/// together where that is all the same.
 pub(super) fn flat<'r>(
     (_, chain): Place<'r>,
     chains: &Chains<'r>,
     family: Family,
-    held: &[Match],
+    Entered { held, is_last }: Entered<'_>,
 ) -> Vec<Cow<'r, Rule>> {
-    let rules = unfolded(chain, chains, family);
-    let way = Way { chains, family, held };
-    let mut flat = Vec::with_capacity(rules.len());
-    for mut rule in rules {
-        // To lead back from a base chain is to accept.
-        if chain.base.is_some() && rule.then == Action::Return {
+    let (held, marks) = held.iter().partition(|when| lasts(when));
+    let way = Way { chains, family, held, left: Cell::new(MOST_LAID) };
+    let mut rules = way.met(chain, marks, 0);
+    // To lead back from a base chain is to accept.
+    if chain.base.is_some() || is_last {
+        for rule in rules.iter_mut().filter(|rule| rule.then == Action::Return) {
             rule.to_mut().then = Action::Accept;
         }
-        way.lay_flat(rule, &mut flat, 0);
     }
+    let mut flat = Vec::with_capacity(rules.len());
+    way.lay_all(rules, &mut flat, is_last, 0);
     gathered(flat)
 }
 
@@ -34,51 +46,175 @@ struct Way<'r, 'h> {
     /// The chains of the table.
     chains: &'h Chains<'r>,
     family: Family,
-    /// What holds for every packet there.
-    held: &'h [Match],
+    /// What holds for every packet there, as long as it is.
+    held: Vec<&'h Match>,
+    /// How many more rules are looked at behind jumps: chains that jump to the same ones in turn
+    /// would be laid flat again and again.
+    left: Cell<usize>,
 }
 
 impl<'r> Way<'r, '_> {
-    /// Adds `rule` to `flat`: it does not ask for what is `held`; a jump to rules that stay on
-    /// the way is these rules; another asks for what all rules there ask for.
-    fn lay_flat(&self, mut rule: Cow<'r, Rule>, flat: &mut Vec<Cow<'r, Rule>>, depth: usize) {
-        let Self { chains, held, .. } = *self;
-        if rule.when.iter().any(|when| held.contains(when)) {
-            rule.to_mut().when.retain(|when| !held.contains(when));
+    /// The rules of a chain that packets with one of `marks` may match, which do not ask for what is held;
+    /// behind a goto for all of them, those of the chain that it leads to.
+    fn met(&self, chain: &'r Chain, mut marks: Vec<&Match>, depth: usize) -> Vec<Cow<'r, Rule>> {
+        let all = together(unfolded(chain, self.chains, self.family));
+        let mut met = Vec::with_capacity(all.len());
+        for mut rule in all {
+            let never =
+                |when: &Match| self.held.iter().chain(&marks).any(|held| held.is_opposite_of(when));
+            if rule.when.iter().any(never) {
+                continue;
+            }
+            if rule.when.iter().any(|when| self.held.contains(&when)) {
+                rule.to_mut().when.retain(|when| !self.held.contains(&when));
+            }
+            if changes_marks(&rule) || matches!(rule.then, Action::Jump(_)) {
+                marks.clear();
+            }
+            if let Action::Goto(to) = &rule.then
+                && rule.when.is_empty()
+                && chain.base.is_none()
+                && depth < DEEPEST_FLAT
+                && let Some(target) = self.chains.get(to)
+            {
+                met.extend(self.met(target, marks, depth + 1));
+                break;
+            }
+            met.push(rule);
+        }
+        met
+    }
+
+    /// Adds `rules` to `flat`. If they are the last ones, to lead back behind them is to stay.
+    fn lay_all(
+        &self,
+        rules: Vec<Cow<'r, Rule>>,
+        flat: &mut Vec<Cow<'r, Rule>>,
+        is_last: bool,
+        depth: usize,
+    ) {
+        let mut rules = VecDeque::from(rules);
+        while let Some(rule) = rules.pop_front() {
+            self.lay_flat(rule, &rules, flat, is_last, depth);
+        }
+    }
+
+    /// Adds `rule`, which `rest` is behind, to `flat`: a jump to rules that stay on the way is these
+    /// rules; another asks for what all rules there ask for.
+    fn lay_flat(
+        &self,
+        mut rule: Cow<'r, Rule>,
+        rest: &VecDeque<Cow<'r, Rule>>,
+        flat: &mut Vec<Cow<'r, Rule>>,
+        is_last: bool,
+        depth: usize,
+    ) {
+        let held = &self.held;
+        if rule.when.iter().any(|when| held.contains(&when)) {
+            rule.to_mut().when.retain(|when| !held.contains(&when));
         }
         let Action::Jump(to) = &rule.then else { return flat.push(rule) };
-        let target = chains.get(to).copied().filter(|_| depth < DEEPEST_FLAT);
-        let inside = target.into_iter().flat_map(|chain| &chain.rules);
-        let inside = inside.filter(|rule| may_match(rule, self.family)).take(MOST_FLAT + 1);
-        let inside: Vec<&'r Rule> = inside.collect();
-        let stays = |rule: &&Rule| !matches!(rule.then, Action::Return | Action::Goto(_));
+        let target = self.chains.get(to).copied().filter(|_| depth < DEEPEST_FLAT);
+        let small = target.filter(|target| target.rules.len() <= MOST_INSIDE);
+        let mut inside =
+            small.map(|target| self.met(target, Vec::new(), depth)).unwrap_or_default();
+        let left = self.left.get().checked_sub(inside.len());
+        let Some(left) = left.filter(|_| !inside.is_empty() && inside.len() <= MOST_FLAT) else {
+            return flat.push(rule);
+        };
+        self.left.set(left);
+        let common = asked_by_all(&inside).filter(|when| !rule.when.contains(when));
+        let mut more: Vec<Match> = common.cloned().collect();
+        // Whom the first rule leads back for their mark need not go there.
+        let asked =
+            inside[0].when.iter().filter(|when| !more.contains(when) && !rule.when.contains(when));
+        if let (Action::Return, [Match::Mark { mark, not }]) =
+            (&inside[0].then, &asked.collect::<Vec<_>>()[..])
+        {
+            more.push(Match::Mark { mark: *mark, not: !not });
+            inside.remove(0);
+        }
+        let leads_out = |inner: &Cow<'_, Rule>| match inner.then {
+            Action::Return => !is_last,
+            Action::Goto(_) => true,
+            _ => false,
+        };
+        if inside.iter().any(leads_out) {
+            rule.to_mut().when.extend(more);
+            return flat.push(rule);
+        }
+        let mut laid = Vec::with_capacity(inside.len());
+        self.lay_all(inside, &mut laid, is_last && rest.is_empty(), depth + 1);
+        let is_stable = !laid.iter().any(|inner| may_change(inner));
+        let passes =
+            |behind: &Cow<'_, Rule>| are_opposite(&behind.when, rule.when.iter().chain(&more));
+        if is_last && (rest.is_empty() || is_stable && rest.iter().all(passes)) {
+            for inner in laid.iter_mut().filter(|inner| inner.then == Action::Return) {
+                inner.to_mut().then = Action::Accept;
+            }
+        }
+        let leads_back = laid.iter().any(|inner| inner.then == Action::Return);
         // What may change on the way must be asked once only.
-        let is_once = inside.len() == 1 || rule.when.iter().all(lasts);
-        if is_once && inside.len() <= MOST_FLAT && !inside.is_empty() && inside.iter().all(stays) {
-            for inner in inside {
-                let more = inner.when.iter().filter(|when| !rule.when.contains(when));
-                let when = rule.when.iter().chain(more).cloned().collect();
-                let inner = Rule { when, ..inner.clone() };
-                self.lay_flat(Cow::Owned(inner), flat, depth + 1);
+        let lasts_there =
+            |when: &Match| lasts(when) || is_stable && matches!(when, Match::Mark { .. });
+        let mut asked = rule.when.iter().chain(&more);
+        if !leads_back && (laid.len() == 1 || asked.all(lasts_there)) {
+            for inner in laid {
+                let asked = || rule.when.iter().chain(&more);
+                let own = inner.when.iter().filter(|one| !asked().any(|when| when == *one));
+                let when = asked().chain(own).cloned().collect();
+                flat.push(Cow::Owned(Rule { when, ..inner.into_owned() }));
             }
             return;
         }
-        if let [first, rest @ ..] = &inside[..]
-            && inside.len() <= MOST_FLAT
-        {
-            let asks_too = |when: &&Match| {
-                lasts(when)
-                    && !rule.when.contains(when)
-                    && !held.contains(when)
-                    && rest.iter().all(|rule| rule.when.contains(when))
-            };
-            let common: Vec<Match> = first.when.iter().filter(asks_too).cloned().collect();
-            if !common.is_empty() {
-                rule.to_mut().when.extend(common);
-            }
-        }
+        rule.to_mut().when.extend(more);
         flat.push(rule);
     }
+}
+
+/// What all of `rules` ask for that holds for as long as a packet is in their base chain.
+fn asked_by_all<'m>(rules: &'m [Cow<'_, Rule>]) -> impl Iterator<Item = &'m Match> {
+    let (first, rest) = match rules {
+        [first, rest @ ..] if !rest.is_empty() => (&first.when[..], rest),
+        _ => (&[][..], rules),
+    };
+    first.iter().filter(|when| lasts(when) && rest.iter().all(|rule| rule.when.contains(when)))
+}
+
+/// Whether rules behind it in the chain may see the packet with another mark.
+fn may_change(rule: &Rule) -> bool {
+    changes_marks(rule) || matches!(rule.then, Action::Jump(_) | Action::Opaque(_))
+}
+
+/// Whether no packet matches both.
+fn are_opposite<'m>(one: &[Match], mut other: impl Iterator<Item = &'m Match>) -> bool {
+    other.any(|other| one.iter().any(|one| one.is_opposite_of(other)))
+}
+
+/// `rules`, of which two that are one are one: a change of the mark, and an accept behind it for the same
+/// packets; and what nft says in two rules: hand it over, and drop what nobody has taken.
+fn together(rules: Vec<Cow<'_, Rule>>) -> Vec<Cow<'_, Rule>> {
+    let mut all: Vec<Cow<'_, Rule>> = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let is_same = |before: &Rule| {
+            let may_change =
+                |when: &Match| matches!(when, Match::Mark { .. } | Match::Opaque { .. });
+            rule.when == before.when && !rule.when.iter().any(may_change)
+        };
+        let one = all.last().filter(|before| is_same(before));
+        let one = one.and_then(|before| match (&before.then, &rule.then) {
+            (Action::SetMark(change), Action::Accept) => Some(Action::MarkAndAccept(*change)),
+            (Action::Tproxy { port, mark, on_miss: OnMiss::Continue }, Action::Drop) => {
+                Some(Action::Tproxy { port: *port, mark: *mark, on_miss: OnMiss::Drop })
+            }
+            _ => None,
+        });
+        match (one, all.last_mut()) {
+            (Some(then), Some(before)) => before.to_mut().then = then,
+            _ => all.push(rule),
+        }
+    }
+    all
 }
 
 /// The rules of a chain that can match a packet of `family`, with those of the chain in which a negated
@@ -146,6 +282,12 @@ const DEEPEST_FLAT: usize = 8;
 /// Most rules of a chain that stand in the place of a jump to it.
 const MOST_FLAT: usize = 64;
 
+/// Most rules that are looked at behind all jumps of a chain.
+const MOST_LAID: usize = 1024;
+
+/// Most rules of a chain that is looked at for that.
+const MOST_INSIDE: usize = 256;
+
 /// Most rules in a row that are [`gathered`].
 const MOST_GATHERED: usize = 128;
 
@@ -159,7 +301,7 @@ fn gathered(rules: Vec<Cow<'_, Rule>>) -> Vec<Cow<'_, Rule>> {
         if !rule.when.iter().any(tells_apart) || all.len() - start >= MOST_GATHERED {
             start = all.len();
         }
-        // What a proxy leaves is dropped by the next rule, which has to stay there.
+        // What a proxy leaves may be dropped by the next rule, which has to stay there.
         let is_alike = |known: &Cow<'_, Rule>| {
             known.then == rule.then && !matches!(rule.then, Action::Tproxy { .. })
         };

@@ -46,6 +46,11 @@ impl Walk<'_> {
                     OnMiss::Continue => return miss,
                 }
             }
+            Action::MarkAndAccept(change) => {
+                let change = self.space.mark_change(*change);
+                self.set_mark(packets, |bits, shift| masked(bits[shift], change, shift));
+                self.accept(packets);
+            }
             Action::SetMark(change) => {
                 let change = self.space.mark_change(*change);
                 self.set_mark(packets, |bits, shift| masked(bits[shift], change, shift));

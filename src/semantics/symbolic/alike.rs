@@ -33,6 +33,7 @@ pub(crate) fn is_once_enough(then: &Action, is_marking: impl FnOnce(&Name) -> bo
         | Action::Drop
         | Action::Return
         | Action::Goto(_)
+        | Action::MarkAndAccept(_)
         | Action::Redirect { .. }
         | Action::Snat { .. }
         | Action::Dnat { .. }

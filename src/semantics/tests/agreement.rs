@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::arbitrary::{packet, packet_of_others, ruleset, ruleset_of_others};
-use crate::ir::{CtState, Direction, Match, OwnerIs, Rule, Ruleset};
+use crate::ir::{Action, CtState, Direction, Match, OwnerIs, Rule, Ruleset};
 use crate::net::{Families, Name};
 use crate::semantics::diagram::Function;
 use crate::semantics::field::Field;
@@ -142,6 +142,7 @@ pub(super) enum Mutation {
     Negate,
     DropMatch,
     Action(usize),
+    Leave,
     Families,
 }
 
@@ -152,6 +153,7 @@ pub(super) fn mutation() -> impl Strategy<Value = Mutation> {
         Just(Mutation::Negate),
         Just(Mutation::DropMatch),
         (0_usize..40).prop_map(Mutation::Action),
+        Just(Mutation::Leave),
         Just(Mutation::Families),
     ]
 }
@@ -186,9 +188,15 @@ pub(super) fn mutate(ruleset: &Ruleset, mutation: &Mutation, at: usize) -> Rules
         Mutation::Action(other) => {
             let then = actions[other % actions.len()].clone();
             // A jump from another chain may lead backwards, which the kernel refuses.
-            if !matches!(then, crate::ir::Action::Jump(_) | crate::ir::Action::Goto(_)) {
+            if !matches!(then, Action::Jump(_) | Action::Goto(_)) {
                 rules[rule].then = then;
             }
+        }
+        Mutation::Leave => {
+            rules[rule].then = match rules[rule].then {
+                Action::Return => Action::Accept,
+                _ => Action::Return,
+            };
         }
         Mutation::Families => {
             rules[rule].families = match rules[rule].families {

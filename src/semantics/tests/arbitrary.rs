@@ -128,6 +128,7 @@ fn action(place: usize) -> impl Strategy<Value = Action> {
         2 => (change.clone(), select(&[15006, 15007]), on_miss)
             .prop_map(|(mark, port, on_miss)| Action::Tproxy { port, mark, on_miss }),
         2 => change.clone().prop_map(Action::SetMark),
+        1 => change.clone().prop_map(Action::MarkAndAccept),
         2 => change.prop_map(Action::SetConnmark),
         1 => masks.clone().prop_map(Action::SaveMark),
         1 => masks

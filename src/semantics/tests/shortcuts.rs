@@ -7,6 +7,7 @@ use super::agreement::{by_item, mutate, mutation, renamed};
 use super::arbitrary::ruleset;
 use crate::ir::{Match, OwnerIs, Ruleset};
 use crate::optimise::optimise;
+use crate::optimise::tests::ladder;
 use crate::reader::nft;
 use crate::semantics::compare::{Scope, pairs, places};
 use crate::semantics::diagram::Function;
@@ -17,16 +18,25 @@ use crate::semantics::structure::Structure;
 use crate::semantics::witness::packet;
 use crate::semantics::{compare, compare_beside};
 
-/// Whether the comparison finds nothing.
-fn is_equal(left: &Ruleset, right: &Ruleset) -> bool {
-    compare(left, right) == Ok(vec![]) && compare_beside(left, right, true) == Ok(vec![])
+/// Whether the comparison finds nothing, where others have rules in the base chains if `shared`.
+fn is_equal_beside(left: &Ruleset, right: &Ruleset, shared: bool) -> bool {
+    compare(left, right) == Ok(vec![]) && compare_beside(left, right, shared) == Ok(vec![])
 }
 
-/// Whether every hook of both is built the same.
+/// Whether the comparison finds nothing, whatever others have.
+fn is_equal(left: &Ruleset, right: &Ruleset) -> bool {
+    is_equal_beside(left, right, true)
+}
+
+/// Whether every hook of both is built the same, with nothing of others in the base chains.
 fn is_built_the_same(left: &Ruleset, right: &Ruleset) -> bool {
+    is_built_the_same_beside(left, right, false)
+}
+
+fn is_built_the_same_beside(left: &Ruleset, right: &Ruleset, shared: bool) -> bool {
     places(&[left, right]).into_iter().all(|(hook, family)| {
         let schedules = [left, right].map(|side| side.schedules(hook, family).unwrap());
-        Structure::of(family).is_same([&schedules[0], &schedules[1]])
+        Structure::of(family, shared).is_same([&schedules[0], &schedules[1]])
     })
 }
 
@@ -87,10 +97,11 @@ proptest! {
     fn what_is_built_the_same_is_equal(
         ruleset in ruleset(),
         (mutation, at) in (mutation(), 0_usize..100),
+        shared in any::<bool>(),
     ) {
         let other = spelled_otherwise(&mutate(&ruleset, &mutation, at));
-        if is_built_the_same(&ruleset, &other) {
-            prop_assert!(is_equal(&ruleset, &other));
+        if is_built_the_same_beside(&ruleset, &other, shared) {
+            prop_assert!(is_equal_beside(&ruleset, &other, shared));
         }
     }
 
@@ -101,7 +112,26 @@ proptest! {
     ) {
         let other = optimise(mutate(&ruleset, &mutation, at));
         if is_built_the_same(&ruleset, &other) {
-            prop_assert!(is_equal(&ruleset, &other));
+            prop_assert!(is_equal_beside(&ruleset, &other, false));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 2_000 } else { 100_000 }))]
+
+    #[test]
+    fn a_ladder_that_is_built_the_same_is_equal(
+        ruleset in ladder(),
+        mutations in vec((mutation(), 0_usize..100), 0..3),
+        (shortens, shared) in any::<(bool, bool)>(),
+    ) {
+        let mutant = mutations.iter().fold(ruleset.clone(), |ruleset, (mutation, at)| {
+            mutate(&ruleset, mutation, *at)
+        });
+        let other = if shortens { optimise(mutant) } else { mutant };
+        if is_built_the_same_beside(&ruleset, &other, shared) {
+            prop_assert!(is_equal_beside(&ruleset, &other, shared));
         }
     }
 }
@@ -158,6 +188,10 @@ const CHAINS: &str = "\
     chain asked { meta skuid 1 return; meta mark 1 drop; }
     chain tagged { meta mark set 1; tcp dport 80 jump x; }
     chain back { tcp dport 80 return; drop; }
+    chain lo-own { meta skuid 7 accept; meta skgid 7 drop; }
+    chain past { meta mark 1 return; tcp dport 80 meta mark set 1; meta skuid 9 drop; meta mark 1 drop; }
+    chain rest { tcp dport 80 meta mark set 1; meta skuid 9 drop; meta mark 1 drop; }
+    chain less { tcp dport 80 meta mark set 1; meta skuid 9 drop; }
 ";
 
 /// A chain at output with these rules, beside [`CHAINS`]. Who is not of a group may be nobody.
@@ -240,6 +274,10 @@ fn two_ways_to_say_a_rule_are_built_the_same() {
         // A chain of one rule, and that rule.
         (&["meta mark 3 jump z-rest"], &["meta mark 3 tcp dport 80 jump x"]),
         (&["meta mark 3 jump x"], &["meta mark 3 meta l4proto tcp redirect to :15001"]),
+        // A change of the mark and an accept, and a rule that does both.
+        (&["ct state new jump m"], &["ct state new meta mark set 1 accept"]),
+        // Whom the first rule of a chain leads back for their mark, and who go past it.
+        (&["meta skuid 7 jump past"], &["meta skuid 7 meta mark != 1 jump rest"]),
         // What all rules of a chain ask, asked on the way there, or in its place.
         (&["jump tcp-only"], &["meta l4proto tcp jump tcp-only"]),
         (&["jump tcp-only"], &["meta l4proto tcp jump asked"]),
@@ -247,6 +285,17 @@ fn two_ways_to_say_a_rule_are_built_the_same() {
         (
             &["oifname \"lo\" meta mark set 1", "oifname \"lo\" tcp dport 80 jump x"],
             &["oifname \"lo\" jump tagged"],
+        ),
+        // What no packet gets to.
+        (&["return"], &["return", "return", "drop"]),
+        // Loopback in a chain of its own, where it is asked for once.
+        (
+            &[
+                "oifname \"lo\" meta skuid 7 return",
+                "oifname \"lo\" meta skgid 7 drop",
+                "meta skuid 8 drop",
+            ],
+            &["oifname \"lo\" jump lo-own", "meta skuid 8 drop"],
         ),
         // To lead back from a base chain, and to accept.
         (&["meta skuid 7 return"], &["meta skuid 7 accept"]),
@@ -273,7 +322,6 @@ fn nearly_the_same_is_not_built_the_same() {
         (&["meta skuid 7 return"], &["meta skuid != 7 return"]),
         (&["tcp dport 80 jump x"], &["tcp dport 80 goto x"]),
         (&["ip daddr 10.0.0.1 return"], &["ip saddr 10.0.0.1 return"]),
-        (&["return"], &["return", "return", "drop"]),
         (
             &["oifname \"lo\" meta skgid != 5 return", "meta skgid 7 return"],
             &["oifname \"lo\" return", "meta skgid 7 return"],
@@ -285,9 +333,20 @@ fn nearly_the_same_is_not_built_the_same() {
             &["meta mark 2 jump tagged"],
         ),
         (
-            &["oifname \"lo\" tcp dport 80 return", "oifname \"lo\" drop"],
-            &["oifname \"lo\" jump back"],
+            &["oifname \"lo\" tcp dport 80 return", "oifname \"lo\" drop", "meta skuid 7 drop"],
+            &["oifname \"lo\" jump back", "meta skuid 7 drop"],
         ),
+        // What one rule takes, and another finds again behind a change.
+        (
+            &["meta mark 1 accept", "meta skuid 7 meta mark set 1", "meta mark 1 drop"],
+            &["meta mark 1 accept", "meta skuid 7 meta mark set 1"],
+        ),
+        // Other marks, and no way back.
+        (&["meta skuid 7 jump past"], &["meta skuid 7 meta mark != 2 jump rest"]),
+        (&["meta skuid 7 jump past"], &["meta skuid 7 jump rest"]),
+        (&["meta skuid 7 jump past"], &["meta skuid 7 meta mark != 1 jump less"]),
+        (&["meta skuid 7 goto past"], &["meta skuid 7 meta mark != 1 goto rest"]),
+        (&["ct state new jump m"], &["ct state new meta mark set 2 accept"]),
         // What some rules of a chain ask, and what is asked of others on the way to another one.
         (&["jump asked"], &["meta l4proto tcp jump asked"]),
         (&["meta l4proto udp jump tcp-only"], &["meta l4proto udp jump asked"]),

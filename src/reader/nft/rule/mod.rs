@@ -439,6 +439,17 @@ impl Spec {
     }
 
     fn act(&mut self, then: Action, needs_connection: bool) {
+        if let Some(Step {
+            families, then: last @ Action::SetMark(_), needs_connection: false, ..
+        }) = self.steps.last_mut()
+            && let Action::SetMark(change) = *last
+            && then == Action::Accept
+            && *families == self.families
+            && self.when == [[]]
+        {
+            *last = Action::MarkAndAccept(change);
+            return;
+        }
         let mut when = std::mem::replace(&mut self.when, vec![Vec::new()]);
         when.iter_mut().for_each(tidy);
         self.steps.push(Step { families: self.families, when, then, needs_connection });

@@ -309,6 +309,10 @@ fn actions() {
         (json!([set_mark(packet(), json!(1337))]), Action::SetMark(change(all, 1337))),
         (json!([set_mark(packet(), and(packet(), 0xff))]), Action::SetMark(change(!0xff, 0))),
         (
+            json!([set_mark(packet(), json!(1337)), { "accept": null }]),
+            Action::MarkAndAccept(change(all, 1337)),
+        ),
+        (
             json!([set_mark(packet(), json!({ "|": [and(packet(), 0xffff_f539), 0x539] }))]),
             Action::SetMark(change(0xfff, 0x539)),
         ),
