@@ -143,7 +143,7 @@ impl Compilation {
             let unproved = self.prove(&[policy], view, before).err();
             let unproved = unproved.as_ref().and_then(|failure| failure.diagnostics.first());
             let why = unproved.map(|found| found.problem.to_string()).unwrap_or_default();
-            Since::unknown(format!("every packet fares the same, but {why}"))
+            Since::unknown(format!("every packet is treated the same, but {why}"))
         })
     }
 
@@ -247,7 +247,10 @@ impl Compilation {
         if others.is_empty() {
             return Since::Same;
         }
-        Since::unknown(format!("every packet fares the same; it differs {}", others.join(" and ")))
+        Since::unknown(format!(
+            "every packet is treated the same; it differs {}",
+            others.join(" and ")
+        ))
     }
 }
 
@@ -402,7 +405,7 @@ mod tests {
                 );
             }
             for (view, from, to, said) in [
-                (View::Nft, "delete table ip6 istio-proxy-nat\n", "\n", "fares the same, but"),
+                (View::Nft, "delete table ip6 istio-proxy-nat\n", "\n", "is treated the same, but"),
                 (View::Nft, "th dport 25", "th dport ssh", "cannot be read exactly"),
                 (iptables, "-A OUTPUT", "-I OUTPUT", "cannot be read exactly"),
                 (View::Policy, "sidecar", "side", "no policy any longer"),

@@ -136,7 +136,9 @@ impl Verify {
         let head = namespace.map_or("", |(_, head)| head);
         self.answer.print(
             Asked { pair: [policy, rules], sides: Sides::PolicyAndRules, compare: self.compare() },
-            |families| format!(": every packet of {families} fares under {done} as {says} says"),
+            |families| {
+                format!(": under {done}, every packet of {families} is treated as {says} says")
+            },
             |ways| format!("{head}different in {ways}: what {says} says, and {done}\n"),
             (messages, "verify/different", &self.file),
             namespace.map(|(loaded, _)| loaded),
@@ -271,7 +273,7 @@ impl Verify {
             Asked { pair: [policy, &others], sides: Sides::AloneAndBeside, compare: &beside },
             |families| {
                 format!(
-                    ": all traffic of {families} that {says} touches fares as it says beside {done}"
+                    ": beside {done}, all traffic of {families} that {says} touches is treated as it says"
                 )
             },
             |ways| {

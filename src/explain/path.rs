@@ -42,6 +42,7 @@ pub struct ClauseWords {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum LocatorWords {
     /// The kernel's number for it, which `nft delete rule` takes behind the table and the chain.
     Handle(u64),

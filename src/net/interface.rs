@@ -31,6 +31,7 @@ pub struct Interface {
 
 /// Why a text is not an [`Interface`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadInterface {
     /// There is nothing.
     #[error("a name has at least one character")]

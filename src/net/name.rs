@@ -15,6 +15,7 @@ pub struct Name(String);
 
 /// Why a text is not a [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadName {
     /// It does not begin with a letter.
     #[error("a name begins with a letter")]

@@ -12,6 +12,7 @@ pub struct Target([u16; 4]);
 
 /// Why a text is not a [`Target`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadTarget {
     /// It is not three numbers, or four, with dots between.
     #[error("a version of nft is three numbers, such as `{}`", Target::OLDEST.number())]

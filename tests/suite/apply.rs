@@ -119,7 +119,7 @@ fn applying_twice_is_applying_once_and_leaves_counters_alone() {
         assert!(name > 0);
         let loaded = apply(&netns, policy, &[]);
         assert!(
-            loaded.starts_with("loaded: traffic of this namespace fares as policy"),
+            loaded.starts_with("loaded: traffic of this namespace is treated as policy"),
             "{loaded}"
         );
         is_loaded(&netns, policy);
@@ -157,7 +157,7 @@ fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
     let nothing = (netns.ruleset(), netns.routing());
     let said = apply(&netns, TPROXY, &["--dry-run"]);
     for part in [
-        "nothing was changed; if this is done, traffic of this namespace fares as policy",
+        "nothing was changed; if this is done, traffic of this namespace is treated as policy",
         "ip -4 rule add fwmark 0x539/0xffffffff table 133 protocol 87",
         "nft -f -: ",
     ] {
@@ -540,7 +540,7 @@ fn other_namespaces_are_entered_without_nsenter() {
     let netns = Netns::new();
     let pid = netns.pid();
     let output = weir(&["apply", TPROXY, "--netns", &pid]);
-    let place = format!("loaded: traffic of the namespace of process {pid} fares as policy");
+    let place = format!("loaded: traffic of the namespace of process {pid} is treated as policy");
     assert!(said(&output).starts_with(&place), "{output:?}");
     is_loaded(&netns, TPROXY);
     let output = weir(&["remove", TPROXY, "--netns", &pid]);

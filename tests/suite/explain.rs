@@ -454,7 +454,7 @@ fn what_is_loaded_is_verified() {
         assert!(done.ok, "{done:?}");
         let done = verify();
         assert!(done.ok, "{done:?}");
-        assert!(done.out.contains("fares under this namespace as"), "{done:?}");
+        assert!(done.out.contains("under this namespace, every packet"), "{done:?}");
         netns.flush();
         for (view, program) in [("iptables", "iptables"), ("ip6tables", "ip6tables")] {
             let text = crate::cli::weir(&["compile", policy, "--emit", view]);

@@ -58,7 +58,8 @@ fn a_namespace_is_asked_whether_the_policy_is_loaded() {
     let said = verify(&netns, DEFAULT, 1, "not loaded: this namespace has none of the tables");
     assert!(said.len() < 240, "{said}");
     load(&netns, DEFAULT);
-    let said = verify(&netns, DEFAULT, 0, "equal: every packet of IPv4 and IPv6 fares under this");
+    let said =
+        verify(&netns, DEFAULT, 0, "equal: under this namespace, every packet of IPv4 and IPv6");
     assert!(said.contains("routing: all that the policy needs is there"), "{said}");
     // Another policy has tables of the same names.
     verify(&netns, TPROXY, 1, "loaded, but not as policy");
@@ -148,7 +149,7 @@ fn routing_is_part_of_what_is_asked() {
     }
     let netns = namespace();
     netns.load(stdout(&weir(&["compile", TPROXY])));
-    let missing = "loaded, but routing is missing; the rules are equal: every packet of";
+    let missing = "loaded, but routing is missing; the rules are equal: under this";
     let said = verify(&netns, TPROXY, 1, missing);
     assert!(said.contains("not there; `weir compile --emit routing` adds it"), "{said}");
     assert!(said.contains("IPv4 rule: mark 0x539"), "{said}");
@@ -173,7 +174,7 @@ fn namespaces_are_asked_by_process_by_name_and_all() {
     let (pid, other) = (with.pid(), without.pid());
     let output = weir(&["verify", DEFAULT, "--netns", &pid]);
     let place = format!("the namespace of process {pid}");
-    let said = says(&output, 0, "equal: every packet of IPv4 and IPv6 fares under the namespace");
+    let said = says(&output, 0, "equal: under the namespace");
     assert!(said.contains(&place), "{said}");
     says(&weir(&["verify", DEFAULT, "--netns", &other]), 1, "not loaded: the namespace of process");
     let packet = "outbound tcp to 10.96.0.1:443 user 1000";
@@ -223,7 +224,7 @@ fn routing_that_was_not_looked_at_qualifies_the_answer() {
     let arguments =
         [&path, env!("CARGO_BIN_EXE_weir"), "verify", policy.to_str().unwrap(), "--live"];
     let output = netns.command("env", &arguments).output().unwrap();
-    let said = says(&output, 3, "equal as far as known: every packet of IPv4 and IPv6 fares under");
+    let said = says(&output, 3, "equal as far as known: under");
     assert!(said.contains("as policy `istio` says, but for routing"), "{said}");
     assert!(said.contains("routing was not looked at: `ip` is not installed"), "{said}");
 }

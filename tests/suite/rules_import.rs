@@ -364,7 +364,7 @@ fn rules_of_others_that_decide_first_are_told() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let said = stderr(&output);
     assert!(
-        said.contains("beside them, traffic of `istio` fares otherwise, for example "),
+        said.contains("beside them, traffic of `istio` is treated differently, for example "),
         "{said}"
     );
     assert!(

@@ -148,7 +148,11 @@ impl Apply {
             Decided::Kept => "",
             Decided::Pending => "; undone again unless `weir apply --confirmed` is run in time",
         };
-        say(&format!("{did} traffic of {place} fares as {name} says{answer}{how}"), &done, &lines)
+        say(
+            &format!("{did} traffic of {place} is treated as {name} says{answer}{how}"),
+            &done,
+            &lines,
+        )
     }
 
     /// The process that puts back what was there, if it is asked for and there is anything to put back.

@@ -58,7 +58,10 @@ impl Screen<'_> {
         let is_unfolded = self.all || ordinary == 0;
         if is_unfolded && !corners.is_empty() {
             let heading = if ordinary == 0 {
-                format!("No ordinary packet fares otherwise, but packets {} do", reasons(&corners))
+                format!(
+                    "No ordinary packet is treated differently, but packets {} are",
+                    reasons(&corners)
+                )
             } else {
                 format!("Corners: packets {}", reasons(&corners))
             };

@@ -144,7 +144,7 @@ fn totals(report: &Report, coverage: bool) -> Vec<String> {
         let noticed = all().filter(|mutant| mutant.fate == Fate::Noticed).count();
         let same = all().filter(|mutant| mutant.fate == Fate::Same).count();
         lines.push(format!(
-            "{}: {noticed} noticed, {} unnoticed, {same} under which every packet fares the same",
+            "{}: {noticed} noticed, {} unnoticed, {same} that treat every packet the same",
             counted(all().count(), "change", "changes"),
             all().count() - noticed - same
         ));

@@ -19,7 +19,7 @@ pub enum Remark {
     },
     /// Something that rules of others do to what a policy has to do with.
     #[error(
-        "beside them, traffic of `{policy}` fares otherwise, for example {packet}: {alone} alone, and {all} \
+        "beside them, traffic of `{policy}` is treated differently, for example {packet}: {alone} alone, and {all} \
          by all rules"
     )]
     InTheWay {
