@@ -129,7 +129,7 @@ impl fmt::Display for TableName<'_> {
 }
 
 /// The families that a table sees, as nft calls them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TableFamily {
     Inet,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::ast::TableName;
 use super::{
     At, Beside, Chain, Command, Elements, Object, Place, ReadError, ReadProblem, Right, Rule,
-    Script, Set, Statement, Table, Value, Verb, Verdict, absent, bad, refused,
+    Script, Set, Statement, Table, TableFamily, Value, Verb, Verdict, absent, bad, refused,
 };
 use crate::ir::Base;
 
@@ -68,18 +68,22 @@ impl Script<'_> {
         in_order: bool,
         errors: &mut Vec<ReadError>,
     ) -> State<'s> {
-        let mut run = Run { state: before, in_order };
+        let mut run = Run { tables: Vec::new(), table_at: HashMap::new(), in_order };
+        before.tables.into_iter().for_each(|table| run.add(table));
         for command in &self.commands {
             if let Err(problem) = run.command(command) {
                 errors.push(ReadError { at: Place::from(command.at), problem });
             }
         }
-        run.state
+        State { tables: run.tables.into_iter().flatten().collect() }
     }
 }
 
 struct Run<'s> {
-    state: State<'s>,
+    /// Those that are there, and a place for each that was.
+    tables: Vec<Option<TableState<'s>>>,
+    /// Where the tables of a family and name are.
+    table_at: HashMap<(TableFamily, &'s str), usize>,
     in_order: bool,
 }
 
@@ -91,10 +95,12 @@ impl<'s> Run<'s> {
         match (&command.object, verb) {
             (Object::Remark(_) | Object::Passive, _) => Ok(()),
             (Object::Ruleset(family), _) => {
-                let is_of = |table: &TableState<'_>| {
-                    family.as_deref().is_none_or(|family| table.name.family.name() == family)
-                };
-                self.state.tables.retain(|table| !is_of(table));
+                let is_of =
+                    |of: TableFamily| family.as_deref().is_none_or(|family| of.name() == family);
+                for table in &mut self.tables {
+                    table.take_if(|table| is_of(table.name.family));
+                }
+                self.table_at.retain(|(of, _), _| !is_of(*of));
                 Ok(())
             }
             (object, Verb::Delete) => self.delete(object),
@@ -148,14 +154,14 @@ impl<'s> Run<'s> {
             return Err(super::unknown("flag", flag));
         }
         let dormant = table.flags.iter().any(|flag| flag == "dormant");
-        match self.state.tables.iter_mut().find(|known| *known.name == table.name) {
+        match self.table(&table.name).ok() {
             Some(_) if verb == Verb::Create => Err(exists("table", &table.name.name)),
             Some(known) => {
                 known.dormant = dormant;
                 Ok(())
             }
             None => {
-                self.state.tables.push(TableState {
+                self.add(TableState {
                     name: &table.name,
                     dormant,
                     chains: Vec::new(),
@@ -293,8 +299,9 @@ impl<'s> Run<'s> {
     fn delete(&mut self, object: &'s Object<'s>) -> Done {
         match object {
             Object::Table(table) => {
-                self.table(&table.name)?;
-                self.state.tables.retain(|known| *known.name != table.name);
+                let key = (table.name.family, &*table.name.name);
+                let at = self.table_at.remove(&key).ok_or_else(|| absent("table", &table.name))?;
+                self.tables[at] = None;
                 Ok(())
             }
             Object::Chain { table, chain } => {
@@ -329,8 +336,14 @@ impl<'s> Run<'s> {
     }
 
     fn table(&mut self, name: &TableName<'_>) -> Result<&mut TableState<'s>, ReadProblem> {
-        let found = self.state.tables.iter_mut().find(|table| table.name == name);
+        let at = self.table_at.get(&(name.family, &*name.name));
+        let found = at.and_then(|at| self.tables[*at].as_mut());
         found.ok_or_else(|| absent("table", name))
+    }
+
+    fn add(&mut self, table: TableState<'s>) {
+        self.table_at.insert((table.name.family, &table.name.name), self.tables.len());
+        self.tables.push(Some(table));
     }
 }
 

@@ -280,9 +280,9 @@ impl<'a> Walk<'a, '_> {
                 continue;
             }
             self.run.trace.push(step);
-            let before = self.run.outcome.clone();
+            let before = self.run.outcome.so_far();
             let flow = self.act(place, &rule.then);
-            self.version += usize::from(self.run.outcome != before);
+            self.version += usize::from(self.run.outcome.so_far() != before);
             if let Some(flow) = flow {
                 return flow;
             }

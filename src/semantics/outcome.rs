@@ -52,6 +52,17 @@ impl Outcome {
             targets: BTreeSet::new(),
         }
     }
+
+    /// What tells one state of a walk from the next, as the walk itself adds to them: of the targets, of
+    /// which there may be very many, how many they are.
+    pub(super) fn so_far(&self) -> (Self, usize) {
+        let Self { verdict, tproxy, mark, routed, connmark, zone, untracked, .. } = *self;
+        let translation = self.translation.clone();
+        let targets = BTreeSet::new();
+        let all =
+            Self { verdict, translation, tproxy, mark, routed, connmark, zone, untracked, targets };
+        (all, self.targets.len())
+    }
 }
 
 /// Whether a packet goes on.

@@ -198,7 +198,7 @@ fn whatever_reads_a_policy_is_bounded() {
 fn many_policies_are_chosen() {
     let count = 5_000;
     let name = |at: usize| format!("p{at}");
-    let text: String = (0..count).map(|at| format!("sidecar {} {{}}\n", name(at))).collect();
+    let text = (0..count).fold(String::new(), |text, at| text + "sidecar " + &name(at) + " {}\n");
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("many.weir"), text).unwrap();
     let chosen: Vec<String> = (0..count).map(|at| format!("--policy={}", name(at))).collect();
