@@ -1,7 +1,8 @@
 //! How much is in a text with rules, counted before rules are made of it, which are many times as large.
 
-/// Most terms of one text of iptables, as iptables-save prints it: words, and four more a line. A million
-/// rules of six words are as many; what is made of them takes less than 1 GiB.
+/// Most terms of one text of iptables, as iptables-save prints it: words, and twelve more a line. Half a
+/// million rules of eight words are as many; what is made of them takes less than 1 GiB, even if each has a
+/// target that nobody knows.
 pub const MOST_IPTABLES: usize = 10_000_000;
 
 /// Most terms of a script or listing of nft: words, braces, commas and colons, and four more a line or `;`.
@@ -10,14 +11,17 @@ pub const MOST_NFT: usize = 3_500_000;
 /// Most terms of a text of libnftables JSON: opening braces and brackets, commas and colons.
 pub const MOST_JSON: usize = 5_000_000;
 
-/// What a line counts beside its words: an empty rule takes memory, too.
+/// What a line of nft counts beside its words: an empty rule takes memory, too.
 const LINE: usize = 4;
+
+/// What a line of iptables counts: the text of a rule that is not understood is kept.
+const RULE: usize = 12;
 
 /// The terms of a line of iptables. An empty one is one, for its place is kept.
 pub(super) fn of_line(line: &str) -> usize {
     match line.split_whitespace().count() {
         0 => 1,
-        words => words + LINE,
+        words => words + RULE,
     }
 }
 
@@ -74,12 +78,12 @@ fn past(text: &str, most: usize, mut terms: impl FnMut(u8) -> usize) -> Option<u
 
 #[cfg(test)]
 mod tests {
-    use super::{LINE, MOST_JSON, MOST_NFT, of_line, past_json, past_nft};
+    use super::{LINE, MOST_JSON, MOST_NFT, RULE, of_line, past_json, past_nft};
 
     #[test]
     fn lines_of_iptables_count_beside_their_words() {
         assert_eq!(of_line(" "), 1);
-        assert_eq!(of_line("-A OUTPUT  -j ACCEPT"), 4 + LINE);
+        assert_eq!(of_line("-A OUTPUT  -j ACCEPT"), 4 + RULE);
     }
 
     #[test]
