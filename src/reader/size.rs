@@ -1,9 +1,12 @@
 //! How much is in a text with rules, counted before rules are made of it, which are many times as large.
 
 /// Most terms of one text of iptables, as iptables-save prints it: words, and twelve more a line. Half a
-/// million rules of eight words are as many; what is made of them takes less than 1 GiB, even if each has a
-/// target that nobody knows.
+/// million rules of eight words are as many; what is made of them takes less than 1 GiB.
 pub const MOST_IPTABLES: usize = 10_000_000;
+
+/// Most rules of one text of iptables with targets that nobody knows: each counts for itself where packets
+/// are followed and compared.
+pub const MOST_UNKNOWN: usize = 250_000;
 
 /// Most terms of a script or listing of nft: words, braces, commas and colons, and four more a line or `;`.
 pub const MOST_NFT: usize = 3_500_000;
@@ -14,7 +17,7 @@ pub const MOST_JSON: usize = 5_000_000;
 /// What a line of nft counts beside its words: an empty rule takes memory, too.
 const LINE: usize = 4;
 
-/// What a line of iptables counts: the text of a rule that is not understood is kept.
+/// What a line of iptables counts beside its words: the text of what is not followed is kept.
 const RULE: usize = 12;
 
 /// The terms of a line of iptables. An empty one is one, for its place is kept.

@@ -68,6 +68,11 @@ impl Settings {
         let file = sources.add(name, text);
         let text = sources.file(file).text.clone();
         let mut reading = Reading { file, found: Vec::new() };
+        if text.len() > MOST_BYTES {
+            let why = format!("a weir.toml has at most {MOST_BYTES} bytes").into();
+            let found = Problem::NotToml { why }.at(reading.span(&(0..0)), "");
+            return Err((sources, vec![found]));
+        }
         let settings = match DeTable::parse(&text) {
             Ok(table) => reading.settings(table.get_ref()),
             Err(error) => {
@@ -108,6 +113,9 @@ impl Settings {
         }
     }
 }
+
+/// Most bytes of a `weir.toml`: what is made of it takes a few hundred times as many.
+const MOST_BYTES: usize = 1 << 20;
 
 const KEYS: &[&str] = &["policies", "group-file", "golden"];
 const GOLDEN_KEYS: &[&str] =

@@ -40,7 +40,11 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, GeneralReason> {
         let said = error.without_snippet().to_string();
         GeneralReason::Unreadable {
             form: "YAML",
-            why: said.split(" at line ").next().unwrap_or_default().to_owned(),
+            why: if said.contains("budget breached") {
+                format!("it has more than {MOST_NODES} values, or aliases repeat too much")
+            } else {
+                said.split(" at line ").next().unwrap_or_default().to_owned()
+            },
             line: place.map_or(1, |place| place.line()),
             column: place.map_or(1, |place| place.column()),
         }

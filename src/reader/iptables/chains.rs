@@ -7,6 +7,7 @@ use super::words::Words;
 use super::{Options, ReadError, ReadProblem};
 use crate::ir::{BuiltInTable, Hook, Locator};
 use crate::net::Family;
+use crate::reader::size::MOST_UNKNOWN;
 use crate::reader::{is_among, left_out};
 
 /// Checks the name of a chain that is about to be made.
@@ -39,9 +40,14 @@ pub(super) fn parse(
         let problem = ReadProblem::NoCommit;
         errors.push(ReadError { family, line: parser.line, chain: None, problem });
     }
+    let mut unknown = 0;
     for (table, text) in &mut parser.text.tables {
-        if !options.to_load {
-            text.name_targets(*table, options);
+        if !options.to_load
+            && let Some(line) = text.name_targets(*table, options, &mut unknown)
+        {
+            let problem = ReadProblem::TooManyUnknown { most: MOST_UNKNOWN };
+            errors.push(ReadError { family, line, chain: None, problem });
+            return Text::default();
         }
         errors.extend(text.loose_ends(family, options));
     }

@@ -149,8 +149,14 @@ pub enum ReadProblem {
         policy: String,
     },
     /// More than is read of one text: see [`size`].
-    #[error("more than {most} words, of which a line counts four more: give less at once")]
+    #[error("more than {most} words, of which a line counts twelve more: give less at once")]
     TooLarge {
+        /// The most.
+        most: usize,
+    },
+    /// More rules with targets that nobody knows than are read of one text: see [`size`].
+    #[error("more than {most} rules with unknown targets: give less at once")]
+    TooManyUnknown {
         /// The most.
         most: usize,
     },

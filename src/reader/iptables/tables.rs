@@ -9,6 +9,7 @@ use crate::ir::{
     from_iptables_chain,
 };
 use crate::net::{Families, Family, Name};
+use crate::reader::size::MOST_UNKNOWN;
 use crate::reader::{Found, circle, drop_at_end, is_among};
 
 /// One family's text.
@@ -114,12 +115,17 @@ const LONGEST_NAME: usize = 28;
 
 impl TableText {
     /// Makes targets of jumps to what is no chain of the table: such a text is of a kernel that knows
-    /// them.
-    pub(super) fn name_targets(&mut self, table: BuiltInTable, options: &Options) {
+    /// them. `unknown` counts them; what is returned is the line of the first that is too much.
+    pub(super) fn name_targets(
+        &mut self,
+        table: BuiltInTable,
+        options: &Options,
+        unknown: &mut usize,
+    ) -> Option<usize> {
         let Self { chains, by_name } = self;
         for chain in chains {
             let place = format!("{} {}", table.name(), chain.name);
-            for Line { target, rules, .. } in &mut chain.lines {
+            for Line { number, target, rules } in &mut chain.lines {
                 let Some(target) = target else { continue };
                 let is_known = by_name.contains_key(target) || options.is_other(target);
                 if is_known || is_any_built_in(target) {
@@ -127,9 +133,14 @@ impl TableText {
                 }
                 for rule in rules.iter_mut().filter(|rule| matches!(rule.then, Action::Jump(_))) {
                     rule.then = Action::Opaque(opaque::target(target, &[], &place));
+                    *unknown += 1;
+                    if *unknown > MOST_UNKNOWN {
+                        return Some(*number);
+                    }
                 }
             }
         }
+        None
     }
 
     /// Jumps to chains that the table does not have, and circles, which the kernel refuses.
