@@ -6,7 +6,7 @@ pub const MOST_IPTABLES: usize = 10_000_000;
 
 /// Most rules of one text of iptables with targets that nobody knows: each counts for itself where packets
 /// are followed and compared.
-pub const MOST_UNKNOWN: usize = 250_000;
+pub const MOST_UNKNOWN: usize = 100_000;
 
 /// Most terms of a script or listing of nft: words, braces, commas and colons, and four more a line or `;`.
 pub const MOST_NFT: usize = 3_500_000;
