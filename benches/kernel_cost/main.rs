@@ -53,12 +53,17 @@ fn main() -> io::Result<()> {
 fn run() -> io::Result<()> {
     let long = measured(&long_lists(), What::Connections)?;
     println!("A new connection past {EXCLUDED} excluded networks, median of {ROUNDS} rounds:");
-    for (title, median) in &long {
-        println!("{title:36} {:8.2} µs {:6.2} ×", median / 1e3, median / long[0].1);
+    let empty = median(&long[0].1);
+    for (title, times) in &long {
+        let median = median(times);
+        println!("{title:36} {:8.2} µs {:6.2} ×", median / 1e3, median / empty);
     }
-    let [with, without] = [1, 2].map(|at| long[at].1 / long[0].1);
-    let verdict = if with - without <= GOAL { "met" } else { "missed" };
-    println!("goal, at most {GOAL} more than without them: {verdict} ({:.2} more)", with - without);
+    // Of the same round, for whatever else the machine does goes on for longer than a round.
+    let more: Vec<f64> =
+        long[1].1.iter().zip(&long[2].1).map(|(with, without)| with - without).collect();
+    let more = median(&more) / empty;
+    let verdict = if more <= GOAL { "met" } else { "missed" };
+    println!("goal, at most {GOAL} more than without them: {verdict} ({more:.3} more)");
     println!("\nThe empty chain 1, median of {ROUNDS} rounds:");
     for case in cases()? {
         told(&format!("{}, a new connection", case.title), &case.rulesets, What::Connections)?;
@@ -71,16 +76,16 @@ fn run() -> io::Result<()> {
 }
 
 fn told(title: &str, rulesets: &[Loaded], what: What) -> io::Result<()> {
-    let medians = measured(rulesets, what)?;
+    let measured = measured(rulesets, what)?;
     println!("{title}");
-    for (title, median) in &medians {
-        println!("    {title:36} {:6.3} ×", median / medians[0].1);
+    for (title, times) in &measured {
+        println!("    {title:36} {:6.3} ×", median(times) / median(&measured[0].1));
     }
     Ok(())
 }
 
-/// Titles and CPU time of one in nanoseconds, of the median round.
-fn measured(rulesets: &[Loaded], what: What) -> io::Result<Vec<(&'static str, f64)>> {
+/// Titles and CPU time of one in nanoseconds, round by round.
+fn measured(rulesets: &[Loaded], what: What) -> io::Result<Vec<(&'static str, Vec<f64>)>> {
     let mut namespaces = Vec::new();
     for (title, loader, ruleset) in rulesets {
         namespaces.push((*title, Namespace::new(*loader, ruleset, what)?, Vec::new()));
@@ -90,11 +95,13 @@ fn measured(rulesets: &[Loaded], what: What) -> io::Result<Vec<(&'static str, f6
             times.push(namespace.round()?);
         }
     }
-    let medians = namespaces.into_iter().map(|(title, _, mut times)| {
-        times.sort_by(f64::total_cmp);
-        (title, times[times.len() / 2])
-    });
-    Ok(medians.collect())
+    Ok(namespaces.into_iter().map(|(title, _, times)| (title, times)).collect())
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 /// Title, loader and text of a ruleset.
