@@ -63,6 +63,13 @@ impl<'a> Parser<'a> {
             }
             "comment" => self.text().map(drop),
             word if PASSIVE.contains(&word) => {
+                if word == "ct" {
+                    self.any_word("a kind of object")?;
+                }
+                self.name("an object")?;
+                if self.peek() != Token::Sign("{") {
+                    return Err(self.unexpected("`{`"));
+                }
                 self.skip_statement();
                 Ok(())
             }
@@ -186,6 +193,9 @@ impl<'a> Parser<'a> {
 
     fn policy(&mut self, chain: &mut Chain<'a>) -> Result<(), ReadError> {
         self.word("policy")?;
+        if let (Some(_), Token::Word(word)) = (chain.drops, self.peek()) {
+            return Err(self.error(bad("policy", word, "the chain has one already")));
+        }
         let known = |word: &str| match word {
             "accept" => Some(false),
             "drop" => Some(true),

@@ -82,6 +82,19 @@ fn blocks_are_read_as_nft_lists_them() {
             "table inet t {\nchain c {\npolicy drop\n}\n}",
             "! line 3, column 8: `policy` needs a hook",
         ),
+        (
+            "table inet t {\nchain c {\ntype nat hook output priority -100; policy accept;\ntype nat hook output priority -100; policy accept;\n}\n}",
+            "! line 4, column 44: policy `accept`: the chain has one already",
+        ),
+        // A rule behind its chain is no counter.
+        (
+            "table inet t {\nchain c {\n}\ncounter return comment \"x\"\n}",
+            "! line 4, column 16: `comment` where `{` must be",
+        ),
+        (
+            "table inet t {\ncounter web {\npackets 0 bytes 0\n}\nct helper ftp {\ntype \"ftp\" protocol tcp\n}\n}",
+            "table t for IPv4 and IPv6",
+        ),
         ("table inet t {\nrules c { }\n}", "! line 2, column 1: unknown part of a table `rules`"),
         (
             "table inet t {\nset s {\nelements = { 1 }\n}\n}",
