@@ -241,10 +241,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether no later rule of its chain runs after the action.
+    #[must_use]
+    pub const fn ends_chain(&self) -> bool {
+        self.ends_base_chain() || self.leads_out()
+    }
+
+    /// Whether the packet goes on elsewhere in the base chain: behind the jump that led here, or in another
+    /// chain instead of the rest of this one.
+    #[must_use]
+    pub const fn leads_out(&self) -> bool {
+        matches!(self, Self::Return | Self::Goto(_))
+    }
+
     /// Whether no rule of this base chain runs after the action.
     ///
-    /// [`Action::Return`] and [`Action::Goto`] end a chain, not the base chain; they are not
-    /// terminal in this sense.
+    /// One that [leads out](Self::leads_out) of a chain does not end the base chain.
     #[must_use]
     pub const fn ends_base_chain(&self) -> bool {
         match self {

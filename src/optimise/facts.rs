@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ir::{Action, Chain, Match, Rule, Table};
-use crate::net::{Name, OnMiss, PortRange, PortSet};
+use crate::net::{Name, PortRange, PortSet};
 use crate::semantics::{changes_marks, is_once_enough};
 
 /// The chains of a table from which packets may come back as others than they went.
@@ -44,12 +44,7 @@ impl Changing {
 
 /// Whether no later rule of the chain sees a packet that the rule matches.
 pub(super) fn leaves(rule: &Rule) -> bool {
-    match &rule.then {
-        Action::Return | Action::Goto(_) => true,
-        Action::Tproxy { on_miss, .. } => *on_miss == OnMiss::Drop,
-        Action::Opaque(_) => false,
-        then => then.ends_base_chain(),
-    }
+    !matches!(rule.then, Action::Opaque(_)) && rule.then.ends_chain()
 }
 
 /// Whether every packet that `known` holds for is one that `asked` holds for.

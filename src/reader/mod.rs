@@ -96,8 +96,7 @@ fn drop_at_end(
         origin: Origin::FOREIGN,
         also: Also::NOTHING,
     };
-    let returns = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
-    let helper = chain.rules.iter().any(returns).then(|| {
+    let helper = chain.rules.iter().any(|rule| rule.then.leads_out()).then(|| {
         let name = name();
         let jump = plain(Action::Jump(name.clone()));
         Chain { name, base: None, rules: std::mem::replace(&mut chain.rules, vec![jump]) }

@@ -12,7 +12,7 @@ mod flat;
 
 use std::collections::HashMap;
 
-use self::flat::{Entered, flat, may_match};
+use self::flat::{Entered, flat, may_change, may_match};
 use super::by_name::ByName;
 use super::pool::{List, Pooled, are_of_one_kind, listed as listed_in, pooled};
 use super::symbolic::{DEEPEST, changes_marks, is_once_enough, lasts};
@@ -219,7 +219,7 @@ impl<'a> Structure<'a> {
         let end = chain.rules.iter().position(takes_all);
         end.is_some_and(|end| {
             let mut before = chain.rules[..end].iter();
-            !before.any(|rule| matches!(rule.then, Action::Return | Action::Goto(_)))
+            !before.any(|rule| rule.then.leads_out())
         })
     }
 
@@ -272,25 +272,13 @@ fn parted_by((table, chain): Place<'_>) -> Option<&Match> {
 
 /// Whether the packets of the rule have left the chain with one of `groups` before it.
 fn is_taken(rule: &Rule, groups: &[Group<'_>]) -> bool {
-    let changes = |group: &&Group<'_>| {
-        matches!(
-            group.then,
-            Action::Jump(_) | Action::Opaque(_) | Action::Notrack | Action::SetZone(_)
-        ) || group.rules.iter().any(|rule| changes_marks(rule))
-    };
-    let near = groups.iter().rev().take_while(|group| !changes(group));
-    near.filter(|group| leaves(&group.then) && group.cases.len() <= MOST_CASES).any(|group| {
+    let near = groups.iter().rev().take_while(|group| !may_change(group.rules[0]));
+    near.filter(|group| group.then.ends_chain() && group.cases.len() <= MOST_CASES).any(|group| {
         let holds = |(when, list): &Condition<'_>| {
             list.is_none() && !matches!(when, Match::Opaque { .. }) && rule.when.contains(when)
         };
         group.cases.iter().any(|case| case.iter().all(holds))
     })
-}
-
-/// Whether no later rule of the chain sees a packet that the action is done to.
-fn leaves(then: &Action) -> bool {
-    then.ends_base_chain() && !matches!(then, Action::Opaque(_))
-        || matches!(then, Action::Return | Action::Goto(_))
 }
 
 /// Neighbours of which it is the same whether a packet matches one or several, and in which order.

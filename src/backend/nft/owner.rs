@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use super::legal::needs_transport;
 use crate::ir::{Action, Chain, Match, Origin, Owner, OwnerIs, Rule};
-use crate::net::{Families, OnMiss};
+use crate::net::Families;
 use crate::nft::Names;
 
 /// Appends to `chains` what `chain`, of a table that sees `families`, comes to: itself, and the
@@ -33,7 +33,7 @@ pub(super) fn split(
             open.rules.push(rule);
         } else if let Some(positive) = next_if_swaps(&mut rules, &rule, &owners) {
             open.rules.extend([positive, rule]);
-        } else if leaves_to_caller(&rule.then) {
+        } else if rule.then.leads_out() {
             let rest = rules.peek().map(|_| names.fresh(name.as_str(), "rest"));
             let past = |action| Rule { families, when: Vec::new(), then: action, ..rule.clone() };
             let skip = rest.clone().map_or(Action::Return, Action::Goto);
@@ -102,39 +102,11 @@ fn next_if_swaps(
     owners: &[Match],
 ) -> Option<Rule> {
     rules.next_if(|next| {
-        leaves_chain(&rule.then)
+        rule.then.ends_chain()
             && next.then == rule.then
             && next.families == rule.families
             && next.when == owners
     })
-}
-
-/// Whether neither the next rule nor any later one of the chain runs after the action.
-fn leaves_chain(action: &Action) -> bool {
-    action.ends_base_chain() || leaves_to_caller(action)
-}
-
-/// Whether the action ends the chain and goes on in the one that jumped here.
-fn leaves_to_caller(action: &Action) -> bool {
-    match action {
-        Action::Return | Action::Goto(_) => true,
-        Action::Accept
-        | Action::Drop
-        | Action::Jump(_)
-        | Action::Redirect { .. }
-        | Action::Snat { .. }
-        | Action::Dnat { .. }
-        | Action::Tproxy { on_miss: OnMiss::Drop | OnMiss::Continue, .. }
-        | Action::SetMark(_)
-        | Action::MarkAndAccept(_)
-        | Action::SetConnmark(_)
-        | Action::SaveMark(_)
-        | Action::RestoreMark(_)
-        | Action::SetZone(_)
-        | Action::Notrack
-        | Action::Log
-        | Action::Opaque(_) => false,
-    }
 }
 
 /// The rules of a chain that does what `rule` does, unless the packet's owner is one of `owners`.

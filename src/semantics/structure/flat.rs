@@ -68,7 +68,7 @@ impl<'r> Way<'r, '_> {
             if rule.when.iter().any(|when| self.held.contains(&when)) {
                 rule.to_mut().when.retain(|when| !self.held.contains(&when));
             }
-            if changes_marks(&rule) || matches!(rule.then, Action::Jump(_)) {
+            if may_change(&rule) {
                 marks.clear();
             }
             if let Action::Goto(to) = &rule.then
@@ -181,9 +181,14 @@ fn asked_by_all<'m>(rules: &'m [Cow<'_, Rule>]) -> impl Iterator<Item = &'m Matc
     first.iter().filter(|when| lasts(when) && rest.iter().all(|rule| rule.when.contains(when)))
 }
 
-/// Whether rules behind it in the chain may see the packet with another mark.
-fn may_change(rule: &Rule) -> bool {
-    changes_marks(rule) || matches!(rule.then, Action::Jump(_) | Action::Opaque(_))
+/// Whether rules behind one that does this in the chain may see the packet with another mark, state or
+/// zone.
+pub(super) fn may_change(rule: &Rule) -> bool {
+    changes_marks(rule)
+        || matches!(
+            rule.then,
+            Action::Jump(_) | Action::Opaque(_) | Action::Notrack | Action::SetZone(_)
+        )
 }
 
 /// Whether no packet matches both.
@@ -253,10 +258,9 @@ struct Folded {
 fn folded(rules: &[Cow<'_, Rule>]) -> Option<Folded> {
     let goes =
         |rule: &Rule| if let Action::Goto(to) = &rule.then { Some(to.clone()) } else { None };
-    let leads_back = |rule: &Rule| matches!(rule.then, Action::Return | Action::Goto(_));
     let (count, skip, rule) = match rules {
         [.., skip, rule, last]
-            if leads_back(rule)
+            if rule.then.leads_out()
                 && last.when.is_empty()
                 && goes(skip).is_some()
                 && goes(last) == goes(skip) =>

@@ -8,7 +8,6 @@ use super::super::condition::transport;
 use super::super::condition::{self, Right};
 use super::super::field::Field;
 use super::super::opaque::Asker;
-use super::steps::is_final;
 use super::{Place, Spec, inexact, says_transport};
 use crate::ir::{Action, Match, OwnerIs, Protocol};
 use crate::net::Families;
@@ -117,7 +116,7 @@ impl Spec {
         entries: Vec<(Vec<Match>, Action)>,
         is_changed: bool,
     ) -> Result<(), ReadProblem> {
-        let may_come_back = |(_, then): &(_, Action)| !is_final(then);
+        let may_come_back = |(_, then): &(_, Action)| !then.ends_chain();
         let behind_first = entries.len().saturating_sub(1);
         let in_order = is_changed && entries[..behind_first].iter().any(may_come_back)
             || self.when.len() > 1 && entries.iter().any(may_come_back);
@@ -223,15 +222,12 @@ impl Map {
     /// Whether rules can do what it does: where only the first entry counts, either none may come
     /// back, or all do that leave no other choice.
     fn check(&self) -> Result<(), ReadProblem> {
-        if !self.in_order || self.entries.iter().all(|(_, then)| is_final(then)) {
+        if !self.in_order || self.entries.iter().all(|(_, then)| then.ends_chain()) {
             return Ok(());
         }
-        let leaves = |then: &Action| matches!(then, Action::Return | Action::Goto(_));
-        let may_stay = |then: &Action| {
-            matches!(then, Action::Jump(_)) || then.ends_base_chain() || leaves(then)
-        };
+        let may_stay = |then: &Action| matches!(then, Action::Jump(_)) || then.ends_chain();
         let has_rest_that_leaves =
-            self.entries.last().is_some_and(|(all, then)| all.is_empty() && leaves(then));
+            self.entries.last().is_some_and(|(all, then)| all.is_empty() && then.leads_out());
         if has_rest_that_leaves || !self.entries.iter().all(|(_, then)| may_stay(then)) {
             return Err(inexact("vmap", "what it compares may change on the way"));
         }

@@ -439,15 +439,12 @@ impl Spec {
     }
 
     fn act(&mut self, then: Action, needs_connection: bool) {
-        if let Some(Step {
-            families, then: last @ Action::SetMark(_), needs_connection: false, ..
-        }) = self.steps.last_mut()
-            && let Action::SetMark(change) = *last
+        if let Some(last) = self.steps.last_mut()
             && then == Action::Accept
-            && *families == self.families
+            && last.families == self.families
             && self.when == [[]]
+            && last.accepts()
         {
-            *last = Action::MarkAndAccept(change);
             return;
         }
         let mut when = std::mem::replace(&mut self.when, vec![Vec::new()]);

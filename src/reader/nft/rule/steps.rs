@@ -20,6 +20,15 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// Accepts behind it, which is one action with a change of the packet mark; whether it is that.
+    pub(super) fn accepts(&mut self) -> bool {
+        let Action::SetMark(change) = self.then else { return false };
+        if !self.needs_connection {
+            self.then = Action::MarkAndAccept(change);
+        }
+        !self.needs_connection
+    }
+
     /// Whether it must be asked for that the packet has a connection; `is_last` of the rule's actions.
     const fn is_guarded(&self, is_last: bool) -> bool {
         self.needs_connection && !(is_last && is_for_connections(&self.then))
@@ -37,7 +46,7 @@ impl Spec {
     ) -> Result<Vec<Rule>, ReadProblem> {
         if let [step] = &self.steps[..]
             && self.map.is_none()
-            && (step.when.len() == 1 || is_final(&step.then))
+            && (step.when.len() == 1 || step.then.ends_chain())
             && !step.is_guarded(true)
             && let Some(families) = step.families
         {
@@ -81,14 +90,14 @@ impl Helpers<'_, '_> {
             }
             rules
         };
-        let is_plain = !map.in_order || map.entries.iter().all(|(_, then)| is_final(then));
+        let is_plain = !map.in_order || map.entries.iter().all(|(_, then)| then.ends_chain());
         if is_plain {
             return all(map.entries);
         }
         // Keys of which no packet has two: those that leave the chain come first, and no other is
         // looked at again behind one that comes back.
         let (leave, stay): (Vec<_>, Vec<_>) =
-            map.entries.into_iter().partition(|(_, then)| leaves_to_caller(then));
+            map.entries.into_iter().partition(|(_, then)| then.leads_out());
         let mut rules = all(leave);
         let goes = |then: Action| if let Action::Jump(to) = then { Action::Goto(to) } else { then };
         let stay = stay.into_iter().map(|(key, then)| rule(families, key, goes(then))).collect();
@@ -118,13 +127,13 @@ impl Helpers<'_, '_> {
             when.clone().map(|when| rule(families, when, then.clone())).collect::<Vec<_>>()
         };
         let is_last = rest.is_empty() && tail.is_empty();
-        if is_last && (first.when.len() == 1 || is_final(&first.then)) {
+        if is_last && (first.when.len() == 1 || first.then.ends_chain()) {
             return Ok(each(&first.then));
         }
         let plain = |then: &Action| rule(families, Vec::new(), then.clone());
         let mut body = vec![plain(&first.then)];
-        let leaves = steps.last().is_some_and(|last| leaves_to_caller(&last.then))
-            || tail.iter().any(|rule| leaves_to_caller(&rule.then));
+        let leaves = steps.last().is_some_and(|last| last.then.leads_out())
+            || tail.iter().any(|rule| rule.then.leads_out());
         if leaves {
             let is_plain = |step: &Step| {
                 step.families == first.families
@@ -213,15 +222,6 @@ pub(super) fn tidy(when: &mut Vec<Match>) {
     if when.iter().any(says_more) {
         when.retain(|one| *one != any);
     }
-}
-
-/// Whether no later rule of the chain runs for the packet.
-pub(super) fn is_final(action: &Action) -> bool {
-    action.ends_base_chain() || leaves_to_caller(action)
-}
-
-const fn leaves_to_caller(action: &Action) -> bool {
-    matches!(action, Action::Return | Action::Goto(_))
 }
 
 /// Whether the action does nothing to a packet without a connection.
