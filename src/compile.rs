@@ -145,7 +145,9 @@ fn compile_json(name: &str, text: &str, options: &Options) -> Result<Compilation
     let refused =
         |problem: Diagnostic| Failure { sources: sources.clone(), diagnostics: vec![problem] };
     if too_large {
-        return Err(refused(Problem::TooLarge { file: name.to_owned() }.of(None)));
+        return Err(refused(
+            Problem::TooLarge { file: name.to_owned(), most: Sources::MAX_BYTES }.of(None),
+        ));
     }
     let policies = json::read(&sources).map_err(refused)?;
     unchecked::compiled(policies, &format!("{name} as text"), options)

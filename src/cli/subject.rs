@@ -14,7 +14,7 @@ use super::input::{GroupFile, compile_text};
 use super::report::Messages;
 use super::rules::{by_family, recognised, say_ipv4};
 use crate::diag::escape::on_one_line;
-use crate::explain::Context;
+use crate::explain::{Context, shortened};
 use crate::host::live::{Live, Unreadable};
 use crate::ir::{Locator, Ruleset};
 use crate::net::{Families, Family, Name};
@@ -445,13 +445,22 @@ fn unreadable<E: Display>(
     owners: &BTreeSet<String>,
 ) -> io::Error {
     const SHOWN: usize = 5;
+    /// Longest error, and longest name that is suggested: others' words may be as long as their file.
+    const LONGEST: usize = 400;
+    const LONGEST_NAME: usize = 128;
     let mut lines = vec![format!("cannot read {name}:")];
-    lines.extend(errors.iter().take(SHOWN).map(|error| format!("  {error}")));
+    lines.extend(
+        errors
+            .iter()
+            .take(SHOWN)
+            .map(|error| format!("  {}", shortened(&error.to_string(), LONGEST))),
+    );
     if errors.len() > SHOWN {
         lines.push(format!("  and {} more", errors.len() - SHOWN));
     }
     let plain = |name: &&String| {
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        name.len() <= LONGEST_NAME
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
     let owners: Vec<_> =
         owners.iter().filter(plain).map(|it| format!("--leave-out {it}")).collect();

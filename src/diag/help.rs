@@ -2,7 +2,6 @@
 
 use super::Problem;
 use crate::net::{Interface, Name};
-use crate::span::Sources;
 
 impl Problem {
     /// What to do about it, as the text to write where there is one.
@@ -60,9 +59,7 @@ impl Problem {
                 format!("cut the cycle at one of\n{}", hops.join("\n"))
             }
             Self::Unreadable { .. } => "a path is relative to the file that includes it".to_owned(),
-            Self::TooLarge { .. } => {
-                format!("the most is {} bytes", Sources::MAX_BYTES)
-            }
+            Self::TooLarge { most, .. } => format!("the most is {most} bytes"),
             Self::TooManyTerms => {
                 "join neighbouring prefixes and ports, or use several files".to_owned()
             }

@@ -150,11 +150,13 @@ pub enum Problem {
         /// Whether there is no such file, as far as the loader says.
         is_missing: bool,
     },
-    /// `E203`: a file that is too large to be a policy.
-    #[error("`{file}` is too large for a policy")]
+    /// `E203`: a file that is larger than one of its kind may be.
+    #[error("`{file}` is too large")]
     TooLarge {
         /// The file.
         file: String,
+        /// The most bytes.
+        most: usize,
     },
     /// `E204`: a file with NUL bytes.
     #[error("`{file}` is not a text")]

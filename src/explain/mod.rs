@@ -18,6 +18,8 @@ use crate::semantics::{Host, Impossible, Leg, Limit, Outcome, Packet, Run, follo
 use crate::span::Sources;
 
 pub use difference::{Change, DifferenceWords, differences};
+#[cfg(feature = "cli")]
+pub(crate) use path::shortened;
 pub use path::{ClauseWords, LocatorWords, RungWords, StepWords};
 pub use sentence::{Sentence, Sides, sentences};
 pub use table::{Fate, Rest, Row, Table, Values, tables};

@@ -125,7 +125,7 @@ impl ClauseWords {
             file: place.file.to_owned(),
             line: place.line,
             column: place.column,
-            text: shortened(&words.join(" ")),
+            text: shortened(&words.join(" "), LONGEST),
         }
     }
 }
@@ -262,7 +262,7 @@ fn step_words(hook: Hook, step: &Step<'_>, matters: bool, context: &Context<'_>)
         chain: named(step.chain),
         rule: step.index + 1,
         at: context.locator(step.rule),
-        does: shortened(&does),
+        does: shortened(&does, LONGEST),
         rung: rungs(step.rule),
         matters,
         enters: is_jump && Hook::ALL.iter().any(|hook| step.chain.as_str() == hook.name()),
@@ -277,13 +277,13 @@ fn rungs(rule: &Rule) -> String {
     numbers.join(", ")
 }
 
-/// `text`, or as much of its ends as is bearable.
-fn shortened(text: &str) -> String {
+/// `text`, or of one that has more than `longest` characters, as many of its ends.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
     let count = text.chars().count();
-    if count <= LONGEST {
+    if count <= longest {
         return text.to_owned();
     }
-    let start: String = text.chars().take(LONGEST * 2 / 3).collect();
-    let end: String = text.chars().skip(count - LONGEST / 3).collect();
+    let start: String = text.chars().take(longest * 2 / 3).collect();
+    let end: String = text.chars().skip(count - longest / 3).collect();
     format!("{start} … {end}")
 }

@@ -112,9 +112,10 @@ pub enum FormError {
     },
     /// More than is read of one text: see [`size`](super::size).
     #[error(
-        "line {line}: more than {} words of iptables, of which a line counts four more: give less at once, such \
+        "line {line}: more than {} words of iptables, of which a line counts {} more: give less at once, such \
          as the table in question alone",
-        super::size::MOST_IPTABLES
+        super::size::MOST_IPTABLES,
+        super::size::RULE
     )]
     TooLarge {
         /// The line with the first too many.

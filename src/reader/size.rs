@@ -18,7 +18,7 @@ pub const MOST_JSON: usize = 5_000_000;
 const LINE: usize = 4;
 
 /// What a line of iptables counts beside its words: the text of what is not followed is kept.
-const RULE: usize = 12;
+pub(super) const RULE: usize = 12;
 
 /// The terms of a line of iptables. An empty one is one, for its place is kept.
 pub(super) fn of_line(line: &str) -> usize {

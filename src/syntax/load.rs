@@ -106,7 +106,7 @@ impl Loading<'_> {
     /// Reads the file at `path`, which was included at `at`.
     fn file(&mut self, name: &str, path: String, text: &str, at: Option<Span>) {
         let problem = if text.len() > Sources::MAX_BYTES {
-            Some(Problem::TooLarge { file: name.to_owned() })
+            Some(Problem::TooLarge { file: name.to_owned(), most: Sources::MAX_BYTES })
         } else if text.contains('\0') {
             // UTF-16 has one in every other byte.
             let is_utf_16 = text.bytes().skip(1).step_by(2).take(32).all(|byte| byte == 0)

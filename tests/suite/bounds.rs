@@ -257,6 +257,24 @@ fn a_folder_of_goldens_with_a_large_manifest_is_bounded() {
     for command in ["golden", "lint", "test"] {
         let output = bounded(folder.path(), &[command]);
         exits(&output, 1);
-        assert!(stderr(&output).contains("E601"), "{command}: {}", stderr(&output));
+        assert!(stderr(&output).contains("E203"), "{command}: {}", stderr(&output));
+    }
+}
+
+/// What others write may be one word as long as its file, and messages are read by people.
+#[test]
+fn a_word_of_a_megabyte_is_shown_in_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let word = "X".repeat(1_000_000);
+    for (rule, advice) in [
+        (format!("-A OUTPUT -p tcp -j {word}"), "--leave-out OUTPUT"),
+        (format!("-A {word} -p tcp -j ACCEPT"), "--leave-out NAME"),
+    ] {
+        fs::write(folder.path().join("given"), format!("*nat\n{rule}\nCOMMIT\n")).unwrap();
+        let output = bounded(folder.path(), EXPLAIN);
+        exits(&output, 2);
+        let said = stderr(&output);
+        assert!(said.len() < 1000, "{}", said.len());
+        assert!(said.contains("chain `XXX") && said.contains(advice), "{said}");
     }
 }

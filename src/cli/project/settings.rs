@@ -69,8 +69,7 @@ impl Settings {
         let text = sources.file(file).text.clone();
         let mut reading = Reading { file, found: Vec::new() };
         if text.len() > MOST_BYTES {
-            let why = format!("a weir.toml has at most {MOST_BYTES} bytes").into();
-            let found = Problem::NotToml { why }.at(reading.span(&(0..0)), "");
+            let found = Problem::TooLarge { file: name.to_owned(), most: MOST_BYTES }.of(None);
             return Err((sources, vec![found]));
         }
         let settings = match DeTable::parse(&text) {

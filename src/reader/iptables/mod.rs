@@ -149,7 +149,10 @@ pub enum ReadProblem {
         policy: String,
     },
     /// More than is read of one text: see [`size`].
-    #[error("more than {most} words, of which a line counts twelve more: give less at once")]
+    #[error(
+        "more than {most} words, of which a line counts {} more: give less at once",
+        size::RULE
+    )]
     TooLarge {
         /// The most.
         most: usize,
