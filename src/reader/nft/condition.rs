@@ -1,5 +1,7 @@
 //! Matches of nft.
 
+use ipnet::IpNet;
+
 use super::ReadProblem;
 use super::bits::{Bits, Which};
 use super::field::Field;
@@ -181,6 +183,9 @@ pub(super) fn compare(field: Field, op: Op, right: &Right<'_>) -> Result<Conditi
             compare_ports(of, protocol, ports, not)
         }
         Field::Address(of, family) => addresses(of, family, right, not)?.of(family),
+        Field::Beginning(of, family, length) => {
+            beginnings((of, family, length), right, not)?.of(family)
+        }
         Field::Interface(_, "iface_index") if right.values()?.any(is_index) => {
             return Err(crate::nft::unknown("interface", "by its number"));
         }
@@ -291,10 +296,33 @@ fn addresses(
     }
     let mut all = Vec::new();
     right.values()?.try_for_each(|value| nets(value, family, &mut all))?;
-    Ok(aggregate(&all, family).map_or_else(
+    Ok(among(of, (&all, family), not))
+}
+
+/// What it takes for the first address of the prefix of `length` in which an address lies to be one of these.
+fn beginnings(
+    (of, family, length): (Direction, Family, u8),
+    right: &Right<'_>,
+    not: bool,
+) -> Result<Condition, ReadProblem> {
+    let mut all = Vec::new();
+    right.values()?.try_for_each(|value| nets(value, family, &mut all))?;
+    // A longer prefix holds the first address of one at most.
+    let begun = |net: IpNet| match IpNet::new(net.network(), length).ok()? {
+        _ if net.prefix_len() <= length => Some(net),
+        whole if whole.network() == net.network() => Some(whole),
+        _ => None,
+    };
+    let all: Vec<IpNet> = all.into_iter().filter_map(begun).collect();
+    Ok(among(of, (&all, family), not))
+}
+
+/// What it takes for an address to be in one of the prefixes.
+fn among(of: Direction, (nets, family): (&[IpNet], Family), not: bool) -> Condition {
+    aggregate(nets, family).map_or_else(
         || Condition::constant(not),
         |nets| Condition::one(Match::Address { of, nets, not }),
-    ))
+    )
 }
 
 fn marks(bits: Bits, values: &[(u32, u32)], not: bool) -> Result<Condition, ReadProblem> {

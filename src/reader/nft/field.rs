@@ -1,10 +1,12 @@
 //! The fields of packets that matches compare.
 
+use ipnet::ip_mask_to_prefix;
+
 use super::ReadProblem;
 use super::bits::Bits;
 use crate::ir::{Direction, Owner, Protocol};
 use crate::net::Family;
-use crate::nft::{Expr, SetType, unknown};
+use crate::nft::{Expr, Operator, SetType, Value, unknown};
 
 /// What a match reads of a packet.
 #[derive(Clone, Copy)]
@@ -17,6 +19,8 @@ pub(super) enum Field {
     /// Of any protocol, if none is named.
     Port(Direction, Option<Protocol>),
     Address(Direction, Family),
+    /// The first address of the prefix of this length in which the address lies.
+    Beginning(Direction, Family, u8),
     /// The second: nft's name for the type of its values.
     Interface(Direction, &'static str),
     Owner(Owner),
@@ -32,7 +36,10 @@ pub(super) enum Field {
 impl Field {
     pub(super) fn read(left: &Expr<'_>) -> Result<Self, ReadProblem> {
         Ok(match left {
-            Expr::Binary(..) => Self::Mark(Bits::read(left)?),
+            Expr::Binary(operator, both) => match Self::beginning(*operator, both) {
+                Some(beginning) => beginning,
+                None => Self::Mark(Bits::read(left)?),
+            },
             Expr::Meta(key) => match &**key {
                 "nfproto" => Self::Family,
                 "l4proto" => Self::Protocol(false),
@@ -73,6 +80,16 @@ impl Field {
         })
     }
 
+    /// An address under a mask of which the first bits are set.
+    fn beginning(operator: Operator, (field, mask): &(Expr<'_>, Expr<'_>)) -> Option<Self> {
+        let Expr::Payload { protocol, field } = field else { return None };
+        let Expr::Value(Value::Address(mask)) = mask else { return None };
+        let Some(Self::Address(of, family)) = Self::payload(protocol, field) else { return None };
+        let length = ip_mask_to_prefix(*mask).ok()?;
+        let is_known = operator == Operator::And && Family::of(*mask) == family;
+        is_known.then_some(Self::Beginning(of, family, length))
+    }
+
     fn payload(protocol: &str, field: &str) -> Option<Self> {
         let of = match field {
             "sport" | "saddr" => Direction::Source,
@@ -111,8 +128,8 @@ impl Field {
             Self::Ether => "ether_type",
             Self::Protocol(_) => "inet_proto",
             Self::Port(..) => "inet_service",
-            Self::Address(_, Family::Ipv4) => "ipv4_addr",
-            Self::Address(_, Family::Ipv6) => "ipv6_addr",
+            Self::Address(_, Family::Ipv4) | Self::Beginning(_, Family::Ipv4, _) => "ipv4_addr",
+            Self::Address(_, Family::Ipv6) | Self::Beginning(_, Family::Ipv6, _) => "ipv6_addr",
             Self::Interface(_, kind) => kind,
             Self::Owner(Owner::User) => "uid",
             Self::Owner(Owner::Group) => "gid",

@@ -151,7 +151,8 @@ impl Spec {
         for (part, value) in parts.iter().zip(values) {
             let field = Field::read(part)?;
             let (families, matches) = concat::one(field, value)?;
-            if !matches!(families, Some(Families::Both)) && !matches!(field, Field::Address(..)) {
+            let is_address = matches!(field, Field::Address(..) | Field::Beginning(..));
+            if !matches!(families, Some(Families::Both)) && !is_address {
                 return Err(inexact("vmap", "its key is a family"));
             }
             self.families = families.zip(self.families).and_then(|(a, b)| a.and(b));

@@ -1,10 +1,11 @@
 //! nft's rules, run statement by statement as the kernel does, against what they are read as.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::{chain, compared, ct, document, equal, field, meta, set_mark};
@@ -47,7 +48,36 @@ fn condition() -> impl Strategy<Value = Value> {
         1 => op().prop_map(|op| compared(op, meta("l4proto"), json!("tcp"))),
         1 => select(&["ipv4", "ipv6"][..]).prop_map(|name| equal(meta("nfproto"), json!(name))),
         1 => op().prop_map(|op| compared(op, field("tcp", "dport"), json!(80))),
+        1 => masked("ip", &["0.0.0.0", "255.0.0.0", "255.255.254.0", "255.255.255.255"], vec![
+            json!("10.0.0.0"),
+            json!("10.0.1.7"),
+            json!({ "prefix": { "addr": "10.0.0.0", "len": 15 } }),
+            json!({ "range": ["10.0.0.1", "10.1.0.0"] }),
+        ]),
+        1 => masked("ip6", &["::", "ff00::", "ffff:ffff:ffff:ffff::"], vec![
+            json!("fd00::"),
+            json!("fd00::1"),
+            json!({ "prefix": { "addr": "fd00::", "len": 63 } }),
+            json!({ "range": ["fd00::1", "fd00:0:0:1::"] }),
+        ]),
     ]
+}
+
+/// An address under one of the masks is one of some values, or none of them.
+fn masked(
+    protocol: &'static str,
+    masks: &'static [&str],
+    values: Vec<Value>,
+) -> impl Strategy<Value = Value> {
+    let of = select(&["saddr", "daddr"][..]);
+    let op = select(&["==", "!="][..]);
+    let most = values.len();
+    (op, of, select(masks), subsequence(values, 1..=most)).prop_map(
+        move |(op, of, mask, values)| {
+            let left = json!({ "&": [field(protocol, of), mask] });
+            compared(op, left, json!({ "set": values }))
+        },
+    )
 }
 
 fn statement() -> impl Strategy<Value = Value> {
@@ -88,7 +118,8 @@ fn packets() -> impl Strategy<Value = Packet> {
     let protocol = select(&[None, Some(Protocol::Tcp), Some(Protocol::Udp)][..]);
     let port = select(&[80, 81][..]);
     let state = select(&CtState::ALL[..]);
-    let address = select(&["10.0.0.1", "::1"][..]);
+    let addresses = ["10.0.0.1", "10.0.1.7", "10.1.0.0", "fd00::1", "fd00:0:0:1::5"];
+    let address = select(addresses.to_vec());
     (protocol, port, state, address, number(), number()).prop_map(
         |(protocol, port, state, address, mark, connmark)| Packet {
             hook: Hook::Output,
@@ -214,6 +245,16 @@ impl Kernel<'_> {
             self.packet.protocol == Some(Protocol::Tcp)
         } else if *left == meta("nfproto") {
             self.packet.source.is_ipv4() == (right == "ipv4")
+        } else if let Some(both) = left.get("&").filter(|both| both[0].get("payload").is_some()) {
+            let (field, mask) = (&both[0]["payload"], number_of(&both[1]));
+            let is_source = field["field"] == "saddr";
+            let address = if is_source { self.packet.source } else { self.packet.destination };
+            (address.is_ipv4() == (field["protocol"] == "ip")).then_some(())?;
+            let kept = number_of(&json!(address.to_string())) & mask;
+            right["set"].as_array().unwrap().iter().any(|value| {
+                let (first, last) = ends(value);
+                (first..=last).contains(&kept)
+            })
         } else if left.get("payload").is_some() {
             (self.packet.protocol == Some(Protocol::Tcp)).then_some(())?;
             self.packet.destination_port == 80
@@ -243,6 +284,26 @@ impl Kernel<'_> {
             _ => state & mask == 0,
         }
     }
+}
+
+/// An address, as the kernel compares it.
+fn number_of(address: &Value) -> u128 {
+    match address.as_str().unwrap().parse().unwrap() {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// The first and the last address of an element.
+fn ends(value: &Value) -> (u128, u128) {
+    if let Some(range) = value.get("range") {
+        return (number_of(&range[0]), number_of(&range[1]));
+    }
+    let Some(prefix) = value.get("prefix") else { return (number_of(value), number_of(value)) };
+    let first = number_of(&prefix["addr"]);
+    let bits = if prefix["addr"].as_str().unwrap().contains(':') { 128 } else { 32 };
+    let length = prefix["len"].as_u64().unwrap();
+    (first, first | ((1 << (bits - length)) - 1))
 }
 
 fn is_opaque(ruleset: &Ruleset) -> bool {
