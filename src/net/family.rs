@@ -57,6 +57,15 @@ impl Family {
         }
     }
 
+    /// The address of which the first `length` bits are set, or all if there are no more.
+    pub(crate) fn netmask(self, length: u8) -> IpAddr {
+        let rest = u32::from(self.address_bits().saturating_sub(length));
+        match self {
+            Self::Ipv4 => Ipv4Addr::from_bits(u32::MAX.checked_shl(rest).unwrap_or(0)).into(),
+            Self::Ipv6 => Ipv6Addr::from_bits(u128::MAX.checked_shl(rest).unwrap_or(0)).into(),
+        }
+    }
+
     /// The word that the language has for it: `ipv4`.
     #[must_use]
     pub const fn keyword(self) -> &'static str {

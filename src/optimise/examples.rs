@@ -1,12 +1,19 @@
 //! What each pass makes of a few rules.
 
-use super::{assured, complement, hoist, inline, join, once, past, prune, together, unreached};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{
+    assured, complement, hoist, inline, join, lengths, once, past, prune, together, unreached,
+};
 use crate::backend::dump::Words;
 use crate::ir::{
     Action, Also, Base, BuiltInTable, Chain, Direction, Hook, MarkChange, Match, Origin, Owner,
     OwnerIs, Protocol, Rule, Rung, Table,
 };
-use crate::net::{Families, Interface, Mark, Name, PortRange};
+use crate::lower::istio::rungs;
+use crate::net::{Families, Family, Interface, Mark, Name, PortRange, aggregate};
 
 const TCP: Match = Match::Protocol { protocol: Protocol::Tcp, not: false };
 const UDP: Match = Match::Protocol { protocol: Protocol::Udp, not: false };
@@ -254,4 +261,35 @@ fn what_does_nothing_is_left_out() {
         [&[rule(&[TCP], jump("a")), rule(&[], Action::Drop)], &[rule(&[], jump("b"))], &[]];
     assert_eq!(after(prune::idle, &chains), ["output: always: drop"]);
     assert!(after(prune::idle, &[&[rule(&[], jump("a"))], &[]]).is_empty());
+}
+
+/// To networks of 24 bits, so many of them.
+fn networks(count: u8) -> Vec<IpNet> {
+    (0..count).map(|at| IpNet::new_assert([10, 1, 2 * at, 0].into(), 24)).collect()
+}
+
+fn to(nets: &[IpNet]) -> Match {
+    let nets = aggregate(nets, Family::Ipv4).unwrap();
+    Match::Address { of: Direction::Destination, nets, not: false }
+}
+
+#[test]
+fn a_long_list_of_another_rung_stays_by_itself() {
+    let one = rule(&[to(&[Family::Ipv4.loopback().into()])], Action::Return);
+    let counts = |count: u8| {
+        let origin = Origin::new(rungs::EXCLUDED_DESTINATION, None);
+        let listed = Rule { origin, ..rule(&[to(&networks(count))], Action::Return) };
+        after(join_all, &[&[listed, one.clone()]])[0].matches("return").count()
+    };
+    assert_eq!((counts(64), counts(65)), (1, 2));
+}
+
+#[test]
+fn a_long_list_is_a_list_for_each_length() {
+    let mut nets = networks(100);
+    nets.extend((1..4).map(|at| IpNet::from(IpAddr::from([127, 0, 0, at]))));
+    let parted = after(lengths::part, &[&[rule(&[TCP, to(&nets)], Action::Accept)]]);
+    let rules: Vec<&str> = parted[0].split(" | ").collect();
+    assert!(rules[0].starts_with("output: tcp, to { 10.1.0.0/24, 10.1.2.0/24, "), "{rules:?}");
+    assert_eq!(rules[1..], ["tcp, to { 127.0.0.1/32, 127.0.0.2/31 }: accept"]);
 }

@@ -94,6 +94,11 @@ pub(super) fn covers(other: &Rule, rule: &Rule, assured: &[Match]) -> bool {
             .all(|asked| rule.when.iter().chain(assured).any(|known| implies(known, asked)))
 }
 
+/// Whether the match lists more networks than people read.
+pub(super) fn is_long(when: &Match) -> bool {
+    matches!(when, Match::Address { nets, not: false, .. } if nets.is_long())
+}
+
 /// Where a match stands in its rule, so that rules that ask the same are equal.
 pub(super) const fn place(when: &Match) -> u8 {
     match when {

@@ -2,15 +2,16 @@
 //!
 //! A rule joins one that stands before it. It passes those between, which do the same, so that their order
 //! does not matter, or are about other ports or interfaces, so that no packet matches both. Rules for
-//! TCP and for UDP with a port are one rule without a protocol.
+//! TCP and for UDP with a port are one rule without a protocol. A long list of networks stays by itself where
+//! what would join it is of another rung.
 
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::facts::Changing;
+use super::facts::{Changing, is_long};
 use crate::ir::{Direction, Match, Origin, OwnerIs, Protocol, Rule, Table};
-use crate::net::{Family, Interface, PortRange, PortSet, aggregate};
+use crate::net::{Family, Interface, PortRange, PortSet, aggregate, are_long};
 
 /// Which rules may be one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,10 @@ fn joined(groups: &mut [Group], rule: Rule, of: Of, changing: &Changing) -> Opti
     let is_once_enough = changing.is_once_enough(&rule.then);
     for at in (0..groups.len()).rev().take(NEAR) {
         let group = &mut groups[at];
-        let may_join = of == Of::Any || group.rule.origin.is_same(rule.origin);
+        let may_join = match of {
+            Of::OneOrigin => group.rule.origin.is_same(rule.origin),
+            Of::Any => !group.stays_apart(&rule),
+        };
         let does_same = group.rule.then == rule.then;
         if may_join
             && does_same
@@ -171,6 +175,17 @@ impl Group {
             values.add(more);
         }
         own.exists_for(rule.origins());
+    }
+
+    /// Whether one of both has a long list of networks, and they are of two rungs: it is looked up otherwise,
+    /// and says better by itself what it is for.
+    fn stays_apart(&self, rule: &Rule) -> bool {
+        let is_long = |rule: &Rule| rule.when.iter().any(is_long);
+        let has_long = match &self.list {
+            Some((_, Values::Nets(_, nets))) => are_long(nets),
+            _ => is_long(&self.rule),
+        };
+        self.rule.origin.rung != rule.origin.rung && has_long != is_long(rule)
     }
 
     /// Whether no packet matches `rule` and one of the group.

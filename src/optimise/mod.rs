@@ -16,6 +16,7 @@
 //! | `once` | what several rules of a chain ask is asked once, on the way to a chain of their own |
 //! | `hoist` | what all rules of a chain ask is asked on the way there |
 //! | `past` | packets that the first rule of a chain leads back go past it |
+//! | `lengths` | a long list is a list for each of few prefix lengths |
 //! | `prune` | chains and tables that do nothing are left out |
 
 mod assured;
@@ -24,6 +25,7 @@ mod facts;
 mod hoist;
 mod inline;
 mod join;
+mod lengths;
 mod once;
 mod past;
 mod prune;
@@ -77,6 +79,7 @@ pub fn optimise(ruleset: Ruleset) -> Ruleset {
         once::ask(&mut table);
         hoist::conditions(&mut table);
         past::chains(&mut table);
+        lengths::part(&mut table);
         prune::idle(&mut table);
         table
     };

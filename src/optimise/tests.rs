@@ -1,24 +1,26 @@
 //! Laws of the passes, and how many rules packets meet.
 
+use ipnet::IpNet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::{
-    assured, complement, hoist, inline, join, once, optimise, past, prune, together, unreached,
+    assured, complement, hoist, inline, join, lengths, once, optimise, past, prune, together,
+    unreached,
 };
 use crate::ir::{
     Action, Also, BuiltInTable, Chain, Direction, Hook, MarkChange, Match, Origin, Owner, OwnerIs,
     Protocol, Rule, Ruleset, Table,
 };
-use crate::net::{Families, Interface, Mark, Name, Nets};
+use crate::net::{Families, Family, Interface, Mark, Name, Nets, aggregate};
 use crate::semantics::are_alike;
 use crate::semantics::tests::arbitrary::ruleset;
 
 /// A pass, by its name.
 type Pass = (&'static str, fn(&mut Table));
 
-const PASSES: [Pass; 11] = [
+const PASSES: [Pass; 12] = [
     ("join of one origin", |table| join::neighbours(table, join::Of::OneOrigin)),
     ("join", |table| join::neighbours(table, join::Of::Any)),
     ("complement", complement::drop),
@@ -29,11 +31,19 @@ const PASSES: [Pass; 11] = [
     ("once", once::ask),
     ("hoist", hoist::conditions),
     ("past", past::chains),
+    ("lengths", lengths::part),
     ("prune", prune::idle),
 ];
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
+}
+
+/// A list that is long, of two lengths.
+fn long_list() -> Nets {
+    let net = |at: u8| [format!("10.1.{}.0/24", 2 * at), format!("127.0.{at}.1/32")];
+    let nets: Vec<IpNet> = (0..40).flat_map(net).map(|net| net.parse().unwrap()).collect();
+    aggregate(&nets, Family::Ipv4).unwrap()
 }
 
 fn matching() -> impl Strategy<Value = Match> {
@@ -43,17 +53,15 @@ fn matching() -> impl Strategy<Value = Match> {
         not,
     };
     let of = Direction::Destination;
-    let net = move |(text, not): (&str, bool)| {
-        let net: ipnet::IpNet = text.parse().unwrap();
-        Match::Address { of, nets: Nets::from(net), not }
-    };
+    let net = move |(nets, not)| Match::Address { of, nets, not };
     let ids = vec![(5, 5)];
     let owner = select(vec![
         OwnerIs::In(ids.clone()),
         OwnerIs::NotIn { ids: ids.clone(), ownerless: true },
         OwnerIs::NotIn { ids, ownerless: false },
     ]);
-    let nets = vec!["127.0.0.1/32", "10.0.0.0/8", "::1/128"];
+    let one = |text: &str| Nets::from(text.parse::<IpNet>().unwrap());
+    let nets = vec![one("127.0.0.1/32"), one("10.0.0.0/8"), one("::1/128"), long_list()];
     prop_oneof![
         4 => (select(&["lo", "lo", "eth0", "e*"]), select(&[false, false, true])).prop_map(interface),
         2 => select(&[Protocol::Tcp, Protocol::Udp])

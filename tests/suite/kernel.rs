@@ -153,7 +153,8 @@ fn a_hundred_thousand_prefixes_load() {
     let [script, json] = both(&rulesets::sidecar_without(100_000), &[], &Options::default());
     netns.load(&script);
     let list = netns.output("nft", &["list", "ruleset"]);
-    assert_eq!(list.matches("/24").count(), 100_000);
+    let is_network = |word: &&str| word.ends_with(".0") && *word != "255.255.255.0";
+    assert_eq!(list.split([' ', ',', '\n']).filter(is_network).count(), 100_000);
     netns.load(&json);
     assert_eq!(netns.output("nft", &["list", "ruleset"]), list);
 }

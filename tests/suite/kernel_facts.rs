@@ -484,3 +484,42 @@ fn of_policies_that_are_loaded_together_the_last_one_captures() {
         assert_last_wins(&mut world, &[Text::Nft(script)], ports);
     }
 }
+
+/// A sidecar that excludes many networks of 24 bits and of 64, and `more`.
+fn sidecar_without(more: &str) -> String {
+    let networks = |net: fn(u32) -> String| (0..70).map(net).collect::<Vec<_>>().join(", ");
+    let (v4, v6) = (
+        networks(|at| format!("10.9.{}.0/24", 2 * at)),
+        networks(|at| format!("fd09:{:x}::/64", 2 * at)),
+    );
+    let text = format!("sidecar s {{ outbound {{ exclude to {v4}, {v6}, {more} }} }}");
+    let compilation = compile("long.weir", &text, &NoIncludes, &Options::default()).unwrap();
+    compilation.emit(&compilation.policies[0], View::Nft).unwrap()
+}
+
+#[test]
+fn addresses_are_looked_up_by_the_networks_in_which_they_lie() {
+    if !netns::available_to_root() {
+        return;
+    }
+    let mut world = World::new();
+    // The server is at 10.2.0.2 and fd02::2.
+    for (more, is_excluded) in [
+        ("10.2.0.0/24, fd02::/64", true),
+        ("10.2.0.0/23, fd02::/63", true),
+        ("10.2.0.2, fd02::2", true),
+        ("10.2.1.0/24, fd02:0:0:1::/64", false),
+        ("10.1.255.0/24, fd01:ffff:ffff:ffff::/64", false),
+        ("10.2.0.3, fd02::3", false),
+    ] {
+        let script = sidecar_without(more);
+        assert!(script.contains("& 255.255.255.0 ") && script.contains("& ffff:ffff:ffff:ffff:: "));
+        let ruleset = loaded(&world, &[Text::Nft(script)]);
+        let to = |family, protocol| probe(Place::Host, Place::Server, family, protocol, 80);
+        for tried in tried(&mut world, &ruleset, to) {
+            let is_captured = tried.probe.protocol == Protocol::Tcp && !is_excluded;
+            let at = if is_captured { (Place::Host, 15001) } else { (Place::Server, 80) };
+            assert_eq!(answers(&tried), Some((at.0, at.1, tried.probe.source)), "{more}");
+        }
+    }
+}

@@ -499,8 +499,10 @@ fn a_long_set_of_which_much_changes_is_filled_anew() {
     }
     let netns = Netns::new();
     let version = |changed: u32| {
+        // Of so many lengths that all are one set of intervals.
         let of = |at: u32| {
-            format!("10.{}.{}.{}/25", at >> 8, at & 255, if at < changed { 128 } else { 0 })
+            let first = if at < changed { 11 } else { 10 };
+            format!("{first}.{}.{}.0/{}", at >> 7, (at & 127) * 2, 23 + at % 10)
         };
         let all: Vec<String> = (0..20_000).map(of).collect();
         compiled(&format!("sidecar s {{ outbound {{ exclude to {} }} }}", all.join(", ")))

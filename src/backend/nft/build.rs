@@ -203,8 +203,16 @@ impl<'a> Statements<'a, '_> {
             Match::Port { ports, not: false, .. } if is_all_ports(ports) => return None,
             Match::Port { of, ports, not } => self.port(*of, ports, *not),
             Match::Address { of, nets, not } => {
-                let right = self.right(address_type(nets.family()), Values::Nets(nets));
-                compare(*not, address(*of, nets.family()), right)
+                let family = nets.family();
+                let field = address(*of, family);
+                let (left, values) = match nets.one_length() {
+                    Some(length) => {
+                        (beginning(field, family, length), Values::OfLength(nets, length))
+                    }
+                    None => (field, Values::Nets(nets)),
+                };
+                let right = self.right(address_type(family), values);
+                compare(*not, left, right)
             }
             Match::InSet { of, set, not } => {
                 let is_it = |one: &&AddressSet| one.name == *set;
@@ -435,6 +443,14 @@ fn copied<'a>((into, clear): (Expr<'a>, u32), (from, mask): (Expr<'a>, u32)) -> 
 
 fn and(field: Expr<'_>, mask: u32) -> Expr<'_> {
     Expr::binary(Operator::And, field, Expr::mark(mask))
+}
+
+/// The first address of the prefix of that length in which the address in `field` lies.
+fn beginning(field: Expr<'_>, family: Family, length: u8) -> Expr<'_> {
+    if length == family.address_bits() {
+        return field;
+    }
+    Expr::binary(Operator::And, field, Expr::Value(Value::Address(family.netmask(length))))
 }
 
 fn address<'a>(of: Direction, family: Family) -> Expr<'a> {

@@ -22,6 +22,8 @@ pub(super) struct Sets<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Values<'a> {
     Nets(&'a Nets),
+    /// As prefixes of this length, each by its first address.
+    OfLength(&'a Nets, u8),
     Ports(&'a PortSet),
     Owners(&'a [(u32, u32)]),
     Interfaces(&'a [Interface]),
@@ -75,10 +77,10 @@ impl<'a> Sets<'a> {
             let elements = values.elements();
             let stem = stem(chain, rung);
             // `excluded-ports` rather than `excluded-port-ports`.
-            let noun = noun(of);
+            let noun = noun(of, values);
             let singular = noun.strip_suffix('s').and_then(|noun| stem.strip_suffix(noun));
             let stem = singular.and_then(|stem| stem.strip_suffix('-')).unwrap_or(&stem);
-            let name = self.names.fresh(stem, noun);
+            let name = self.names.fresh(stem, &noun);
             self.found.push(named(Cow::Owned(name.into()), of, elements));
             self.found.len() - 1
         });
@@ -86,15 +88,21 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// The end of the name of a set of this type.
-fn noun(of: &str) -> &'static str {
-    match of {
+/// The end of the name of a set of this type. Of prefixes, the length says what their first addresses stand for.
+fn noun(of: &str, values: Values<'_>) -> Cow<'static, str> {
+    let noun = match of {
         "ipv4_addr" => "ipv4",
         "ipv6_addr" => "ipv6",
         "inet_service" => "ports",
         "uid" => "users",
         "gid" => "groups",
         _ => "interfaces",
+    };
+    match values {
+        Values::OfLength(nets, length) if length < nets.family().address_bits() => {
+            Cow::Owned(format!("{noun}-{length}"))
+        }
+        _ => Cow::Borrowed(noun),
     }
 }
 
@@ -128,7 +136,7 @@ fn stem(chain: &Name, rung: Rung) -> String {
 impl<'a> Values<'a> {
     fn len(self) -> usize {
         match self {
-            Self::Nets(nets) => nets.len(),
+            Self::Nets(nets) | Self::OfLength(nets, _) => nets.len(),
             Self::Ports(ports) => ports.ranges().len(),
             Self::Owners(ids) => ids.len(),
             Self::Interfaces(names) => names.len(),
@@ -138,6 +146,7 @@ impl<'a> Values<'a> {
     fn elements(self) -> Vec<Value<'a>> {
         match self {
             Self::Nets(nets) => nets.iter().map(net).collect(),
+            Self::OfLength(nets, length) => nets.of_length(length).map(Value::Address).collect(),
             Self::Ports(ports) => ports
                 .ranges()
                 .iter()

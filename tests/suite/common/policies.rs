@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netweir::Options;
-use netweir::net::{Families, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
+use netweir::net::{Families, Family, Interface, Mark, Name, OnMiss, PerFamily, PortRange};
 use netweir::policy::appmesh::{self, AppMesh};
 use netweir::policy::consul::{self, Consul, UserRange};
 use netweir::policy::linkerd::{self, Linkerd};
@@ -31,8 +31,17 @@ macro_rules! with {
 
 /// Any policy.
 pub(crate) fn policies() -> impl Strategy<Value = Policy> {
+    policies_of(sidecars())
+}
+
+/// Any policy without long lists.
+pub(crate) fn short_policies() -> impl Strategy<Value = Policy> {
+    policies_of(sidecars_with(&short_list()))
+}
+
+fn policies_of(sidecars: impl Strategy<Value = Sidecar>) -> impl Strategy<Value = Policy> {
     let kind = prop_oneof![
-        4 => sidecars().prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
+        4 => sidecars.prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
         1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
         1 => consuls().prop_map(Kind::from),
@@ -80,21 +89,36 @@ fn expectations() -> impl Strategy<Value = Expectation> {
 
 /// Any sidecar.
 pub(crate) fn sidecars() -> impl Strategy<Value = Sidecar> {
-    (families(), modes(), proxies(), inbounds(), outbounds(), dns(), interfaces(), any::<bool>())
-        .prop_map(|(families, mode, proxy, inbound, outbound, dns, interfaces, drop_invalid)| {
-            let mut sidecar = with!(Sidecar {
-                families: set(families),
-                mode: set(mode),
-                proxy,
-                inbound,
-                outbound,
-                dns: set(dns),
-                interfaces,
-                drop_invalid: set(drop_invalid),
-            });
-            govern(&mut sidecar, families);
-            sidecar
-        })
+    sidecars_with(&list())
+}
+
+fn sidecars_with(list: &BoxedStrategy<Vec<IpNet>>) -> impl Strategy<Value = Sidecar> + use<> {
+    (
+        families(),
+        modes(),
+        proxies(),
+        inbounds(),
+        outbounds(list),
+        dns(),
+        interfaces(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(families, mode, proxy, inbound, outbound, dns, interfaces, drop_invalid)| {
+                let mut sidecar = with!(Sidecar {
+                    families: set(families),
+                    mode: set(mode),
+                    proxy,
+                    inbound,
+                    outbound,
+                    dns: set(dns),
+                    interfaces,
+                    drop_invalid: set(drop_invalid),
+                });
+                govern(&mut sidecar, families);
+                sidecar
+            },
+        )
 }
 
 /// Any ambient pod.
@@ -390,7 +414,36 @@ pub(crate) fn net() -> impl Strategy<Value = IpNet> {
     often(&few, prop_oneof![ipv4, ipv6])
 }
 
-fn outbounds() -> impl Strategy<Value = Outbound> {
+fn short_list() -> BoxedStrategy<Vec<IpNet>> {
+    vec(net(), 0..5).boxed()
+}
+
+/// Networks, and now and then so many of one length that they are looked up by hash.
+fn list() -> BoxedStrategy<Vec<IpNet>> {
+    let alike = |family: Family, length: u8| {
+        (any::<u32>(), 66_u32..80).prop_map(move |(first, count)| -> Vec<IpNet> {
+            let net = |at: u32| {
+                let begins = first.wrapping_add(at.wrapping_mul(0x0010_0200));
+                let address = match family {
+                    Family::Ipv4 => IpAddr::from(begins.to_be_bytes()),
+                    Family::Ipv6 => IpAddr::from((u128::from(begins) << 96).to_be_bytes()),
+                };
+                IpNet::new(address, length).unwrap().trunc()
+            };
+            (0..count).map(net).collect()
+        })
+    };
+    let many = prop_oneof![
+        alike(Family::Ipv4, 24),
+        alike(Family::Ipv4, 32),
+        alike(Family::Ipv6, 29),
+        alike(Family::Ipv6, 64),
+    ];
+    let long = (many, short_list()).prop_map(|(many, few)| [many, few].concat());
+    prop_oneof![15 => short_list(), 1 => long].boxed()
+}
+
+fn outbounds(list: &BoxedStrategy<Vec<IpNet>>) -> impl Strategy<Value = Outbound> + use<> {
     let owners = || vec(owner(), 0..3);
     let groups = prop_oneof![
         3 => owners().prop_map(Groups::Except),
@@ -402,8 +455,8 @@ fn outbounds() -> impl Strategy<Value = Outbound> {
     });
     let default = *Outbound::default().loopback;
     let loopback = often(&[default], loopback);
-    let capture_to = option::of(vec(net(), 0..5));
-    let exclude_to = vec(net(), 0..5);
+    let capture_to = option::of(list.clone());
+    let exclude_to = list.clone();
     (capture_to, exclude_to, ports(), ports(), groups, loopback, option::of(any::<bool>()))
         .prop_map(
             |(

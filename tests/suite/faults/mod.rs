@@ -13,7 +13,7 @@ mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use netweir::backend::nft::{Form, MemberChange, Members};
 use netweir::ir::Ruleset;
@@ -295,6 +295,11 @@ fn seed_all(
     tallies
 }
 
+/// A policy whose lists are looked up by hash: none that ships has lists so long.
+fn long_lists() -> PathBuf {
+    root().join("tests/suite/faults/long-lists.weir")
+}
+
 /// Seeds a sample.
 fn sample(names: &[&str], writing: Written, outputs: &[Output]) -> Tallies {
     let paths: Vec<_> =
@@ -315,6 +320,12 @@ fn a_sample_of_faults_in_the_flat_form_is_stopped() {
 }
 
 #[test]
+fn a_sample_of_faults_in_long_lists_is_stopped() {
+    let density = Density { most: 1, one_in: 1 };
+    report(&seed_all(&[&long_lists()], &[COMPACT, FLAT], &FOR_NFT, density), 100, 5);
+}
+
+#[test]
 fn a_sample_of_faults_beside_nft_is_stopped() {
     let names = ["istio/tproxy", "ambient/pod", "ambient/host"];
     report(&sample(&names, COMPACT, &[&FOR_IPTABLES[..], &beside_rules()].concat()), 200, 12);
@@ -322,7 +333,7 @@ fn a_sample_of_faults_beside_nft_is_stopped() {
 
 /// Seeds everything into all that is written of the policies that ship.
 fn seed_every(writings: &[Written], outputs: &[Output]) -> Tallies {
-    let paths = rulesets();
+    let paths: Vec<_> = rulesets().into_iter().chain([long_lists()]).collect();
     let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
     seed_all(&paths, writings, outputs, Density { most: 8, one_in: 1 })
 }
