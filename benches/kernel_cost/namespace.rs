@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{
+    CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_getaffinity, sched_setaffinity,
+};
 use socket2::{Domain, Socket, Type};
 
 /// Set for the processes that measure, to what they measure.
@@ -48,6 +50,7 @@ impl What {
 
     /// Answers every line with the CPU time of one.
     pub(crate) fn measure(self) -> io::Result<()> {
+        stay_on_one_processor()?;
         match self {
             Self::Connections => connections(),
             Self::Packets => packets(),
@@ -108,6 +111,16 @@ impl Drop for Namespace {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// One processor may be faster than another, and processes that take turns do not change places.
+fn stay_on_one_processor() -> io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    if let Some(last) = (0..CpuSet::MAX_CPU).rfind(|processor| allowed.is_set(*processor)) {
+        one.set(last);
+    }
+    Ok(sched_setaffinity(None, &one)?)
 }
 
 fn connections() -> io::Result<()> {
