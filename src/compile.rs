@@ -1,6 +1,7 @@
 //! The phases in one call.
 
 mod failure;
+mod tried;
 mod view;
 
 use std::collections::BTreeMap;
@@ -103,19 +104,24 @@ pub fn compile(
     if json::is_json(text) {
         return compile_json(name, text, options);
     }
-    let input = syntax::load_policies(name, text, loader, &begins_top_level);
-    let (Checked { policies, diagnostics }, allows) = check_and_allow(&input, &options.groups);
+    let check = |text: &str| {
+        let input = syntax::load_policies(name, text, loader, &begins_top_level);
+        let (checked, allows) = check_and_allow(&input, &options.groups);
+        (input, checked, allows)
+    };
+    let (input, Checked { policies, mut diagnostics }, allows) = check(text);
     let (main, sources, files) = (input.main(), input.sources, input.files);
     let is_wrong = |diagnostics: &[Diagnostic]| {
         diagnostics.iter().any(|found| found.problem.severity() == Severity::Error)
     };
     if is_wrong(&diagnostics) {
+        let check = |text: &str| check(text).1.diagnostics;
+        tried::withhold_harmful(&sources, &mut diagnostics, check);
         return Err(Failure { sources, diagnostics });
     }
     let own = policies.into_iter().filter(|written| written.span.file == main);
     let (policies, names): (Vec<Policy>, Vec<Span>) =
         own.map(|written| (written.node, written.span)).unzip();
-    let mut diagnostics = diagnostics;
     if options.verify {
         for policy in policies.iter().filter(|policy| !policy.expectations.is_empty()) {
             let lowered = lower(policy);

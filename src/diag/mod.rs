@@ -35,6 +35,8 @@ pub struct Diagnostic {
     pub problem: Problem,
     /// Where, with what each place contributes. The first is the one to change.
     pub labels: Vec<Label>,
+    /// Whether nothing is suggested, whatever the problem is.
+    is_withheld: bool,
 }
 
 /// What one place has to do with a problem.
@@ -60,7 +62,7 @@ impl Problem {
     /// The problem, at the place to change.
     #[must_use]
     pub fn at(self, at: Span, text: impl Into<Hint>) -> Diagnostic {
-        Diagnostic { problem: self, labels: vec![Label::new(at, text)] }
+        Diagnostic { problem: self, labels: vec![Label::new(at, text)], is_withheld: false }
     }
 
     /// The same problem with a value, with `help` as what to write.
@@ -78,7 +80,8 @@ impl Problem {
     #[must_use]
     pub fn of(self, clause: Option<Span>) -> Diagnostic {
         let label = |at| Label::new(at, "");
-        Diagnostic { problem: self, labels: clause.map(label).into_iter().collect() }
+        let labels = clause.map(label).into_iter().collect();
+        Diagnostic { problem: self, labels, is_withheld: false }
     }
 }
 

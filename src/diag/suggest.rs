@@ -93,9 +93,18 @@ impl<T: Into<String>> From<T> for Hint {
 
 impl Diagnostic {
     /// What to write instead, each a way out of its own. Empty where the help cannot say it to the
-    /// letter. Its places lie in `sources`.
+    /// letter, or that would make its line wrong in another way. Its places lie in `sources`.
     #[must_use]
     pub fn suggestions(&self, sources: &Sources) -> Vec<Suggestion> {
+        if self.is_withheld { Vec::new() } else { self.meant(sources) }
+    }
+
+    /// Suggests nothing any longer.
+    pub(crate) fn withhold(&mut self) {
+        self.is_withheld = true;
+    }
+
+    fn meant(&self, sources: &Sources) -> Vec<Suggestion> {
         let Some(label) = self.labels.first() else { return Vec::new() };
         let one = |replacement: &str, safe| Suggestion {
             range: label.at,

@@ -10,7 +10,7 @@ use netweir::{Options, compile};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::common::policies::short_policies;
+use crate::common::policies::policies;
 use crate::common::shipped::{Files, root, rulesets};
 
 /// How many edits are tried.
@@ -40,7 +40,7 @@ fn good() -> Vec<(String, String)> {
     });
     let mut runner = TestRunner::deterministic();
     let random = (0..60).map(|at| {
-        let policy = short_policies().new_tree(&mut runner).unwrap().current();
+        let policy = policies().new_tree(&mut runner).unwrap().current();
         (format!("random-{at}.weir"), print(&policy, Detail::Differences))
     });
     let is_good =

@@ -31,17 +31,8 @@ macro_rules! with {
 
 /// Any policy.
 pub(crate) fn policies() -> impl Strategy<Value = Policy> {
-    policies_of(sidecars())
-}
-
-/// Any policy without long lists.
-pub(crate) fn short_policies() -> impl Strategy<Value = Policy> {
-    policies_of(sidecars_with(&short_list()))
-}
-
-fn policies_of(sidecars: impl Strategy<Value = Sidecar>) -> impl Strategy<Value = Policy> {
     let kind = prop_oneof![
-        4 => sidecars.prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
+        4 => sidecars().prop_map(|sidecar| Kind::Sidecar(Box::new(sidecar))),
         1 => ambient_pods().prop_map(|pod| Kind::AmbientPod(Box::new(pod))),
         1 => ambient_hosts().prop_map(|host| Kind::AmbientHost(Box::new(host))),
         1 => consuls().prop_map(Kind::from),
@@ -89,36 +80,21 @@ fn expectations() -> impl Strategy<Value = Expectation> {
 
 /// Any sidecar.
 pub(crate) fn sidecars() -> impl Strategy<Value = Sidecar> {
-    sidecars_with(&list())
-}
-
-fn sidecars_with(list: &BoxedStrategy<Vec<IpNet>>) -> impl Strategy<Value = Sidecar> + use<> {
-    (
-        families(),
-        modes(),
-        proxies(),
-        inbounds(),
-        outbounds(list),
-        dns(),
-        interfaces(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(families, mode, proxy, inbound, outbound, dns, interfaces, drop_invalid)| {
-                let mut sidecar = with!(Sidecar {
-                    families: set(families),
-                    mode: set(mode),
-                    proxy,
-                    inbound,
-                    outbound,
-                    dns: set(dns),
-                    interfaces,
-                    drop_invalid: set(drop_invalid),
-                });
-                govern(&mut sidecar, families);
-                sidecar
-            },
-        )
+    (families(), modes(), proxies(), inbounds(), outbounds(), dns(), interfaces(), any::<bool>())
+        .prop_map(|(families, mode, proxy, inbound, outbound, dns, interfaces, drop_invalid)| {
+            let mut sidecar = with!(Sidecar {
+                families: set(families),
+                mode: set(mode),
+                proxy,
+                inbound,
+                outbound,
+                dns: set(dns),
+                interfaces,
+                drop_invalid: set(drop_invalid),
+            });
+            govern(&mut sidecar, families);
+            sidecar
+        })
 }
 
 /// Any ambient pod.
@@ -443,7 +419,7 @@ fn list() -> BoxedStrategy<Vec<IpNet>> {
     prop_oneof![15 => short_list(), 1 => long].boxed()
 }
 
-fn outbounds(list: &BoxedStrategy<Vec<IpNet>>) -> impl Strategy<Value = Outbound> + use<> {
+fn outbounds() -> impl Strategy<Value = Outbound> {
     let owners = || vec(owner(), 0..3);
     let groups = prop_oneof![
         3 => owners().prop_map(Groups::Except),
@@ -455,8 +431,8 @@ fn outbounds(list: &BoxedStrategy<Vec<IpNet>>) -> impl Strategy<Value = Outbound
     });
     let default = *Outbound::default().loopback;
     let loopback = often(&[default], loopback);
-    let capture_to = option::of(list.clone());
-    let exclude_to = list.clone();
+    let capture_to = option::of(list());
+    let exclude_to = list();
     (capture_to, exclude_to, ports(), ports(), groups, loopback, option::of(any::<bool>()))
         .prop_map(
             |(
