@@ -157,6 +157,8 @@ pub(crate) struct Set<'a> {
     /// Flags, and `timeout` if it has one.
     pub(crate) flags: Vec<Cow<'a, str>>,
     pub(crate) auto_merge: bool,
+    /// Most elements, if it says so: the kernel makes room for them, and never enlarges the set.
+    pub(crate) size: Option<u32>,
     pub(crate) elements: Elements<'a>,
 }
 

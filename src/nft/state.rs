@@ -226,7 +226,10 @@ impl Set<'_> {
             flags.sort_unstable();
             flags
         };
-        self.of == other.of && self.map == other.map && flags(self) == flags(other)
+        self.of == other.of
+            && self.map == other.map
+            && self.size == other.size
+            && flags(self) == flags(other)
     }
 }
 

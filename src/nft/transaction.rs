@@ -168,6 +168,7 @@ fn filled<'s>(set: &'s Set<'s>) -> Set<'s> {
         map: set.map.as_deref().map(Cow::Borrowed),
         flags: set.flags.iter().map(|flag| Cow::Borrowed(&**flag)).collect(),
         auto_merge: set.auto_merge,
+        size: set.size,
         elements: Elements::of(vec![value]),
     }
 }

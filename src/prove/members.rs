@@ -98,6 +98,7 @@ fn loaded<'m>(members: &Members<'m>, held: &[IpAddr]) -> Script<'m> {
             map: None,
             flags: Vec::new(),
             auto_merge: false,
+            size: None,
             elements: Elements::of(held.map(Value::Address).collect()),
         }
     };

@@ -9,6 +9,9 @@ use crate::nft::{Elements, Names, Right, Set, SetType, Value, address_type};
 
 /// Most elements that a rule lists itself; more become a named set.
 const MOST_INLINE: usize = 8;
+/// Most elements for which the kernel makes room when they come. It does so for a while after a set is loaded, and what
+/// it lists then can lack elements and have others twice: seen of 100,000 on a busy machine (Linux 6.18).
+const MOST_GROWING: usize = 64;
 
 /// The named sets of a table.
 pub(super) struct Sets<'a> {
@@ -114,8 +117,16 @@ fn named<'a>(name: Cow<'a, str>, of: &'static str, elements: Vec<Value<'a>>) -> 
         map: None,
         flags: if is_interval { vec![Cow::Borrowed("interval")] } else { Vec::new() },
         auto_merge: false,
+        size: if is_interval { None } else { size(elements.len()) },
         elements: Elements::of(elements),
     }
+}
+
+/// Room for twice as many and more: an update has elements of the old set and of the new one for a moment, and few
+/// changes of a list come to another size, for which the set would have to be made anew.
+fn size(count: usize) -> Option<u32> {
+    let room = 2 * count.next_power_of_two();
+    u32::try_from(room).ok().filter(|_| count > MOST_GROWING)
 }
 
 /// `o8-excluded-destination`: number and first words of the rung, or else the chain's name.

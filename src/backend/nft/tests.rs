@@ -388,3 +388,30 @@ fn a_table_with_sets_of_others_stays_and_has_no_others() {
         }
         "#);
 }
+
+#[test]
+fn a_long_list_of_one_length_is_a_set_of_first_addresses() {
+    let nets: Vec<String> = (0..65).map(|at| format!("10.1.{}.0/24", 2 * at)).collect();
+    let nets: Vec<&str> = nets.iter().map(String::as_str).collect();
+    let rules = vec![rule(rungs::EXCLUDED_DESTINATION, vec![to(&nets)], Action::Return)];
+    let chain = base(ChainKind::Nat, Hook::Output, rules);
+    let ruleset = table("istio-proxy-nat", Families::Both, vec![chain]);
+    let (policy, clauses) = (name("web"), Clauses::default());
+    let context = Context { policy: &policy, owned: &[], clauses: &clauses };
+    let (legal, options) = (legal(&ruleset, Target::OLDEST).unwrap(), Options::default());
+    let text = script(&legal, &context, &options);
+    for line in [
+        "    set o8-excluded-destination-ipv4-24 {\n        type ipv4_addr\n        size 256\n",
+        "            10.1.0.0,   10.1.2.0,",
+        "        ip daddr & 255.255.255.0 == @o8-excluded-destination-ipv4-24 counter return",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let text = json(&legal, &context, &options);
+    for part in [
+        r#""type":"ipv4_addr","size":256,"elem":["10.1.0.0","10.1.2.0","#,
+        r#""left":{"&":[{"payload":{"protocol":"ip","field":"daddr"}},"255.255.255.0"]}"#,
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}

@@ -154,6 +154,9 @@ impl Serialize for SetBody<'_> {
             SetType::Named(name) => map.serialize_entry("type", name)?,
             SetType::Of(field) => map.serialize_entry("type", &One("typeof", field))?,
         }
+        if let Some(size) = self.set.size {
+            map.serialize_entry("size", &size)?;
+        }
         if !self.set.flags.is_empty() {
             map.serialize_entry("flags", &self.set.flags)?;
         }

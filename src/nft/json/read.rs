@@ -307,6 +307,10 @@ impl Reader<'_, '_> {
             map,
             flags,
             auto_merge: fields.get("auto-merge").is_some(),
+            size: fields.get("size").and_then(|size| match size.kind() {
+                Kind::Number(size) => Some(size),
+                _ => None,
+            }),
             elements,
         };
         Ok(Subject::Set { table: within(fields)?, set })
@@ -357,6 +361,7 @@ fn named_set<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
         map: None,
         flags: Vec::new(),
         auto_merge: false,
+        size: None,
         elements: Elements::default(),
     };
     Ok(Subject::Set { table: within(fields)?, set })

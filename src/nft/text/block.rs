@@ -258,7 +258,8 @@ impl<'a> Parser<'a> {
                 self.take();
                 set.flags.push(Cow::Borrowed("timeout"));
             }
-            "gc-interval" | "size" | "policy" => {
+            "size" => set.size = Some(self.number("a number of elements")?),
+            "gc-interval" | "policy" => {
                 self.take();
             }
             "auto-merge" => set.auto_merge = true,
@@ -308,6 +309,7 @@ impl<'a> Set<'a> {
             map: None,
             flags: Vec::new(),
             auto_merge: false,
+            size: None,
             elements: crate::nft::Elements::default(),
         }
     }

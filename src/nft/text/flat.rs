@@ -55,6 +55,9 @@ fn write_chain(out: &mut String, table: &TableName<'_>, chain: &Chain<'_>) -> fm
 
 fn write_set(out: &mut String, table: &TableName<'_>, set: &Set<'_>) -> fmt::Result {
     write!(out, "add set {table} {} {{ type {} ; ", set.name, set.of)?;
+    if let Some(size) = set.size {
+        write!(out, "size {size} ; ")?;
+    }
     if !set.flags.is_empty() {
         write!(out, "flags {} ; ", set.flags.join(","))?;
     }

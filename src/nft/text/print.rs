@@ -123,6 +123,9 @@ fn separate(out: &mut String, first: &mut bool) {
 fn write_set(out: &mut String, set: &Set<'_>) -> fmt::Result {
     writeln!(out, "    set {} {{", set.name)?;
     writeln!(out, "        type {}", set.of)?;
+    if let Some(size) = set.size {
+        writeln!(out, "        size {size}")?;
+    }
     if !set.flags.is_empty() {
         writeln!(out, "        flags {}", set.flags.join(", "))?;
     }

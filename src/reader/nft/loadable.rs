@@ -106,6 +106,9 @@ fn check_comments(chain: &ChainState<'_>) -> Result<(), ReadProblem> {
 fn check_set(set: &SetState<'_>, target: Target) -> Result<(), ReadProblem> {
     let is_interval = set.is_interval();
     let values = || set.values.iter().copied().flatten();
+    if set.set.size.is_some_and(|size| values().count() > size as usize) {
+        return Err(refused(&set.set.name, "it has more elements than its size"));
+    }
     let keys = set.entries.iter().copied().flatten().map(|(key, _)| key);
     for value in values().chain(keys) {
         if value.is_interval() && !is_interval {
