@@ -273,6 +273,8 @@ fn what_nft_of_the_target_would_refuse_is_an_error() {
     for (text, target, expected) in [
         (set("type ipv4_addr; elements = { 10.0.0.0/8 }"), newer, "`10.0.0.0/8` would be refused: its set needs `flags interval`"),
         (set("type inet_service; elements = { 1-9 }"), newer, "`1-9` would be refused: its set needs `flags interval`"),
+        (set("type ipv4_addr; size 2; elements = { 10.0.0.1, 10.0.0.2 }"), newer, ""),
+        (set("type ipv4_addr; size 1; elements = { 10.0.0.1, 10.0.0.2 }"), newer, "`s` would be refused: it has more elements than its size"),
         (set("type ipv4_addr; flags interval; elements = { 10.1.0.0/16, 10.0.0.0/8 }"), newer, "`s` would be refused: two of its elements overlap"),
         (set("type ipv4_addr; flags interval; elements = { 10.0.0.0/9, 10.128.0.0/9 }"), newer, ""),
         (set("type ipv4_addr; flags interval; auto-merge; elements = { 10.1.0.0/16, 10.0.0.0/8 }"), newer, ""),
