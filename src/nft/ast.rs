@@ -370,6 +370,21 @@ impl<'a> Chain<'a> {
     }
 }
 
+impl<'a> Set<'a> {
+    /// A set of which only the name is known.
+    pub(crate) fn named(name: Cow<'a, str>) -> Self {
+        Self {
+            name,
+            of: SetType::Named(Cow::Borrowed("")),
+            map: None,
+            flags: Vec::new(),
+            auto_merge: false,
+            size: None,
+            elements: Elements::default(),
+        }
+    }
+}
+
 impl Object<'_> {
     /// What of it says where the kernel enters chains of its table, if anything does.
     pub(crate) fn hooks(self) -> Option<Self> {

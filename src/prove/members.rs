@@ -93,13 +93,9 @@ fn loaded<'m>(members: &Members<'m>, held: &[IpAddr]) -> Script<'m> {
     let set = |set: &'m AddressSet| {
         let held = held.iter().copied().filter(|address| Family::of(*address) == set.family);
         Set {
-            name: Cow::Borrowed(set.name.as_str()),
             of: set_type(set.family),
-            map: None,
-            flags: Vec::new(),
-            auto_merge: false,
-            size: None,
             elements: Elements::of(held.map(Value::Address).collect()),
+            ..Set::named(Cow::Borrowed(set.name.as_str()))
         }
     };
     let tables = members.ruleset().tables.iter();

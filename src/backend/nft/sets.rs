@@ -112,13 +112,11 @@ fn noun(of: &str, values: Values<'_>) -> Cow<'static, str> {
 fn named<'a>(name: Cow<'a, str>, of: &'static str, elements: Vec<Value<'a>>) -> Set<'a> {
     let is_interval = elements.iter().any(Value::is_interval);
     Set {
-        name,
         of: SetType::Named(Cow::Borrowed(of)),
-        map: None,
         flags: if is_interval { vec![Cow::Borrowed("interval")] } else { Vec::new() },
-        auto_merge: false,
         size: if is_interval { None } else { size(elements.len()) },
         elements: Elements::of(elements),
+        ..Set::named(name)
     }
 }
 

@@ -80,6 +80,14 @@ impl<'a, 'j> Object<'a, 'j> {
         self.get(key).ok_or(ReadProblem::MissingKey { of: self.of, key })
     }
 
+    /// The number, unless something else is there.
+    pub(super) fn number(self, key: &str) -> Option<u32> {
+        match self.get(key)?.kind() {
+            Kind::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
     pub(super) fn text(self, key: &'static str) -> Result<Cow<'a, str>, ReadProblem> {
         text(key, self.need(key)?)
     }

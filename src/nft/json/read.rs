@@ -12,8 +12,7 @@ use crate::nft::ast::TableName;
 use crate::nft::problem::{self, brief};
 use crate::nft::{
     At, Beside, Chain, Command, Elements, Newer, Object as Subject, Place, ReadError, ReadProblem,
-    Reads, Rule, Script, Selects, Set, SetType, Table, TableFamily, Target, Verb, bad, hook, kind,
-    unknown,
+    Reads, Rule, Script, Selects, Set, Table, TableFamily, Target, Verb, bad, hook, kind, unknown,
 };
 
 /// Objects that do nothing unless a rule names them.
@@ -259,11 +258,7 @@ impl Reader<'_, '_> {
         let comment = fields.get("comment").map(|comment| text("comment", comment)).transpose()?;
         let statements = rule::statements(statements, self.at)
             .map_err(|problem| ReadError { at: self.at.into(), problem });
-        let handle = fields.get("handle").and_then(|handle| match handle.kind() {
-            Kind::Number(handle) => Some(handle.into()),
-            _ => None,
-        });
-        let rule = Rule::read(statements, comment, handle);
+        let rule = Rule::read(statements, comment, fields.number("handle").map(u64::from));
         Ok(Subject::Rule { table: within(fields)?, chain, beside, rule })
     }
 
@@ -307,10 +302,7 @@ impl Reader<'_, '_> {
             map,
             flags,
             auto_merge: fields.get("auto-merge").is_some(),
-            size: fields.get("size").and_then(|size| match size.kind() {
-                Kind::Number(size) => Some(size),
-                _ => None,
-            }),
+            size: fields.number("size"),
             elements,
         };
         Ok(Subject::Set { table: within(fields)?, set })
@@ -355,15 +347,7 @@ fn named_chain<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
 
 fn named_set<'a>(body: Json<'a, '_>) -> Result<Subject<'a>, ReadProblem> {
     let fields = Object::read("object", body, &["family", "table", "name", "handle", "type"])?;
-    let set = Set {
-        name: fields.text("name")?,
-        of: SetType::Named(Cow::Borrowed("")),
-        map: None,
-        flags: Vec::new(),
-        auto_merge: false,
-        size: None,
-        elements: Elements::default(),
-    };
+    let set = Set::named(fields.text("name")?);
     Ok(Subject::Set { table: within(fields)?, set })
 }
 

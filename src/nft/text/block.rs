@@ -214,7 +214,7 @@ impl<'a> Parser<'a> {
         let at = self.at();
         self.sign("{")?;
         let mut of = None;
-        let mut set = Set::called(name);
+        let mut set = Set::named(name);
         loop {
             self.skip_ends();
             if self.sign_is("}") {
@@ -298,19 +298,4 @@ impl<'a> Parser<'a> {
 fn error_behind(parser: &mut Parser<'_>, problem: crate::nft::ReadProblem) -> ReadError {
     parser.take();
     parser.error(problem)
-}
-
-impl<'a> Set<'a> {
-    /// A set of which only the name is known.
-    pub(super) fn called(name: Cow<'a, str>) -> Self {
-        Self {
-            name,
-            of: SetType::Named(Cow::Borrowed("")),
-            map: None,
-            flags: Vec::new(),
-            auto_merge: false,
-            size: None,
-            elements: crate::nft::Elements::default(),
-        }
-    }
 }

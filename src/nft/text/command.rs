@@ -218,7 +218,7 @@ impl<'a> Parser<'a> {
         let set = if matches!(verb, Verb::Add | Verb::Create) {
             self.set_block(name, is_map)?
         } else {
-            Set::called(name)
+            Set::named(name)
         };
         Ok(Object::Set { table, set })
     }
