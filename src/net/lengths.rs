@@ -48,13 +48,14 @@ impl Nets {
         self.iter().flat_map(parts).map(|net| net.addr())
     }
 
-    /// The same addresses as a few lists, which together cost a packet less if the list is long.
+    /// The same addresses as a few lists, which together cost a packet less if the list is long; as they are, if
+    /// nothing does.
     pub(crate) fn by_length(&self) -> Vec<Self> {
-        if !self.is_long() {
+        let counts = self.counts();
+        let firsts = if self.is_long() { parted(&counts) } else { Vec::new() };
+        if firsts.len() < 2 {
             return vec![self.clone()];
         }
-        let counts = self.counts();
-        let firsts = parted(&counts);
         let mut lists: Vec<Vec<IpNet>> = vec![Vec::new(); firsts.len()];
         for net in self {
             let behind = firsts.partition_point(|first| counts[*first].0 <= net.prefix_len());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::ir::{Action, Chain, Match, Rule, Table};
-use crate::net::{Name, PortRange, PortSet};
+use crate::ir::{Action, Chain, Direction, Match, Rule, Table};
+use crate::net::{Name, Nets, PortRange, PortSet};
 use crate::semantics::{changes_marks, is_once_enough};
 
 /// The chains of a table from which packets may come back as others than they went.
@@ -94,9 +94,12 @@ pub(super) fn covers(other: &Rule, rule: &Rule, assured: &[Match]) -> bool {
             .all(|asked| rule.when.iter().chain(assured).any(|known| implies(known, asked)))
 }
 
-/// Whether the match lists more networks than people read.
-pub(super) fn is_long(when: &Match) -> bool {
-    matches!(when, Match::Address { nets, not: false, .. } if nets.is_long())
+/// The networks that the match lists, if they are more than people read.
+pub(super) fn long_list(when: &Match) -> Option<(Direction, &Nets)> {
+    match when {
+        Match::Address { of, nets, not: false } if nets.is_long() => Some((*of, nets)),
+        _ => None,
+    }
 }
 
 /// Where a match stands in its rule, so that rules that ask the same are equal.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::facts::{Changing, is_long};
+use super::facts::{Changing, long_list};
 use crate::ir::{Direction, Match, Origin, OwnerIs, Protocol, Rule, Table};
 use crate::net::{Family, Interface, PortRange, PortSet, aggregate, are_long};
 
@@ -180,12 +180,12 @@ impl Group {
     /// Whether one of both has a long list of networks, and they are of two rungs: it is looked up otherwise,
     /// and says better by itself what it is for.
     fn stays_apart(&self, rule: &Rule) -> bool {
-        let is_long = |rule: &Rule| rule.when.iter().any(is_long);
-        let has_long = match &self.list {
+        let is_long = |rule: &Rule| rule.when.iter().any(|when| long_list(when).is_some());
+        let has_long = || match &self.list {
             Some((_, Values::Nets(_, nets))) => are_long(nets),
             _ => is_long(&self.rule),
         };
-        self.rule.origin.rung != rule.origin.rung && has_long != is_long(rule)
+        self.rule.origin.rung != rule.origin.rung && has_long() != is_long(rule)
     }
 
     /// Whether no packet matches `rule` and one of the group.

@@ -182,9 +182,11 @@ pub(super) fn compare(field: Field, op: Op, right: &Right<'_>) -> Result<Conditi
             let ports = right.values()?.map(ports).collect::<Result<_, _>>()?;
             compare_ports(of, protocol, ports, not)
         }
-        Field::Address(of, family) => addresses(of, family, right, not)?.of(family),
+        Field::Address(of, family) => {
+            addresses((of, family, family.address_bits()), right, not)?.of(family)
+        }
         Field::Beginning(of, family, length) => {
-            beginnings((of, family, length), right, not)?.of(family)
+            addresses((of, family, length), right, not)?.of(family)
         }
         Field::Interface(_, "iface_index") if right.values()?.any(is_index) => {
             return Err(crate::nft::unknown("interface", "by its number"));
@@ -285,26 +287,18 @@ fn compare_ports(
     })
 }
 
+/// What it takes for the first address of the prefix of `length` in which an address lies to be one of these. Of the
+/// longest prefix, it is the address itself.
 fn addresses(
-    of: Direction,
-    family: Family,
-    right: &Right<'_>,
-    not: bool,
-) -> Result<Condition, ReadProblem> {
-    if let Right::Filled(set) = right {
-        return Ok(Condition::one(Match::InSet { of, set: set.clone(), not }));
-    }
-    let mut all = Vec::new();
-    right.values()?.try_for_each(|value| nets(value, family, &mut all))?;
-    Ok(among(of, (&all, family), not))
-}
-
-/// What it takes for the first address of the prefix of `length` in which an address lies to be one of these.
-fn beginnings(
     (of, family, length): (Direction, Family, u8),
     right: &Right<'_>,
     not: bool,
 ) -> Result<Condition, ReadProblem> {
+    if let Right::Filled(set) = right
+        && length == family.address_bits()
+    {
+        return Ok(Condition::one(Match::InSet { of, set: set.clone(), not }));
+    }
     let mut all = Vec::new();
     right.values()?.try_for_each(|value| nets(value, family, &mut all))?;
     // A longer prefix holds the first address of one at most.
@@ -314,15 +308,10 @@ fn beginnings(
         _ => None,
     };
     let all: Vec<IpNet> = all.into_iter().filter_map(begun).collect();
-    Ok(among(of, (&all, family), not))
-}
-
-/// What it takes for an address to be in one of the prefixes.
-fn among(of: Direction, (nets, family): (&[IpNet], Family), not: bool) -> Condition {
-    aggregate(nets, family).map_or_else(
+    Ok(aggregate(&all, family).map_or_else(
         || Condition::constant(not),
         |nets| Condition::one(Match::Address { of, nets, not }),
-    )
+    ))
 }
 
 fn marks(bits: Bits, values: &[(u32, u32)], not: bool) -> Result<Condition, ReadProblem> {
