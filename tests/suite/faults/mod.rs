@@ -4,7 +4,7 @@
 //!
 //! A fault is a change of the bytes, as a mistake in a printer would make it: everywhere, or in one
 //! place. `cargo test --release --test suite faults -- --include-ignored --nocapture` seeds all of them
-//! into every policy that ships, in both layouts, and prints how many there were of each kind.
+//! into every policy that ships and one with long lists, in both layouts, and prints how many there were of each kind.
 
 mod host;
 mod nft;
@@ -331,7 +331,7 @@ fn a_sample_of_faults_beside_nft_is_stopped() {
     report(&sample(&names, COMPACT, &[&FOR_IPTABLES[..], &beside_rules()].concat()), 200, 12);
 }
 
-/// Seeds everything into all that is written of the policies that ship.
+/// Seeds everything into all that is written of the policies that ship, and of long lists.
 fn seed_every(writings: &[Written], outputs: &[Output]) -> Tallies {
     let paths: Vec<_> = rulesets().into_iter().chain([long_lists()]).collect();
     let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
